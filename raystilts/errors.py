@@ -1,0 +1,34 @@
+"""Errors that a user can act on: they print as one or two lines, never as a traceback."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class UserError(ValueError):
+    """Something the user gave cannot be used.
+
+    The message says what was given, what is allowed and what to do next. The command line prints it without a
+    traceback and exits with code 2.
+    """
+
+
+class StorageError(RuntimeError):
+    """The results folder cannot be read or written (permissions, a full disk, a second driver)."""
+
+
+def did_you_mean(given: str, allowed: Iterable[str], *, limit: int = 3) -> str:
+    """A suffix for an error about an unknown name: close matches first, else the allowed names.
+
+    Args:
+        given: The unknown name.
+        allowed: Every name that would have been understood.
+        limit: The largest number of close matches to name.
+    """
+    names = sorted(set(allowed))
+    close = difflib.get_close_matches(given, names, n=limit, cutoff=0.6)
+    if close:
+        return f"did you mean {' or '.join(repr(name) for name in close)}?"
+    shown = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
+    return f"known: {shown}"

@@ -1,0 +1,49 @@
+"""Accuracy and F1 of one label an item (XNLI, PAWS-X, multiple choice; F1 for MRPC and QQP)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from raystilts.metrics.pairing import require_pairs
+
+
+def accuracy(predictions: Sequence[object], gold: Sequence[object]) -> float:
+    """The share of items whose prediction equals the gold label.
+
+    Args:
+        predictions: One label an item (numbers or names, as in `gold`).
+        gold: One label an item.
+
+    Returns:
+        A number in 0..1.
+
+    Raises:
+        ValueError: Lengths differ, or there are no items.
+    """
+    require_pairs(predictions, gold)
+    return sum(bool(p == g) for p, g in zip(predictions, gold, strict=True)) / len(gold)
+
+
+def f1_binary(
+    predictions: Sequence[object], gold: Sequence[object], positive: object = 1
+) -> float:
+    """F1 of one label, the harmonic mean of its precision and recall (GLUE: MRPC, QQP).
+
+    Args:
+        predictions: One label an item.
+        gold: One label an item.
+        positive: The label that counts as found.
+
+    Returns:
+        A number in 0..1; 0 where the label is neither predicted nor in the gold, as in
+            scikit-learn.
+
+    Raises:
+        ValueError: Lengths differ, or there are no items.
+    """
+    require_pairs(predictions, gold)
+    found = [bool(p == positive) for p in predictions]
+    wanted = [bool(g == positive) for g in gold]
+    both = sum(f and w for f, w in zip(found, wanted, strict=True))
+    total = sum(found) + sum(wanted)
+    return 2 * both / total if total else 0.0

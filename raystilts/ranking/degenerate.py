@@ -1,0 +1,138 @@
+"""Failed runs, told by their process and not by being score outliers.
+
+Fine-tuning on small data sometimes collapses (Mosbach et al., "On the Stability of Fine-tuning
+BERT", ICLR 2021). An outlier test on final scores catches about half of such runs and drops good
+ones; these rules look at what happened: nan, an English dev score that guessing explains, a
+training loss that does not fall.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from scipy import stats
+
+from raystilts.errors import UserError
+from raystilts.ranking.intervals import BoolArray, FloatArray, check_scores
+
+Rule = Literal["nan", "chance", "loss"]
+MIN_LOSSES = 8  # fewer reports than this do not show a trend
+
+
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """What is known of a run; leave out what is not.
+
+    Attributes:
+        scores: Final scores, any metric.
+        losses: Training loss in the order of steps, at equal intervals.
+        dev_score: English dev score of an accuracy-like metric, in 0..1.
+        dev_examples: Items behind `dev_score`.
+        chance: Score of guessing on the same items, in 0..1; None if the metric has none.
+    """
+
+    scores: Sequence[float] = ()
+    losses: Sequence[float] = ()
+    dev_score: float | None = None
+    dev_examples: int | None = None
+    chance: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """Why a run counts as failed.
+
+    Attributes:
+        rule: Name kept in the ledger.
+        reason: One sentence with the offending numbers.
+    """
+
+    rule: Rule
+    reason: str
+
+
+def flag_run(facts: RunFacts, *, alpha: float = 0.05, min_fall: float = 0.01) -> Flag | None:
+    """The first rule that the run breaks (nan, chance, loss), or None.
+
+    Args:
+        facts: What is known of the run.
+        alpha: One-sided level at which a dev score counts as above chance.
+        min_fall: Share by which the training loss must fall.
+    """
+    dev = [] if facts.dev_score is None else [facts.dev_score]
+    if not np.isfinite([*facts.scores, *facts.losses, *dev]).all():
+        return Flag("nan", "a score or a training loss is not a finite number")
+    if facts.dev_score is not None and facts.dev_examples and facts.chance is not None:
+        p_value = chance_p_value(facts.dev_score, facts.dev_examples, facts.chance)
+        if p_value > alpha:
+            reason = (
+                f"English dev score {facts.dev_score:.4g} on {facts.dev_examples} items is not "
+                f"above chance {facts.chance:.4g} (one-sided p = {p_value:.2g})"
+            )
+            return Flag("chance", reason)
+    if not loss_falls(facts.losses, min_fall=min_fall):
+        first, last = _ends(facts.losses)
+        return Flag("loss", f"training loss does not fall: {first:.4g} at first, {last:.4g} last")
+    return None
+
+
+def chance_p_value(score: float, examples: int, chance: float) -> float:
+    """P(a guesser scores at least `score`): one-sided exact binomial test.
+
+    Args:
+        score: Share of right answers, 0..1.
+        examples: Number of items, >= 1.
+        chance: Success probability of guessing, 0..1.
+    """
+    if not 0.0 <= score <= 1.0 or not 0.0 <= chance <= 1.0 or examples < 1:
+        raise UserError(
+            f"score {score}, chance {chance} and examples {examples} were given, but shares must "
+            "lie in 0..1 and examples be at least 1; scores in percent must be divided by 100"
+        )
+    return float(stats.binom.sf(round(score * examples) - 1, examples, chance))
+
+
+def loss_falls(losses: Sequence[float], *, min_fall: float = 0.01) -> bool:
+    """Whether the last quarter's mean loss is below the first quarter's by a share `min_fall`.
+
+    Fewer than 8 values are not judged, and count as falling.
+    """
+    if len(losses) < MIN_LOSSES:
+        return True
+    first, last = _ends(losses)
+    return last < first - min_fall * abs(first)
+
+
+def chance_applies(flags: Sequence[Flag | None]) -> bool:
+    """Whether the chance rule tells failed runs apart within one stratum.
+
+    Where at least half of the runs are at chance, the target is not learnt at this size: dropping
+    them would keep the lucky ones. Then no run is to be dropped by this rule, and that be said.
+    """
+    at_chance = sum(flag is not None and flag.rule == "chance" for flag in flags)
+    return 2 * at_chance < len(flags)
+
+
+def mask_failed(scores: npt.ArrayLike, failed: npt.ArrayLike) -> FloatArray:
+    """A copy of ``scores[arm, seed]`` with nan where ``failed[arm, seed]``."""
+    table, flags = check_scores(scores), np.asarray(failed, dtype=np.bool_)
+    if flags.shape != table.shape:
+        raise UserError(f"failed has shape {flags.shape}, but scores has {table.shape}")
+    return np.where(flags, np.nan, table)
+
+
+def failure_rates(started: npt.ArrayLike, failed: npt.ArrayLike) -> FloatArray:
+    """``[arms]``, share of the started runs that failed; nan for an arm with none started."""
+    begun: BoolArray = np.asarray(started, dtype=np.bool_)
+    lost = begun & np.asarray(failed, dtype=np.bool_)
+    total = begun.sum(axis=1)
+    return np.where(total > 0, lost.sum(axis=1) / np.maximum(total, 1), np.nan)
+
+
+def _ends(losses: Sequence[float]) -> tuple[float, float]:
+    quarter = max(1, len(losses) // 4)
+    return float(np.mean(losses[:quarter])), float(np.mean(losses[-quarter:]))

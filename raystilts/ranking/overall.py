@@ -1,0 +1,197 @@
+"""Best on average over targets: by mean rank of draws, and by gain in units of each target.
+
+Points of different targets are never averaged: one point of accuracy and one of F1 are not the
+same thing. Ranks of posterior draws carry each target's uncertainty into the mean (Goldstein and
+Spiegelhalter, JRSS A 159, 1996); gains are divided by the spread of one run's score in the target.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from raystilts.errors import UserError
+from raystilts.ranking.intervals import BoolArray, FloatArray, IntArray
+from raystilts.ranking.posterior import (
+    MASS,
+    Posterior,
+    best_of,
+    interval,
+    number,
+    smallest_set,
+)
+from raystilts.ranking.sampler import generator
+
+
+@dataclass(frozen=True, slots=True)
+class OverallArm:
+    """One arm over all targets; None where it cannot be said.
+
+    Attributes:
+        arm: Row of the targets' score tables.
+        targets: Targets in which the arm has a run.
+        mean_rank: Posterior mean of its rank averaged over targets (1 is best).
+        rank_low: 2.5 % quantile of that average.
+        rank_high: 97.5 % quantile.
+        p_best_rank: Probability that its mean rank is the lowest.
+        scaled_gain: Gain over none averaged over targets, each divided by its `scale`.
+        scaled_low: 2.5 % quantile.
+        scaled_high: 97.5 % quantile.
+        p_best_gain: Probability that its average scaled score is the highest.
+        in_rank_set: In the set not told apart from the best by mean rank.
+        in_gain_set: In the set not told apart from the best by scaled gain.
+    """
+
+    arm: int
+    targets: int
+    mean_rank: float | None
+    rank_low: float | None
+    rank_high: float | None
+    p_best_rank: float | None
+    scaled_gain: float | None
+    scaled_low: float | None
+    scaled_high: float | None
+    p_best_gain: float | None
+    in_rank_set: bool
+    in_gain_set: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Overall:
+    """The answer over all targets.
+
+    Attributes:
+        arms: One entry a row.
+        rank_set: Arms not told apart from the best by mean rank, best first.
+        gain_set: The same by scaled gain.
+        used: Positions of the targets that took part.
+        left_out: Positions of targets without a known seed variance.
+        scales: Scale of each target that took part, in its unit.
+        notes: What a reader must be told.
+    """
+
+    arms: tuple[OverallArm, ...]
+    rank_set: tuple[int, ...]
+    gain_set: tuple[int, ...]
+    used: tuple[int, ...]
+    left_out: tuple[int, ...]
+    scales: tuple[float, ...]
+    notes: tuple[str, ...]
+
+
+def rank_overall(targets: Sequence[Posterior], *, mass: float = MASS) -> Overall:
+    """Combines the posteriors of several targets, whose rows are the same arms in the same order.
+
+    An arm competes if it competes in every target used: an average over different targets is not
+    comparable.
+
+    Raises:
+        UserError: No target, or targets with different numbers of arms or draws.
+    """
+    if not targets:
+        raise UserError("targets is empty, but must hold the posterior of at least one target")
+    used = tuple(k for k, target in enumerate(targets) if target.determined)
+    left_out = tuple(k for k in range(len(targets)) if k not in used)
+    arms = {len(target.arms) for target in targets}
+    sizes = {targets[k].draws.shape[1] for k in used}
+    if len(arms) > 1 or len(sizes) > 1:
+        raise UserError(
+            f"targets have {sorted(arms)} arms and {sorted(sizes)} draws, but must share both; "
+            "give every target one row for every arm (nan where it has no run)"
+        )
+    chosen = [targets[k] for k in used]
+    competes = np.logical_and.reduce(
+        [target.competes for target in chosen], initial=bool(chosen), axis=0
+    )
+    competes = np.broadcast_to(competes, (arms.pop(),)).copy()
+    counts = np.sum([target.fit.present for target in targets], axis=0)
+    scales = tuple(target_scale(target) for target in chosen)
+    notes = _notes(chosen, left_out, competes)
+    if not competes.any():
+        empty = tuple(_empty(i, int(n)) for i, n in enumerate(counts))
+        return Overall(empty, (), (), used, left_out, scales, notes)
+    draws = [_shuffled(target.draws, k) for k, target in zip(used, chosen, strict=True)]
+    entries, rank_set, gain_set = _combine(draws, scales, competes, counts, mass)
+    return Overall(entries, rank_set, gain_set, used, left_out, scales, notes)
+
+
+def target_scale(target: Posterior) -> float:
+    """Spread of one run's score in a target: arms' effects and seed noise together.
+
+    ``sqrt(var(effects of arms other than none) + residual variance)``, in the target's unit; not
+    zero for deterministic scores; 1 where nothing varies.
+    """
+    fit = target.fit
+    others = fit.effects[1:][fit.present[1:]]
+    between = float(others.var(ddof=1)) if len(others) > 1 else 0.0
+    within = fit.variance if fit.df > 0 else 0.0
+    return (between + within) ** 0.5 or 1.0
+
+
+def _combine(
+    draws: list[FloatArray],
+    scales: tuple[float, ...],
+    competes: BoolArray,
+    counts: IntArray,
+    mass: float,
+) -> tuple[tuple[OverallArm, ...], tuple[int, ...], tuple[int, ...]]:
+    rows = np.flatnonzero(competes)
+    shape = (len(competes), draws[0].shape[1])
+    ranks, scaled = np.full(shape, np.nan), np.full(shape, np.nan)
+    ranks[rows] = np.mean([stats.rankdata(-d[rows], axis=0) for d in draws], axis=0)
+    scaled[rows] = np.mean([d[rows] / s for d, s in zip(draws, scales, strict=True)], axis=0)
+    baseline = np.mean([d[0] / s for d, s in zip(draws, scales, strict=True)], axis=0)
+    p_rank, _ = best_of(-ranks, competes)
+    p_gain, _ = best_of(scaled, competes)
+    rank_set = smallest_set(p_rank, -ranks.mean(axis=1), mass)
+    gain_set = smallest_set(p_gain, scaled.mean(axis=1), mass)
+    gains = scaled - baseline
+    rank_low, rank_high = interval(ranks)
+    gain_low, gain_high = interval(gains)
+    entries = tuple(
+        OverallArm(
+            arm=i,
+            targets=int(counts[i]),
+            mean_rank=number(float(ranks[i].mean())),
+            rank_low=number(rank_low[i]),
+            rank_high=number(rank_high[i]),
+            p_best_rank=number(p_rank[i]),
+            scaled_gain=number(float(gains[i].mean())),
+            scaled_low=number(gain_low[i]),
+            scaled_high=number(gain_high[i]),
+            p_best_gain=number(p_gain[i]),
+            in_rank_set=i in rank_set,
+            in_gain_set=i in gain_set,
+        )
+        for i in range(len(competes))
+    )
+    return entries, rank_set, gain_set
+
+
+def _shuffled(draws: FloatArray, target: int) -> FloatArray:
+    """Draws in an order of their own, so that targets of one shape are not drawn in step."""
+    return draws[:, generator("overall", target).permutation(draws.shape[1])]
+
+
+def _notes(
+    chosen: list[Posterior], left_out: tuple[int, ...], competes: BoolArray
+) -> tuple[str, ...]:
+    notes = []
+    if left_out:
+        notes.append(f"{len(left_out)} targets left out: no repeated seeds")
+    if not all(target.fit.present[0] for target in chosen):
+        notes.append("scaled gain unavailable: none has no run in some target")
+    some = np.zeros(len(competes), dtype=np.bool_)
+    for target in chosen:
+        some |= target.fit.present
+    missing = int((some & ~competes).sum())
+    if missing:
+        notes.append(f"{missing} arms do not compete: no run, or not eligible, in some target")
+    return tuple(notes)
+
+
+def _empty(arm: int, targets: int) -> OverallArm:
+    return OverallArm(arm, targets, None, None, None, None, None, None, None, None, False, False)

@@ -1,0 +1,22 @@
+"""What is kept: one immutable Parquet file per attempt at a stage, and tables read from them."""
+
+from __future__ import annotations
+
+from raystilts.results.ledger import Ledger
+from raystilts.results.schema import DecisionRow, RunRow, ScoreRow
+from raystilts.results.store import Results
+from raystilts.results.strata import Arm, Stratum
+from raystilts.results.writer import next_attempt, write_attempt, write_decision
+
+__all__ = [
+    "Arm",
+    "DecisionRow",
+    "Ledger",
+    "Results",
+    "RunRow",
+    "ScoreRow",
+    "Stratum",
+    "next_attempt",
+    "write_attempt",
+    "write_decision",
+]

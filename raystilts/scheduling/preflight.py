@@ -1,0 +1,132 @@
+"""What is checked before any training starts: data, encoder, storage."""
+
+from __future__ import annotations
+
+import shutil
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from raystilts.errors import StorageError, UserError
+from raystilts.study.data import data_folder, dev_languages, masked_lm_task, target_languages
+from raystilts.study.encoders import EncoderInfo
+from raystilts.study.plan import Plan
+from raystilts.study.schema import Study
+from raystilts.tasks.registry import get_task
+
+#: Encoders up to this many parameters are loaded once before a run, to find a broken one early.
+TRY_PARAMETERS = 2 * 10**8
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """One split of a task that a study reads; `language` is None for training data."""
+
+    place: str
+    task: str
+    split: str
+    language: str | None
+
+
+def splits(study: Study) -> Iterator[Split]:
+    """Everything that a study reads, with its place in the study file."""
+    for index, arm in enumerate(study.intermediates):
+        for name in arm.tasks:
+            place = f"intermediates.{index} ({name})"
+            yield Split(place, name, "train", None)
+            yield from (Split(place, name, "dev", lang) for lang in dev_languages(get_task(name), ()))
+    for index, target in enumerate(study.targets):
+        task, place = get_task(target.task), f"targets.{index} ({target.task})"
+        if task.requires_training:
+            yield Split(place, task.name, "train", None)
+        languages = target_languages(study, task.name)
+        yield from (Split(place, task.name, "dev", lang) for lang in dev_languages(task, languages))
+        yield from (Split(place, task.name, "test", lang) for lang in languages)
+
+
+def check_data(study: Study) -> None:
+    """Reads every split once: fetches hub data, and finds what is missing, empty or of the wrong form.
+
+    Raises:
+        UserError: naming the place in the study file.
+    """
+    folder = data_folder(study)
+    seen: set[tuple[str, str, str | None]] = set()
+    for one in splits(study):
+        if (one.task, one.split, one.language) in seen:
+            continue
+        seen.add((one.task, one.split, one.language))
+        task = get_task(one.task)
+        try:
+            if one.language is None:
+                rows = task.load_train(folder)
+                faults = task.type.check(rows.slice(0, 200), task.train_languages[0])
+            else:
+                load = task.load_dev if one.split == "dev" else task.load_test
+                faults = task.type.check(load(one.language, folder).slice(0, 20), one.language)
+        except UserError as error:
+            raise UserError(f"{one.place}: {error}") from None
+        if faults:
+            raise UserError(f"{one.place}: {one.split} {one.language or ''}: {faults[0]}; see raystilts tasks check")
+    for index, arm in enumerate(study.intermediates):
+        if arm.masked_lm is not None:
+            try:
+                masked_lm_task(arm.masked_lm).load_train(folder)
+            except UserError as error:
+                raise UserError(f"intermediates.{index}.masked_lm: {error}") from None
+
+
+def check_encoder(info: EncoderInfo) -> None:
+    """Opens the encoder: its tokenizer and configuration, and the weights too where they are small.
+
+    Raises:
+        UserError: it does not load.
+    """
+    if info.parameters is not None and info.parameters <= TRY_PARAMETERS:
+        from raystilts.training.encoder import pretrained
+
+        pretrained(info)
+        return
+    from transformers import AutoConfig, AutoTokenizer
+
+    try:
+        AutoConfig.from_pretrained(info.location, revision=info.revision)
+        AutoTokenizer.from_pretrained(info.location, revision=info.revision)
+    except (OSError, ValueError, KeyError) as error:
+        reason = str(error).splitlines()[0][:160]
+        raise UserError(f"encoder.model_name_or_path: {info.location} does not load: {reason}") from None
+
+
+def disk_bytes(plan: Plan) -> int | None:
+    """Bytes of the checkpoints that a plan leaves, None where the encoder's size is not known."""
+    if plan.encoder.parameters is None:
+        return None
+    kept = {s.train_key for s in plan.of_kind("intermediate")}
+    if plan.study.keep_targets == "all":
+        kept |= {s.train_key for s in plan.of_kind("target")}
+    return 4 * plan.encoder.parameters * len(kept)
+
+
+def check_storage(results: Path, needed: int | None) -> None:
+    """Makes the results folder and tries to write there.
+
+    Raises:
+        UserError: it cannot be written.
+        StorageError: less is free than the checkpoints need.
+    """
+    probe = results / f".probe-{uuid.uuid4().hex}"
+    try:
+        results.mkdir(parents=True, exist_ok=True)
+        probe.write_bytes(b"x" * 4096)
+        probe.unlink()
+    except OSError as error:
+        raise UserError(
+            f"storage_path: {results}: cannot be written ({error.strerror}); choose another: --storage-path PATH"
+        ) from None
+    free = shutil.disk_usage(results).free
+    if needed is not None and free < needed:
+        raise StorageError(
+            f"storage_path: {results}: {free / 1e9:.1f} GB are free, the checkpoints take {needed / 1e9:.1f} GB; free "
+            "some, set keep: needed in the study file, or choose another: --storage-path PATH"
+        )

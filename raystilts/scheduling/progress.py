@@ -1,0 +1,227 @@
+"""How a run is getting on, for people and for programs: a live table, plain lines, `progress.json`."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections import defaultdict
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ray import tune
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from raystilts.scheduling.search import StageGraph
+from raystilts.study.plan import Stage
+
+#: Seconds between two plain lines, two redraws and two writes of `progress.json`.
+PLAIN_SECONDS, LIVE_SECONDS, FILE_SECONDS = 10.0, 0.5, 2.0
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a run has seen so far.
+
+    Attributes:
+        started: Monotonic time of the start.
+        work_done: Rough sub-words of the finished stages.
+        work_all: Rough sub-words of all stages to run.
+        dev: Dev scores by target, then arm.
+        running: Stages that run now, with their starts.
+        already: Stages that were in the ledger before.
+    """
+
+    graph: StageGraph
+    already: int
+    started: float = field(default_factory=time.monotonic)
+    work_done: float = 0.0
+    work_all: float = 0.0
+    dev: dict[str, dict[str, list[float]]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(list)))
+    running: dict[str, float] = field(default_factory=dict)
+    errors: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.work_all = sum(stage_work(stage) for stage in self.graph.stages.values())
+
+    def start(self, key: str) -> None:
+        """A stage has a device."""
+        self.running[key] = time.monotonic()
+
+    def end(self, key: str, result: dict[str, Any]) -> None:
+        """A stage has ended."""
+        self.running.pop(key, None)
+        stage = self.graph.stages[key]
+        self.work_done += stage_work(stage)
+        if result.get("status") == "finished" and stage.target is not None and result.get("dev_score") is not None:
+            self.dev[stage.target][arm_name(stage)].append(float(result["dev_score"]))
+        if result.get("status") != "finished":
+            lines = str(result.get("error") or "the worker died").strip().splitlines()
+            self.errors.append(f"{describe(stage)}: {lines[-1]}")
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Time left by the work done so far; None before the first stage has ended."""
+        if self.work_done <= 0:
+            return None
+        elapsed = time.monotonic() - self.started
+        return elapsed * (self.work_all - self.work_done) / self.work_done
+
+    def best(self) -> dict[str, tuple[str, float]]:
+        """The arm with the best mean dev score so far, by target."""
+        means = {t: {a: sum(v) / len(v) for a, v in arms.items()} for t, arms in self.dev.items()}
+        return {t: max(arms.items(), key=lambda item: item[1]) for t, arms in means.items() if arms}
+
+    def as_json(self) -> dict[str, Any]:
+        """For programs."""
+        counts = self.graph.counts
+        left = self.seconds_left
+        return {
+            "done": counts["finished"] + self.already,
+            "running": len(self.running),
+            "waiting": counts["waiting"] + counts["ready"] + counts["running"] - len(self.running),
+            "failed": counts["failed"],
+            "not_run": counts["skipped"],
+            "seconds": round(time.monotonic() - self.started, 1),
+            "seconds_left": None if left is None else round(left),
+            "best_so_far": {t: {"arm": a, "dev": round(v, 4)} for t, (a, v) in self.best().items()},
+        }
+
+
+def stage_work(stage: Stage) -> float:
+    """Rough cost of a stage: a sub-word trained on costs three times one evaluated; something for the start."""
+    return 3.0 * stage.tokens + stage.eval_tokens + 2000.0
+
+
+def arm_name(stage: Stage) -> str:
+    """An arm as people read it: `squad`, or `squad 25%` below the whole data."""
+    fraction = stage.intermediate_fraction
+    label = stage.intermediate.label
+    return label if fraction in (None, 1.0) else f"{label} {fraction:.0%}" if fraction else label
+
+
+def describe(stage: Stage) -> str:
+    """A stage in a few words."""
+    seed = "" if stage.seed is None else f" seed {stage.seed}"
+    part = "" if stage.target_fraction in (None, 1.0) else f" {stage.target_fraction:.0%}"
+    return f"{arm_name(stage)} > {stage.target}{part}{seed}" if stage.target else f"train {arm_name(stage)}{seed}"
+
+
+def clock(seconds: float | None) -> str:
+    """Seconds as people read them."""
+    if seconds is None:
+        return "unknown"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
+class ProgressView(tune.Callback):  # type: ignore[misc]
+    """Follows a run: a live table in a terminal, plain lines elsewhere, and `progress.json` in either case.
+
+    Args:
+        trials: Tune's trial ids to stage keys, as `StageSearch` keeps them.
+        path: Where `progress.json` goes, or None.
+    """
+
+    def __init__(self, tally: Tally, path: Path | None, console: Console) -> None:
+        self.tally, self.path, self.console = tally, path, console
+        self.live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
+        self._shown = self._filed = 0.0
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Tune pickles its callbacks for a restore that never comes (the ledger is what a restart reads)."""
+        return {}
+
+    def __enter__(self) -> ProgressView:
+        if self.live:
+            self.live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.live:
+            self.live.stop()
+        self._file()
+
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """A stage has a device."""
+        self.tally.start(trial.config["stage"])
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """A stage has ended."""
+        self.tally.end(trial.config["stage"], trial.last_result)
+        self._line(trial.config["stage"], trial.last_result)
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """A stage's worker has died too often."""
+        self.tally.end(trial.config["stage"], {"status": "failed"})
+        self._line(trial.config["stage"], {"status": "failed"})
+
+    def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        """Tune has gone round once."""
+        now = time.monotonic()
+        if self.live and now - self._shown > LIVE_SECONDS:
+            self._shown = now
+            self.live.update(render(self.tally, self.console.width), refresh=True)
+        if now - self._filed > FILE_SECONDS:
+            self._filed = now
+            self._file()
+
+    def _line(self, key: str, result: dict[str, Any]) -> None:
+        """A plain line for an ended stage: every one of few, now and then one of many; every failure."""
+        if self.live:
+            return
+        now = time.monotonic()
+        failed = result.get("status") != "finished"
+        if not failed and len(self.tally.graph.stages) > 100 and now - self._shown < PLAIN_SECONDS:
+            return
+        self._shown = now
+        counts = self.tally.as_json()
+        score = result.get("dev_score")
+        outcome = "FAILED" if failed else "done" if score is None else f"dev {score:.3f}"
+        self.console.print(
+            f"[{counts['done']} done, {counts['running']} running, {counts['waiting']} waiting, "
+            f"{counts['failed']} failed; {clock(self.tally.seconds_left)} left] "
+            f"{describe(self.tally.graph.stages[key])}: {outcome}",
+            markup=False, highlight=False, soft_wrap=True,
+        )  # fmt: skip
+
+    def _file(self) -> None:
+        if self.path is None:
+            return
+        temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}")
+        try:
+            temporary.write_text(json.dumps(self.tally.as_json(), indent=1), encoding="utf-8")
+            os.replace(temporary, self.path)
+        except OSError:  # a view that cannot be written must not end a run; the ledger will say what is wrong
+            return
+
+
+def render(tally: Tally, width: int) -> Group:
+    """The live view for a terminal of so many columns."""
+    counts = tally.as_json()
+    head = Text.assemble(
+        (f"{counts['done']} done", "green"),
+        f"  {counts['running']} running  {counts['waiting']} waiting  ",
+        (f"{counts['failed']} failed", "red" if counts["failed"] else "dim"),
+        f"  {clock(tally.seconds_left)} left",
+    )
+    table = Table(box=None, pad_edge=False, width=min(width, 100))
+    table.add_column("target", overflow="ellipsis", no_wrap=True)
+    table.add_column("best so far", overflow="ellipsis", no_wrap=True)
+    table.add_column("dev", justify="right")
+    table.add_column("arms seen", justify="right")
+    best = tally.best()
+    for target in dict.fromkeys(s.target for s in tally.graph.stages.values() if s.target):
+        if target in best:
+            arm, score = best[target]
+            table.add_row(target, arm, f"{score:.3f}", str(len(tally.dev[target])))
+        else:
+            table.add_row(target, "-", "-", "0")
+    now = time.monotonic()
+    busy = [f"  {describe(tally.graph.stages[k])} ({clock(now - t)})" for k, t in list(tally.running.items())[:4]]
+    return Group(head, table, Text("\n".join(["running:", *busy]), style="dim", overflow="ellipsis", no_wrap=True))

@@ -1,0 +1,82 @@
+"""What a plan would cost, from recorded stage times where there are any, else from a stated model."""
+
+from __future__ import annotations
+
+import os
+import statistics
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from raystilts.study.encoders import EncoderInfo
+from raystilts.study.plan import Plan, Stage
+
+#: Operations a second of a stated model: what a GPU of the data-centre class, and one CPU core, sustain in training.
+GPU_FLOPS, CORE_FLOPS = 150e12, 25e9
+#: Parameters outside the word embeddings where the encoder is not here (XLM-R Large has 303 million).
+UNKNOWN_PARAMETERS = 303_000_000
+
+
+class RunTimes(Protocol):
+    """What is read of a recorded run."""
+
+    stage: str
+    kind: str
+    encoder_fingerprint: str
+    target: str | None
+    tokens: int
+    seconds: float
+    device_share: float
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Hours of device time for the stages that are missing.
+
+    Attributes:
+        hours: Device hours, one stage a device.
+        low: Lower end of what to expect; likewise `high`.
+        basis: Where the estimate is from, in words.
+    """
+
+    hours: float
+    low: float
+    high: float
+    basis: str
+
+
+def stage_tokens(stage: Stage) -> float:
+    """A stage's work in sub-words of training: evaluating one costs a third."""
+    return stage.tokens + stage.eval_tokens / 3
+
+
+def estimate(plan: Plan, missing: Mapping[str, Stage], recorded: Iterable[RunTimes]) -> Cost:
+    """Device hours of the missing stages.
+
+    Recorded runs of the same encoder give seconds a sub-word (the median over runs whose stage is in the plan); their
+    spread gives the range. Without any, six operations a parameter and sub-word (Kaplan et al. 2020) at a stated
+    speed, good to a factor of three.
+    """
+    work = sum(stage_tokens(stage) for stage in missing.values())
+    rates = [
+        row.seconds * row.device_share / stage_tokens(plan.stages[row.stage])
+        for row in recorded
+        if row.status == "finished" and row.stage in plan.stages and stage_tokens(plan.stages[row.stage]) > 0
+        and row.encoder_fingerprint == plan.encoder.fingerprint
+    ]  # fmt: skip
+    if len(rates) >= 4:
+        quarters = statistics.quantiles(rates, n=4)
+        hours = [work * rate / 3600 for rate in (statistics.median(rates), quarters[0], quarters[2])]
+        return Cost(*hours, f"from {len(rates)} recorded stages of this encoder; half of them lie in the range")
+    gpus = plan.study.resources.gpus
+    speed = GPU_FLOPS * min(gpus, 1) if gpus else CORE_FLOPS * min(plan.study.resources.cpus, os.cpu_count() or 1)
+    seconds = 6 * _dense_parameters(plan.encoder) * work / speed
+    name = f"{speed / 1e12:.0f} Tflop/s a GPU" if gpus else f"{speed / 1e9:.0f} Gflop/s"
+    return Cost(seconds / 3600, seconds / 10800, seconds / 1200, f"not measured: 6 operations a parameter and sub-word at {name}")
+
+
+def _dense_parameters(encoder: EncoderInfo) -> int:
+    if encoder.parameters is None:
+        return UNKNOWN_PARAMETERS
+    return encoder.parameters - (encoder.embedding_parameters or 0)

@@ -1,0 +1,148 @@
+"""Which encoder a study means, and its fingerprint."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from raystilts.errors import UserError
+from raystilts.study.schema import Encoder
+
+EMBEDDED = {"raystilts-mini": Path(__file__).parent.parent / "encoders" / "mini"}
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderInfo:
+    """What is known of an encoder before any of it is loaded.
+
+    Attributes:
+        location: What `from_pretrained` gets: a folder or a hub id.
+        fingerprint: Changes when the weights, the configuration or the tokenizer do.
+        verified: Whether the fingerprint is of files that are here (otherwise of id and revision).
+        parameters: Number of parameters, None where unknown.
+        embedding_parameters: Of which in the word embeddings.
+    """
+
+    location: str
+    revision: str | None
+    fingerprint: str
+    verified: bool
+    parameters: int | None
+    embedding_parameters: int | None
+
+
+def describe_encoder(encoder: Encoder) -> EncoderInfo:
+    """Finds the encoder of a study without loading it.
+
+    Raises:
+        UserError: a folder that is not a checkpoint of safetensors.
+    """
+    name = encoder.model_name_or_path
+    folder = EMBEDDED.get(name) or Path(name).expanduser()
+    if folder.is_dir():
+        return _describe_folder(folder)
+    if name.startswith(("/", ".", "~")) or name.count("/") > 1:
+        raise UserError(f"encoder.model_name_or_path: {name}: no such folder")
+    cached = _cached_snapshot(name, encoder.revision)
+    if cached is not None:
+        known = _describe_folder(cached)
+        return EncoderInfo(
+            str(cached), cached.name, known.fingerprint, True, known.parameters, known.embedding_parameters
+        )
+    return EncoderInfo(name, encoder.revision, f"hub:{name}@{encoder.revision or 'main'}", False, None, None)
+
+
+def fetch_encoder(encoder: Encoder) -> EncoderInfo:
+    """Like `describe_encoder`, fetching a hub encoder first, so that its fingerprint is of its files.
+
+    Raises:
+        UserError: not on the hub, no network, or files that cannot be used.
+    """
+    info = describe_encoder(encoder)
+    if info.verified:
+        return info
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
+
+    name = encoder.model_name_or_path
+    try:
+        patterns = ["*.json", "*.safetensors", "*.model", "*.txt"]
+        snapshot_download(name, revision=encoder.revision, allow_patterns=patterns)
+    except RepositoryNotFoundError:
+        raise UserError(f"encoder.model_name_or_path: {name!r} is neither a folder nor on the hub") from None
+    except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
+        reason = str(error).splitlines()[0][:120]
+        raise UserError(
+            f"encoder.model_name_or_path: {name!r} is not in the local cache and the hub did not answer ({reason}); "
+            "give a folder: --set encoder.model_name_or_path=DIR"
+        ) from None
+    return describe_encoder(encoder)
+
+
+def _cached_snapshot(name: str, revision: str | None) -> Path | None:
+    """The folder of a hub model in the local cache, when its configuration and weights are there."""
+    from huggingface_hub import try_to_load_from_cache
+
+    found = try_to_load_from_cache(name, "config.json", revision=revision)
+    if not isinstance(found, str):
+        return None
+    folder = Path(found).parent
+    return folder if list(folder.glob("*.safetensors")) else None
+
+
+def _describe_folder(folder: Path) -> EncoderInfo:
+    if not (folder / "config.json").is_file():
+        raise UserError(f"encoder.model_name_or_path: {folder} holds no config.json; give a folder that from_pretrained opens")
+    weights = sorted(folder.glob("*.safetensors"))
+    if not weights:
+        raise UserError(
+            f"encoder.model_name_or_path: {folder} holds no *.safetensors; raystilts loads safetensors only "
+            "(convert with save_pretrained(..., safe_serialization=True))"
+        )
+    used = [folder / "config.json", *weights, *sorted(folder.glob("tokenizer*")), *sorted(folder.glob("*.model"))]
+    fingerprint = hashlib.sha256()
+    for path in used:
+        stat = path.stat()
+        fingerprint.update(f"{path.name}:{_file_hash(path, stat.st_size, stat.st_mtime_ns)}".encode())
+    shapes = [shape for path in weights for shape in _tensor_shapes(path).items()]
+    total = sum(_product(shape) for _, shape in shapes)
+    words = sum(_product(shape) for name, shape in shapes if name.endswith("word_embeddings.weight"))
+    return EncoderInfo(str(folder), None, fingerprint.hexdigest()[:32], True, total, words)
+
+
+def _product(shape: list[int]) -> int:
+    out = 1
+    for size in shape:
+        out *= size
+    return out
+
+
+def _tensor_shapes(path: Path) -> dict[str, list[int]]:
+    """Shapes in a safetensors file, from its header.
+
+    Raises:
+        UserError: the file is not a whole safetensors file.
+    """
+    try:
+        with path.open("rb") as file:
+            (length,) = struct.unpack("<Q", file.read(8))
+            if length > path.stat().st_size:
+                raise ValueError
+            header: dict[str, Any] = json.loads(file.read(length))
+        end = max((entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"), default=0)
+        if 8 + length + end > path.stat().st_size:
+            raise ValueError
+    except (ValueError, struct.error, OSError, KeyError):
+        raise UserError(f"encoder.model_name_or_path: {path} is not a whole safetensors file; fetch it again") from None
+    return {name: entry["shape"] for name, entry in header.items() if name != "__metadata__"}
+
+
+@cache
+def _file_hash(path: Path, size: int, modified: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

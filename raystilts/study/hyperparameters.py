@@ -1,0 +1,126 @@
+"""Hyperparameters in the words of Hugging Face's `TrainingArguments`."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+#: Names that `TrainingArguments` once had, and what stands for them now.
+RETIRED = {
+    "warmup_ratio": "warmup_steps (a number below 1 is a share of all steps)",
+    "evaluation_strategy": "evaluation.eval_steps",
+    "eval_strategy": "evaluation.eval_steps",
+    "group_by_length": "train_sampling_strategy: group_by_length",
+    "seed": "the study's seeds",
+    "data_seed": "the study's seeds",
+    "fp16": "bf16",
+    "batch_size": "per_device_train_batch_size",
+    "lr": "learning_rate",
+    "epochs": "num_train_epochs",
+}
+
+Scheduler = Literal["linear", "cosine", "constant", "constant_with_warmup", "polynomial"]
+
+
+def _refuse_retired(data: Any) -> Any:
+    if isinstance(data, dict):
+        for name in data:
+            if name in RETIRED:
+                raise ValueError(f"{name!r} is not a name here: use {RETIRED[name]}")
+    return data
+
+
+class Overrides(BaseModel):
+    """Hyperparameters of one task, where they differ from the study's."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    learning_rate: float | None = Field(None, gt=0)
+    per_device_train_batch_size: int | None = Field(None, ge=1)
+    gradient_accumulation_steps: int | None = Field(None, ge=1)
+    num_train_epochs: float | None = Field(None, gt=0)
+    max_steps: int | None = None
+    warmup_steps: float | None = Field(None, ge=0)
+    weight_decay: float | None = Field(None, ge=0)
+    max_grad_norm: float | None = Field(None, ge=0)
+    lr_scheduler_type: Scheduler | None = None
+    adam_beta1: float | None = Field(None, ge=0, lt=1)
+    adam_beta2: float | None = Field(None, ge=0, lt=1)
+    adam_epsilon: float | None = Field(None, gt=0)
+    train_sampling_strategy: Literal["random", "group_by_length"] | None = None
+    load_best_model_at_end: bool | None = None
+    bf16: bool | None = None
+    max_length: int | None = Field(None, ge=8)
+    max_train_samples: int | None = Field(None, ge=1)
+
+    _retired = model_validator(mode="before")(_refuse_retired)
+
+
+class Hyperparameters(BaseModel):
+    """How one stage trains.
+
+    Attributes:
+        per_device_train_batch_size: Examples an update, together with `gradient_accumulation_steps`; the effective
+            batch is their product whatever micro-batch the device can hold.
+        max_steps: Updates; when positive it replaces `num_train_epochs`.
+        warmup_steps: Updates of linear warm-up; a number below 1 is a share of all updates.
+        load_best_model_at_end: Keep the checkpoint with the best dev score (the study's `selection`), not the last.
+        max_length: Sub-words a sequence; default by task type.
+        max_train_samples: Use at most so many training examples (a fixed sample); fractions are of these.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    learning_rate: float = Field(2e-5, gt=0)
+    per_device_train_batch_size: int = Field(32, ge=1)
+    gradient_accumulation_steps: int = Field(1, ge=1)
+    num_train_epochs: float = Field(3.0, gt=0)
+    max_steps: int = -1
+    warmup_steps: float = Field(0.1, ge=0)
+    weight_decay: float = Field(0.0, ge=0)
+    max_grad_norm: float = Field(1.0, ge=0)
+    lr_scheduler_type: Scheduler = "linear"
+    adam_beta1: float = Field(0.9, ge=0, lt=1)
+    adam_beta2: float = Field(0.999, ge=0, lt=1)
+    adam_epsilon: float = Field(1e-8, gt=0)
+    train_sampling_strategy: Literal["random", "group_by_length"] = "group_by_length"
+    load_best_model_at_end: bool = True
+    bf16: bool = False
+    max_length: int | None = Field(None, ge=8)
+    max_train_samples: int | None = Field(None, ge=1)
+
+    _retired = model_validator(mode="before")(_refuse_retired)
+
+    @property
+    def batch(self) -> int:
+        """Examples an update."""
+        return self.per_device_train_batch_size * self.gradient_accumulation_steps
+
+    def steps(self, examples: int) -> int:
+        """Updates for a training set of so many examples."""
+        if self.max_steps > 0:
+            return self.max_steps
+        return max(1, math.ceil(self.num_train_epochs * math.ceil(examples / self.batch)))
+
+    def warmup(self, steps: int) -> int:
+        """Warm-up updates of a training of so many updates."""
+        return round(self.warmup_steps * steps) if self.warmup_steps < 1 else int(self.warmup_steps)
+
+
+class StudyHyperparameters(Hyperparameters):
+    """The study's hyperparameters, and those of single tasks where they differ.
+
+    Attributes:
+        tasks: By name of a task (as intermediate or target) or of a whole mixture.
+    """
+
+    tasks: dict[str, Overrides] = {}
+
+    def resolve(self, task: str) -> Hyperparameters:
+        """The hyperparameters of one task."""
+        own = self.model_dump(exclude={"tasks"})
+        if task in self.tasks:
+            own |= self.tasks[task].model_dump(exclude_unset=True, exclude_none=True)
+        return Hyperparameters(**own)

@@ -1,0 +1,330 @@
+"""What a user asks for: the models behind a study file, which are also the Python API."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from raystilts.errors import UserError, did_you_mean
+from raystilts.study.hyperparameters import StudyHyperparameters
+from raystilts.study.yaml_io import read_yaml, set_key
+from raystilts.tasks.registry import get_task, load_task_file
+
+
+def _code(value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, str):
+        raise ValueError(f"{value!r} is not a language code; write it in quotes (Norwegian Bokmal is \"nb\")")
+    return value
+
+
+Language = Annotated[str, BeforeValidator(_code)]
+Fraction = Annotated[float, Field(gt=0, le=1)]
+Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Encoder(_Model):
+    """The pretrained encoder that every arm starts from.
+
+    Attributes:
+        model_name_or_path: A folder, an id on the Hugging Face hub, or `raystilts-mini`, the embedded one.
+        revision: Commit or tag on the hub.
+        has_seen: Tasks that its pretraining already held; every answer says so.
+        pooling: What a sequence is for classification: its first token, or the mean over its tokens.
+        retrieval_layer: Hidden state (0 = embeddings) for retrieval targets; default 14 for 24 layers (as in the
+            paper, XLM-R Large), otherwise the middle one; -1 is the last.
+    """
+
+    model_name_or_path: str = "raystilts-mini"
+    revision: str | None = None
+    has_seen: tuple[str, ...] = ()
+    pooling: Literal["first", "mean"] = "first"
+    retrieval_layer: int | None = None
+
+
+class MaskedLM(_Model):
+    """Masked-LM training beside (or without) the tasks of an intermediate.
+
+    Attributes:
+        dataset: Plain text: a folder `<dataset>/<language>/train.parquet` with a column `text` (without a data folder:
+            Wikipedia from the hub).
+        probability: The share of updates that are masked-LM updates; the tasks keep their own number of updates.
+        smoothing: Exponent on the languages' shares (Conneau & Lample 2019); 0 draws them evenly, 1 by size.
+        max_steps: Updates, where no task gives a number.
+    """
+
+    languages: Annotated[tuple[Language, ...], Field(min_length=1)]
+    dataset: str = "mono"
+    probability: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    smoothing: Annotated[float, Field(ge=0, le=1)] = 0.3
+    max_steps: Annotated[int, Field(ge=1)] | None = None
+
+
+class Intermediate(_Model):
+    """What the encoder is trained on before the target; `none` is the arm without.
+
+    Attributes:
+        tasks: One task, or several mixed; `squad@de` reads the training data of another language.
+        sampling: How a mixture draws tasks: in proportion to their sizes, evenly, or to sizes ** (1 / temperature).
+        cap: The largest size that counts for a task in `proportional` and `temperature` (2 ** 17 in the paper).
+        masked_lm: Co-training with masked language modelling.
+        name: What tables call the arm; default from the tasks.
+    """
+
+    tasks: tuple[str, ...] = ()
+    sampling: Literal["proportional", "uniform", "temperature"] = "proportional"
+    cap: Annotated[int, Field(ge=1)] = 2**17
+    temperature: Annotated[float, Field(ge=1)] = 2.0
+    masked_lm: MaskedLM | None = None
+    name: Annotated[str, Field(pattern=r"^[\w.+@-]+$")] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, data: Any) -> Any:
+        if data is None or isinstance(data, bool):
+            raise ValueError(f"{data!r} is not an intermediate; the arm without one is written: none")
+        if isinstance(data, str):
+            return {"tasks": ()} if data == "none" else {"tasks": (data,)}
+        if isinstance(data, dict) and "task" in data:
+            if "tasks" in data:
+                raise ValueError("give task or tasks, not both")
+            data = dict(data)
+            data["tasks"] = (data.pop("task"),)
+        return data
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        if len(set(self.tasks)) < len(self.tasks):
+            raise ValueError(f"a task stands twice in {list(self.tasks)}")
+        if not self.tasks and self.masked_lm is not None and self.masked_lm.max_steps is None:
+            raise ValueError("masked_lm without a task needs masked_lm.max_steps")
+        return self
+
+    @property
+    def is_none(self) -> bool:
+        """Whether this is the arm without intermediate training."""
+        return not self.tasks and self.masked_lm is None
+
+    @property
+    def label(self) -> str:
+        """The arm's name in tables."""
+        if self.name:
+            return self.name
+        parts = list(self.tasks) + (["mlm"] if self.masked_lm else [])
+        return "+".join(parts) or "none"
+
+
+class Target(_Model):
+    """A task to be transferred to.
+
+    Attributes:
+        task: Name of the task.
+        languages: Languages to score; default all that the task has.
+    """
+
+    task: str
+    languages: tuple[Language, ...] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, data: Any) -> Any:
+        return {"task": data} if isinstance(data, str) else data
+
+
+class Fractions(_Model):
+    """Shares of a training set to use.
+
+    Attributes:
+        values: In (0, 1]; each smaller share lies inside each larger one.
+        hold: What stays fixed when the share shrinks: `epochs` (fewer updates) or `updates` (more epochs).
+    """
+
+    values: Annotated[tuple[Fraction, ...], Field(min_length=1)] = (1.0,)
+    hold: Literal["epochs", "updates"] = "epochs"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, data: Any) -> Any:
+        return {"values": data} if isinstance(data, list | tuple) else data
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        if len(set(self.values)) < len(self.values):
+            raise ValueError(f"a fraction stands twice in {list(self.values)}")
+        return self
+
+
+class Evaluation(_Model):
+    """When and on how much to evaluate.
+
+    Attributes:
+        eval_steps: Updates between evaluations on dev; below 1 it is a share of all updates.
+        max_dev_samples: Dev examples a language (a fixed sample); null for all.
+        max_test_samples: Test examples a language; null for all.
+    """
+
+    eval_steps: Annotated[float, Field(gt=0)] = 0.25
+    max_dev_samples: Annotated[int, Field(ge=1)] | None = 500
+    max_test_samples: Annotated[int, Field(ge=1)] | None = None
+
+    def every(self, steps: int) -> int:
+        """Updates between evaluations in a training of so many updates."""
+        return max(1, round(self.eval_steps * steps)) if self.eval_steps < 1 else int(self.eval_steps)
+
+
+class StageResources(_Model):
+    """What one stage takes. `cpus` is also its number of threads."""
+
+    cpus: Annotated[float, Field(gt=0)] = 1
+    gpus: Annotated[float, Field(ge=0)] = 0
+
+
+class Resources(StageResources):
+    """What a stage takes, and kinds of stages that take something else."""
+
+    by_kind: dict[Literal["intermediate", "target", "retrieval"], StageResources] = {}
+
+    def of(self, kind: Literal["intermediate", "target", "retrieval"]) -> StageResources:
+        """The resources of one kind of stage."""
+        return self.by_kind.get(kind, self)
+
+
+class Study(_Model):
+    """A transfer study: the grid of intermediates, targets, fractions and seeds.
+
+    Attributes:
+        compare_at: The intermediate fraction at which arms compete; default the largest.
+        baseline_seeds: Seeds of the arm `none`, where they differ from `seeds`.
+        selection: Dev data that picks checkpoints and the best arm: English (`en_dev`, true zero-shot) or each
+            target language's own (`target_dev`).
+        schedule: `full` trains every cell to the end.
+        keep: Intermediate checkpoints: `all`, or only while a stage that starts from them is missing (`needed`).
+        keep_targets: Target checkpoints; with `all` a new language or metric needs no training.
+        data_dir: Folder `<dataset>/<language>/<split>.parquet`; default RAYSTILTS_DATA_DIR, else the hub.
+        task_files: Python files that register the user's own tasks.
+        time_limit_s: Seconds after which a stage is given up as failed.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[\w][\w.-]*$")]
+    encoder: Encoder = Encoder()
+    intermediates: Annotated[tuple[Intermediate, ...], Field(min_length=1)]
+    intermediate_fractions: Fractions = Fractions()
+    compare_at: Fraction | None = None
+    targets: Annotated[tuple[Target, ...], Field(min_length=1)]
+    target_fractions: Fractions = Fractions()
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1)]
+    baseline_seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] | None = None
+    hyperparameters: StudyHyperparameters = StudyHyperparameters()
+    evaluation: Evaluation = Evaluation()
+    selection: Literal["en_dev", "target_dev"] = "en_dev"
+    schedule: Literal["full"] = "full"
+    resources: Resources = Resources()
+    storage_path: str = "~/raystilts_results"
+    keep: Literal["all", "needed"] = "all"
+    keep_targets: Literal["all", "none"] = "none"
+    data_dir: str | None = None
+    task_files: tuple[str, ...] = ()
+    time_limit_s: Annotated[float, Field(gt=0)] | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        for path in self.task_files:
+            load_task_file(Path(path))
+        _check_seeds("seeds", self.seeds)
+        _check_seeds("baseline_seeds", self.baseline_seeds or ())
+        _check_unique("intermediates", [arm.label for arm in self.intermediates])
+        _check_unique("targets", [target.task for target in self.targets])
+        if self.compare_at is not None and self.compare_at not in self.intermediate_fractions.values:
+            raise ValueError(
+                f"compare_at is {self.compare_at:g}, but must be one of intermediate_fractions: "
+                f"{list(self.intermediate_fractions.values)}"
+            )
+        _check_tasks(self)
+        return self
+
+    @property
+    def compared_fraction(self) -> float:
+        """The intermediate fraction at which arms compete."""
+        return self.compare_at if self.compare_at is not None else max(self.intermediate_fractions.values)
+
+    @classmethod
+    def from_file(cls, path: str | Path, assignments: tuple[str, ...] = ()) -> Study:
+        """Reads a study file, with `key.path=value` assignments on top.
+
+        Raises:
+            UserError: the file or a value in it cannot be used; says where and what is allowed.
+        """
+        path = Path(path).expanduser()
+        data = read_yaml(path)
+        if not isinstance(data, dict):
+            raise UserError(f"{path}: expected a mapping with name, intermediates, targets, seeds")
+        for assignment in assignments:
+            set_key(data, assignment)
+        try:
+            return cls.model_validate(data)
+        except ValidationError as error:
+            raise UserError(f"{path}: {_first_problem(error)}") from None
+
+
+def _check_seeds(name: str, seeds: tuple[int, ...]) -> None:
+    twice = sorted({seed for seed in seeds if seeds.count(seed) > 1})
+    if twice:
+        raise ValueError(f"{name}: {twice[0]} is given twice; a seed is one replicate, name each once")
+
+
+def _check_unique(name: str, labels: list[str]) -> None:
+    twice = sorted({label for label in labels if labels.count(label) > 1})
+    if twice:
+        raise ValueError(f"{name}: {twice[0]!r} is given twice; drop one, or give a mixture another `name`")
+
+
+def _check_tasks(study: Study) -> None:
+    for index, arm in enumerate(study.intermediates):
+        for name in arm.tasks:
+            if not get_task(name).requires_training:
+                raise ValueError(f"intermediates.{index}: {name!r} has no training data; it can only be a target")
+    names = {name for arm in study.intermediates for name in arm.tasks}
+    names |= {arm.label for arm in study.intermediates} | {target.task for target in study.targets}
+    for name in study.hyperparameters.tasks:
+        if name not in names:
+            raise ValueError(f"hyperparameters.tasks.{name}: not in this study; {did_you_mean(name, names)}")
+    for index, target in enumerate(study.targets):
+        task = get_task(target.task)
+        for language in target.languages or ():
+            if language not in task.languages:
+                raise ValueError(
+                    f"targets.{index}.languages: {task.name} has no {language!r}; {did_you_mean(language, task.languages)}"
+                )
+        if len(set(target.languages or ())) < len(target.languages or ()):
+            raise ValueError(f"targets.{index}.languages: a language is given twice")
+
+
+def _first_problem(error: ValidationError) -> str:
+    """One line for the first problem of a pydantic error, with the place in the file and the value given."""
+    problem = error.errors()[0]
+    place = ".".join(str(part) for part in problem["loc"] if not str(part).startswith("function-"))
+    message = re.sub(r"^Value error, ", "", problem["msg"])
+    if problem["type"] == "extra_forbidden":
+        return f"{place}: no such field; {did_you_mean(str(problem['loc'][-1]), _fields_at(problem['loc'][:-1]))}"
+    given = "" if problem["type"] in ("value_error", "missing") else f" (given: {problem['input']!r})"
+    more = f" [and {error.error_count() - 1} more]" if error.error_count() > 1 else ""
+    return f"{place}: {message}{given}{more}" if place else f"{message}{more}"
+
+
+def _fields_at(place: tuple[int | str, ...]) -> list[str]:
+    """Field names of the model at a place of a study file."""
+    models: dict[str, type[BaseModel]] = {
+        "encoder": Encoder, "intermediates": Intermediate, "masked_lm": MaskedLM, "targets": Target,
+        "intermediate_fractions": Fractions, "target_fractions": Fractions, "evaluation": Evaluation,
+        "resources": Resources, "hyperparameters": StudyHyperparameters, "tasks": StudyHyperparameters,
+    }
+    for part in reversed(place):
+        if part in models:
+            return list(models[str(part)].model_fields)
+    return list(Study.model_fields)

@@ -1,0 +1,97 @@
+"""Study files in YAML, read by the rules of YAML 1.2's core schema.
+
+PyYAML follows YAML 1.1, where `1e-5` is a text, `no` (Norwegian) is false and `012` is ten. Here `1e-5` is a number,
+`no`, `yes`, `on` and `off` are texts, `012` is twelve, and a key given twice is an error.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Hashable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from raystilts.errors import UserError
+
+
+class _CoreLoader(yaml.SafeLoader):
+    """A safe loader whose plain scalars follow the core schema."""
+
+    # A fresh table: the inherited one holds the rules of YAML 1.1.
+    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"{key.value!r} is given twice; keep one", key.start_mark
+                )
+            seen.add(key.value)
+        return super().construct_mapping(node, deep=deep)
+
+
+def _decimal(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int:
+    return int(node.value, 10)
+
+
+_CoreLoader.add_implicit_resolver("tag:yaml.org,2002:null", re.compile(r"^(?:~|null|Null|NULL|)$"), ["~", "n", "N", ""])
+_CoreLoader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
+_CoreLoader.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(r"^[-+]?[0-9]+$"), list("-+0123456789"))
+_CoreLoader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^(?:[-+]?(?:\.[0-9]+|[0-9]+\.[0-9]*)(?:[eE][-+]?[0-9]+)?|[-+]?[0-9]+[eE][-+]?[0-9]+|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$"),
+    list("-+.0123456789"),
+)
+_CoreLoader.add_constructor("tag:yaml.org,2002:int", _decimal)
+_CoreLoader.add_constructor("tag:yaml.org,2002:float", yaml.SafeLoader.construct_yaml_float)
+
+
+def parse_yaml(text: str, origin: str) -> Any:
+    """Parses YAML text; `origin` names it in errors.
+
+    Raises:
+        UserError: the text is not YAML, with line and column.
+    """
+    try:
+        return yaml.load(text, Loader=_CoreLoader)  # noqa: S506 (a subclass of SafeLoader)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f"{origin}, line {mark.line + 1}" if mark else origin
+        raise UserError(f"{place}: {getattr(error, 'problem', None) or 'not valid YAML'}") from None
+
+
+def read_yaml(path: Path) -> Any:
+    """Reads a YAML file.
+
+    Raises:
+        UserError: the file is missing, unreadable or not YAML.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such study file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: cannot be read as a text file ({error})") from None
+    return parse_yaml(text, str(path))
+
+
+def set_key(data: dict[str, Any], assignment: str) -> None:
+    """Applies one `key.path=value` (the value in YAML) to parsed study data, in place.
+
+    Raises:
+        UserError: not of that form, or the path runs through something that is not a mapping.
+    """
+    path, equals, value = assignment.partition("=")
+    keys = path.split(".")
+    if not equals or not all(keys):
+        raise UserError(f"--set {assignment}: expected key.path=value, for instance --set encoder.revision=main")
+    place = data
+    for key in keys[:-1]:
+        child = place.setdefault(key, {})
+        if not isinstance(child, dict):
+            raise UserError(f"--set {assignment}: {key!r} is a {type(child).__name__}, not a mapping")
+        place = child
+    place[keys[-1]] = parse_yaml(value, f"--set {assignment}")

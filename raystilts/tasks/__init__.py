@@ -1,0 +1,1 @@
+"""What is learnt and measured: task types, data sources, registry and catalogue."""

@@ -1,0 +1,104 @@
+"""Data from the Hugging Face hub, at a pinned revision and without running anyone's code."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from raystilts.errors import UserError
+from raystilts.tasks.languages import flores_code, iso3_code, language_name
+
+if TYPE_CHECKING:
+    from raystilts.tasks.source import Source
+
+
+def _fill(text: str, source: Source, language: str) -> str:
+    return text.format(
+        language=source.language_codes.get(language, language),
+        iso3=source.language_codes.get(language, iso3_code(language)),
+        flores=source.language_codes.get(language, flores_code(language)),
+        language_name=language_name(language),
+    )
+
+
+def names(source: Source, language: str) -> tuple[str | None, str]:
+    """Configuration and split on the hub."""
+    name = None if source.name is None else _fill(source.name, source, language)
+    return name, _fill(source.hub_split or source.split, source, language)
+
+
+def identity(source: Source, language: str) -> list[str | None]:
+    """What identifies rows that are not here: data set, revision, configuration and split."""
+    name, split = names(source, language)
+    return [source.path, source.revision, name, split]
+
+
+def read(source: Source, language: str) -> pa.Table:
+    """Downloads (or takes from the cache) one language's rows.
+
+    Raises:
+        UserError: If the hub cannot be reached, or has no such data.
+    """
+    try:
+        datasets = importlib.import_module("datasets")
+    except ImportError as error:
+        raise UserError(
+            "data from the hub needs the package `datasets`: install it, or set data_dir or "
+            "RAYSTILTS_DATA_DIR to a folder laid out <dataset>/<language>/<split>.parquet"
+        ) from error
+    name, split = names(source, language)
+    if source.path is None:
+        raise UserError(
+            f"{source.dataset}: not on the hub in a form that can be read; set data_dir or RAYSTILTS_DATA_DIR to a "
+            f"folder that holds {source.dataset}/{language}/{source.split}.parquet"
+        )
+    try:
+        found = datasets.load_dataset(**_arguments(source, name, split))
+    except Exception as error:  # the library raises many kinds, from sockets to missing configurations
+        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+        raise UserError(
+            f"{source.path}{f' ({name})' if name else ''}, split {split}, cannot be read from the "
+            f"hub: {reason}. Without a network set data_dir or RAYSTILTS_DATA_DIR to a folder that holds "
+            f"{source.dataset}/{language}/{source.split}.parquet"
+        ) from error
+    return to_table(found)
+
+
+def _arguments(source: Source, name: str | None, split: str) -> dict[str, Any]:
+    """Arguments of `load_dataset`; the hub's conversion is <configuration>/<split>/*.parquet."""
+    if source.revision != "refs/convert/parquet":
+        return {"path": source.path, "name": name, "split": split, "revision": source.revision}
+    base = f"hf://datasets/{source.path}@refs/convert/parquet/{name or 'default'}"
+    files = [f"{base}/{part}/*.parquet" for part in split.split("+")]
+    return {"path": "parquet", "data_files": {"rows": files}, "split": "rows"}
+
+
+def to_table(found: Any) -> pa.Table:
+    """A `datasets.Dataset` as a plain table: class indices become class names (-1, no label, stays "-1")."""
+    rows: pa.Table = found.with_format("arrow")[:]
+    for name, feature in found.features.items():
+        single, several = getattr(feature, "names", None), getattr(getattr(feature, "feature", None), "names", None)
+        values = rows[name].to_pylist()
+        if single is not None:
+            named = pa.array([single[i] if i is not None and i >= 0 else "-1" for i in values], pa.string())
+        elif several is not None:
+            named = pa.array([[several[i] for i in row] for row in values], pa.list_(pa.string()))
+        else:
+            continue
+        rows = rows.set_column(rows.schema.get_field_index(name), name, named)
+    return rows.replace_schema_metadata(None)
+
+
+def is_cached(source: Source) -> bool:
+    """Whether the pinned revision is in the hub's cache on this machine."""
+    try:
+        constants = importlib.import_module("huggingface_hub.constants")
+    except ImportError:
+        return False
+    if source.path is None:
+        return False
+    folder = Path(constants.HF_HUB_CACHE) / f"datasets--{source.path.replace('/', '--')}"
+    return (folder / "snapshots" / source.revision).is_dir()

@@ -1,0 +1,77 @@
+"""Language codes, and what data sets on the hub call the same languages."""
+
+from __future__ import annotations
+
+from raystilts.errors import UserError
+
+#: Ours (ISO 639-1, three letters where there is no two-letter code): ISO 639-3 with the script
+#: that FLORES-200 uses, and the English name.
+_TABLE = """
+af afr_Latn Afrikaans;am amh_Ethi Amharic;ar arb_Arab Arabic;az azj_Latn Azerbaijani
+bbj bbj_Latn Ghomala;be bel_Cyrl Belarusian;bem bem_Latn Bemba;bg bul_Cyrl Bulgarian
+bm bam_Latn Bambara;bn ben_Beng Bengali;br bre_Latn Breton;bs bos_Latn Bosnian;ca cat_Latn Catalan
+cs ces_Latn Czech;cy cym_Latn Welsh;da dan_Latn Danish;de deu_Latn German;ee ewe_Latn Ewe
+el ell_Grek Greek;en eng_Latn English;eo epo_Latn Esperanto;es spa_Latn Spanish
+et est_Latn Estonian;eu eus_Latn Basque;fa pes_Arab Persian;fi fin_Latn Finnish
+fo fao_Latn Faroese;fon fon_Latn Fon;fr fra_Latn French;fy fry_Latn Frisian;ga gle_Latn Irish
+gd gla_Latn Gaelic;gl glg_Latn Galician;gu guj_Gujr Gujarati;ha hau_Latn Hausa;he heb_Hebr Hebrew
+hi hin_Deva Hindi;hr hrv_Latn Croatian;ht hat_Latn Haitian;hu hun_Latn Hungarian
+hy hye_Armn Armenian;ia ina_Latn Interlingua;id ind_Latn Indonesian;ie ile_Latn Interlingue
+ig ibo_Latn Igbo;io ido_Latn Ido;is isl_Latn Icelandic;it ita_Latn Italian;ja jpn_Jpan Japanese
+jv jav_Latn Javanese;ka kat_Geor Georgian;kk kaz_Cyrl Kazakh;km khm_Khmr Khmer;ko kor_Hang Korean
+ku kmr_Latn Kurdish;la lat_Latn Latin;lg lug_Latn Ganda;ln lin_Latn Lingala;lt lit_Latn Lithuanian
+luo luo_Latn Luo;lv lvs_Latn Latvian;mk mkd_Cyrl Macedonian;ml mal_Mlym Malayalam
+mn khk_Cyrl Mongolian;mos mos_Latn Mossi;mr mar_Deva Marathi;ms zsm_Latn Malay;my mya_Mymr Burmese
+nb nob_Latn Norwegian;nl nld_Latn Dutch;nn nno_Latn Nynorsk;ny nya_Latn Chichewa
+oc oci_Latn Occitan;om gaz_Latn Oromo;pa pan_Guru Punjabi;pcm pcm_Latn Naija;pl pol_Latn Polish
+pt por_Latn Portuguese;qu quy_Latn Quechua;ro ron_Latn Romanian;ru rus_Cyrl Russian
+rw kin_Latn Kinyarwanda;sk slk_Latn Slovak;sl slv_Latn Slovenian;sn sna_Latn Shona
+so som_Latn Somali;sq als_Latn Albanian;sr srp_Cyrl Serbian;sv swe_Latn Swedish
+sw swh_Latn Swahili;ta tam_Taml Tamil;te tel_Telu Telugu;th tha_Thai Thai;ti tir_Ethi Tigrinya
+tk tuk_Latn Turkmen;tl tgl_Latn Tagalog;tn tsn_Latn Tswana;tr tur_Latn Turkish;tt tat_Cyrl Tatar
+tw twi_Latn Twi;ug uig_Arab Uyghur;uk ukr_Cyrl Ukrainian;ur urd_Arab Urdu;uz uzn_Latn Uzbek
+vi vie_Latn Vietnamese;wo wol_Latn Wolof;xh xho_Latn Xhosa;yi ydd_Hebr Yiddish;yo yor_Latn Yoruba
+zh zho_Hans Chinese;zu zul_Latn Zulu
+"""
+
+_ENTRIES = {
+    code: (flores, name)
+    for code, flores, name in (entry.split(" ", 2) for line in _TABLE.split("\n") if line for entry in line.split(";"))
+}
+
+
+def language_name(code: str) -> str:
+    """The English name of a language, as Universal Dependencies spell it; the code itself if
+    unknown."""
+    return _ENTRIES[code][1] if code in _ENTRIES else code
+
+
+def flores_code(code: str) -> str:
+    """The code of FLORES-200, as ``deu_Latn``; the code itself if unknown."""
+    return _ENTRIES[code][0] if code in _ENTRIES else code
+
+
+def iso3_code(code: str) -> str:
+    """The ISO 639-3 code of the individual language, as ``deu``; the code itself if unknown."""
+    return flores_code(code).split("_")[0]
+
+
+def check_language(value: object) -> str:
+    """The value, if it can be a language code.
+
+    Raises:
+        UserError: If it is not a string: YAML reads an unquoted ``no`` as false.
+    """
+    if isinstance(value, bool):
+        raise UserError(
+            f"language: {value!r} is not a code. YAML reads an unquoted no as false: write nb for Norwegian Bokmål, "
+            'or put quotes around "no"'
+        )
+    if not isinstance(value, str) or not value:
+        raise UserError(f'language: {value!r} is not a code; give a string such as "de"')
+    return value
+
+
+def codes(text: str) -> tuple[str, ...]:
+    """Words of a line as a tuple: language codes, or label names."""
+    return tuple(text.split())

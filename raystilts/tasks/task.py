@@ -1,0 +1,179 @@
+"""A task: its data, its type, its score, and where all of it is from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from raystilts.errors import UserError
+from raystilts.tasks.languages import check_language
+from raystilts.tasks.source import (
+    Fingerprint,
+    Generated,
+    Source,
+    fingerprint,
+    item_hashes,
+    load,
+)
+from raystilts.tasks.types.classification import SequenceClassification
+from raystilts.tasks.types.masked_lm import MaskedLM
+from raystilts.tasks.types.multiple_choice import MultipleChoice
+from raystilts.tasks.types.retrieval import Retrieval
+from raystilts.tasks.types.span_qa import SpanQA
+from raystilts.tasks.types.tagging import Tagging
+
+AnyType = Annotated[
+    SequenceClassification | MultipleChoice | SpanQA | Tagging | Retrieval | MaskedLM,
+    Field(discriminator="kind"),
+]
+AnySource = Annotated[Source | Generated, Field(discriminator="kind")]
+
+
+class Task(BaseModel):
+    """What is learnt and measured, usable as an intermediate and as a target.
+
+    Attributes:
+        name: What study files call it.
+        type: How rows become features, predictions and scores.
+        train: Training data; None for tasks that are only evaluated.
+        dev: Data for model selection, a split per language.
+        test: Data to report.
+        train_language: Language of the training data; several joined by "+".
+        languages: Languages that have test data.
+        dev_languages: Languages that have dev data (not the same items as their test data).
+        main_score: The score that the task is known by, and that is compared.
+        chance: The main score of guessing on the English dev data; None where that has no fixed
+            value.
+        description: One line.
+        licence: Licence of the data.
+        citation: Where the data was published.
+        url: Home page of the data.
+        scores_compared: What the score was checked against.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(pattern=r"^[A-Za-z0-9_.+@-]+$")
+    type: AnyType
+    train: AnySource | None = None
+    dev: AnySource | None = None
+    test: AnySource | None = None
+    train_language: str = "en"
+    languages: tuple[str, ...] = ()
+    dev_languages: tuple[str, ...] = ()
+    main_score: str
+    chance: float | None = Field(default=None, ge=0, le=1)
+    description: str
+    licence: str
+    citation: str
+    url: str
+    scores_compared: str = "never compared here"
+
+    @field_validator("languages", "dev_languages", mode="before")
+    @classmethod
+    def _codes(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(value.split())
+        return tuple(check_language(v) for v in value) if isinstance(value, (list, tuple)) else value
+
+    @field_validator("train_language", mode="before")
+    @classmethod
+    def _code(cls, value: object) -> str:
+        return check_language(value)
+
+    @property
+    def requires_training(self) -> bool:
+        """Whether a model is trained before the task can be evaluated; retrieval compares vectors
+        as they are."""
+        return self.type.head != "embedding"
+
+    @property
+    def train_languages(self) -> tuple[str, ...]:
+        """The languages of the training data."""
+        return tuple(self.train_language.split("+"))
+
+    def definition(self) -> dict[str, Any]:
+        """What determines features, labels and scores apart from the data, as JSON (data:
+        `fingerprints`)."""
+        return {
+            "type": self.type.model_dump(mode="json"),
+            "type_version": self.type.version,
+            "train_language": self.train_language,
+            "main_score": self.main_score,
+        }
+
+    def load_train(self, data_dir: Path | None) -> pa.Table:
+        """The training rows, of all training languages one after the other.
+
+        Raises:
+            UserError: If the task has no training data, or it cannot be read.
+        """
+        source = self._source(self.train, "training")
+        tables = [load(source, code, data_dir, columns=self.type.columns()) for code in self.train_languages]
+        return tables[0] if len(tables) == 1 else pa.concat_tables(tables, promote_options="default")
+
+    def load_dev(self, language: str, data_dir: Path | None) -> pa.Table:
+        """The dev rows of a language; raises UserError if there are none."""
+        source = self._source(self.dev, "dev", language, self.dev_languages)
+        return load(source, language, data_dir, columns=self.type.columns())
+
+    def load_test(self, language: str, data_dir: Path | None) -> pa.Table:
+        """The test rows of a language; raises UserError if there are none."""
+        source = self._source(self.test, "test", language, self.languages)
+        return load(source, language, data_dir, columns=self.type.columns())
+
+    def train_fingerprint(self, data_dir: Path | None) -> tuple[Fingerprint, ...]:
+        """Fingerprints of the training data, one a training language."""
+        source = self._source(self.train, "training")
+        return tuple(fingerprint(source, code, data_dir) for code in self.train_languages)
+
+    def dev_fingerprint(self, language: str, data_dir: Path | None) -> Fingerprint:
+        """Fingerprint of a language's dev data."""
+        source = self._source(self.dev, "dev", language, self.dev_languages)
+        return fingerprint(source, language, data_dir)
+
+    def test_fingerprint(self, language: str, data_dir: Path | None) -> Fingerprint:
+        """Fingerprint of a language's test data."""
+        return fingerprint(self._source(self.test, "test", language, self.languages), language, data_dir)
+
+    def _source(
+        self,
+        source: Source | Generated | None,
+        split: str,
+        language: str | None = None,
+        languages: Sequence[str] = (),
+    ) -> Source | Generated:
+        if source is None:
+            raise UserError(f"task {self.name!r} has no {split} data; choose another task or split")
+        if language is not None and language not in languages:
+            raise UserError(
+                f"task {self.name!r} has no {split} data in {language!r}; it has {', '.join(languages) or 'none'}"
+            )
+        return source
+
+    def in_language(self, codes: str) -> Task:
+        """The same task with training data in other languages ("de", "sw+hi"), named
+        ``<name>@<codes>``."""
+        for code in codes.split("+"):
+            check_language(code)
+        return self.model_copy(update={"name": f"{self.name}@{codes}", "train_language": codes})
+
+
+def shares_training_data(one: Task, other: Task) -> bool:
+    """Whether two tasks train on the same items: the same data set and split, in whatever language
+    or part."""
+    if one.train is None or other.train is None:
+        return False
+    return one.train.identity == other.train.identity
+
+
+def rows_item_hashes(task: Task, rows: pa.Table) -> NDArray[np.uint64]:
+    """A 64-bit hash of what each row of a task asks (all columns but the answer), to find items in
+    common."""
+    return item_hashes(rows, task.type.item_columns())

@@ -1,0 +1,1 @@
+"""How each kind of task becomes sequences, and how outputs become predictions and scores."""

@@ -1,0 +1,119 @@
+"""Multiple choice: which of k continuations or answers fits the context."""
+
+from __future__ import annotations
+
+import string
+from typing import Any, ClassVar, Literal, cast
+
+import numpy as np
+import pyarrow as pa
+from pydantic import Field
+
+from raystilts.errors import UserError
+from raystilts.metrics import classification
+from raystilts.tasks.encoding import Tokenizer, encode_texts
+from raystilts.tasks.features import Features, Floats, Outputs
+from raystilts.tasks.types.base import Head, TaskType, column, faults
+
+
+class MultipleChoice(TaskType):
+    """k choices a row, of which one is right.
+
+    Attributes:
+        context: Template of the first text, with columns in braces: ``"{premise} {question}"``.
+        choice: Template of the second text, with ``{choice}`` and columns: ``"{question} {choice}"``.
+        choices: Columns with one choice each, or one column (or ``struct.field``) with a list of them.
+        label: Column that says which is right.
+        labels: What that column holds for the first, second, ... choice, as strings: their number is k. The names of
+            the columns in `choices` are understood too, where there is one a choice.
+    """
+
+    kind: Literal["multiple_choice"] = "multiple_choice"
+    context: str
+    choice: str = "{choice}"
+    choices: tuple[str, ...] = Field(min_length=1)
+    label: str = "label"
+    labels: tuple[str, ...] = Field(min_length=2)
+
+    head: ClassVar[Head] = "choice"
+    default_max_length: ClassVar[int] = 128
+    tokens_per_row: ClassVar[int] = 220
+
+    def columns(self) -> tuple[str, ...]:
+        """The columns that the templates name, those of the choices, and the label."""
+        named = [*_fields(self.context), *(f for f in _fields(self.choice) if f != "choice")]
+        names = [*named, *(path.split(".")[0] for path in self.choices), self.label]
+        return tuple(dict.fromkeys(names))
+
+    @property
+    def num_labels(self) -> int:
+        """The number of choices a row (the head itself gives one score a choice)."""
+        return len(self.labels)
+
+    def _choices(self, rows: pa.Table) -> list[list[str]]:
+        """The choices of every row, [rows][k]."""
+        if len(self.choices) == 1:
+            return column(rows, self.choices[0])
+        columns = [column(rows, name) for name in self.choices]
+        return [list(row) for row in zip(*columns, strict=True)]
+
+    def _gold(self, rows: pa.Table) -> list[int]:
+        table = self._table()
+        values = [str(value) for value in column(rows, self.label)]
+        for row, value in enumerate(values):
+            if value not in table:
+                raise UserError(
+                    f"{self.label} of row {row}: {value!r} is not a label; allowed: {', '.join(self.labels)}"
+                )
+        return [table[value] for value in values]
+
+    def _table(self) -> dict[str, int]:
+        """What the label column may hold, and the choice that it means."""
+        names = self.choices if len(self.choices) == len(self.labels) else ()
+        return {name: i for group in (names, self.labels) for i, name in enumerate(group)}
+
+    def _texts(self, rows: pa.Table) -> tuple[list[str], list[str]]:
+        """First and second texts, k a row."""
+        names = [n for n in self.columns() if n in _fields(self.context + self.choice)]
+        values = [column(rows, name) for name in names]
+        first, second = [], []
+        for at, choices in enumerate(self._choices(rows)):
+            row = {name: value[at] for name, value in zip(names, values, strict=True)}
+            if len(choices) != len(self.labels):
+                raise UserError(f"row {at}: {len(choices)} choices, but {len(self.labels)} labels")
+            first += [self.context.format_map(row)] * len(choices)
+            second += [self.choice.format_map({**row, "choice": c}) for c in choices]
+        return first, second
+
+    def encode(self, rows: pa.Table, tokenizer: Tokenizer, *, max_length: int, training: bool) -> Features:
+        """K sequences a row, one after the other; labels have shape [rows]."""
+        ids, types = encode_texts(tokenizer, *self._texts(rows), max_length=max_length)
+        return Features(
+            input_ids=ids,
+            example=np.repeat(np.arange(rows.num_rows, dtype=np.int64), len(self.labels)),
+            num_examples=rows.num_rows,
+            token_type_ids=types,
+            labels=np.asarray(self._gold(rows), dtype=np.int64),
+        )
+
+    def predict(self, outputs: Outputs, features: Features, rows: pa.Table) -> list[Any]:
+        """The index of the choice with the highest score, one a row."""
+        return cast(list[Any], np.argmax(cast(Floats, outputs), axis=1).tolist())
+
+    def score(self, predictions: list[Any], rows: pa.Table, language: str) -> dict[str, float]:
+        """Accuracy."""
+        return {"accuracy": classification.accuracy(predictions, self._gold(rows))}
+
+    def check(self, rows: pa.Table, language: str) -> list[str]:
+        """Labels that are not the task's, a wrong number of choices, empty choices."""
+        choices = self._choices(rows)
+        unknown = [i for i, v in enumerate(column(rows, self.label)) if str(v) not in self._table()]
+        number = [i for i, row in enumerate(choices) if len(row) != len(self.labels)]
+        blank = [i for i, row in enumerate(choices) if not all(c and c.strip() for c in row)]
+        wrong = f"not {len(self.labels)} choices"
+        return faults("unknown label", unknown) + faults(wrong, number) + faults("empty choice", blank)
+
+
+def _fields(template: str) -> list[str]:
+    """The names in braces of a template, in order."""
+    return [name for _, name, _, _ in string.Formatter().parse(template) if name]

@@ -1,0 +1,225 @@
+"""Extractive question answering: the answer is a stretch of the context."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar, Literal, TypeAlias, cast
+
+import numpy as np
+import pyarrow as pa
+from pydantic import Field
+
+from raystilts.metrics import mlqa, squad
+from raystilts.tasks.encoding import (
+    Template,
+    Texts,
+    Tokenizer,
+    concat_rows,
+    constant,
+    heads,
+    slices,
+    surround,
+    template,
+    text_offsets,
+    tokenise,
+    uses_token_types,
+)
+from raystilts.tasks.features import Features, Ints, Longs, Outputs, Ragged, SpanLogits
+from raystilts.tasks.types.base import Head, TaskType, column, empty_texts, faults
+from raystilts.tasks.types.spans import best_spans
+
+#: Questions are cut to this many sub-words, as in BERT's and XTREME's scripts.
+_QUESTION_LENGTH = 64
+
+
+_Measure: TypeAlias = Callable[[str, list[str]], float]
+
+
+class SpanQA(TaskType):
+    """The answer to a question as characters of its context.
+
+    Contexts that do not fit are cut into windows that share `stride` sub-words; the best answer
+    over all windows counts (Devlin et al. 2019, section 4.2). Predictions are exact substrings of
+    the context, found by character offsets, so that languages without spaces need nothing special.
+
+    Attributes:
+        question: Column of the question.
+        context: Column of the passage.
+        answers: Column with a struct of two lists, `text` and `answer_start` (in characters).
+        stride: How many sub-words of context two neighbouring windows share.
+        max_answer_length: The longest answer that is considered, in sub-words.
+        normaliser: How answers are compared: as SQuAD v1.1 does (also XQuAD and TyDiQA, in every
+            language), or as MLQA does, by language.
+        no_answer: Whether a question may have no answer (SQuAD v2): then the first token stands
+            for "none", and the prediction is empty where it beats the best answer.
+    """
+
+    kind: Literal["span_qa"] = "span_qa"
+    question: str = "question"
+    context: str = "context"
+    answers: str = "answers"
+    stride: int = Field(default=128, ge=0)
+    max_answer_length: int = Field(default=30, ge=1)
+    normaliser: Literal["squad", "mlqa"] = "squad"
+    no_answer: bool = False
+
+    head: ClassVar[Head] = "span"
+    default_max_length: ClassVar[int] = 384
+    tokens_per_row: ClassVar[int] = 190
+
+    def columns(self) -> tuple[str, ...]:
+        """Question, context and answers."""
+        return (self.question, self.context, self.answers)
+
+    @property
+    def num_labels(self) -> int:
+        """Two: the scores of a start and of an end."""
+        return 2
+
+    def encode(self, rows: pa.Table, tokenizer: Tokenizer, *, max_length: int, training: bool) -> Features:
+        """One sequence a window, question first; labels (training) have shape [features, 2]."""
+        form = template(tokenizer, pair=True)
+        room = form.room(max_length)
+        asked = tokenise(tokenizer, column(rows, self.question)).rows()
+        asked = heads(asked, np.minimum(asked.lengths, min(_QUESTION_LENGTH, room // 2)))
+        texts = tokenise(tokenizer, column(rows, self.context), offsets=True)
+        cut = _Windows.cut(texts, room - asked.lengths, self.stride)
+        windows = slices(texts.ids, cut.starts, cut.lengths)
+        ids, types = surround(form, (asked.take(cut.example), windows), types=uses_token_types(tokenizer))
+        before = form.specials - len(form.parts[2]) + asked.lengths[cut.example]
+        labels, spans = None, None
+        if training:
+            labels = self._labels(rows, texts, cut, before)
+        else:
+            spans = _char_spans(form, texts, cut, before)
+        return Features(
+            input_ids=ids,
+            example=cut.example,
+            num_examples=rows.num_rows,
+            token_type_ids=types,
+            labels=labels,
+            char_spans=spans,
+        )
+
+    def _labels(self, rows: pa.Table, texts: Texts, cut: _Windows, before: Longs) -> Longs:
+        """First and last token of the first answer in each window, (0, 0) where it is not
+        inside."""
+        starts, ends = self._first_answers(rows)
+        first, last = _answer_tokens(texts, starts, ends)
+        first, last = first[cut.example] - cut.starts, last[cut.example] - cut.starts
+        known = (starts >= 0)[cut.example]
+        inside = known & (first >= 0) & (last < cut.lengths) & (first <= last)
+        labels = np.stack([first + before, last + before], axis=1)
+        return np.where(inside[:, None], labels, 0)
+
+    def _first_answers(self, rows: pa.Table) -> tuple[Longs, Longs]:
+        """Characters [start, end) of the first answer of every row, -1 where there is none."""
+        starts, ends = [], []
+        for answer in column(rows, self.answers):
+            given = bool(answer["text"]) and answer["answer_start"][0] >= 0
+            starts.append(answer["answer_start"][0] if given else -1)
+            ends.append(starts[-1] + len(answer["text"][0]) if given else -1)
+        return np.asarray(starts, dtype=np.int64), np.asarray(ends, dtype=np.int64)
+
+    def predict(self, outputs: Outputs, features: Features, rows: pa.Table) -> list[Any]:
+        """The best answer, one string a row, empty if there is none.
+
+        The best is the pair of a start and an end not more than `max_answer_length` sub-words
+        apart, within one window's context, with the largest sum of scores, over all pairs (not
+        only among the best 20 starts and
+        ends, as reference scripts do to save time: the winner is the same unless it is not among
+            those).
+        """
+        logits = cast(SpanLogits, outputs)
+        best = best_spans(logits, features, self.max_answer_length)
+        answers = []
+        for text, start, end, score, none in zip(
+            column(rows, self.context), best.start, best.end, best.score, best.null, strict=True
+        ):
+            empty = self.no_answer and none > score
+            answers.append("" if empty or start < 0 else text[start:end])
+        return answers
+
+    def score(self, predictions: list[Any], rows: pa.Table, language: str) -> dict[str, float]:
+        """Exact match, F1 and their mean "em_f1", the best over the gold answers of each row."""
+        exact, overlap = self._measures(language)
+        golds = [answer["text"] for answer in column(rows, self.answers)]
+        pairs = list(zip(predictions, golds, strict=True))
+        em = float(np.mean([exact(p, g) for p, g in pairs]))
+        f1 = float(np.mean([overlap(p, g) for p, g in pairs]))
+        return {"f1": f1, "exact_match": em, "em_f1": (em + f1) / 2}
+
+    def _measures(self, language: str) -> tuple[_Measure, _Measure]:
+        """Exact match and F1 of one prediction."""
+        if self.no_answer:
+            return squad.exact_match_v2, squad.f1_v2
+        if self.normaliser == "squad":
+            return squad.exact_match, squad.f1
+        return (
+            lambda p, g: mlqa.exact_match(p, g, language),
+            lambda p, g: mlqa.f1(p, g, language),
+        )
+
+    def check(self, rows: pa.Table, language: str) -> list[str]:
+        """Empty texts, rows without an answer, answers that are not where they are said to be."""
+        missing, wrong = [], []
+        contexts, answers = column(rows, self.context), column(rows, self.answers)
+        for i, (text, answer) in enumerate(zip(contexts, answers, strict=True)):
+            if not answer["text"] and not self.no_answer:
+                missing.append(i)
+            pairs = zip(answer["text"], answer["answer_start"], strict=False)
+            if any(start < 0 or text[start : start + len(said)] != said for said, start in pairs):
+                wrong.append(i)
+        found = empty_texts(rows, (self.question, self.context))
+        return found + faults("no answer", missing) + faults("answer not at its place", wrong)
+
+
+class _Windows:
+    """Where each window of each row's context lies.
+
+    Attributes:
+        example: The row of each window, shape [windows].
+        starts: Its first token, in the flat tokens of all contexts.
+        lengths: Its number of context tokens.
+    """
+
+    def __init__(self, example: Longs, starts: Longs, lengths: Longs) -> None:
+        self.example, self.starts, self.lengths = example, starts, lengths
+
+    @classmethod
+    def cut(cls, texts: Texts, capacity: Longs, stride: int) -> _Windows:
+        """Cuts every row's context into windows of `capacity` tokens that share `stride` (at most
+        half)."""
+        total = texts.ids.lengths[texts.index]
+        step = capacity - np.minimum(stride, capacity // 2)
+        number = 1 + np.maximum(0, -((total - capacity) // -step))
+        example = np.repeat(np.arange(len(total), dtype=np.int64), number)
+        first = np.repeat(np.cumsum(number) - number, number)
+        within = (np.arange(len(example)) - first) * step[example]
+        starts = texts.ids.offsets[texts.index][example] + within
+        return cls(example, starts, np.minimum(capacity[example], total[example] - within))
+
+
+def _char_spans(form: Template, texts: Texts, cut: _Windows, before: Longs) -> Ragged:
+    """Characters that each token of each window covers, (-1, -1) outside the context."""
+    assert texts.spans is not None
+    after = np.full(len(before), len(form.parts[2]), dtype=np.int64)
+    inside = slices(texts.spans, cut.starts, cut.lengths)
+    return concat_rows([constant(before, (-1, -1)), inside, constant(after, (-1, -1))])
+
+
+def _answer_tokens(texts: Texts, starts: Longs, ends: Longs) -> tuple[Longs, Longs]:
+    """First and last token of an answer, in the flat tokens of all contexts.
+
+    The first token is the first that ends after the answer's start, the last one the last that
+    starts before its end; all rows are looked up at once in one sorted array, for which contexts
+    are laid end to end.
+    """
+    assert texts.spans is not None
+    base = text_offsets(texts.strings)
+    shift = np.repeat(base[:-1], texts.spans.lengths)[:, None] + cast(Ints, texts.spans.values)
+    begins, stops = np.maximum.accumulate(shift, axis=0).T
+    place = base[texts.index]
+    first = np.searchsorted(stops, place + starts, side="right")
+    last = np.searchsorted(begins, place + ends, side="left") - 1
+    return first.astype(np.int64), last.astype(np.int64)

@@ -1,0 +1,180 @@
+"""Tagging of words: parts of speech, named entities, supertags."""
+
+from __future__ import annotations
+
+from itertools import chain
+from typing import Any, ClassVar, Literal, cast
+
+import numpy as np
+import pyarrow as pa
+from pydantic import Field
+
+from raystilts.errors import UserError
+from raystilts.metrics import pos, spans
+from raystilts.tasks.encoding import (
+    Tokenizer,
+    concat_rows,
+    constant,
+    fast_backend,
+    heads,
+    repeated,
+    slices,
+    surround,
+    template,
+    tokenise,
+    uses_token_types,
+)
+from raystilts.tasks.features import Features, Longs, Outputs, Ragged
+from raystilts.tasks.types.base import Head, TaskType, column, faults, index_labels
+
+#: Positions without a label.
+_IGNORE = -100
+
+
+class Tagging(TaskType):
+    """One tag a word; the first sub-word of a word carries its label (Devlin et al. 2019, section 5.3).
+
+    Sentences that do not fit are cut into several sequences between words: no word goes untagged.
+
+    Attributes:
+        tokens: Column with the list of words.
+        tags: Column with the list of tags, as names or indices.
+        labels: Tag names.
+        scores: "entities" for the F1 of BIO spans; "pos" for XTREME's F1 over UPOS tags and word
+            accuracy; "accuracy" for word accuracy alone.
+    """
+
+    kind: Literal["tagging"] = "tagging"
+    tokens: str = "tokens"
+    tags: str
+    labels: tuple[str, ...] = Field(min_length=2)
+    scores: Literal["entities", "pos", "accuracy"]
+
+    head: ClassVar[Head] = "token"
+    default_max_length: ClassVar[int] = 128
+    tokens_per_row: ClassVar[int] = 30
+
+    def columns(self) -> tuple[str, ...]:
+        """Words and tags."""
+        return (self.tokens, self.tags)
+
+    @property
+    def num_labels(self) -> int:
+        """The number of tags."""
+        return len(self.labels)
+
+    def _gold(self, rows: pa.Table) -> tuple[Longs, list[int]]:
+        """Indices of all tags, one sentence after the other, and how many each sentence has."""
+        sentences = column(rows, self.tags)
+        flat = index_labels(list(chain.from_iterable(sentences)), self.labels, self.tags)
+        return np.asarray(flat, dtype=np.int64), [len(tags) for tags in sentences]
+
+    def encode(self, rows: pa.Table, tokenizer: Tokenizer, *, max_length: int, training: bool) -> Features:
+        """One sequence a sentence, or several for a long one; the label of word i sits on its
+        first sub-word."""
+        form = template(tokenizer, pair=False)
+        room = form.room(max_length)
+        sentences = column(rows, self.tokens)
+        gold, counts = self._gold(rows)
+        sizes = np.asarray([len(words) for words in sentences], dtype=np.int64)
+        _same_lengths(sizes, np.asarray(counts, dtype=np.int64))
+        words = _words(tokenizer, list(chain.from_iterable(sentences)), room)
+        begin, example = _pieces(words.lengths, sizes, room)
+        sequences = slices(words, words.offsets[begin[:-1]], words.offsets[begin[1:]] - words.offsets[begin[:-1]])
+        ids, types = surround(form, (sequences,), types=uses_token_types(tokenizer))
+        labels = np.full(len(words.values), _IGNORE, dtype=np.int64)
+        labels[words.offsets[:-1]] = gold
+        return Features(
+            input_ids=ids,
+            example=example,
+            num_examples=rows.num_rows,
+            token_type_ids=types,
+            token_labels=concat_rows(
+                [
+                    constant(np.full(len(example), len(form.parts[0])), _IGNORE, np.int64),
+                    Ragged(labels, sequences.offsets),
+                    constant(np.full(len(example), len(form.parts[1])), _IGNORE, np.int64),
+                ]
+            ),
+        )
+
+    def predict(self, outputs: Outputs, features: Features, rows: pa.Table) -> list[Any]:
+        """The tags of every sentence: a list of names a row, as long as the sentence."""
+        assert features.token_labels is not None
+        best = cast(Ragged, outputs).values[features.token_labels.values != _IGNORE]
+        names = np.asarray(self.labels, dtype=object)[best.astype(np.int64)]
+        sizes = [len(words) for words in column(rows, self.tokens)]
+        return [part.tolist() for part in np.split(names, np.cumsum(sizes)[:-1])] if sizes else []
+
+    def score(self, predictions: list[Any], rows: pa.Table, language: str) -> dict[str, float]:
+        """Entities: "f1". Parts of speech: "xtreme_pos_f1" and "accuracy". Else "accuracy"."""
+        flat, counts = self._gold(rows)
+        names = np.asarray(self.labels, dtype=object)[flat]
+        gold = [part.tolist() for part in np.split(names, np.cumsum(counts)[:-1])]
+        if self.scores == "entities":
+            return {"f1": spans.entity_f1(predictions, gold)}
+        scores = {"accuracy": pos.token_accuracy(predictions, gold)}
+        if self.scores == "pos":
+            scores["xtreme_pos_f1"] = pos.xtreme_pos_f1(predictions, gold)
+        return scores
+
+    def check(self, rows: pa.Table, language: str) -> list[str]:
+        """Unknown tags, sentences without words, unequal numbers of words and tags, empty
+        words."""
+        known = {*self.labels, *range(len(self.labels))}
+        words, tags = column(rows, self.tokens), column(rows, self.tags)
+        pairs = list(enumerate(zip(words, tags, strict=True)))
+        found = faults("unknown tag", [i for i, (_, t) in pairs if not known.issuperset(t)])
+        found += faults("no words", [i for i, (w, _) in pairs if not w])
+        found += faults("words and tags differ in number", [i for i, (w, t) in pairs if len(w) != len(t)])
+        return found + faults("empty word", [i for i, (w, _) in pairs if not all(w)])
+
+
+def _same_lengths(words: Longs, tags: Longs) -> None:
+    """Raises UserError unless every sentence has as many tags as words, and some."""
+    bad = np.flatnonzero((words != tags) | (words == 0))
+    if len(bad):
+        i = int(bad[0])
+        raise UserError(f"row {i}: {words[i]} words, but {tags[i]} tags; drop or mend such rows")
+
+
+def _words(tokenizer: Tokenizer, words: list[str], room: int) -> Ragged:
+    """Sub-words of every word: at least one (the unknown token), at most `room`.
+
+    A word is tokenised as it stands in running text: with a space before it where that makes a
+        difference.
+    """
+    backend = fast_backend(tokenizer)
+    probes = [backend.encode(text, add_special_tokens=False).ids for text in ("a", " a")]
+    mark = "" if probes[0] == probes[1] else " "
+    texts = tokenise(tokenizer, [mark + word for word in words] if mark else words)
+    distinct = heads(texts.ids, np.minimum(texts.ids.lengths, room))
+    unknown = getattr(tokenizer, "unk_token_id", None)
+    filler = repeated(np.asarray([0 if unknown is None else unknown], dtype=np.int32), len(distinct))
+    filled = concat_rows([distinct, heads(filler, (distinct.lengths == 0).astype(np.int64))])
+    return filled.take(texts.index)
+
+
+def _pieces(lengths: Longs, sizes: Longs, room: int) -> tuple[Longs, Longs]:
+    """Cuts sentences between words so that no piece has more than `room` sub-words.
+
+    Args:
+        lengths: Sub-words of every word.
+        sizes: Words of every sentence.
+        room: Sub-words that fit.
+
+    Returns:
+        The first word of every piece, with the number of words at the end, shape [pieces + 1]; and
+        the sentence of every piece, shape [pieces].
+    """
+    bounds = np.concatenate([[0], np.cumsum(sizes)])
+    ends = np.concatenate([[0], np.cumsum(lengths)])
+    begin, example = [], []
+    for row, (low, high) in enumerate(zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True)):
+        while low < high:
+            begin.append(low)
+            example.append(row)
+            fits = int(np.searchsorted(ends, ends[low] + room, side="right")) - 1
+            low = min(high, fits)
+    begin.append(int(bounds[-1]))
+    return np.asarray(begin, dtype=np.int64), np.asarray(example, dtype=np.int64)

@@ -1,0 +1,92 @@
+"""Which examples form which update: a pure function of seed, lengths and hyperparameters.
+
+Seed s gives the same subset and order whatever the arm (common random numbers), and an interrupted training finds
+its place again by the number of the update alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from raystilts.study.hyperparameters import Hyperparameters
+from raystilts.tasks.features import Features, Longs
+
+#: Batches are grouped by length within pools of so many batches, as long as order stays random across pools.
+POOL_BATCHES = 50
+
+
+def pool(rows: int, limit: int | None) -> Longs:
+    """The rows that count as a task's training set: all, or a fixed sample of `limit`, in ascending order."""
+    if limit is None or limit >= rows:
+        return np.arange(rows, dtype=np.int64)
+    return np.sort(np.random.default_rng([7, rows]).permutation(rows)[:limit]).astype(np.int64)
+
+
+def subset(examples: int, fraction: float, seed: int) -> Longs:
+    """The share `fraction` of a training set under a seed; smaller shares lie inside larger ones. Ascending."""
+    count = max(1, round(fraction * examples))
+    return np.sort(np.random.default_rng([11, seed, examples]).permutation(examples)[:count]).astype(np.int64)
+
+
+def example_lengths(features: Features) -> Longs:
+    """Sub-words of each example, all its features together, shape [examples]."""
+    lengths = np.zeros(features.num_examples, dtype=np.int64)
+    np.add.at(lengths, features.example, features.input_ids.lengths)
+    return lengths
+
+
+def epoch_batches(chosen: Longs, lengths: Longs, hp: Hyperparameters, seed: int, epoch: int) -> list[Longs]:
+    """One pass over the chosen examples in batches, of similar lengths where the hyperparameters say so."""
+    rng = np.random.default_rng([13, seed, epoch])
+    order = chosen[rng.permutation(len(chosen))]
+    size = hp.batch
+    if hp.train_sampling_strategy == "group_by_length":
+        order = np.concatenate(
+            [
+                block[np.argsort(lengths[block], kind="stable")]
+                for block in np.split(order, range(size * POOL_BATCHES, len(order), size * POOL_BATCHES))
+            ]
+        )
+    batches = [order[start : start + size] for start in range(0, len(order), size)]
+    return [batches[i] for i in rng.permutation(len(batches))]
+
+
+def training_batches(chosen: Longs, lengths: Longs, hp: Hyperparameters, seed: int, steps: int) -> list[Longs]:
+    """As many epochs as `steps` updates take."""
+    out: list[Longs] = []
+    epoch = 0
+    while len(out) < steps:
+        out += epoch_batches(chosen, lengths, hp, seed, epoch)
+        epoch += 1
+    return out[:steps]
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """One update: which part of the mixture, and which of its examples."""
+
+    part: int
+    examples: Longs
+
+
+def mixture_order(weights: list[float], steps: int, seed: int) -> Longs:
+    """The part of the mixture that each update takes, drawn by weight, shape [steps]."""
+    shares = np.asarray(weights) / sum(weights)
+    return np.random.default_rng([17, seed]).choice(len(weights), size=steps, p=shares).astype(np.int64)
+
+
+def mix(order: Longs, streams: list[list[Longs]]) -> list[Update]:
+    """Updates in the order given, each part taking its own batches one after the other.
+
+    Args:
+        order: The part of each update.
+        streams: For each part at least as many batches as it has updates.
+    """
+    taken = [0] * len(streams)
+    updates = []
+    for part in order.tolist():
+        updates.append(Update(part, streams[part][taken[part]]))
+        taken[part] += 1
+    return updates

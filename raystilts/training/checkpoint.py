@@ -1,0 +1,68 @@
+"""Kept weights: a folder a training, named by its train key, that `from_pretrained` opens."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from raystilts.training.encoder import Pretrained, load_weights
+from raystilts.training.model import Model
+from raystilts.training.snapshot import publish_folder
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoints:
+    """The checkpoints below one folder; they appear whole or not at all."""
+
+    folder: Path
+
+    def find(self, train_key: str) -> Path | None:
+        """The folder of a finished training, or None."""
+        path = self.folder / train_key
+        return path if (path / "stage.json").is_file() else None
+
+    def snapshot(self, train_key: str) -> Path:
+        """Where a training in progress is kept."""
+        return self.folder / "in_progress" / train_key
+
+    def save(self, train_key: str, model: Model, loaded: Pretrained, facts: dict[str, Any]) -> Path:
+        """Writes encoder, tokenizer, heads and the facts of the training."""
+        from safetensors.torch import save_file
+
+        path = self.folder / train_key
+        temporary = self.folder / f".{train_key}.{uuid.uuid4().hex}"
+        (temporary / "heads").mkdir(parents=True)
+        try:
+            model.encoder.save_pretrained(temporary)  # type: ignore[operator]
+            loaded.tokenizer.save_pretrained(temporary)
+            heads = {name: tensor.detach().cpu().contiguous() for name, tensor in model.heads.state_dict().items()}
+            save_file(heads, temporary / "heads" / "model.safetensors", metadata={"format": "pt"})
+            (temporary / "stage.json").write_text(json.dumps(facts), encoding="utf-8")
+            publish_folder(temporary, path)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+        return path
+
+    def load_heads(self, path: Path, heads: nn.ModuleList) -> None:
+        """Loads the heads that were trained with a checkpoint."""
+        heads.load_state_dict(load_weights(path / "heads"))
+
+    def facts(self, path: Path) -> dict[str, Any]:
+        """What `save` was given."""
+        found: dict[str, Any] = json.loads((path / "stage.json").read_text(encoding="utf-8"))
+        return found
+
+    def remove(self, train_key: str) -> None:
+        """Forgets a checkpoint: first its name, then its bytes."""
+        path = self.folder / train_key
+        if path.exists():
+            hidden = self.folder / f".{train_key}.{uuid.uuid4().hex}"
+            os.replace(path, hidden)
+            shutil.rmtree(hidden, ignore_errors=True)

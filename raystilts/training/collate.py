@@ -1,0 +1,111 @@
+"""From flat features to padded tensors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from raystilts.tasks.features import Features, Longs
+
+IGNORED = -100
+
+
+@dataclass(slots=True)
+class Batch:
+    """Padded sequences on a device.
+
+    Attributes:
+        input_ids: [features, longest].
+        attention_mask: [features, longest], 1 for tokens.
+        token_type_ids: [features, longest], or None.
+        labels: Sequence and choice heads [examples]; span head [features, 2]; token and masked-LM heads [features,
+            longest] with -100 where there is nothing to predict; None without labels.
+    """
+
+    input_ids: Tensor
+    attention_mask: Tensor
+    token_type_ids: Tensor | None
+    labels: Tensor | None
+
+    def to(self, device: torch.device) -> Batch:
+        """The same batch on a device."""
+        moved = [None if t is None else t.to(device, non_blocking=True) for t in
+                 (self.input_ids, self.attention_mask, self.token_type_ids, self.labels)]
+        return Batch(cast(Tensor, moved[0]), cast(Tensor, moved[1]), moved[2], moved[3])
+
+
+def features_of(features: Features, examples: Longs) -> Longs:
+    """All features of the given examples, example by example."""
+    first = np.searchsorted(features.example, examples, side="left")
+    last = np.searchsorted(features.example, examples, side="right")
+    counts = last - first
+    starts = np.repeat(first - np.concatenate(([0], np.cumsum(counts)[:-1])), counts)
+    return cast(Longs, starts + np.arange(counts.sum()))
+
+
+def pad(values: NDArray[np.generic], offsets: Longs, rows: Longs, fill: int, multiple: int = 1) -> NDArray[np.int64]:
+    """Rows of a flat array side by side, shape [rows, longest], filled at the end."""
+    lengths = offsets[rows + 1] - offsets[rows]
+    width = int(-(-max(int(lengths.max()), 1) // multiple) * multiple)
+    out = np.full((len(rows), width), fill, dtype=np.int64)
+    mask = np.arange(width) < lengths[:, None]
+    within = np.arange(int(lengths.sum())) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    out[mask] = values[np.repeat(offsets[rows], lengths) + within]
+    return out
+
+
+def collate(features: Features, rows: Longs, pad_id: int, *, multiple: int = 1) -> Batch:
+    """Pads features (not examples) to the longest among them.
+
+    Args:
+        rows: Which features.
+        pad_id: The tokenizer's padding id.
+        multiple: Widths are rounded up to a multiple of this.
+    """
+    ids = features.input_ids
+    input_ids = pad(ids.values, ids.offsets, rows, pad_id, multiple)
+    lengths = ids.offsets[rows + 1] - ids.offsets[rows]
+    mask = (np.arange(input_ids.shape[1]) < lengths[:, None]).astype(np.int64)
+    types = None
+    if features.token_type_ids is not None:
+        types = pad(features.token_type_ids.values, ids.offsets, rows, 0, multiple)
+    return Batch(
+        torch.from_numpy(input_ids),
+        torch.from_numpy(mask),
+        None if types is None else torch.from_numpy(types),
+        _labels(features, rows, multiple),
+    )
+
+
+def _labels(features: Features, rows: Longs, multiple: int) -> Tensor | None:
+    if features.token_labels is not None:
+        labels = features.token_labels
+        return torch.from_numpy(pad(labels.values, labels.offsets, rows, IGNORED, multiple))
+    if features.labels is None:
+        return None
+    if features.labels.ndim == 2:
+        return torch.from_numpy(features.labels[rows])
+    return torch.from_numpy(features.labels[np.unique(features.example[rows])])
+
+
+def mask_tokens(batch: Batch, vocabulary: int, mask_id: int, special: Tensor, generator: torch.Generator) -> Batch:
+    """Masked-LM inputs and labels (Devlin et al. 2019): 15 % of the tokens, of which 80 % masked, 10 % random.
+
+    Args:
+        special: Ids that are never masked, shape [ids].
+        generator: Draws on the CPU, so that every device masks the same tokens.
+    """
+    candidates = batch.attention_mask.bool() & ~torch.isin(batch.input_ids, special)
+    draw = torch.rand(batch.input_ids.shape, generator=generator)
+    chosen = candidates & (draw < 0.15)
+    fate = torch.rand(batch.input_ids.shape, generator=generator)
+    noise = torch.randint(0, vocabulary, batch.input_ids.shape, generator=generator)
+    inputs = torch.where(chosen & (fate < 0.8), torch.full_like(batch.input_ids, mask_id), batch.input_ids)
+    inputs = torch.where(chosen & (fate >= 0.9), noise, inputs)
+    labels = torch.where(chosen, batch.input_ids, torch.full_like(batch.input_ids, IGNORED))
+    return Batch(inputs, batch.attention_mask, batch.token_type_ids, labels)

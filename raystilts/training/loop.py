@@ -1,0 +1,255 @@
+"""The training loop: one pass over a fixed list of updates, the same bits wherever it is interrupted."""
+
+from __future__ import annotations
+
+import math
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.optim import AdamW
+from torch.optim.lr_scheduler import LRScheduler
+
+from raystilts.study.hyperparameters import Hyperparameters
+from raystilts.tasks.features import Features, Longs
+from raystilts.training.batches import Update
+from raystilts.training.collate import Batch, collate, features_of, mask_tokens
+from raystilts.training.heads import MaskedLMHead, label_count
+from raystilts.training.model import Model
+from raystilts.training.snapshot import Snapshot, load_snapshot, save_snapshot
+
+#: Examples a forward pass on a CPU: sorted by length within the batch, small ones waste little on padding.
+CPU_MICRO_BATCH = 8
+
+
+class TrainingDiverged(RuntimeError):
+    """The loss is no longer a number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """What masking and padding need of a tokenizer."""
+
+    pad_id: int
+    mask_id: int | None
+    special_ids: tuple[int, ...]
+    size: int
+
+
+@dataclass(slots=True)
+class Job:
+    """One training.
+
+    Attributes:
+        features: Training features of each part of the mixture.
+        updates: What each update takes.
+        every: Updates between evaluations.
+        evaluate: Given the number of updates done, the dev score that picks the checkpoint (None where there is
+            none) and what to keep of the evaluation.
+        snapshot: Folder of the training in progress, or None to keep none.
+        snapshot_seconds: Least time between two snapshots.
+        deadline: Monotonic time after which `TimeoutError` is raised, or None.
+    """
+
+    model: Model
+    features: list[Features]
+    updates: list[Update]
+    hyperparameters: Hyperparameters
+    vocabulary: Vocabulary
+    seed: int
+    every: int
+    evaluate: Callable[[int], tuple[float | None, list[dict[str, Any]]]]
+    snapshot: Path | None = None
+    snapshot_seconds: float = 120.0
+    deadline: float | None = None
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far a training is, and what it has seen.
+
+    Attributes:
+        losses: Mean loss of each update.
+        best_step: Updates after which the dev score was best, 0 before the first evaluation.
+        tokens: Sub-words trained on, without padding.
+        micro_batch: Examples a forward pass.
+        records: What the evaluations so far kept.
+    """
+
+    step: int = 0
+    losses: list[float] = field(default_factory=list)
+    best_step: int = 0
+    best_score: float = -math.inf
+    examples: int = 0
+    tokens: int = 0
+    micro_batch: int = 0
+    records: list[dict[str, Any]] = field(default_factory=list)
+
+
+def train(job: Job) -> Progress:
+    """Trains the model in place; it ends with its best or last weights, as the hyperparameters say.
+
+    Raises:
+        TrainingDiverged: the loss became NaN or infinite.
+        TimeoutError: past the deadline.
+    """
+    return _Run(job).run()
+
+
+class _Run:
+    """The state of one training."""
+
+    def __init__(self, job: Job) -> None:
+        self.job, self.hp = job, job.hyperparameters
+        self.device = next(job.model.parameters()).device
+        self.named = {name: p for name, p in job.model.named_parameters() if p.requires_grad}
+        self.optimizer = _optimizer(self.named, self.hp, self.device)
+        self.schedule = _schedule(self.optimizer, self.hp, len(job.updates))
+        self.best: dict[str, Tensor] = {}
+        cpu = self.device.type == "cpu"
+        self.progress = Progress(micro_batch=min(self.hp.batch, CPU_MICRO_BATCH) if cpu else self.hp.per_device_train_batch_size)
+        self.pending: list[Tensor] = []
+        self.saved_at = time.monotonic()
+
+    def run(self) -> Progress:
+        self._resume()
+        self.job.model.train()
+        while self.progress.step < len(self.job.updates):
+            self._update(self.job.updates[self.progress.step])
+            self.progress.step += 1
+            if self.progress.step % self.job.every == 0 or self.progress.step == len(self.job.updates):
+                self._evaluate()
+            self._save_if_due()
+            if self.job.deadline is not None and time.monotonic() > self.job.deadline:
+                raise TimeoutError
+        if self.best:
+            with torch.no_grad():
+                for name, tensor in self.best.items():
+                    self.named[name].copy_(tensor)
+        return self.progress
+
+    def _update(self, update: Update) -> None:
+        # A seed a step: a training that goes on after an interruption draws the same dropout.
+        torch.manual_seed((self.job.seed + 1) * 1_000_003 + self.progress.step)
+        batches = self._micro_batches(update)
+        total = max(1, sum(label_count(self.job.model.head(update.part), b) for b in batches))
+        loss = torch.zeros((), device=self.device)
+        for batch in batches:
+            loss += self._backward(batch.to(self.device), update.part, total)
+        if self.hp.max_grad_norm > 0:
+            nn.utils.clip_grad_norm_(self.named.values(), self.hp.max_grad_norm)
+        self.optimizer.step()
+        self.schedule.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.pending.append(loss)
+
+    def _backward(self, batch: Batch, part: int, total: int) -> Tensor:
+        head = self.job.model.head(part)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.hp.bf16):
+            scores = head(self.job.model.states(batch), batch)
+        loss = head.loss(scores, batch) / total
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss.detach()
+
+    def _micro_batches(self, update: Update) -> list[Batch]:
+        """The update's examples, shortest first, as many at a time as the device takes."""
+        features, vocabulary = self.job.features[update.part], self.job.vocabulary
+        counted = features_of(features, update.examples)
+        self.progress.examples += len(update.examples)
+        self.progress.tokens += int(features.input_ids.lengths[counted].sum())
+        examples = update.examples[np.argsort(_longest(features, update.examples), kind="stable")]
+        size = self.progress.micro_batch
+        chunks = [examples[start : start + size] for start in range(0, len(examples), size)]
+        multiple = 8 if self.device.type == "cuda" else 1
+        batches = [collate(features, features_of(features, c), vocabulary.pad_id, multiple=multiple) for c in chunks]
+        if isinstance(self.job.model.head(update.part), MaskedLMHead):
+            assert vocabulary.mask_id is not None
+            generator = torch.Generator().manual_seed(self.job.seed * 1_000_003 + self.progress.step)
+            special = torch.tensor(vocabulary.special_ids)
+            batches = [mask_tokens(b, vocabulary.size, vocabulary.mask_id, special, generator) for b in batches]
+        return batches
+
+    def _evaluate(self) -> None:
+        self._collect_losses()
+        score, records = self.job.evaluate(self.progress.step)
+        self.progress.records += records
+        self.job.model.train()
+        if score is None or not self.hp.load_best_model_at_end:
+            return
+        # The later of two equal scores: it has seen more.
+        if score >= self.progress.best_score:
+            self.progress.best_score, self.progress.best_step = score, self.progress.step
+            last = self.progress.step == len(self.job.updates)
+            self.best = {} if last else {n: p.detach().to("cpu", copy=True) for n, p in self.named.items()}
+
+    def _collect_losses(self) -> None:
+        """Brings the losses to the host, which waits for the device: so only now and then."""
+        if self.pending:
+            self.progress.losses += torch.stack(self.pending).double().tolist()
+            self.pending.clear()
+        if not all(math.isfinite(loss) for loss in self.progress.losses):
+            raise TrainingDiverged(f"the loss is not finite by update {self.progress.step}")
+
+    def _save_if_due(self) -> None:
+        unfinished = self.progress.step < len(self.job.updates)
+        if self.job.snapshot is None or not unfinished:
+            return
+        if time.monotonic() - self.saved_at < self.job.snapshot_seconds:
+            return
+        self._collect_losses()
+        tensors = {f"model.{name}": p for name, p in self.named.items()}
+        tensors |= {f"best.{name}": p for name, p in self.best.items()}
+        for name, parameter in self.named.items():
+            moments = self.optimizer.state[parameter]
+            tensors |= {f"{key}.{name}": moments[key] for key in moments}
+        keys = [name for name in Progress.__slots__ if name != "step"]
+        state = {name: getattr(self.progress, name) for name in keys}
+        save_snapshot(self.job.snapshot, Snapshot(self.progress.step, state, tensors))
+        self.saved_at = time.monotonic()
+
+    def _resume(self) -> None:
+        snapshot = load_snapshot(self.job.snapshot) if self.job.snapshot else None
+        if snapshot is None:
+            return
+        self.progress = Progress(step=snapshot.step, **snapshot.state)
+        with torch.no_grad():
+            for name, parameter in self.named.items():
+                parameter.copy_(snapshot.tensors[f"model.{name}"])
+        for name, parameter in self.named.items():
+            prefixes = ("exp_avg", "exp_avg_sq", "step")
+            found = {k: snapshot.tensors[f"{k}.{name}"] for k in prefixes if f"{k}.{name}" in snapshot.tensors}
+            if found:
+                self.optimizer.state[parameter] = {k: t.to(self.device) for k, t in found.items()}
+        self.best = {n.removeprefix("best."): t for n, t in snapshot.tensors.items() if n.startswith("best.")}
+        # The schedule is a function of the number of updates: go to the one before, and step once.
+        self.schedule.last_epoch = snapshot.step - 1
+        with warnings.catch_warnings():  # torch cannot know that the optimiser has stepped before the interruption
+            warnings.simplefilter("ignore", UserWarning)
+            self.schedule.step()
+
+
+def _longest(features: Features, examples: Longs) -> Longs:
+    """The length of each example's first feature, shape [examples]: a stand-in for all of them."""
+    return features.input_ids.lengths[np.searchsorted(features.example, examples)]
+
+
+def _optimizer(named: dict[str, nn.Parameter], hp: Hyperparameters, device: torch.device) -> AdamW:
+    """AdamW; decay is for the weight matrices of layers and heads, not for embeddings, norms and biases."""
+    decayed = [p for name, p in named.items() if p.ndim > 1 and "embedding" not in name]
+    others = [p for name, p in named.items() if not (p.ndim > 1 and "embedding" not in name)]
+    groups = [{"params": decayed, "weight_decay": hp.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    betas = (hp.adam_beta1, hp.adam_beta2)
+    return AdamW(groups, lr=hp.learning_rate, betas=betas, eps=hp.adam_epsilon, fused=device.type in ("cuda", "cpu"))
+
+
+def _schedule(optimizer: AdamW, hp: Hyperparameters, steps: int) -> LRScheduler:
+    from transformers import get_scheduler
+
+    found: LRScheduler = get_scheduler(hp.lr_scheduler_type, optimizer, hp.warmup(steps), steps)
+    return found

@@ -1,0 +1,64 @@
+"""What a stage found, before it becomes rows of the ledger."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """One score of one task in one language.
+
+    Attributes:
+        value: 0 to 1, higher is better.
+        step: Updates done when it was taken.
+        examples: Rows scored.
+        is_main: Whether it is the task's main score.
+        is_final: Whether it is of the weights that the stage ended with.
+    """
+
+    task: str
+    split: str
+    language: str
+    metric: str
+    value: float
+    step: int
+    examples: int
+    is_main: bool
+    is_final: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class StageResult:
+    """The outcome of one stage.
+
+    Attributes:
+        dev_score: What picks the arm: the mean main score over the tasks and languages of the study's selection on
+            dev; None where no dev data exists.
+        losses: Mean training loss of each update, empty where nothing was trained.
+        best_step: Updates of the weights that were kept.
+        trained: Whether training ran now (otherwise the weights were there).
+        checkpoint: Folder with the weights, if they are kept.
+    """
+
+    scores: tuple[Score, ...]
+    dev_score: float | None
+    losses: tuple[float, ...]
+    steps_done: int
+    steps_planned: int
+    best_step: int
+    examples: int
+    tokens: int
+    micro_batch: int
+    train_seconds: float
+    eval_seconds: float
+    threads: int
+    device: str
+    precision: str
+    trained: bool
+    checkpoint: str | None

@@ -1,0 +1,65 @@
+"""What many tests need: the data folder, and a tokenizer that is built here and not downloaded."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+#: Characters that the tiny tokenizer knows one by one, in nine scripts, and a few whole words.
+LETTERS = (
+    "".join(chr(c) for c in range(33, 127))
+    + "äöüßéèñçøåœ€“”’–…"
+    + "αβγδεζηθικλμνξοπρσςτυφχψω"
+    + "абвгдежзийклмнопрстуфхцчшщъыьэюя"
+    + "".join(chr(c) for c in range(0x0621, 0x0653))
+    + "".join(chr(c) for c in range(0x0900, 0x0970))
+    + "".join(chr(c) for c in [*range(0x0E01, 0x0E3B), *range(0x0E40, 0x0E4F)])
+    + "的一是不了人我在有他这中大来上个国到说们为子和你地出道也时年得就那要下以生会自着去之过家学对可"
+    + "。，、！？《》（）"
+)
+WORDS = ("▁the", "▁a", "▁of", "▁in", "▁is", "▁and", "ing", "ed", "er", "tion", "▁token")
+SPECIALS = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """The folder with evaluation data, laid out <dataset>/<language>/<split>.parquet; skips without one."""
+    named = os.environ.get("RAYSTILTS_DATA_DIR")
+    folder = Path(named) if named else Path(__file__).parents[2] / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip("no data: set RAYSTILTS_DATA_DIR to a folder laid out <dataset>/<language>/<split>.parquet")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_tokenizer() -> Any:
+    """A fast tokenizer with XLM-R's special tokens: a Unigram of single characters and a few words.
+
+    Specials have ids 0 to 4 in XLM-R's order (start, padding, end, unknown), then the mask.
+    """
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+    from transformers import PreTrainedTokenizerFast
+
+    pieces = [(token, 0.0) for token in (*SPECIALS, "▁")]
+    pieces += [(token, -2.0) for token in WORDS]
+    pieces += [(letter, -5.0) for letter in dict.fromkeys(LETTERS)]
+    tokenizer = Tokenizer(models.Unigram(pieces, unk_id=3))
+    tokenizer.normalizer = normalizers.NFKC()
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>", pair="<s> $A </s> </s> $B </s>", special_tokens=[("<s>", 0), ("</s>", 2)]
+    )
+    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
+        tokenizer_object=tokenizer,
+        bos_token="<s>",
+        eos_token="</s>",
+        cls_token="<s>",
+        sep_token="</s>",
+        pad_token="<pad>",
+        unk_token="<unk>",
+        mask_token="<mask>",
+        model_input_names=["input_ids", "attention_mask"],
+    )

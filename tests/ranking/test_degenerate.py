@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from raystilts.errors import UserError
+from raystilts.ranking.degenerate import (
+    Flag,
+    RunFacts,
+    chance_applies,
+    chance_p_value,
+    failure_rates,
+    flag_run,
+    loss_falls,
+    mask_failed,
+)
+
+NAN = float("nan")
+FALLING = [1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3]
+
+
+def rule(facts: RunFacts) -> str | None:
+    flag = flag_run(facts)
+    return None if flag is None else flag.rule
+
+
+@pytest.mark.parametrize(
+    ("facts", "expected"),
+    [
+        (RunFacts(), None),
+        (RunFacts(scores=[0.5, NAN]), "nan"),
+        (RunFacts(losses=[1.0, float("inf")]), "nan"),
+        (RunFacts(dev_score=NAN), "nan"),
+        (RunFacts(dev_score=0.5, dev_examples=100, chance=0.5), "chance"),
+        (RunFacts(dev_score=0.37, dev_examples=3270, chance=0.5), "chance"),
+        (RunFacts(dev_score=0.7, dev_examples=100, chance=0.5), None),
+        (RunFacts(dev_score=0.1, dev_examples=100, chance=None), None),
+        (RunFacts(losses=[0.7] * 8), "loss"),
+        (RunFacts(losses=FALLING[::-1]), "loss"),
+        (RunFacts(losses=FALLING), None),
+        (RunFacts(losses=[0.7] * 7), None),
+    ],
+)
+def test_rules(facts: RunFacts, expected: str | None) -> None:
+    assert rule(facts) == expected
+
+
+def test_binomial_boundary() -> None:
+    # of 100 fair guesses, 59 or more come with probability .0443, 58 or more with .0666
+    assert chance_p_value(0.59, 100, 0.5) == pytest.approx(0.0443, abs=1e-4)
+    assert chance_p_value(0.58, 100, 0.5) == pytest.approx(0.0666, abs=1e-4)
+    assert rule(RunFacts(dev_score=0.59, dev_examples=100, chance=0.5)) is None
+    assert rule(RunFacts(dev_score=0.58, dev_examples=100, chance=0.5)) == "chance"
+    assert chance_p_value(0.0, 10, 0.5) == 1.0
+
+
+def test_percent_is_refused() -> None:
+    with pytest.raises(UserError, match="divided by 100"):
+        chance_p_value(59.0, 100, 0.5)
+
+
+def test_reason_names_the_numbers() -> None:
+    flag = flag_run(RunFacts(dev_score=0.5, dev_examples=100, chance=0.5))
+    assert flag is not None
+    assert "0.5 on 100 items is not above chance 0.5" in flag.reason
+
+
+def test_loss_must_fall_by_a_share() -> None:
+    losses = [1.0] * 4 + [0.995] * 4
+    assert not loss_falls(losses)
+    assert loss_falls(losses, min_fall=0.0)
+
+
+def test_chance_rule_is_void_where_nothing_is_learnt() -> None:
+    flag = Flag("chance", "")
+    assert chance_applies([flag, None, None])
+    assert not chance_applies([flag, None])
+    assert not chance_applies([flag] * 3)
+    assert chance_applies([Flag("nan", "")] * 3)
+
+
+def test_mask_and_rates() -> None:
+    failed = np.array([[False, True], [False, False]])
+    assert np.isnan(mask_failed([[1.0, 2.0], [3.0, 4.0]], failed)).tolist() == failed.tolist()
+    started = [[True, True], [False, False]]
+    assert failure_rates(started, failed).tolist() == pytest.approx([0.5, NAN], nan_ok=True)
+    with pytest.raises(UserError, match="failed has shape"):
+        mask_failed([[1.0, 2.0]], failed)
