@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -102,9 +103,14 @@ def _project_embeddings(
 
 
 def save_student(student: ElectraModel, out: Path) -> None:
-    """Write the weights in half precision and the configuration."""
+    """Write the weights in half precision, and a configuration that opens them in full."""
     out.mkdir(parents=True, exist_ok=True)
     state = {k: v.detach().half().contiguous() for k, v in student.state_dict().items()}
     copy = ElectraModel(student.config).half()
     copy.load_state_dict(state)
     copy.save_pretrained(out)
+    # Half precision is for storage alone: without this, a plain from_pretrained would train in it.
+    path = out / "config.json"
+    config = json.loads(path.read_text(encoding="utf-8")) | {"dtype": "float32"}
+    path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    (out / "model.safetensors").chmod(0o644)

@@ -55,11 +55,13 @@ class EvaluationSet:
     Attributes:
         rows: Rows of each language, in the order of the languages.
         fingerprint: Changes with the data and the task's definition.
+        verified: Whether it was read off the data itself.
         tokens: Rough sub-words of all of them.
     """
 
     rows: tuple[int, ...]
     fingerprint: str
+    verified: bool
     tokens: int
 
 
@@ -129,8 +131,11 @@ class StudyData:
             limits = self.study.evaluation
             limit = limits.max_dev_samples if split == "dev" else limits.max_test_samples
             rows = tuple(min(one.rows, limit or one.rows) for one in found)
-            name = digest([task.definition(), split, list(languages), [one.value for one in found]])
-            self._evaluation[key] = EvaluationSet(rows, name, sum(rows) * tokens_per_row(task, source))
+            values = sorted(zip(languages, (one.value for one in found), strict=False))  # whatever the order asked for
+            name = digest([task.definition(), split, values])
+            self._evaluation[key] = EvaluationSet(
+                rows, name, all(one.verified for one in found), sum(rows) * tokens_per_row(task, source)
+            )
         return self._evaluation[key]
 
     def _look(self, task: Task, source: AnySource, language: str) -> Fingerprint:

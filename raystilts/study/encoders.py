@@ -13,6 +13,9 @@ from typing import Any
 from raystilts.errors import UserError
 from raystilts.study.schema import Encoder
 
+#: Files that a tokenizer can be made of.
+_VOCABULARY = ("tokenizer*", "*.model", "vocab*", "merges*", "added_tokens.json", "special_tokens_map.json")
+
 EMBEDDED = {"raystilts-mini": Path(__file__).parent.parent / "encoders" / "mini"}
 
 
@@ -104,7 +107,8 @@ def _describe_folder(folder: Path) -> EncoderInfo:
             f"encoder.model_name_or_path: {folder} holds no *.safetensors; raystilts loads safetensors only "
             "(convert with save_pretrained(..., safe_serialization=True))"
         )
-    used = [folder / "config.json", *weights, *sorted(folder.glob("tokenizer*")), *sorted(folder.glob("*.model"))]
+    vocabulary = [path for form in _VOCABULARY for path in sorted(folder.glob(form))]
+    used = [folder / "config.json", *weights, *vocabulary]
     fingerprint = hashlib.sha256()
     for path in used:
         stat = path.stat()
@@ -137,7 +141,7 @@ def _tensor_shapes(path: Path) -> dict[str, list[int]]:
         end = max((entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"), default=0)
         if 8 + length + end > path.stat().st_size:
             raise ValueError
-    except (ValueError, struct.error, OSError, KeyError):
+    except (ValueError, struct.error, OSError, KeyError, TypeError, AttributeError):
         raise UserError(f"encoder.model_name_or_path: {path} is not a whole safetensors file; fetch it again") from None
     return {name: entry["shape"] for name, entry in header.items() if name != "__metadata__"}
 

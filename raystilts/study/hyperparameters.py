@@ -38,6 +38,7 @@ class Overrides(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     learning_rate: float | None = Field(None, gt=0)
+    head_learning_rate: float | None = Field(None, gt=0)
     per_device_train_batch_size: int | None = Field(None, ge=1)
     gradient_accumulation_steps: int | None = Field(None, ge=1)
     num_train_epochs: float | None = Field(None, gt=0)
@@ -62,6 +63,7 @@ class Hyperparameters(BaseModel):
     """How one stage trains.
 
     Attributes:
+        head_learning_rate: Learning rate of the fresh head, which short trainings need higher; default `learning_rate`.
         per_device_train_batch_size: Examples an update, together with `gradient_accumulation_steps`; the effective
             batch is their product whatever micro-batch the device can hold.
         max_steps: Updates; when positive it replaces `num_train_epochs`.
@@ -74,6 +76,7 @@ class Hyperparameters(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     learning_rate: float = Field(2e-5, gt=0)
+    head_learning_rate: float | None = Field(None, gt=0)
     per_device_train_batch_size: int = Field(32, ge=1)
     gradient_accumulation_steps: int = Field(1, ge=1)
     num_train_epochs: float = Field(3.0, gt=0)

@@ -214,12 +214,12 @@ class _Planner:
         text = None
         if arm.masked_lm is not None:
             text = self.data.training(masked_lm_task(arm.masked_lm), Hyperparameters(max_length=hp.max_length))
-        self.verified &= all(one.verified for one in [*sets, *([text] if text else [])])
+        scored = [self.data.evaluation(task, "dev", dev_languages(task, ())) for task in tasks]
+        self.verified &= all(one.verified for one in [*sets, *([text] if text else []), *scored])
         mixing = arm.model_dump(mode="json", exclude={"name"})
         if len(tasks) == 1:
             mixing = {"masked_lm": mixing["masked_lm"]}
         data = digest([[one.fingerprint for one in sets], text.fingerprint if text else None])
-        scored = [self.data.evaluation(task, "dev", dev_languages(task, ())) for task in tasks]
         dev = [one.fingerprint for one in scored]
         train = digest([data, mixing, self._training_rules(hp, dev)])
         eval_key = digest([EVAL_RECIPE, dev, self.study.evaluation.max_dev_samples])
@@ -244,13 +244,14 @@ class _Planner:
             self.data.evaluation(task, "dev", dev_languages(task, languages)),
             self.data.evaluation(task, "test", languages),
         ]
+        self.verified &= all(one.verified for one in sets)
         scored = [one.fingerprint for one in sets]
         evaluation = self.study.evaluation
         limits = [evaluation.max_dev_samples, evaluation.max_test_samples]
         final_tokens = sum(one.tokens for one in sets)
         if not task.requires_training:
             layer = self.study.encoder.retrieval_layer
-            eval_key = digest([EVAL_RECIPE, scored, limits, hp.max_length, layer])
+            eval_key = digest([EVAL_RECIPE, scored, limits, hp.max_length, layer, hp.bf16])
             return _Recipe("", eval_key, [], hp, digest(scored), 0, 0, final_tokens)
         found = self.data.training(task, hp)
         self.verified &= found.verified

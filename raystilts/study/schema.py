@@ -11,7 +11,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from raystilts.errors import UserError, did_you_mean
 from raystilts.study.hyperparameters import StudyHyperparameters
 from raystilts.study.yaml_io import read_yaml, set_key
-from raystilts.tasks.registry import get_task, load_task_file
+from raystilts.tasks.registry import all_tasks, get_task, load_task_file
+from raystilts.tasks.task import Task
 
 
 def _code(value: Any) -> Any:
@@ -102,6 +103,8 @@ class Intermediate(_Model):
     def _distinct(self) -> Self:
         if len(set(self.tasks)) < len(self.tasks):
             raise ValueError(f"a task stands twice in {list(self.tasks)}")
+        if self.name is not None and (self.name == "none") != self.is_none:
+            raise ValueError(f"name: {self.name!r}; the arm without intermediate training, and no other, is called none")
         if not self.tasks and self.masked_lm is not None and self.masked_lm.max_steps is None:
             raise ValueError("masked_lm without a task needs masked_lm.max_steps")
         return self
@@ -287,15 +290,15 @@ def _check_unique(name: str, labels: list[str]) -> None:
 def _check_tasks(study: Study) -> None:
     for index, arm in enumerate(study.intermediates):
         for name in arm.tasks:
-            if not get_task(name).requires_training:
+            if not _known_task(name, f"intermediates.{index}").requires_training:
                 raise ValueError(f"intermediates.{index}: {name!r} has no training data; it can only be a target")
-    names = {name for arm in study.intermediates for name in arm.tasks}
-    names |= {arm.label for arm in study.intermediates} | {target.task for target in study.targets}
+    # Hyperparameters of tasks that the study leaves out do no harm: study files share them, and --set drops arms.
+    names = {name for arm in study.intermediates for name in (arm.label, *arm.tasks)} | all_tasks().keys()
     for name in study.hyperparameters.tasks:
         if name not in names:
-            raise ValueError(f"hyperparameters.tasks.{name}: not in this study; {did_you_mean(name, names)}")
+            raise ValueError(f"hyperparameters.tasks.{name}: no such task or arm; {did_you_mean(name, names)}")
     for index, target in enumerate(study.targets):
-        task = get_task(target.task)
+        task = _known_task(target.task, f"targets.{index}")
         for language in target.languages or ():
             if language not in task.languages:
                 raise ValueError(
@@ -305,15 +308,24 @@ def _check_tasks(study: Study) -> None:
             raise ValueError(f"targets.{index}.languages: a language is given twice")
 
 
+def _known_task(name: str, place: str) -> Task:
+    try:
+        return get_task(name)
+    except UserError as error:
+        raise ValueError(f"{place}: {error}") from None
+
+
 def _first_problem(error: ValidationError) -> str:
     """One line for the first problem of a pydantic error, with the place in the file and the value given."""
-    problem = error.errors()[0]
+    # A list whose items are wrong also counts as too short; that is no second problem.
+    problems = [p for p in error.errors() if p["type"] != "too_short" or not p["input"]]
+    problem = problems[0]
     place = ".".join(str(part) for part in problem["loc"] if not str(part).startswith("function-"))
     message = re.sub(r"^Value error, ", "", problem["msg"])
     if problem["type"] == "extra_forbidden":
         return f"{place}: no such field; {did_you_mean(str(problem['loc'][-1]), _fields_at(problem['loc'][:-1]))}"
     given = "" if problem["type"] in ("value_error", "missing") else f" (given: {problem['input']!r})"
-    more = f" [and {error.error_count() - 1} more]" if error.error_count() > 1 else ""
+    more = f" [and {len(problems) - 1} more]" if len(problems) > 1 else ""
     return f"{place}: {message}{given}{more}" if place else f"{message}{more}"
 
 

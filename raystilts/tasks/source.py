@@ -73,6 +73,11 @@ class Source(BaseModel):
         return revision
 
     @property
+    def multilingual(self) -> bool:
+        """Whether the hub's copy holds other languages beside the one that the task trains on."""
+        return "{" in f"{self.name}{self.hub_split}" or self.converter == "language_by_id"
+
+    @property
     def identity(self) -> tuple[str, str]:
         """Data set and split: what two tasks that train on the same items have in common."""
         return (self.dataset, self.split)

@@ -162,7 +162,11 @@ class Task(BaseModel):
         ``<name>@<codes>``."""
         for code in codes.split("+"):
             check_language(code)
-        return self.model_copy(update={"name": f"{self.name}@{codes}", "train_language": codes})
+        update: dict[str, Any] = {"name": f"{self.name}@{codes}", "train_language": codes}
+        if isinstance(self.train, Source) and not self.train.multilingual:
+            # The hub's copy is English whatever language is asked for: translations come from the data folder.
+            update["train"] = self.train.model_copy(update={"path": None})
+        return self.model_copy(update=update)
 
 
 def shares_training_data(one: Task, other: Task) -> bool:

@@ -90,7 +90,9 @@ def _labels(features: Features, rows: Longs, multiple: int) -> Tensor | None:
         return None
     if features.labels.ndim == 2:
         return torch.from_numpy(features.labels[rows])
-    return torch.from_numpy(features.labels[np.unique(features.example[rows])])
+    examples = features.example[rows]  # in the order of the batch, which need not ascend
+    first = np.concatenate(([True], examples[1:] != examples[:-1]))
+    return torch.from_numpy(features.labels[examples[first]])
 
 
 def mask_tokens(batch: Batch, vocabulary: int, mask_id: int, special: Tensor, generator: torch.Generator) -> Batch:

@@ -35,18 +35,25 @@ class Head(nn.Module):
 
 
 class SequenceHead(Head):
-    """Logits [features, classes] from the pooled sequence, as RoBERTa's classification head."""
+    """Logits [features, classes] from the pooled sequence.
+
+    On the first token as RoBERTa's classification head (dense, tanh, linear). On the mean over tokens one linear
+    layer: encoders that were made for it, sentence encoders, separate well there, and a dense tanh layer saturates on
+    the large component that all their sentences share.
+    """
 
     def __init__(self, hidden: int, classes: int, dropout: float, pooling: Pooling) -> None:
         super().__init__()
         self.pooling: Pooling = pooling
         self.dropout = nn.Dropout(dropout)
-        self.dense = nn.Linear(hidden, hidden)
+        self.dense = nn.Linear(hidden, hidden) if pooling == "first" else None
         self.out = nn.Linear(hidden, classes)
 
     def forward(self, states: Tensor, batch: Batch) -> Tensor:
         pooled = self.dropout(pool_tokens(states, batch.attention_mask, self.pooling))
-        logits: Tensor = self.out(self.dropout(torch.tanh(self.dense(pooled))))
+        if self.dense is not None:
+            pooled = self.dropout(torch.tanh(self.dense(pooled)))
+        logits: Tensor = self.out(pooled)
         return logits
 
 
@@ -102,8 +109,9 @@ class MaskedLMHead(Head):
 
     def __init__(self, hidden: int, words: nn.Embedding, eps: float) -> None:
         super().__init__()
-        self.dense = nn.Linear(hidden, hidden)
-        self.layer_norm = nn.LayerNorm(hidden, eps=eps)
+        # Some encoders (ELECTRA, ALBERT) have embeddings narrower than their states.
+        self.dense = nn.Linear(hidden, words.embedding_dim)
+        self.layer_norm = nn.LayerNorm(words.embedding_dim, eps=eps)
         self.bias = nn.Parameter(torch.zeros(words.num_embeddings))
         self._words = [words]  # tied: a parameter of the encoder, not of the head
 

@@ -241,11 +241,17 @@ def _longest(features: Features, examples: Longs) -> Longs:
 
 def _optimizer(named: dict[str, nn.Parameter], hp: Hyperparameters, device: torch.device) -> AdamW:
     """AdamW; decay is for the weight matrices of layers and heads, not for embeddings, norms and biases."""
-    decayed = [p for name, p in named.items() if p.ndim > 1 and "embedding" not in name]
-    others = [p for name, p in named.items() if not (p.ndim > 1 and "embedding" not in name)]
-    groups = [{"params": decayed, "weight_decay": hp.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    for name, parameter in named.items():
+        decays = parameter.ndim > 1 and "embedding" not in name
+        groups.setdefault((name.startswith("heads."), decays), []).append(parameter)
+    rates = {False: hp.learning_rate, True: hp.head_learning_rate or hp.learning_rate}
+    options = [
+        {"params": parameters, "lr": rates[head], "weight_decay": hp.weight_decay if decays else 0.0}
+        for (head, decays), parameters in groups.items()
+    ]
     betas = (hp.adam_beta1, hp.adam_beta2)
-    return AdamW(groups, lr=hp.learning_rate, betas=betas, eps=hp.adam_epsilon, fused=device.type in ("cuda", "cpu"))
+    return AdamW(options, lr=hp.learning_rate, betas=betas, eps=hp.adam_epsilon, fused=device.type in ("cuda", "cpu"))
 
 
 def _schedule(optimizer: AdamW, hp: Hyperparameters, steps: int) -> LRScheduler:

@@ -11,13 +11,13 @@ TASK = Task(
     name="cldr_span",
     type=SpanQA(max_answer_length=40),
     train=Generated(
-        generator=ROWS, version=cldr.VERSION, split="train", rows=2_000, tokens_per_row=105
+        generator=ROWS, version=cldr.VERSION, split="train", rows=2_000, tokens_per_row=75
     ),
     dev=Generated(
-        generator=ROWS, version=cldr.VERSION, split="validation", rows=240, tokens_per_row=105
+        generator=ROWS, version=cldr.VERSION, split="validation", rows=240, tokens_per_row=75
     ),
     test=Generated(
-        generator=ROWS, version=cldr.VERSION, split="test", rows=200, tokens_per_row=105
+        generator=ROWS, version=cldr.VERSION, split="test", rows=200, tokens_per_row=75
     ),
     languages=cldr.LANGUAGES,
     dev_languages=cldr.LANGUAGES,

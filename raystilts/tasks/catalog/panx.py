@@ -24,7 +24,7 @@ TASK = Task(
     test=TRAIN.other("test", fallback_splits=("validation",), rows=10_000),
     languages=codes(
         "af ar az bg bn de el en es et eu fa fi fr gu he hi hu id it ja jv ka kk ko lt ml "
-        "mr ms my nl pa pl pt qu ro ru sw ta te tl tr uk ur vi yo zh"
+        "mr ms my nl pa pl pt qu ro ru sw ta te th tl tr uk ur vi yo zh"
     ),
     dev_languages=codes("de en es nl pl ru"),  # elsewhere a folder's dev file may be the test
     main_score="f1",

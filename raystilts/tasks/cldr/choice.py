@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final
 
@@ -47,7 +48,7 @@ def _measure(draws: Draws, language: str, split: Split, count: int) -> Phrase | 
 
 
 #: Kind of question -> how to draw one.
-_QUESTIONS: Final = {
+_QUESTIONS: Final[Mapping[str, Callable[[Draws, str, Split, int], Phrase | None]]] = {
     "kin": _kin,
     "measure": _measure,
     "date": partial(date_phrase, near=NEAR),

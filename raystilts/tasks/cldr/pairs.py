@@ -63,7 +63,7 @@ def _distinct(draw: Callable[[], str], count: int, *taken: str) -> tuple[str, ..
 def date_phrase(
     draws: Draws, language: str, split: Split, count: int, near: float
 ) -> Phrase | None:
-    """A date with its month in words, against dates that differ in day, month or year, or in all."""
+    """A date with its month in words, against dates off in day, month or year, or in all."""
     moment = draw_moment(draws, split)
     forms_ = [draws.pick(_LONG_DATES), draws.pick(_SHORT_DATES)]
     if not all(has_form(language, form) for form in forms_):
@@ -145,7 +145,8 @@ def list_phrase(
     return None if same is None or others is None else Phrase(text, same, others)
 
 
-#: Kind of phrase -> how to draw one (`near`: share of near misses); it gives None where a draw cannot be written twice.
+#: Kind of phrase -> how to draw one, with `near` as the share of near misses. It gives None
+#: where a draw cannot be written twice.
 PHRASES: Final = {
     "date": date_phrase,
     "time": time_phrase,

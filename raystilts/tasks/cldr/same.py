@@ -19,7 +19,7 @@ def rows(language: str, split: str) -> pa.Table:
     """Columns `sentence1`, `sentence2`, `label` (one of `LABELS`) and `kind`; kinds are balanced.
 
     Both classes have the same forms. Half of the different pairs differ in one component only (a
-    day, a month, a digit, a unit, a name), the others in all: the task has an easy and a hard part.
+    day, a month, a digit, a unit, a name), the others in all: a hard part and an easy one.
     """
     part = check_split(language, split)
     draws = Draws("same", language, part)

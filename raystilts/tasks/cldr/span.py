@@ -15,7 +15,7 @@ from raystilts.tasks.cldr.moments import draw_moment, has_form, plain, write_dat
 from raystilts.tasks.cldr.quantities import DIMENSIONS, Quantity, draw_quantity, forms, pool
 
 ROWS: Final = {"train": 2000, "validation": 240, "test": 200}
-EVENTS: Final = 3
+EVENTS: Final = 2
 _NAMED: Final = ("territory", "city", "language")
 
 SCHEMA: Final = pa.schema(
@@ -81,12 +81,12 @@ def _question(draws: Draws, language: str, event: _Event) -> tuple[str, str]:
     place = draws.below(10)
     at = draws.below(len(event.quantities))
     quantity = event.quantities[at]
-    if place < 4:
-        return f"{event.name}: {_unit_name(language, quantity)}?", f"quantity{at}"
+    if place < 5:
+        return f"{_unit_name(language, quantity)}?", f"quantity{at}"
     if place < 6:
         form = draws.pick(forms(language, quantity.dimension, quantity.unit))
         return f"{quantity.text(language, form)}?", "name"
-    if place < 8:
+    if place < 7:
         form_ = draws.pick([f for f in ("long", "medium", "short") if has_form(language, f)])
         return f"{plain(write_date(language, event.day, form_))}?", "name"
     return f"{event.name}?", "day"
@@ -110,9 +110,9 @@ def _row(draws: Draws, language: str, split: Split) -> dict[str, Any]:
 def rows(language: str, split: str) -> pa.Table:
     """Columns of SQuAD: `id`, `title`, `context`, `question`, `answers`.
 
-    The context lists events: a name, its full date, two quantities. A question names an event and
-    a unit (answer: the quantity), a quantity or a date in another form (answer: the event), or an
-    event alone (answer: its date). All text is CLDR's, in every language.
+    The context lists events: a name, its full date, two quantities. A question names a unit
+    (answer: the quantity), a quantity or a date in another form (answer: the event), or an event
+    (answer: its date). All text is CLDR's, in every language.
     """
     part = check_split(language, split)
     draws = Draws("span", language, part)

@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from raystilts.errors import UserError
+from raystilts.study.schema import Study
+
+GOOD = """
+name: s
+intermediates: [none, cldr_names]
+targets: [{task: cldr_dates, languages: [en, de]}]
+seeds: [0, 1]
+"""
+
+
+def read(tmp_path: Path, text: str, *assignments: str) -> Study:
+    path = tmp_path / "s.yaml"
+    path.write_text(text, encoding="utf-8")
+    return Study.from_file(path, assignments)
+
+
+def refusal(tmp_path: Path, text: str, *assignments: str) -> str:
+    """The error of a study file, which must be one line that starts with the file's name."""
+    with pytest.raises(UserError) as error:
+        read(tmp_path, text, *assignments)
+    message = str(error.value)
+    assert message.startswith(f"{tmp_path / 's.yaml'}: ")
+    assert "\n" not in message
+    return message.removeprefix(f"{tmp_path / 's.yaml'}: ")
+
+
+def test_short_forms(tmp_path: Path) -> None:
+    study = read(
+        tmp_path,
+        """
+name: s
+intermediates:
+  - none
+  - mnli
+  - {task: squad@de}
+  - {tasks: [mnli, squad], masked_lm: {languages: [de, sw]}}
+  - {masked_lm: {languages: [de], max_steps: 5}, name: plain}
+targets: [xnli, {task: tatoeba, languages: [de]}]
+seeds: [3]
+intermediate_fractions: [0.25, 1]
+target_fractions: {values: [0.1], hold: updates}
+""",
+    )
+    assert [arm.label for arm in study.intermediates] == ["none", "mnli", "squad@de", "mnli+squad+mlm", "plain"]
+    assert [arm.is_none for arm in study.intermediates] == [True, False, False, False, False]
+    assert study.intermediate_fractions.values == (0.25, 1.0)
+    assert study.target_fractions.hold == "updates"
+    assert study.compared_fraction == 1.0
+    assert Study.model_validate(study.model_dump(mode="json")) == study
+
+
+def test_assignments_come_last(tmp_path: Path) -> None:
+    study = read(tmp_path, GOOD, "seeds=[7]", "hyperparameters.learning_rate=1e-5", "encoder.pooling=mean")
+    assert study.seeds == (7,)
+    assert study.hyperparameters.learning_rate == 1e-5
+    assert study.encoder.pooling == "mean"
+
+
+@pytest.mark.parametrize(
+    ("assignment", "message"),
+    [
+        ("intermediates=[cldr_nams]", "intermediates.0: task 'cldr_nams' is unknown; did you mean 'cldr_names'"),
+        ("targets=[cldr_date]", "targets.0: task 'cldr_date' is unknown; did you mean 'cldr_dates'"),
+        ("intermediates=[cldr_match]", "intermediates.0: 'cldr_match' has no training data; it can only be a target"),
+        ("intermediates=[null]", "intermediates.0: None is not an intermediate; the arm without one is written: none"),
+        ("intermediates=[none, none]", "intermediates: 'none' is given twice; drop one"),
+        ("intermediates=[{tasks: [mnli], name: none}]", "intermediates.0: name: 'none'; the arm without"),
+        ("intermediates=[{tasks: [], name: base}]", "intermediates.0: name: 'base'; the arm without"),
+        ("intermediates=[{tasks: [mnli, mnli]}]", "intermediates.0: a task stands twice in ['mnli', 'mnli']"),
+        ("intermediates=[{masked_lm: {languages: [de]}}]", "intermediates.0: masked_lm without a task needs"),
+        ("intermediates=[]", "intermediates: Tuple should have at least 1 item"),
+        ("targets=[cldr_dates, cldr_dates]", "targets: 'cldr_dates' is given twice"),
+        ("targets=[{task: xnli, languages: [false]}]", "targets.0.languages.0: False is not a language code; write it"),
+        ("targets=[{task: xnli, languages: [dee]}]", "targets.0.languages: xnli has no 'dee'; did you mean 'de'?"),
+        ("targets=[{task: xnli, languages: [de, de]}]", "targets.0.languages: a language is given twice"),
+        ("targets=[{task: xnli, langs: [de]}]", "targets.0.langs: no such field; did you mean 'languages'?"),
+        ("seed=[0]", "seed: no such field; did you mean 'seeds'?"),
+        ("encoder.revison=x", "encoder.revison: no such field; did you mean 'revision'?"),
+        ("encoder.pooling=max", "encoder.pooling: Input should be 'first' or 'mean' (given: 'max')"),
+        ("selection=dev", "selection: Input should be 'en_dev' or 'target_dev' (given: 'dev')"),
+        ("seeds=[0, 1, 0]", "seeds: 0 is given twice; a seed is one replicate, name each once"),
+        ("baseline_seeds=[4, 4]", "baseline_seeds: 4 is given twice"),
+        ("seeds=[]", "seeds: Tuple should have at least 1 item"),
+        ("seeds=[-1]", "seeds.0: Input should be greater than or equal to 0 (given: -1)"),
+        ("intermediate_fractions=[0, 1]", "intermediate_fractions.values.0: Input should be greater than 0 (given: 0)"),
+        ("target_fractions=[1.5]", "target_fractions.values.0: Input should be less than or equal to 1 (given: 1.5)"),
+        ("intermediate_fractions=[0.5, 0.5]", "intermediate_fractions: a fraction stands twice in [0.5, 0.5]"),
+        ("compare_at=0.25", "compare_at is 0.25, but must be one of intermediate_fractions: [1.0]"),
+        ("hyperparameters.warmup_ratio=0.1", "hyperparameters: 'warmup_ratio' is not a name here: use warmup_steps"),
+        ("hyperparameters.tasks.mnli.lr=1", "hyperparameters.tasks.mnli: 'lr' is not a name here: use learning_rate"),
+        ("hyperparameters.tasks.mnil.bf16=true", "hyperparameters.tasks.mnil: no such task or arm; did you mean 'mnli'"),
+        ("hyperparameters.learning_rate=0", "hyperparameters.learning_rate: Input should be greater than 0 (given: 0)"),
+        ("resources.by_kind.target.gpu=1", "resources.by_kind.target.gpu: no such field; did you mean 'gpus'?"),
+        ("task_files=[nope.py]", "task file: 'nope.py' is not a Python file; give a .py file"),
+        ("name=a/b", "name: String should match pattern"),
+    ],
+)
+def test_errors_name_place_value_and_way_out(tmp_path: Path, assignment: str, message: str) -> None:
+    assert refusal(tmp_path, GOOD, assignment).startswith(message)
+
+
+def test_missing_field_and_wrong_shape(tmp_path: Path) -> None:
+    assert refusal(tmp_path, GOOD.replace("seeds: [0, 1]\n", "")) == "seeds: Field required"
+    assert refusal(tmp_path, "[1, 2]").startswith("expected a mapping with name, intermediates, targets, seeds")
+
+
+def test_further_problems_are_counted(tmp_path: Path) -> None:
+    assert refusal(tmp_path, GOOD, "seeds=[-1]", "selection=dev").endswith("[and 1 more]")
+
+
+@pytest.mark.parametrize(("eval_steps", "steps", "every"), [(0.25, 100, 25), (0.25, 1, 1), (0.5, 5, 2), (10, 100, 10)])
+def test_evaluation_interval(eval_steps: float, steps: int, every: int) -> None:
+    study = Study.model_validate(
+        {"name": "s", "intermediates": ["none"], "targets": ["cldr_dates"], "seeds": [0],
+         "evaluation": {"eval_steps": eval_steps}}
+    )  # fmt: skip
+    assert study.evaluation.every(steps) == every
+
+
+def test_study_files_that_ship_are_valid() -> None:
+    folder = Path(__file__).parents[2] / "search_spaces"
+    names = [Study.from_file(path).name for path in sorted(folder.glob("*.yaml"))]
+    assert "quickstart" in names

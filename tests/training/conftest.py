@@ -1,0 +1,52 @@
+"""A tiny encoder, and studies that train it in a second or two."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from raystilts.study.encoders import EncoderInfo, describe_encoder
+from raystilts.study.schema import Encoder
+from raystilts.training.encoder import Pretrained, pretrained
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Tokenised data goes into a folder of this session, and no data folder is read."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAYSTILTS_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
+        patch.delenv("RAYSTILTS_DATA_DIR", raising=False)
+        yield
+
+
+@pytest.fixture(scope="session")
+def tiny_encoder(tmp_path_factory: pytest.TempPathFactory, tiny_tokenizer: Any) -> Path:
+    """A BERT of two layers of 32 units with random weights, as a checkpoint folder."""
+    from transformers import BertConfig, BertModel
+
+    folder = tmp_path_factory.mktemp("tiny")
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=len(tiny_tokenizer), hidden_size=32, num_hidden_layers=2, num_attention_heads=2,
+        intermediate_size=64, max_position_embeddings=128, pad_token_id=1,
+    )  # fmt: skip
+    BertModel(config, add_pooling_layer=False).save_pretrained(folder)
+    tiny_tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_info(tiny_encoder: Path) -> EncoderInfo:
+    return describe_encoder(Encoder(model_name_or_path=str(tiny_encoder)))
+
+
+@pytest.fixture
+def tiny(tiny_info: EncoderInfo) -> Pretrained:
+    """The tiny encoder with its pretrained weights."""
+    torch.set_num_threads(1)
+    loaded = pretrained(tiny_info)
+    loaded.restore(None, torch.device("cpu"))
+    return loaded

@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from raystilts.training import loop
+from raystilts.training.encoder import Pretrained
+from raystilts.training.loop import Job, Progress, TrainingDiverged, train
+
+from .examples import equal, job, weights
+
+#: A dev score whose best is neither the first nor the last.
+DEV = {2: 0.5, 4: 0.9, 6: 0.7, 8: 0.9, 10: 0.3}
+
+
+def scored(tiny: Pretrained, task: str = "cldr_names", fail_at: int | None = None, **changes: Any) -> Job:
+    """Ten updates, scored every second one as in `DEV`; the evaluation of `fail_at` dies."""
+    tiny.restore(None, torch.device("cpu"))
+
+    def evaluate(step: int) -> tuple[float, list[dict[str, Any]]]:
+        if step == fail_at:
+            raise KeyboardInterrupt
+        return DEV[step], [{"step": step, "value": DEV[step]}]
+
+    one = job(tiny, task, 10, **changes)
+    one.every, one.evaluate = 2, evaluate
+    return one
+
+
+@pytest.mark.parametrize("task", ["cldr_names", "cldr_choice", "cldr_span", "cldr_dates"])
+def test_every_type_of_task_learns_sixteen_rows(tiny: Pretrained, task: str) -> None:
+    losses = train(job(tiny, task, 60, per_device_train_batch_size=16)).losses
+    assert sum(losses[-5:]) < 0.6 * sum(losses[:5])
+
+
+def test_the_same_job_gives_the_same_bits(tiny: Pretrained) -> None:
+    one, two = scored(tiny), None
+    first = train(one), weights(one.model)
+    two = scored(tiny)
+    assert train(two) == first[0]
+    assert equal(weights(two.model), first[1])
+
+
+@pytest.mark.parametrize("fail_at", [4, 6, 8, 10])
+@pytest.mark.parametrize("task", ["cldr_names", "cldr_span"])
+def test_an_interrupted_training_ends_with_the_same_bits(
+    tiny: Pretrained, tmp_path: Path, task: str, fail_at: int
+) -> None:
+    undisturbed = scored(tiny, task)
+    expected = train(undisturbed), weights(undisturbed.model)
+    for stop in (fail_at, None):
+        one = scored(tiny, task, stop)
+        one.snapshot, one.snapshot_seconds = tmp_path / "key", 0.0
+        if stop is not None:
+            with pytest.raises(KeyboardInterrupt):
+                train(one)
+            continue
+        assert train(one) == expected[0]
+        assert equal(weights(one.model), expected[1])
+
+
+def test_the_best_weights_win_and_of_two_equal_ones_the_later(tiny: Pretrained) -> None:
+    one = scored(tiny)
+    progress = train(one)
+    assert progress.best_step == 8
+    assert [record["step"] for record in progress.records] == [2, 4, 6, 8, 10]
+    shorter = scored(tiny)
+    shorter.updates = shorter.updates[:8]
+    last = scored(tiny, load_best_model_at_end=False)
+    assert train(last).best_step == 0
+    assert not equal(weights(last.model), weights(one.model))
+
+
+def test_amounts_are_counted(tiny: Pretrained) -> None:
+    one = scored(tiny)
+    progress = train(one)
+    lengths = one.features[0].input_ids.lengths
+    assert progress.examples == sum(len(update.examples) for update in one.updates) == 80
+    assert progress.tokens == sum(int(lengths[update.examples].sum()) for update in one.updates)
+    assert (progress.step, len(progress.losses), progress.micro_batch) == (10, 10, 8)
+
+
+def without_dropout(one: Job) -> Job:
+    for module in one.model.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+    return one
+
+
+@pytest.mark.parametrize("task", ["cldr_names", "cldr_choice", "cldr_span", "cldr_dates"])
+def test_the_micro_batch_changes_nothing_but_rounding(
+    tiny: Pretrained, monkeypatch: pytest.MonkeyPatch, task: str
+) -> None:
+    found: list[tuple[Progress, dict[str, torch.Tensor]]] = []
+    ps = {id(m): m.p for m in tiny.model.modules() if isinstance(m, nn.Dropout)}
+    for size in (16, 5):
+        monkeypatch.setattr(loop, "CPU_MICRO_BATCH", size)
+        # Plain descent would hide nothing; Adam's first steps are signs, so that a large epsilon is what compares.
+        one = without_dropout(scored(tiny, task, per_device_train_batch_size=16, adam_epsilon=1e-3))
+        found.append((train(one), weights(one.model)))
+    for module in tiny.model.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = ps[id(module)]
+    assert [progress.micro_batch for progress, _ in found] == [16, 5]
+    assert found[0][0].losses == pytest.approx(found[1][0].losses, abs=1e-5)
+    assert equal(found[0][1], found[1][1], 1e-5)
+
+
+def test_a_loss_that_is_no_number_ends_the_training(tiny: Pretrained) -> None:
+    with pytest.raises(TrainingDiverged, match="the loss is not finite by update 4"):
+        train(job(tiny, "cldr_names", 4, learning_rate=1e30, max_grad_norm=0))
+
+
+def test_a_deadline(tiny: Pretrained) -> None:
+    one = scored(tiny)
+    one.deadline = 0.0
+    with pytest.raises(TimeoutError):
+        train(one)
+
+
+def test_the_head_may_learn_faster(tiny: Pretrained) -> None:
+    one = job(tiny, "cldr_names", 1, learning_rate=1e-9, head_learning_rate=1e-2, max_grad_norm=0)
+    before = weights(one.model)
+    train(one)
+    moved = {n: float((t - before[n]).abs().max()) for n, t in weights(one.model).items()}
+    assert max(v for n, v in moved.items() if n.startswith("encoder.")) < 1e-7
+    assert moved["heads.0.out.weight"] == pytest.approx(1e-2, rel=1e-3)
