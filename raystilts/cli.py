@@ -7,12 +7,15 @@ import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
 from raystilts.errors import StorageError, UserError
+
+if TYPE_CHECKING:
+    from raystilts.study.schema import Study
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -26,14 +29,14 @@ app.add_typer(tasks_app, name="tasks")
 
 StudyFile = Annotated[Path, typer.Argument(help="A study file (YAML), or the name of one in search_spaces/.")]
 Assignments = Annotated[
-    Optional[list[str]], typer.Option("--set", help="key.path=value on top of the study file; may be repeated.")
+    list[str] | None, typer.Option("--set", help="key.path=value on top of the study file; may be repeated.")
 ]
-Storage = Annotated[Optional[str], typer.Option(help="Folder of the results; they go into STORAGE_PATH/<study name>.")]
+Storage = Annotated[str | None, typer.Option(help="Folder of the results; they go into STORAGE_PATH/<study name>.")]
 ResultsFolder = Annotated[str, typer.Argument(help="A results folder: <storage_path>/<study name>.")]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON on standard output.")]
 
 
-def _study(path: Path, assignments: list[str] | None, storage_path: str | None):  # type: ignore[no-untyped-def]
+def _study(path: Path, assignments: list[str] | None, storage_path: str | None) -> Study:
     from raystilts.study.schema import Study
 
     extra = [] if storage_path is None else [f"storage_path={json.dumps(storage_path)}"]
@@ -61,7 +64,7 @@ def _width() -> int | None:
 def run(
     study: StudyFile,
     storage_path: Storage = None,
-    address: Annotated[Optional[str], typer.Option(help='A running Ray cluster; "auto" for this machine\'s.')] = None,
+    address: Annotated[str | None, typer.Option(help='A running Ray cluster; "auto" for this machine\'s.')] = None,
     assignments: Assignments = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and stop.")] = False,
 ) -> None:
@@ -105,10 +108,12 @@ def _command_line() -> str:
 
 def _print_matrix(results: str) -> None:
     from raystilts.report.answers import Results
+    from raystilts.report.quality import above_chance
     from raystilts.report.tables import gain_matrix, verdict
 
     try:
-        answers = Results(results).answers()
+        loaded = Results(results)
+        answers = loaded.answers()
     except UserError:
         return
     out = Console(width=_width())
@@ -116,6 +121,11 @@ def _print_matrix(results: str) -> None:
     out.print("* the interval excludes zero\n", highlight=False)
     for answer in answers:
         out.print(f"{answer.target}: {verdict(answer)}", highlight=False)
+    learnt = above_chance(loaded)
+    if learnt is not None and learnt.stages:
+        share = learnt.above / learnt.stages
+        counted = f"{learnt.above} of {learnt.stages} trained target stages ({share:.0%})"
+        out.print(f"{counted} beat every constant answer on English dev.", highlight=False)
 
 
 def _print_next(results: Path) -> None:
@@ -140,7 +150,7 @@ def plan(
     _print_plan(_study(study, assignments, storage_path), as_json)
 
 
-def _print_plan(study, as_json: bool) -> None:  # type: ignore[no-untyped-def]
+def _print_plan(study: Study, as_json: bool) -> None:
     from raystilts.report.planning import plan_view, summarise
     from raystilts.results.ledger import Ledger
     from raystilts.scheduling.run import missing_stages, results_folder
@@ -162,9 +172,9 @@ def _print_plan(study, as_json: bool) -> None:  # type: ignore[no-untyped-def]
 @app.command()
 def best(
     results: ResultsFolder,
-    target: Annotated[Optional[str], typer.Option(help="Only this target.")] = None,
-    language: Annotated[Optional[str], typer.Option(help="One language instead of the mean.")] = None,
-    intermediate_fraction: Annotated[Optional[float], typer.Option(help="The fraction at which arms compete.")] = None,
+    target: Annotated[str | None, typer.Option(help="Only this target.")] = None,
+    language: Annotated[str | None, typer.Option(help="One language instead of the mean.")] = None,
+    intermediate_fraction: Annotated[float | None, typer.Option(help="The fraction at which arms compete.")] = None,
     include_overlap: Annotated[
         bool, typer.Option("--include-overlap", help="Let arms compete that train on the target's own data.")
     ] = False,

@@ -214,7 +214,7 @@ def fine_tune(
         {"params": list(encoder.model.parameters()), "lr": encoder.rate},
         {"params": list(head.parameters()), "lr": HEAD_RATE},
     ]
-    optimiser = torch.optim.AdamW(groups, weight_decay=0.01)
+    optimiser = torch.optim.AdamW(groups, weight_decay=0.01, fused=True)
     total = epochs * -(-len(rows) // BATCH)
     warm = max(1, total // 10)
     schedule = torch.optim.lr_scheduler.LambdaLR(

@@ -143,7 +143,8 @@ class Results(StoredResults):
     def _compared(self, given: float | None, matrix: pd.DataFrame, study: Study | None) -> float | None:
         there = sorted({float(f) for f in matrix["intermediate_fraction"].dropna()})
         if given is not None and given not in there:
-            raise UserError(f"--intermediate-fraction {given:g}: the results hold {', '.join(f'{f:g}' for f in there) or 'none'}")
+            known = ", ".join(f"{fraction:g}" for fraction in there) or "none"
+            raise UserError(f"--intermediate-fraction {given:g}: the results hold {known}")
         if given is None and study is not None and study.compared_fraction in there:
             return study.compared_fraction
         return given if given is not None else max(there, default=None)
@@ -176,7 +177,8 @@ class Results(StoredResults):
             for i, arm in enumerate(test.arms)
         ]
         arms.sort(key=lambda a: (not a.competes, -(a.p_best or 0.0), -(a.mean or 0.0), a.intermediate))
-        names = tuple(arm_label(chosen_arms[i].intermediate, chosen_arms[i].intermediate_fraction) for i in chosen.best_set)
+        winners = [chosen_arms[i] for i in chosen.best_set]
+        names = tuple(arm_label(arm.intermediate, arm.intermediate_fraction) for arm in winners)
         notes = _notes(test, gains, chosen, selection, overlap, include_overlap, study)
         return TargetAnswer(
             target, target_fraction, language, test.languages, test.metric or "", tuple(arms), names, notes
@@ -278,7 +280,8 @@ def _notes(
         notes.append(f"{shared} trains on this target's own training data and {rule}")
     seen = _seen(test, study)
     if seen:
-        notes.append(f"the encoder has seen {', '.join(seen)} in pretraining: gains of these look smaller than they are")
+        names = ", ".join(seen)
+        notes.append(f"the encoder has seen {names} in pretraining: gains of these look smaller than they are")
     return tuple(notes)
 
 

@@ -121,9 +121,12 @@ def _hours(hours: float) -> str:
 
 
 def _notes(summary: PlanSummary) -> list[str]:
-    notes = [f"{arm} and {target} share their training data: shown, left out of best" for arm, target in summary.overlap]
+    notes = []
+    for target in dict.fromkeys(target for _, target in summary.overlap):
+        arms = ", ".join(arm for arm, other in summary.overlap if other == target)
+        notes.append(f"{target} trains on the same data as {arms}: shown, left out of best")
     if summary.keep_targets == "none":
         notes.append("target checkpoints are not kept: a new language or metric will train the targets again")
     if not summary.verified:
-        notes.append("data or encoder are not here yet: sizes are the declared ones, and keys are made when the run starts")
+        notes.append("data or encoder are not here yet: sizes are declared ones, keys are made when the run starts")
     return notes

@@ -196,7 +196,7 @@ class ProgressView(tune.Callback):  # type: ignore[misc]
         temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}")
         try:
             temporary.write_text(json.dumps(self.tally.as_json(), indent=1), encoding="utf-8")
-            os.replace(temporary, self.path)
+            temporary.replace(self.path)
         except OSError:  # a view that cannot be written must not end a run; the ledger will say what is wrong
             return
 

@@ -12,12 +12,15 @@ from functools import cache
 from importlib.metadata import version
 from typing import Any
 
+from raystilts.ranking.degenerate import loss_falls
 from raystilts.results.schema import RunRow, ScoreRow
 from raystilts.study.encoders import EncoderInfo
 from raystilts.study.plan import Stage
 from raystilts.study.schema import Study
 from raystilts.training.result import Score, StageResult
 
+#: Updates below which a loss that does not fall says nothing.
+SHORTEST = 20
 _PACKAGES = ("raystilts", "torch", "transformers", "tokenizers", "datasets", "ray", "numpy", "babel")
 
 
@@ -135,10 +138,8 @@ class Attempt:
 
 
 def _degenerate(losses: Sequence[float]) -> dict[str, Any]:
-    """Whether the training loss fell: the mean of the last tenth below that of the first."""
-    if len(losses) < 10:
+    """Whether the training loss fell; not said of trainings too short to tell."""
+    if len(losses) < SHORTEST:
         return {"degenerate": None, "degenerate_rule": None}
-    tenth = max(1, len(losses) // 10)
-    first, last = sum(losses[:tenth]) / tenth, sum(losses[-tenth:]) / tenth
-    fell = last < first
+    fell = loss_falls(losses)
     return {"degenerate": not fell, "degenerate_rule": None if fell else "the training loss did not fall"}

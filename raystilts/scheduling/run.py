@@ -7,8 +7,8 @@ import os
 import shutil
 import tempfile
 import time
-from contextlib import contextmanager
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -35,6 +35,8 @@ RAY_ENVIRONMENT = {
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
     "TUNE_WARN_THRESHOLD_S": "60",
     "RAY_AIR_NEW_OUTPUT": "0",
+    # Relative paths in a study file mean the same to a worker as to the driver.
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "HF_HUB_DISABLE_TELEMETRY": "1",
 }
 #: Restarts of a stage whose worker died, before the stage counts as failed.
@@ -138,10 +140,12 @@ def _write_study(results: Path, study: Study) -> None:
     """Keeps the study beside its tables, so that they can be read without the study file."""
     temporary = results / ".study.json"
     temporary.write_text(json.dumps(study.model_dump(mode="json"), indent=1), encoding="utf-8")
-    os.replace(temporary, results / "study.json")
+    temporary.replace(results / "study.json")
 
 
-def _fit(planned: Plan, todo: dict[str, Stage], results: Path, address: str | None, console: Console, already: int) -> Any:
+def _fit(
+    planned: Plan, todo: dict[str, Stage], results: Path, address: str | None, console: Console, already: int
+) -> Any:
     """One Tune run over the given stages."""
     for name, value in RAY_ENVIRONMENT.items():
         os.environ.setdefault(name, value)
@@ -162,7 +166,8 @@ def _fit(planned: Plan, todo: dict[str, Stage], results: Path, address: str | No
         graph = StageGraph(todo)
         search = StageSearch(graph)
         tally = Tally(graph, already)
-        assignment = Assignment(planned, str(results), str(results.parent / "checkpoints"))
+        own_results = results.absolute()
+        assignment = Assignment(planned, str(own_results), str(own_results.parent / "checkpoints"))
         trainable = tune.with_parameters(StageTrainable, assignment=assignment)
         with ProgressView(tally, results / "progress.json", console) as view:
             tuner = tune.Tuner(
@@ -196,7 +201,9 @@ def _start_ray(address: str | None) -> None:
             ray.init(address=address, log_to_driver=False, logging_level="ERROR")
     except (ConnectionError, ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0][:160]
-        raise UserError(f"--address {address}: no Ray cluster answers ({reason}); start one with: ray start --head") from None
+        raise UserError(
+            f"--address {address}: no Ray cluster answers ({reason}); start one with: ray start --head"
+        ) from None
 
 
 def _bundle(study: Study, kind: Any) -> Any:
@@ -229,8 +236,8 @@ def _check_resources(study: Study, todo: dict[str, Stage]) -> int:
             most = max((node.get("GPU", 0) for node in nodes), default=0)
             cpus = max((node.get("CPU", 0) for node in nodes), default=0)
             raise UserError(
-                f"resources: a {kind} stage asks for {wanted.cpus:g} CPUs and {wanted.gpus:g} GPUs, but no machine here has "
-                f"more than {cpus:g} CPUs and {most:g} GPUs; try --set resources.gpus=0 or --set resources.cpus=1"
+                f"resources: a {kind} stage asks for {wanted.cpus:g} CPUs and {wanted.gpus:g} GPUs, but no machine "
+                f"has more than {cpus:g} CPUs and {most:g} GPUs; try --set resources.gpus=0 or --set resources.cpus=1"
             )
         slots = max(slots, sum(int(share) for share in room))
     return slots

@@ -17,7 +17,7 @@ def remaining_path(stages: Mapping[str, Stage]) -> dict[str, int]:
     """The work (rough sub-words) from the start of each stage to the end of its longest chain of children."""
     work = {key: 3 * stage.tokens + stage.eval_tokens for key, stage in stages.items()}
     longest_child: dict[str, int] = {}
-    for key, stage in reversed(stages.items()):  # children stand behind their parents
+    for key, stage in reversed(list(stages.items())):  # children stand behind their parents
         work[key] += longest_child.get(key, 0)
         if stage.parent is not None:
             longest_child[stage.parent] = max(longest_child.get(stage.parent, 0), work[key])

@@ -40,7 +40,8 @@ def steps_of(arm: Intermediate | None, rows: list[int], fraction: float, hold: H
     """Updates of a training; masked-LM updates come on top of the tasks' own."""
     masked_lm = arm.masked_lm if arm else None
     if not rows:
-        assert masked_lm is not None and masked_lm.max_steps is not None
+        assert masked_lm is not None
+        assert masked_lm.max_steps is not None
         return masked_lm.max_steps
     steps = hp.steps(sum(counted_rows(arm, rows, fraction, hold)))
     return steps if masked_lm is None else math.ceil(steps / (1 - masked_lm.probability))

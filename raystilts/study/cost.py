@@ -20,14 +20,16 @@ UNKNOWN_PARAMETERS = 303_000_000
 class RunTimes(Protocol):
     """What is read of a recorded run."""
 
-    stage: str
-    kind: str
-    encoder_fingerprint: str
-    target: str | None
-    tokens: int
-    seconds: float
-    device_share: float
-    status: str
+    @property
+    def stage(self) -> str: ...
+    @property
+    def encoder_fingerprint(self) -> str: ...
+    @property
+    def seconds(self) -> float: ...
+    @property
+    def device_share(self) -> float: ...
+    @property
+    def status(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +69,15 @@ def estimate(plan: Plan, missing: Mapping[str, Stage], recorded: Iterable[RunTim
     ]  # fmt: skip
     if len(rates) >= 4:
         quarters = statistics.quantiles(rates, n=4)
-        hours = [work * rate / 3600 for rate in (statistics.median(rates), quarters[0], quarters[2])]
-        return Cost(*hours, f"from {len(rates)} recorded stages of this encoder; half of them lie in the range")
+        hours, low, high = (work * rate / 3600 for rate in (statistics.median(rates), quarters[0], quarters[2]))
+        basis = f"from {len(rates)} recorded stages of this encoder; half of them lie in the range"
+        return Cost(hours, low, high, basis)
     gpus = plan.study.resources.gpus
     speed = GPU_FLOPS * min(gpus, 1) if gpus else CORE_FLOPS * min(plan.study.resources.cpus, os.cpu_count() or 1)
     seconds = 6 * _dense_parameters(plan.encoder) * work / speed
     name = f"{speed / 1e12:.0f} Tflop/s a GPU" if gpus else f"{speed / 1e9:.0f} Gflop/s"
-    return Cost(seconds / 3600, seconds / 10800, seconds / 1200, f"not measured: 6 operations a parameter and sub-word at {name}")
+    basis = f"not measured: 6 operations a parameter and sub-word at {name}"
+    return Cost(seconds / 3600, seconds / 10800, seconds / 1200, basis)
 
 
 def _dense_parameters(encoder: EncoderInfo) -> int:

@@ -100,7 +100,9 @@ def _cached_snapshot(name: str, revision: str | None) -> Path | None:
 
 def _describe_folder(folder: Path) -> EncoderInfo:
     if not (folder / "config.json").is_file():
-        raise UserError(f"encoder.model_name_or_path: {folder} holds no config.json; give a folder that from_pretrained opens")
+        raise UserError(
+            f"encoder.model_name_or_path: {folder} holds no config.json; give a folder that from_pretrained opens"
+        )
     weights = sorted(folder.glob("*.safetensors"))
     if not weights:
         raise UserError(

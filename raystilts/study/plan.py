@@ -209,13 +209,13 @@ class _Planner:
         """An intermediate: its tasks' data, how they are mixed, and dev data where that picks the checkpoint."""
         tasks = [get_task(name) for name in arm.tasks]
         hp = self.study.hyperparameters.resolve(arm.label)
-        parts = [self.study.hyperparameters.resolve(task.name) for task in tasks]
-        sets = [self.data.training(task, part) for task, part in zip(tasks, parts, strict=True)]
+        sets = [self.data.training(task, self.study.hyperparameters.resolve(task.name)) for task in tasks]
         text = None
         if arm.masked_lm is not None:
             text = self.data.training(masked_lm_task(arm.masked_lm), Hyperparameters(max_length=hp.max_length))
         scored = [self.data.evaluation(task, "dev", dev_languages(task, ())) for task in tasks]
-        self.verified &= all(one.verified for one in [*sets, *([text] if text else []), *scored])
+        parts = [*sets, text] if text else sets
+        self.verified &= all(one.verified for one in parts) and all(one.verified for one in scored)
         mixing = arm.model_dump(mode="json", exclude={"name"})
         if len(tasks) == 1:
             mixing = {"masked_lm": mixing["masked_lm"]}
@@ -224,7 +224,6 @@ class _Planner:
         train = digest([data, mixing, self._training_rules(hp, dev)])
         eval_key = digest([EVAL_RECIPE, dev, self.study.evaluation.max_dev_samples])
         rows = [one.rows for one in sets]
-        parts = [*sets, *([text] if text else [])]
         return _Recipe(
             train=train,
             eval_key=eval_key,

@@ -104,7 +104,7 @@ class Intermediate(_Model):
         if len(set(self.tasks)) < len(self.tasks):
             raise ValueError(f"a task stands twice in {list(self.tasks)}")
         if self.name is not None and (self.name == "none") != self.is_none:
-            raise ValueError(f"name: {self.name!r}; the arm without intermediate training, and no other, is called none")
+            raise ValueError(f"name: {self.name!r}; the arm without training, and no other, is called none")
         if not self.tasks and self.masked_lm is not None and self.masked_lm.max_steps is None:
             raise ValueError("masked_lm without a task needs masked_lm.max_steps")
         return self
@@ -301,9 +301,8 @@ def _check_tasks(study: Study) -> None:
         task = _known_task(target.task, f"targets.{index}")
         for language in target.languages or ():
             if language not in task.languages:
-                raise ValueError(
-                    f"targets.{index}.languages: {task.name} has no {language!r}; {did_you_mean(language, task.languages)}"
-                )
+                hint = did_you_mean(language, task.languages)
+                raise ValueError(f"targets.{index}.languages: {task.name} has no {language!r}; {hint}")
         if len(set(target.languages or ())) < len(target.languages or ()):
             raise ValueError(f"targets.{index}.languages: a language is given twice")
 

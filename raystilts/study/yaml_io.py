@@ -19,9 +19,6 @@ from raystilts.errors import UserError
 class _CoreLoader(yaml.SafeLoader):
     """A safe loader whose plain scalars follow the core schema."""
 
-    # A fresh table: the inherited one holds the rules of YAML 1.1.
-    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
-
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[str] = set()
         for key, _ in node.value:
@@ -35,20 +32,33 @@ class _CoreLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep=deep)
 
 
+# A fresh table: the inherited one holds the rules of YAML 1.1.
+_CoreLoader.yaml_implicit_resolvers = {}
+
+
 def _decimal(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int:
     return int(node.value, 10)
 
 
+def _real(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> float:
+    return float(node.value.lower().replace(".inf", "inf").replace(".nan", "nan"))
+
+
 _CoreLoader.add_implicit_resolver("tag:yaml.org,2002:null", re.compile(r"^(?:~|null|Null|NULL|)$"), ["~", "n", "N", ""])
-_CoreLoader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
+_CoreLoader.add_implicit_resolver(
+    "tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
+)
 _CoreLoader.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(r"^[-+]?[0-9]+$"), list("-+0123456789"))
 _CoreLoader.add_implicit_resolver(
     "tag:yaml.org,2002:float",
-    re.compile(r"^(?:[-+]?(?:\.[0-9]+|[0-9]+\.[0-9]*)(?:[eE][-+]?[0-9]+)?|[-+]?[0-9]+[eE][-+]?[0-9]+|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$"),
+    re.compile(
+        r"^(?:[-+]?(?:\.[0-9]+|[0-9]+\.[0-9]*)(?:[eE][-+]?[0-9]+)?|[-+]?[0-9]+[eE][-+]?[0-9]+"
+        r"|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$"
+    ),
     list("-+.0123456789"),
 )
 _CoreLoader.add_constructor("tag:yaml.org,2002:int", _decimal)
-_CoreLoader.add_constructor("tag:yaml.org,2002:float", yaml.SafeLoader.construct_yaml_float)
+_CoreLoader.add_constructor("tag:yaml.org,2002:float", _real)
 
 
 def parse_yaml(text: str, origin: str) -> Any:
@@ -58,7 +68,7 @@ def parse_yaml(text: str, origin: str) -> Any:
         UserError: the text is not YAML, with line and column.
     """
     try:
-        return yaml.load(text, Loader=_CoreLoader)  # noqa: S506 (a subclass of SafeLoader)
+        return yaml.load(text, Loader=_CoreLoader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f"{origin}, line {mark.line + 1}" if mark else origin

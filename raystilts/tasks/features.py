@@ -31,7 +31,7 @@ class Ragged:
     @classmethod
     def from_rows(cls, rows: list[NDArray[np.generic]] | list[list[int]], dtype: type) -> Ragged:
         """Joins rows (lists or arrays) of any length into one."""
-        arrays = [np.asarray(row, dtype=dtype) for row in rows]
+        arrays: list[NDArray[np.generic]] = [np.asarray(row, dtype=dtype) for row in rows]
         offsets = np.zeros(len(arrays) + 1, dtype=np.int64)
         np.cumsum([len(a) for a in arrays], out=offsets[1:])
         values = np.concatenate(arrays) if arrays else np.zeros(0, dtype=dtype)

@@ -8,6 +8,7 @@ import shutil
 import uuid
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -53,7 +54,7 @@ def _write(folder: Path, features: Features) -> None:
                 np.save(temporary / f"{name}.offsets.npy", ragged.offsets)
         counts = {"num_examples": features.num_examples, "num_queries": features.num_queries}
         (temporary / "counts.json").write_text(json.dumps(counts), encoding="utf-8")
-        os.rename(temporary, folder)
+        temporary.rename(folder)
     except OSError:
         shutil.rmtree(temporary, ignore_errors=True)
         if not folder.is_dir():  # otherwise another process was first
@@ -71,10 +72,11 @@ def _read(folder: Path) -> Features | None:
         }
     except (OSError, ValueError):
         return None
-    return Features(**counts, **arrays, **ragged)
+    found: dict[str, Any] = {**counts, **arrays, **ragged}
+    return Features(**found)
 
 
-def _map(path: Path) -> np.ndarray:
+def _map(path: Path) -> Any:
     try:
         return np.load(path, mmap_mode="r", allow_pickle=False)
     except ValueError:  # an array without elements cannot be mapped

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import uuid
 from dataclasses import dataclass
@@ -64,5 +63,5 @@ class Checkpoints:
         path = self.folder / train_key
         if path.exists():
             hidden = self.folder / f".{train_key}.{uuid.uuid4().hex}"
-            os.replace(path, hidden)
+            path.replace(hidden)
             shutil.rmtree(hidden, ignore_errors=True)

@@ -45,7 +45,7 @@ def features_of(features: Features, examples: Longs) -> Longs:
     last = np.searchsorted(features.example, examples, side="right")
     counts = last - first
     starts = np.repeat(first - np.concatenate(([0], np.cumsum(counts)[:-1])), counts)
-    return cast(Longs, starts + np.arange(counts.sum()))
+    return starts + np.arange(counts.sum())
 
 
 def pad(values: NDArray[np.generic], offsets: Longs, rows: Longs, fill: int, multiple: int = 1) -> NDArray[np.int64]:

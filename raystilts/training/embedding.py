@@ -32,14 +32,14 @@ class CompactEmbedding(nn.Module):
         self.rows = nn.Parameter(words.weight.detach()[self._used].clone())
         index = torch.zeros(words.num_embeddings, dtype=torch.long, device=device)
         index[self._used] = torch.arange(len(used), device=device)
-        self.register_buffer("index", index, persistent=False)
+        self._index = index
         padding = words.padding_idx
         self._padding = int(index[padding]) if padding is not None and padding in used else None
 
     def forward(self, ids: Tensor) -> Tensor:
         """Embeddings [..., hidden] of token ids [...]."""
         if self.training:
-            return functional.embedding(self.index[ids], self.rows, padding_idx=self._padding)
+            return functional.embedding(self._index[ids], self.rows, padding_idx=self._padding)
         return functional.embedding(ids, self._full[0].weight)
 
     def train(self, mode: bool = True) -> Self:

@@ -52,7 +52,10 @@ class Pretrained:
         weights = self.weights if checkpoint is None else load_weights(checkpoint)
         missing, unexpected = self.model.load_state_dict(weights, strict=False)
         if missing or unexpected:
-            raise UserError(f"{checkpoint}: not a checkpoint of {self.info.location} (missing {missing[:2]}, unexpected {unexpected[:2]})")
+            raise UserError(
+                f"{checkpoint}: not a checkpoint of {self.info.location} (missing {missing[:2]}, "
+                f"unexpected {unexpected[:2]})"
+            )
         return self.model
 
 

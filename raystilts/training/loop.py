@@ -28,7 +28,7 @@ from raystilts.training.snapshot import Snapshot, load_snapshot, save_snapshot
 CPU_MICRO_BATCH = 8
 
 
-class TrainingDiverged(RuntimeError):
+class TrainingDiverged(RuntimeError):  # noqa: N818 (says what happened)
     """The loss is no longer a number."""
 
 
@@ -113,7 +113,8 @@ class _Run:
         self.schedule = _schedule(self.optimizer, self.hp, len(job.updates))
         self.best: dict[str, Tensor] = {}
         cpu = self.device.type == "cpu"
-        self.progress = Progress(micro_batch=min(self.hp.batch, CPU_MICRO_BATCH) if cpu else self.hp.per_device_train_batch_size)
+        size = self.hp.per_device_train_batch_size
+        self.progress = Progress(micro_batch=min(self.hp.batch, CPU_MICRO_BATCH) if cpu else size)
         self.pending: list[Tensor] = []
         self.saved_at = time.monotonic()
 
@@ -203,7 +204,7 @@ class _Run:
         if time.monotonic() - self.saved_at < self.job.snapshot_seconds:
             return
         self._collect_losses()
-        tensors = {f"model.{name}": p for name, p in self.named.items()}
+        tensors: dict[str, Tensor] = {f"model.{name}": p for name, p in self.named.items()}
         tensors |= {f"best.{name}": p for name, p in self.best.items()}
         for name, parameter in self.named.items():
             moments = self.optimizer.state[parameter]

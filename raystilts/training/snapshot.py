@@ -52,8 +52,8 @@ def publish_folder(temporary: Path, folder: Path) -> None:
                 os.fsync(file.fileno())
     old = folder.with_name(f".{folder.name}.{os.getpid()}.old")
     if folder.exists():
-        os.replace(folder, old)
-    os.replace(temporary, folder)
+        folder.replace(old)
+    temporary.replace(folder)
     shutil.rmtree(old, ignore_errors=True)
 
 

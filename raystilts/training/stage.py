@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +11,7 @@ from typing import Any
 import torch
 
 from raystilts.errors import UserError
-from raystilts.study.amount import counted_rows, fraction_rows, steps_of, task_weights
+from raystilts.study.amount import counted_rows, steps_of, task_weights
 from raystilts.study.data import data_folder, dev_languages, masked_lm_task, target_languages
 from raystilts.study.encoders import EncoderInfo, describe_encoder
 from raystilts.study.hyperparameters import Hyperparameters
@@ -117,10 +115,7 @@ class _StageRun:
         """Trains if need be, then scores."""
         trains = self.stage.kind != "retrieval"
         done = self.checkpoints.find(self.stage.train_key) if trains else None
-        if trains and done is None:
-            progress = self._train()
-        else:
-            progress = self._load(done)
+        progress = self._train() if trains and done is None else self._load(done)
         scores = [Score(**record) for record in progress.records]
         scores = [replace(s, is_final=s.step == progress.best_step) for s in scores]
         known = {(s.task, s.split, s.language) for s in scores if s.is_final}
@@ -139,8 +134,14 @@ class _StageRun:
         self.checkpoints.load_heads(done, self.model.heads)
         facts = self.checkpoints.facts(done)
         self.steps = int(facts["steps"])
-        return Progress(best_step=int(facts["best_step"]), step=self.steps, losses=facts["losses"],
-                        examples=facts["examples"], tokens=facts["tokens"], micro_batch=facts["micro_batch"])  # fmt: skip
+        return Progress(
+            best_step=int(facts["best_step"]),
+            step=self.steps,
+            losses=facts["losses"],
+            examples=facts["examples"],
+            tokens=facts["tokens"],
+            micro_batch=facts["micro_batch"],
+        )
 
     def _parent(self) -> Path | None:
         if self.stage.parent_train_key is None:

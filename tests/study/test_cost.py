@@ -6,6 +6,7 @@ import pytest
 
 from raystilts.study.cost import CORE_FLOPS, estimate, stage_tokens
 from raystilts.study.plan import Plan, plan
+
 from .examples import study
 
 

@@ -5,7 +5,9 @@ from hypothesis import given, settings
 from raystilts.study.expand import Cell, expand
 from raystilts.study.schema import Study
 from raystilts.tasks.registry import get_task
+
 from .examples import studies, study
+
 
 def test_cells_in_the_order_of_the_file() -> None:
     cells = expand(study(intermediates=["none", "cldr_names"], intermediate_fractions=[0.5, 1], seeds=[3]))

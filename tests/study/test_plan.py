@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from raystilts.errors import UserError
 from raystilts.study.plan import Plan, plan
 from raystilts.study.schema import Study
+
 from .examples import studies, study
 
 TASK_FILE = """

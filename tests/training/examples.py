@@ -19,7 +19,7 @@ from raystilts.training.encoder import Pretrained
 from raystilts.training.loop import Job, Vocabulary
 from raystilts.training.model import Model, build_head
 
-#: Learns quickly, and without dropout of luck: what a tiny random encoder needs.
+#: What a tiny random encoder learns with.
 FAST = {
     "learning_rate": 3e-3,
     "per_device_train_batch_size": 8,
@@ -29,11 +29,11 @@ FAST = {
 }
 
 
-def study(encoder: Path, **changes: Any) -> Study:
+def study(checkpoint: Path, **changes: Any) -> Study:
     """One arm, a trained target and a retrieval target, one seed; with changes on top."""
     fields: dict[str, Any] = {
         "name": "tiny",
-        "encoder": {"model_name_or_path": str(encoder)},
+        "encoder": {"model_name_or_path": str(checkpoint)},
         "intermediates": ["none", "cldr_names"],
         "targets": [
             {"task": "cldr_units", "languages": ["en", "de"]},

@@ -28,7 +28,7 @@ def test_pool_is_fixed_and_ascending() -> None:
     assert some.tolist() == pool(1000, 10).tolist()
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(st.integers(1, 300), st.floats(0.001, 1), st.floats(0.001, 1), st.integers(0, 5))
 def test_smaller_shares_lie_in_larger_ones(examples: int, one: float, other: float, seed: int) -> None:
     small, large = (subset(examples, share, seed) for share in sorted((one, other)))

@@ -7,7 +7,15 @@ import torch
 from torch import Tensor, nn
 
 from raystilts.training.collate import IGNORED, Batch
-from raystilts.training.heads import ChoiceHead, MaskedLMHead, SequenceHead, SpanHead, TokenHead, label_count, pool_tokens
+from raystilts.training.heads import (
+    ChoiceHead,
+    MaskedLMHead,
+    SequenceHead,
+    SpanHead,
+    TokenHead,
+    label_count,
+    pool_tokens,
+)
 
 
 def batch(labels: Tensor, mask: Tensor | None = None) -> Batch:
@@ -53,7 +61,7 @@ def test_spans_never_end_in_padding() -> None:
     one = batch(torch.tensor([[0, 1]] * 4), mask)
     scores = head(STATES, one)
     assert (scores.argmax(1) < 3).all()
-    assert math.isfinite(float(head.loss(scores, one)))
+    assert math.isfinite(head.loss(scores, one).item())
     assert label_count(head, one) == 4
 
 

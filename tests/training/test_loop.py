@@ -31,18 +31,20 @@ def scored(tiny: Pretrained, task: str = "cldr_names", fail_at: int | None = Non
     return one
 
 
-@pytest.mark.parametrize("task", ["cldr_names", "cldr_choice", "cldr_span", "cldr_dates"])
-def test_every_type_of_task_learns_sixteen_rows(tiny: Pretrained, task: str) -> None:
-    losses = train(job(tiny, task, 60, per_device_train_batch_size=16)).losses
-    assert sum(losses[-5:]) < 0.6 * sum(losses[:5])
+@pytest.mark.parametrize(
+    ("task", "steps"), [("cldr_names", 60), ("cldr_choice", 60), ("cldr_span", 24), ("cldr_dates", 60)]
+)
+def test_every_type_of_task_learns_sixteen_rows(tiny: Pretrained, task: str, steps: int) -> None:
+    losses = train(job(tiny, task, steps, per_device_train_batch_size=16)).losses
+    assert sum(losses[-4:]) < 0.6 * sum(losses[:4])
 
 
 def test_the_same_job_gives_the_same_bits(tiny: Pretrained) -> None:
-    one, two = scored(tiny), None
-    first = train(one), weights(one.model)
-    two = scored(tiny)
-    assert train(two) == first[0]
-    assert equal(weights(two.model), first[1])
+    one = scored(tiny)
+    expected = train(one), weights(one.model)
+    again = scored(tiny)
+    assert train(again) == expected[0]
+    assert equal(weights(again.model), expected[1])
 
 
 @pytest.mark.parametrize("fail_at", [4, 6, 8, 10])
@@ -68,11 +70,10 @@ def test_the_best_weights_win_and_of_two_equal_ones_the_later(tiny: Pretrained) 
     progress = train(one)
     assert progress.best_step == 8
     assert [record["step"] for record in progress.records] == [2, 4, 6, 8, 10]
-    shorter = scored(tiny)
-    shorter.updates = shorter.updates[:8]
+    best = weights(one.model)
     last = scored(tiny, load_best_model_at_end=False)
     assert train(last).best_step == 0
-    assert not equal(weights(last.model), weights(one.model))
+    assert not equal(weights(last.model), best)
 
 
 def test_amounts_are_counted(tiny: Pretrained) -> None:
@@ -84,27 +85,19 @@ def test_amounts_are_counted(tiny: Pretrained) -> None:
     assert (progress.step, len(progress.losses), progress.micro_batch) == (10, 10, 8)
 
 
-def without_dropout(one: Job) -> Job:
-    for module in one.model.modules():
-        if isinstance(module, nn.Dropout):
-            module.p = 0.0
-    return one
-
-
 @pytest.mark.parametrize("task", ["cldr_names", "cldr_choice", "cldr_span", "cldr_dates"])
 def test_the_micro_batch_changes_nothing_but_rounding(
     tiny: Pretrained, monkeypatch: pytest.MonkeyPatch, task: str
 ) -> None:
     found: list[tuple[Progress, dict[str, torch.Tensor]]] = []
-    ps = {id(m): m.p for m in tiny.model.modules() if isinstance(m, nn.Dropout)}
     for size in (16, 5):
         monkeypatch.setattr(loop, "CPU_MICRO_BATCH", size)
-        # Plain descent would hide nothing; Adam's first steps are signs, so that a large epsilon is what compares.
-        one = without_dropout(scored(tiny, task, per_device_train_batch_size=16, adam_epsilon=1e-3))
+        # Adam's first steps are the signs of gradients, where rounding could show; a large epsilon makes them smooth.
+        one = scored(tiny, task, per_device_train_batch_size=16, adam_epsilon=1e-3)
+        for module in one.model.modules():
+            if isinstance(module, nn.Dropout):
+                monkeypatch.setattr(module, "p", 0.0)
         found.append((train(one), weights(one.model)))
-    for module in tiny.model.modules():
-        if isinstance(module, nn.Dropout):
-            module.p = ps[id(module)]
     assert [progress.micro_batch for progress, _ in found] == [16, 5]
     assert found[0][0].losses == pytest.approx(found[1][0].losses, abs=1e-5)
     assert equal(found[0][1], found[1][1], 1e-5)

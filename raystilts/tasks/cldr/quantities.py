@@ -70,10 +70,7 @@ def forms(language: str, dimension: str, unit: str) -> tuple[Form, ...]:
 def pool(language: str, dimension: str, split: Split) -> tuple[str, ...]:
     """The units of a dimension that a split may use and the language has translated."""
     found: list[str] = []
-    if dimension == "money":
-        found = list(names_in(language, "currency", split))
-    else:
-        found = list(units_in(dimension, split))
+    found = list(names_in(language, "currency", split)) if dimension == "money" else list(units_in(dimension, split))
     if dimension == "speed":
         tops, bottoms = units_in("length", split), units_in("duration", split)
         found += [f"{top}/{bottom}" for top in tops for bottom in bottoms]

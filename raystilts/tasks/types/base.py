@@ -77,6 +77,13 @@ class TaskType(BaseModel, ABC):
         """Scores predictions against the gold columns of `rows`: metric name to a value from 0 to
         1."""
 
+    def constant_predictions(self, rows: pa.Table) -> list[list[Any]]:
+        """What one could predict who never looks at the text: the same answer for every row, each possible one.
+
+        The best of their scores is what a model must beat; empty where no constant answer scores.
+        """
+        return []
+
     @abstractmethod
     def check(self, rows: pa.Table, language: str) -> list[str]:
         """What is wrong with the rows, in words; empty if they are fine."""

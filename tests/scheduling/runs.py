@@ -1,0 +1,105 @@
+"""The command line as processes: started, watched, killed with all that they started."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+
+from raystilts.results.ledger import Ledger
+
+COMMAND = [sys.executable, "-c", "from raystilts.cli import main; main()"]
+
+STUDY = """
+name: small
+intermediates: [none, cldr_names]
+intermediate_fractions: [0.5, 1.0]
+targets:
+  - {task: cldr_units, languages: [en, de]}
+  - {task: cldr_match, languages: [de]}
+seeds: [0, 1]
+hyperparameters: {learning_rate: 5e-4, num_train_epochs: 1, max_train_samples: 32, per_device_train_batch_size: 8}
+evaluation: {eval_steps: 0.5, max_dev_samples: 16, max_test_samples: 16}
+"""
+
+
+class Run:
+    """One run of the command line in a process group of its own."""
+
+    def __init__(self, folder: Path, arguments: Sequence[str], *, path: Path | None = None) -> None:
+        self._mark = uuid.uuid4().hex
+        self._files = [(folder / f"{self._mark}.{name}").open("w+") for name in ("out", "err")]
+        environment = os.environ | {
+            "RAYSTILTS_CACHE_DIR": str(folder / "cache"),
+            "RAYSTILTS_TEST_RUN": self._mark,
+            "OMP_NUM_THREADS": "1",
+            "PYTHONPATH": f"{path or ''}:{os.environ.get('PYTHONPATH', '')}",
+        }
+        environment.pop("RAYSTILTS_DATA_DIR", None)
+        self.process = subprocess.Popen(
+            [*COMMAND, *arguments], cwd=folder, env=environment, start_new_session=True,
+            stdin=subprocess.DEVNULL, stdout=self._files[0], stderr=self._files[1],
+        )  # fmt: skip
+
+    def wait(self, timeout: float = 150) -> int:
+        """The exit code."""
+        try:
+            return self.process.wait(timeout)
+        finally:
+            self.kill()
+
+    @property
+    def out(self) -> str:
+        """Standard output so far."""
+        return Path(self._files[0].name).read_text()
+
+    @property
+    def err(self) -> str:
+        """Standard error so far."""
+        return Path(self._files[1].name).read_text()
+
+    def interrupt(self) -> None:
+        """Ctrl-C, as a terminal sends it."""
+        os.killpg(self.process.pid, signal.SIGINT)
+
+    def kill(self) -> None:
+        """SIGKILL to the driver and to every process that it has started."""
+        self.process.kill()
+        self.process.wait()
+        for _ in range(3):  # processes may start others meanwhile
+            for pid in self._own():
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    continue
+
+    def _own(self) -> list[int]:
+        mark = f"RAYSTILTS_TEST_RUN={self._mark}".encode()
+        found = []
+        for entry in Path("/proc").iterdir():
+            try:
+                if entry.name.isdigit() and mark in (entry / "environ").read_bytes():
+                    found.append(int(entry.name))
+            except OSError:
+                continue
+        return found
+
+    def until(self, results: Path, finished: int, timeout: float = 120) -> None:
+        """Waits for so many finished stages."""
+        end = time.monotonic() + timeout
+        while len(Ledger(results).finished()) < finished:
+            assert self.process.poll() is None, self.err
+            assert time.monotonic() < end, self.err
+            time.sleep(0.05)
+
+
+def run(folder: Path, *arguments: str, path: Path | None = None) -> Run:
+    """Runs the command line to its end."""
+    one = Run(folder, arguments, path=path)
+    one.wait()
+    return one

@@ -1,0 +1,183 @@
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from raystilts.errors import UserError
+from raystilts.study.plan import Plan, Stage, plan
+from raystilts.training import stage as stage_module
+from raystilts.training.checkpoint import Checkpoints
+from raystilts.training.encoder import load_weights
+from raystilts.training.loop import Job, TrainingDiverged
+from raystilts.training.result import Score, StageResult
+from raystilts.training.stage import run_stage
+
+from .examples import equal, study
+
+
+def the(planned: Plan, kind: Any, arm: str) -> Stage:
+    [found] = [stage for stage in planned.of_kind(kind) if stage.intermediate.label == arm]
+    return found
+
+
+def run(planned: Plan, kind: Any, arm: str, folder: Path) -> StageResult:
+    return run_stage(the(planned, kind, arm), planned.study, folder)
+
+
+def final(result: StageResult) -> set[tuple[str, str, str]]:
+    """Task, split and language of the final main scores."""
+    return {(s.task, s.split, s.language) for s in result.scores if s.is_main and s.is_final}
+
+
+def test_the_stages_of_a_small_study(tiny_encoder: Path, tmp_path: Path) -> None:
+    planned = plan(study(tiny_encoder))
+    with pytest.raises(UserError, match=r"the checkpoint of intermediate 'cldr_names' \(seed 0\) is not in"):
+        run(planned, "target", "cldr_names", tmp_path)
+    parent = run(planned, "intermediate", "cldr_names", tmp_path)
+    assert final(parent) == {("cldr_names", "dev", "en")}
+    assert (parent.trained, parent.steps_done, parent.steps_planned, parent.examples) == (True, 4, 4, 32)
+    assert len(parent.losses) == 4
+    assert parent.best_step in (2, 4)
+
+    units = {("cldr_units", "dev", "en"), ("cldr_units", "dev", "de"), *(("cldr_units", "test", x) for x in ("en", "de"))}
+    for arm in ("none", "cldr_names"):
+        target = run(planned, "target", arm, tmp_path)
+        assert final(target) == units
+        assert target.trained
+        assert target.checkpoint is None
+        match = run(planned, "retrieval", arm, tmp_path)
+        assert ("cldr_match", "test", "de") in final(match)
+        assert (match.trained, match.steps_done, match.losses, match.train_seconds) == (False, 0, (), 0.0)
+    assert [path.name for path in tmp_path.iterdir() if path.name != "in_progress"] == [
+        the(planned, "intermediate", "cldr_names").train_key
+    ]
+    assert not list((tmp_path / "in_progress").iterdir()) if (tmp_path / "in_progress").exists() else True
+
+
+def test_dev_score_is_that_of_the_weights_that_were_kept(tiny_encoder: Path, tmp_path: Path) -> None:
+    result = run(plan(study(tiny_encoder)), "target", "none", tmp_path)
+    [english] = [s for s in result.scores if s.is_final and s.is_main and (s.split, s.language) == ("dev", "en")]
+    assert result.dev_score == english.value
+    assert english.step == result.best_step
+    assert max(s.value for s in result.scores if (s.split, s.language, s.is_main) == ("dev", "en", True)) == english.value
+
+
+def test_selection_on_the_targets_own_dev(tiny_encoder: Path, tmp_path: Path) -> None:
+    result = run(plan(study(tiny_encoder, selection="target_dev")), "target", "none", tmp_path)
+    dev = [s.value for s in result.scores if s.is_final and s.is_main and s.split == "dev"]
+    assert len(dev) == 2
+    assert result.dev_score == sum(dev) / 2
+
+
+def only_final(result: StageResult) -> list[Score]:
+    scores = [score for score in result.scores if score.is_final]
+    return sorted(scores, key=lambda s: (s.task, s.split, s.language, s.metric))
+
+
+def test_kept_weights_are_scored_without_training(tiny_encoder: Path, tmp_path: Path) -> None:
+    planned = plan(study(tiny_encoder, keep_targets="all"))
+    for kind in ("intermediate", "target"):
+        first = run(planned, kind, "cldr_names", tmp_path)
+        again = run(planned, kind, "cldr_names", tmp_path)
+        assert first.trained
+        assert not again.trained
+        assert only_final(again) == only_final(first)
+        assert (again.dev_score, again.losses, again.best_step) == (first.dev_score, first.losses, first.best_step)
+        assert again.checkpoint == first.checkpoint
+    more = plan(
+        study(tiny_encoder, keep_targets="all", targets=[{"task": "cldr_units", "languages": ["en", "de", "fr"]}])
+    )
+    wider = run(more, "target", "cldr_names", tmp_path)
+    assert not wider.trained
+    assert final(wider) - final(first) == {("cldr_units", split, "fr") for split in ("dev", "test")}
+
+
+@pytest.mark.parametrize("kind", ["intermediate", "target"])
+def test_a_stage_that_is_interrupted_after_every_update_gives_the_same_bits(
+    tiny_encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: Any
+) -> None:
+    calm = plan(study(tiny_encoder, keep_targets="all"))
+    hurried = plan(study(tiny_encoder, keep_targets="all", time_limit_s=1e-9))
+    arm = "cldr_names" if kind == "intermediate" else "none"
+    expected = run(calm, kind, arm, tmp_path / "calm")
+    monkeypatch.setattr(stage_module, "Job", partial(Job, snapshot_seconds=0.0))
+    for _ in range(3):
+        with pytest.raises(TimeoutError):
+            run(hurried, kind, arm, tmp_path / "hurried")
+    found = run(calm, kind, arm, tmp_path / "hurried")
+    assert found.scores == expected.scores
+    assert found.losses == expected.losses
+    assert (found.steps_done, found.examples, found.tokens) == (expected.steps_done, expected.examples, expected.tokens)
+    assert expected.checkpoint is not None
+    assert found.checkpoint is not None
+    assert equal(load_weights(Path(found.checkpoint)), load_weights(Path(expected.checkpoint)))
+    assert not Checkpoints(tmp_path / "hurried").snapshot(the(calm, kind, arm).train_key).exists()
+
+
+def test_the_order_of_stages_in_a_process_does_not_matter(tiny_encoder: Path, tmp_path: Path) -> None:
+    planned = plan(study(tiny_encoder))
+    alone = run(planned, "target", "none", tmp_path / "one")
+    run(planned, "intermediate", "cldr_names", tmp_path / "two")
+    run(planned, "retrieval", "cldr_names", tmp_path / "two")
+    assert run(planned, "target", "none", tmp_path / "two").scores == alone.scores
+
+
+def test_a_mixture_with_plain_text_opens_as_an_ordinary_checkpoint(tiny_encoder: Path, tmp_path: Path) -> None:
+    from transformers import AutoModel, AutoTokenizer
+
+    path = tmp_path / "data" / "mono" / "de" / "train.parquet"
+    path.parent.mkdir(parents=True)
+    pq.write_table(pa.table({"text": [f"Das ist der Satz Nummer {i} von vielen." for i in range(40)]}), path)
+    arm = {
+        "tasks": ["cldr_names", "cldr_choice", "cldr_dates"],
+        "masked_lm": {"languages": ["de"], "probability": 0.25},
+        "name": "all",
+    }
+    one = study(tiny_encoder, intermediates=[arm], data_dir=str(tmp_path / "data"))
+    planned = plan(one)
+    result = run(planned, "intermediate", "all", tmp_path)
+    assert result.steps_done == the(planned, "intermediate", "all").steps == 16  # 96 examples are 12, and text a quarter
+    assert final(result) == {(task, "dev", "en") for task in arm["tasks"]}
+    assert result.checkpoint is not None
+    model = AutoModel.from_pretrained(result.checkpoint, add_pooling_layer=False)
+    kept = load_weights(Path(result.checkpoint))
+    assert equal({name: tensor for name, tensor in model.state_dict().items() if name in kept}, kept)
+    assert not equal(kept, load_weights(tiny_encoder))
+    assert AutoTokenizer.from_pretrained(result.checkpoint)("ab")["input_ids"][0] == 0
+    assert run(planned, "target", "all", tmp_path).trained
+
+
+def test_a_loss_that_is_no_number(tiny_encoder: Path, tmp_path: Path) -> None:
+    hp = {"learning_rate": 1e30, "max_grad_norm": 0, "per_device_train_batch_size": 8, "max_train_samples": 32}
+    planned = plan(study(tiny_encoder, hyperparameters=hp))
+    with pytest.raises(TrainingDiverged):
+        run(planned, "target", "none", tmp_path)
+    calm = plan(study(tiny_encoder))
+    assert run(calm, "target", "none", tmp_path).trained  # the process has not kept the broken weights
+
+
+def test_seeds_share_nothing_but_the_encoder(tiny_encoder: Path, tmp_path: Path) -> None:
+    planned = plan(study(tiny_encoder, seeds=[0, 1], keep_targets="all"))
+    zero, one = (run_stage(s, planned.study, tmp_path) for s in planned.of_kind("target")[:2])
+    assert zero.losses != one.losses
+
+
+def test_the_embedded_encoder_trains_with_plain_text(tmp_path: Path) -> None:
+    path = tmp_path / "data" / "mono" / "de" / "train.parquet"
+    path.parent.mkdir(parents=True)
+    pq.write_table(pa.table({"text": ["Das ist ein Satz."] * 40}), path)
+    hp = {"per_device_train_batch_size": 4, "max_length": 16}
+    arm = {"masked_lm": {"languages": ["de"], "max_steps": 2}}
+    planned = plan(
+        study(tmp_path, encoder={}, intermediates=[arm], hyperparameters=hp, data_dir=str(tmp_path / "data"))
+    )
+    torch.set_num_threads(1)
+    result = run(planned, "intermediate", "mlm", tmp_path)
+    assert result.steps_done == 2
+    assert result.dev_score is None
