@@ -39,7 +39,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="JSON on standard output.")
 def _study(path: Path, assignments: list[str] | None, storage_path: str | None) -> Study:
     from raystilts.study.schema import Study
 
-    extra = [] if storage_path is None else [f"storage_path={json.dumps(storage_path)}"]
+    extra = [] if storage_path is None else [f"storage_path={json.dumps(storage_path, ensure_ascii=False)}"]
     return Study.from_file(_find(path), (*(assignments or ()), *extra))
 
 

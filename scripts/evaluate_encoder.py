@@ -88,7 +88,8 @@ class Encoder:
         )
         weights = batch["attention_mask"].unsqueeze(-1).float()
         inputs = {key: batch[key] for key in ("input_ids", "attention_mask")}
-        return (self.states(inputs) * weights).sum(1) / weights.sum(1)
+        mean: Tensor = (self.states(inputs) * weights).sum(1) / weights.sum(1)
+        return mean
 
 
 def retrieval(name: str, data: Path, seed: int) -> dict[str, float]:

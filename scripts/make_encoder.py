@@ -102,14 +102,14 @@ def main() -> None:
     original = Tokenizer.from_file(str(arguments.teacher / "tokenizer.json"))
     pieces = choose_pieces(original, lines, arguments.pieces, FOCUS)
     tokenizer = restrict(original, pieces)
-    names = [original.id_to_token(piece) for piece in pieces]
+    names = [str(original.id_to_token(piece)) for piece in pieces]
     spans = collect_spans(lines, names, arguments.spans, arguments.seed)
     teacher = load_teacher(arguments.teacher)
     theirs = Encoded.of(original, spans, LONGEST_TEACHER)
     ours = Encoded.of(tokenizer, spans, LONGEST_STUDENT)
     print(f"{len(spans)} spans, {len(theirs.ids)} tokens of the teacher, {len(ours.ids)} here")
     targets = teacher_targets(teacher, theirs, arguments.work)
-    ids = [original.token_to_id(name) for name in SPECIAL] + pieces
+    ids = [original.get_vocab()[name] for name in SPECIAL] + pieces
     student = build_student(
         teacher, ids, usage_of(tokenizer, spans), arguments.embedding, arguments.layers
     )

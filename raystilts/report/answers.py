@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+from pydantic import ValidationError
 
 from raystilts.errors import UserError, did_you_mean
 from raystilts.ranking.posterior import Posterior, rank_arms
@@ -86,12 +87,21 @@ class Results(StoredResults):
     """The tables of a results folder, and the answers from them."""
 
     def study(self) -> Study | None:
-        """The study that the folder was last run with, None for tables from elsewhere."""
+        """The study that the folder was last run with, None for tables from elsewhere.
+
+        Raises:
+            UserError: it names tasks or files that are no longer here.
+        """
         try:
             text = self.folder.read("study.json")
         except FileNotFoundError:
             return None
-        return Study.model_validate(json.loads(text))
+        try:
+            return Study.model_validate(json.loads(text))
+        except ValidationError as error:
+            raise UserError(
+                f"{self.folder.url}/study.json does not fit any more: {error.errors()[0]['msg']}; run the study again"
+            ) from None
 
     def best(
         self,
@@ -295,4 +305,4 @@ def _seen(test: Stratum, study: Study | None) -> list[str]:
 
 def arm_label(intermediate: str, fraction: float | None) -> str:
     """An arm as people read it: `squad`, or `squad 25%` for a part of its data."""
-    return intermediate if fraction in (None, 1.0) or fraction is None else f"{intermediate} {fraction:.0%}"
+    return intermediate if fraction in (None, 1.0) or fraction is None else f"{intermediate} {100 * fraction:g}%"

@@ -11,7 +11,8 @@ from raystilts.report.answers import ArmAnswer, TargetAnswer, arm_label
 
 def best_table(answer: TargetAnswer) -> Group:
     """One stratum: what follows in words, its arms, and what must be told."""
-    part = "" if answer.target_fraction in (None, 1.0) else f", {answer.target_fraction:.0%} of its training data"
+    share = answer.target_fraction or 1.0
+    part = "" if share == 1.0 else f", {100 * share:g}% of its training data"
     where = answer.language or f"mean of {len(answer.languages)}: {' '.join(answer.languages)}"
     title = Text.assemble((answer.target, "bold"), f"  {answer.metric} x 100 on test, {where}{part}")
     table = Table(box=None, pad_edge=False)
@@ -65,7 +66,7 @@ def gain_matrix(answers: list[TargetAnswer]) -> Table:
     table.add_column("arm", overflow="fold", max_width=22)
     cells: dict[str, dict[int, str]] = {}
     for column, answer in enumerate(answers):
-        part = "" if answer.target_fraction in (None, 1.0) else f" {answer.target_fraction:.0%}"
+        part = "" if answer.target_fraction in (None, 1.0) else f" {100 * (answer.target_fraction or 1):g}%"
         table.add_column(f"{answer.target}{part}", justify="right", overflow="fold")
         for arm in sorted(answer.arms, key=lambda a: (a.intermediate, a.intermediate_fraction or 0)):
             if arm.gain is not None:

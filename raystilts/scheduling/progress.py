@@ -101,13 +101,13 @@ def arm_name(stage: Stage) -> str:
     """An arm as people read it: `squad`, or `squad 25%` below the whole data."""
     fraction = stage.intermediate_fraction
     label = stage.intermediate.label
-    return label if fraction in (None, 1.0) else f"{label} {fraction:.0%}" if fraction else label
+    return label if fraction in (None, 1.0) else f"{label} {100 * fraction:g}%" if fraction else label
 
 
 def describe(stage: Stage) -> str:
     """A stage in a few words."""
     seed = "" if stage.seed is None else f" seed {stage.seed}"
-    part = "" if stage.target_fraction in (None, 1.0) else f" {stage.target_fraction:.0%}"
+    part = "" if stage.target_fraction in (None, 1.0) else f" {100 * (stage.target_fraction or 1):g}%"
     return f"{arm_name(stage)} > {stage.target}{part}{seed}" if stage.target else f"train {arm_name(stage)}{seed}"
 
 

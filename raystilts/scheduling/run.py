@@ -21,6 +21,7 @@ from raystilts.errors import StorageError, UserError
 from raystilts.results.ledger import Ledger
 from raystilts.results.writer import next_attempt, write_attempt
 from raystilts.scheduling.preflight import check_data, check_encoder, check_storage, disk_bytes
+from raystilts.study.data import data_folder
 from raystilts.study.encoders import fetch_encoder
 from raystilts.study.plan import Plan, Stage, plan
 from raystilts.study.schema import Study
@@ -67,7 +68,17 @@ class RunOutcome:
 
 def results_folder(study: Study) -> Path:
     """Where a study's tables are: `<storage_path>/<study name>`."""
-    return Path(study.storage_path).expanduser() / study.name
+    return Path(study.storage_path).expanduser().absolute() / study.name
+
+
+def with_absolute_paths(study: Study) -> Study:
+    """The same study wherever its workers stand: they need not share the driver's working directory."""
+    folder = data_folder(study)
+    paths = {
+        "data_dir": None if folder is None else str(folder.absolute()),
+        "task_files": tuple(str(Path(path).expanduser().absolute()) for path in study.task_files),
+    }
+    return study.model_copy(update=paths)
 
 
 def run(study: Study, *, address: str | None = None, console: Console | None = None) -> RunOutcome:
@@ -85,6 +96,7 @@ def run(study: Study, *, address: str | None = None, console: Console | None = N
     """
     started = time.monotonic()
     console = console or Console(stderr=True)
+    study = with_absolute_paths(study)
     info = fetch_encoder(study.encoder)
     check_encoder(info)
     check_data(study)

@@ -46,7 +46,7 @@ def describe_encoder(encoder: Encoder) -> EncoderInfo:
         UserError: a folder that is not a checkpoint of safetensors.
     """
     name = encoder.model_name_or_path
-    folder = EMBEDDED.get(name) or Path(name).expanduser()
+    folder = EMBEDDED.get(name) or Path(name).expanduser().absolute()
     if folder.is_dir():
         return _describe_folder(folder)
     if name.startswith(("/", ".", "~")) or name.count("/") > 1:

@@ -46,12 +46,20 @@ class Run:
             stdin=subprocess.DEVNULL, stdout=self._files[0], stderr=self._files[1],
         )  # fmt: skip
 
-    def wait(self, timeout: float = 150) -> int:
+    def __enter__(self) -> Run:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+
+    def wait(self, timeout: float = 200) -> int:
         """The exit code."""
-        try:
-            return self.process.wait(timeout)
-        finally:
-            self.kill()
+        return self.process.wait(timeout)
+
+    @property
+    def code(self) -> int | None:
+        """The exit code, None while it runs."""
+        return self.process.returncode
 
     @property
     def out(self) -> str:
@@ -89,7 +97,7 @@ class Run:
                 continue
         return found
 
-    def until(self, results: Path, finished: int, timeout: float = 120) -> None:
+    def until(self, results: Path, finished: int, timeout: float = 200) -> None:
         """Waits for so many finished stages."""
         end = time.monotonic() + timeout
         while len(Ledger(results).finished()) < finished:
@@ -100,6 +108,6 @@ class Run:
 
 def run(folder: Path, *arguments: str, path: Path | None = None) -> Run:
     """Runs the command line to its end."""
-    one = Run(folder, arguments, path=path)
-    one.wait()
-    return one
+    with Run(folder, arguments, path=path) as one:
+        one.wait()
+        return one

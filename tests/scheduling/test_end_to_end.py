@@ -35,7 +35,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def undisturbed(folder: Path) -> Path:
     """The results of a run that nobody disturbed."""
     first = run(folder, "run", "small.yaml", "--storage-path", "calm")
-    assert first.process.returncode == 0, first.err
+    assert first.code == 0, first.err
     assert "15 stages finished, 0 were there already" in first.err
     return folder / "calm" / "small"
 
@@ -56,15 +56,14 @@ def test_a_study_runs(undisturbed: Path) -> None:
     assert {row.status for row in Ledger(undisturbed).rows()} == {"finished"}
     progress = json.loads((undisturbed / "progress.json").read_text())
     assert (progress["done"], progress["failed"], progress["running"], progress["waiting"]) == (STAGES, 0, 0, 0)
-    assert sorted(path.name for path in (undisturbed.parent / "checkpoints").iterdir() if path.name != "in_progress") == (
-        sorted({row.train_key for row in Ledger(undisturbed).rows() if row.kind == "intermediate"})
-    )
+    kept = {path.name for path in (undisturbed.parent / "checkpoints").iterdir()} - {"in_progress"}
+    assert kept == {row.train_key for row in Ledger(undisturbed).rows() if row.kind == "intermediate"}
 
 
 def test_the_same_command_trains_nothing_and_shows_the_same(folder: Path, undisturbed: Path) -> None:
     before, files = table(undisturbed), sorted(undisturbed.rglob("*.parquet"))
     again = run(folder, "run", "small.yaml", "--storage-path", "calm")
-    assert again.process.returncode == 0
+    assert again.code == 0
     assert "nothing to train, 15 were there already" in again.err
     assert "gain over none" in again.out
     assert sorted(undisturbed.rglob("*.parquet")) == files
@@ -74,7 +73,7 @@ def test_the_same_command_trains_nothing_and_shows_the_same(folder: Path, undist
 def test_answers(folder: Path, undisturbed: Path) -> None:
     one = run(folder, "best", str(undisturbed), "--json")
     arms = json.loads(one.out)
-    assert one.process.returncode == 0
+    assert one.code == 0
     assert {frozenset(arm) for arm in arms} == {frozenset(ArmAnswer.__dataclass_fields__)}
     assert {(arm["target"], arm["intermediate"], arm["intermediate_fraction"]) for arm in arms} == {
         (target, *arm)
@@ -86,13 +85,12 @@ def test_answers(folder: Path, undisturbed: Path) -> None:
 
 def test_killed_and_started_again(folder: Path, undisturbed: Path) -> None:
     results = folder / "killed" / "small"
-    one = Run(folder, ["run", "small.yaml", "--storage-path", "killed"])
-    one.until(results, 6)
-    one.kill()
+    with Run(folder, ["run", "small.yaml", "--storage-path", "killed"]) as one:
+        one.until(results, 6)
     there = len(Ledger(results).finished())
     assert there < STAGES
     again = run(folder, "run", "small.yaml", "--storage-path", "killed")
-    assert again.process.returncode == 0, again.err
+    assert again.code == 0, again.err
     assert f"{STAGES - there} stages finished, {there} were there already" in again.err
     assert max(Counter(row.stage for row in Ledger(results).rows() if row.status == "finished").values()) == 1
     pd.testing.assert_frame_equal(table(results), table(undisturbed), check_exact=True)
@@ -100,15 +98,15 @@ def test_killed_and_started_again(folder: Path, undisturbed: Path) -> None:
 
 def test_interrupted_and_gone_on_with(folder: Path, undisturbed: Path) -> None:
     results = folder / "interrupted" / "small"
-    one = Run(folder, ["run", "small.yaml", "--storage-path", "interrupted"])
-    one.until(results, 3)
-    one.interrupt()
-    assert one.wait(60) == 130, one.err
+    with Run(folder, ["run", "small.yaml", "--storage-path", "interrupted"]) as one:
+        one.until(results, 3)
+        one.interrupt()
+        assert one.wait(60) == 130, one.err
     assert "Traceback" not in one.err
     command = shlex.split(one.err.strip().splitlines()[-1])
     assert command == ["raystilts", "run", "small.yaml", "--storage-path", "interrupted"]
     again = run(folder, *command[1:])
-    assert again.process.returncode == 0, again.err
+    assert again.code == 0, again.err
     pd.testing.assert_frame_equal(table(results), table(undisturbed), check_exact=True)
 
 
@@ -139,12 +137,12 @@ TASK = Task(
 def test_what_is_new_is_trained_and_what_fails_fails_alone(folder: Path, undisturbed: Path) -> None:
     """After all others: one more seed, one more target, and a target that always fails."""
     (folder / "failing_task.py").write_text(FAILING_TASK)
-    targets = "[{task: cldr_units, languages: [en, de]}, {task: cldr_match, languages: [de]}, cldr_same@en, failing]"
-    sets = [f"targets={targets.replace('cldr_same@en', '{task: cldr_same, languages: [de]}')}", "seeds=[0, 1, 2]"]
+    study = STUDY.replace("seeds: [0, 1]", "seeds: [0, 1, 2]\ntask_files: [failing_task.py]")
+    study = study.replace("targets:", "targets:\n  - {task: cldr_same, languages: [de]}\n  - failing")
+    (folder / "more.yaml").write_text(study)
     before = set(Ledger(undisturbed).finished())
-    more = [word for one in (*sets, "task_files=[failing_task.py]") for word in ("--set", one)]
-    one = run(folder, "run", "small.yaml", "--storage-path", "calm", *more, path=folder)
-    assert one.process.returncode == 1, one.err
+    one = run(folder, "run", "more.yaml", "--storage-path", "calm", path=folder)
+    assert one.code == 1, one.err
     assert "Traceback" not in one.err
     assert "9 stages failed, 0 were not run for that:" in one.err
     assert "none > failing seed 0: " in one.err

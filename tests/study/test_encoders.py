@@ -74,7 +74,7 @@ def test_missing_parts(checkpoint: Path) -> None:
     with pytest.raises(UserError, match="raystilts loads safetensors only"):
         fingerprint(checkpoint)
     (checkpoint / "config.json").unlink()
-    with pytest.raises(UserError, match="holds no config.json"):
+    with pytest.raises(UserError, match=r"holds no config\.json"):
         fingerprint(checkpoint)
 
 

@@ -43,7 +43,10 @@ def test_every_cell_has_its_stage_and_parents_come_first(one: Study) -> None:
     assert len(planned.cells) == len(planned.cell_stages) == len(set(planned.cell_stages))
     for cell, key in zip(planned.cells, planned.cell_stages, strict=True):
         stage = planned.stages[key]
-        assert (stage.intermediate.label, stage.intermediate_fraction) == (cell.intermediate, cell.intermediate_fraction)
+        assert (stage.intermediate.label, stage.intermediate_fraction) == (
+            cell.intermediate,
+            cell.intermediate_fraction,
+        )
         assert (stage.target, stage.target_fraction, stage.seed) == (cell.target, cell.target_fraction, cell.seed)
         assert (stage.parent is None) == (cell.intermediate == "none")
         assert stage.kind == ("retrieval" if cell.target_fraction is None else "target")
@@ -54,7 +57,10 @@ def test_every_cell_has_its_stage_and_parents_come_first(one: Study) -> None:
         if stage.parent is not None:
             parent = planned.stages[stage.parent]
             assert (parent.kind, parent.train_key, parent.seed) == ("intermediate", stage.parent_train_key, stage.seed)
-            assert (parent.intermediate, parent.intermediate_fraction) == (stage.intermediate, stage.intermediate_fraction)
+            assert (parent.intermediate, parent.intermediate_fraction) == (
+                stage.intermediate,
+                stage.intermediate_fraction,
+            )
         seen.add(key)
 
 

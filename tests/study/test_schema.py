@@ -95,7 +95,10 @@ def test_assignments_come_last(tmp_path: Path) -> None:
         ("compare_at=0.25", "compare_at is 0.25, but must be one of intermediate_fractions: [1.0]"),
         ("hyperparameters.warmup_ratio=0.1", "hyperparameters: 'warmup_ratio' is not a name here: use warmup_steps"),
         ("hyperparameters.tasks.mnli.lr=1", "hyperparameters.tasks.mnli: 'lr' is not a name here: use learning_rate"),
-        ("hyperparameters.tasks.mnil.bf16=true", "hyperparameters.tasks.mnil: no such task or arm; did you mean 'mnli'"),
+        (
+            "hyperparameters.tasks.mnil.bf16=true",
+            "hyperparameters.tasks.mnil: no such task or arm; did you mean 'mnli'",
+        ),
         ("hyperparameters.learning_rate=0", "hyperparameters.learning_rate: Input should be greater than 0 (given: 0)"),
         ("resources.by_kind.target.gpu=1", "resources.by_kind.target.gpu: no such field; did you mean 'gpus'?"),
         ("task_files=[nope.py]", "task file: 'nope.py' is not a Python file; give a .py file"),

@@ -57,9 +57,7 @@ def job(loaded: Pretrained, task: str, steps: int, **changes: Any) -> Job:
     found = features(loaded, task)
     hp = Hyperparameters.model_validate({**FAST, "warmup_steps": 0, **changes})
     chosen: Longs = np.arange(found.num_examples, dtype=np.int64)
-    updates = mix(
-        np.zeros(steps, dtype=np.int64), [training_batches(chosen, example_lengths(found), hp, 0, steps)]
-    )
+    updates = mix(np.zeros(steps, dtype=np.int64), [training_batches(chosen, example_lengths(found), hp, 0, steps)])
     head = build_head(get_task(task), loaded, "first", 0)
     return Job(
         model=Model(loaded.model, [head]),

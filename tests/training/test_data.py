@@ -19,7 +19,9 @@ def test_a_limit_takes_a_fixed_sample(tiny: Pretrained) -> None:
 
 
 def test_sequences_fit_the_encoder(tiny: Pretrained) -> None:
-    found = DataReader(tiny, None).training(get_task("cldr_span"), Hyperparameters(max_train_samples=20, max_length=512))
+    found = DataReader(tiny, None).training(
+        get_task("cldr_span"), Hyperparameters(max_train_samples=20, max_length=512)
+    )
     assert int(found.input_ids.lengths.max()) <= 128
 
 
@@ -39,7 +41,7 @@ def test_the_cache_gives_back_what_was_made() -> None:
     def make() -> Features:
         made.append(1)
         ids = Ragged.from_rows([[5, 2], [], [9]], np.int32)
-        empty = Ragged.from_rows([[], [], []], np.int64)
+        empty = Ragged(np.zeros(0, dtype=np.int64), np.zeros(4, dtype=np.int64))
         return Features(
             input_ids=ids, example=np.arange(3), num_examples=3, labels=np.array([1, 0, 1]), token_labels=empty
         )

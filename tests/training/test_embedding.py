@@ -38,7 +38,7 @@ def test_evaluation_between_updates_sees_the_trained_rows() -> None:
     compact = CompactEmbedding(words, torch.tensor([2, 5]))
     before = words.weight.detach().clone()
     with torch.no_grad():
-        compact.rows += 1
+        compact.rows.add_(1)
     assert torch.equal(words.weight, before)
     out = compact.eval()(torch.tensor([[2, 7]]))
     assert torch.equal(out[0, 0], before[2] + 1)

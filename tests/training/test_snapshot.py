@@ -10,7 +10,9 @@ from raystilts.training.snapshot import Snapshot, load_snapshot, save_snapshot
 
 
 def snapshot(step: int) -> Snapshot:
-    return Snapshot(step, {"losses": [0.1, math.pi], "best_score": -math.inf}, {"model.a": torch.full((2,), float(step))})
+    return Snapshot(
+        step, {"losses": [0.1, math.pi], "best_score": -math.inf}, {"model.a": torch.full((2,), float(step))}
+    )
 
 
 def test_round_trip_and_replacement(tmp_path: Path) -> None:

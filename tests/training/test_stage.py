@@ -45,7 +45,11 @@ def test_the_stages_of_a_small_study(tiny_encoder: Path, tmp_path: Path) -> None
     assert len(parent.losses) == 4
     assert parent.best_step in (2, 4)
 
-    units = {("cldr_units", "dev", "en"), ("cldr_units", "dev", "de"), *(("cldr_units", "test", x) for x in ("en", "de"))}
+    units = {
+        ("cldr_units", "dev", "en"),
+        ("cldr_units", "dev", "de"),
+        *(("cldr_units", "test", x) for x in ("en", "de")),
+    }
     for arm in ("none", "cldr_names"):
         target = run(planned, "target", arm, tmp_path)
         assert final(target) == units
@@ -65,7 +69,9 @@ def test_dev_score_is_that_of_the_weights_that_were_kept(tiny_encoder: Path, tmp
     [english] = [s for s in result.scores if s.is_final and s.is_main and (s.split, s.language) == ("dev", "en")]
     assert result.dev_score == english.value
     assert english.step == result.best_step
-    assert max(s.value for s in result.scores if (s.split, s.language, s.is_main) == ("dev", "en", True)) == english.value
+    assert (
+        max(s.value for s in result.scores if (s.split, s.language, s.is_main) == ("dev", "en", True)) == english.value
+    )
 
 
 def test_selection_on_the_targets_own_dev(tiny_encoder: Path, tmp_path: Path) -> None:
@@ -142,7 +148,9 @@ def test_a_mixture_with_plain_text_opens_as_an_ordinary_checkpoint(tiny_encoder:
     one = study(tiny_encoder, intermediates=[arm], data_dir=str(tmp_path / "data"))
     planned = plan(one)
     result = run(planned, "intermediate", "all", tmp_path)
-    assert result.steps_done == the(planned, "intermediate", "all").steps == 16  # 96 examples are 12, and text a quarter
+    assert (
+        result.steps_done == the(planned, "intermediate", "all").steps == 16
+    )  # 96 examples are 12, and text a quarter
     assert final(result) == {(task, "dev", "en") for task in arm["tasks"]}
     assert result.checkpoint is not None
     model = AutoModel.from_pretrained(result.checkpoint, add_pooling_layer=False)

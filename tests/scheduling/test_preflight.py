@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from raystilts.errors import StorageError, UserError
+from raystilts.scheduling.preflight import check_data, check_encoder, check_storage, disk_bytes, splits
+from raystilts.study.encoders import EMBEDDED, describe_encoder
+from raystilts.study.plan import plan
+from raystilts.study.schema import Encoder, Study
+
+from .examples import study
+
+PAIRS = {"premise": ["a", "b"], "hypothesis": ["c", "d"], "label": [0, 1]}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """English and German XNLI test data, and what it trains on, two rows each."""
+    data = tmp_path / "data"
+    for dataset, language, split in (
+        ("mnli", "en", "train"), ("xnli", "en", "validation"), ("xnli", "de", "validation"), ("xnli", "de", "test"),
+    ):  # fmt: skip
+        put(data / dataset / language / f"{split}.parquet", PAIRS)
+    return data
+
+
+def put(path: Path, columns: dict[str, list[object]] | dict[str, list[str]] | dict[str, object]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.table(columns), path)
+
+
+def xnli(folder: Path) -> Study:
+    targets = [{"task": "xnli", "languages": ["de"]}]
+    return study(folder / "results", data_dir=str(folder), intermediates=["none"], targets=targets)
+
+
+def test_every_split_is_looked_at(folder: Path) -> None:
+    assert [(one.place, one.split, one.language) for one in splits(xnli(folder))] == [
+        ("targets.0 (xnli)", "train", None),
+        ("targets.0 (xnli)", "dev", "en"),
+        ("targets.0 (xnli)", "dev", "de"),
+        ("targets.0 (xnli)", "test", "de"),
+    ]
+    check_data(xnli(folder))
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        (None, r"^targets\.0 \(xnli\): .*test\.parquet"),
+        ({"premise": [], "hypothesis": [], "label": []}, r"^targets\.0 \(xnli\): .*test\.parquet.*(empty|no rows)"),
+        ({"premise": ["a"], "label": [0]}, r"^targets\.0 \(xnli\): .*hypothesis"),
+        ({"premise": ["a"], "hypothesis": ["b"], "label": [7]}, r"^targets\.0 \(xnli\): test de: unknown label"),
+        ({"premise": [" "], "hypothesis": ["b"], "label": [1]}, r"^targets\.0 \(xnli\): test de: empty 'premise'"),
+    ],
+    ids=["missing", "empty", "columns", "label", "text"],
+)
+def test_faults_in_data_name_place_and_file(folder: Path, columns: dict[str, list[str]] | None, message: str) -> None:
+    path = folder / "xnli" / "de" / "test.parquet"
+    path.unlink()
+    if columns is not None:
+        put(path, columns)
+    with pytest.raises(UserError, match=message):
+        check_data(xnli(folder))
+
+
+def test_a_file_that_is_no_parquet(folder: Path) -> None:
+    (folder / "xnli" / "de" / "test.parquet").write_text("text")
+    with pytest.raises(UserError, match=r"^targets\.0 \(xnli\): .*test\.parquet"):
+        check_data(xnli(folder))
+
+
+def test_a_missing_folder(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"^data_dir: .*data: no such folder; expected <dataset>/<language>/<split>"):
+        check_data(xnli(tmp_path / "data"))
+
+
+@pytest.fixture
+def broken(tmp_path: Path) -> Path:
+    """A copy of the embedded encoder without one of its tensors' rows."""
+    folder = tmp_path / "encoder"
+    shutil.copytree(EMBEDDED["raystilts-mini"], folder)
+    return folder
+
+
+def test_an_encoder_that_loads() -> None:
+    check_encoder(describe_encoder(Encoder()))
+
+
+def test_encoders_that_do_not_load(broken: Path) -> None:
+    weights = load_file(broken / "model.safetensors")
+    name = next(name for name in weights if name.endswith("word_embeddings.weight"))
+    save_file(weights | {name: weights[name][:, :7].copy()}, broken / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(UserError, match=r"^encoder\.model_name_or_path: .* does not load: "):
+        check_encoder(describe_encoder(Encoder(model_name_or_path=str(broken))))
+
+
+@pytest.mark.parametrize("content", ["{", '{"model_type": "no-such-model"}'])
+def test_configurations_that_do_not_load(broken: Path, content: str) -> None:
+    (broken / "config.json").write_text(content)
+    with pytest.raises(UserError, match=r"^encoder\.model_name_or_path: .* does not load: "):
+        check_encoder(describe_encoder(Encoder(model_name_or_path=str(broken))))
+
+
+def test_a_missing_tokenizer(broken: Path) -> None:
+    (broken / "tokenizer.json").unlink()
+    with pytest.raises(UserError, match=r"^encoder\.model_name_or_path: "):
+        check_encoder(describe_encoder(Encoder(model_name_or_path=str(broken))))
+
+
+def test_storage(tmp_path: Path) -> None:
+    check_storage(tmp_path / "new" / "folder", 1)
+    assert list((tmp_path / "new" / "folder").iterdir()) == []
+    (tmp_path / "file").write_text("")
+    with pytest.raises(
+        UserError, match=r"^storage_path: .*results: cannot be written \(.*\); choose another: --storage-path"
+    ):
+        check_storage(tmp_path / "file" / "results", None)
+    with pytest.raises(StorageError, match="GB are free, the checkpoints take 1000000000"):
+        check_storage(tmp_path, 10**18)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_without_permission(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(UserError, match=r"cannot be written \(Permission denied\)"):
+        check_storage(tmp_path / "results", None)
+
+
+def test_disk_counts_what_is_kept(tmp_path: Path) -> None:
+    planned = plan(study(tmp_path))
+    one = 4 * (planned.encoder.parameters or 0)
+    assert disk_bytes(planned) == one
+    assert disk_bytes(plan(study(tmp_path, keep_targets="all"))) == 3 * one
+    hub = {"model_name_or_path": "raystilts-tests/nothing"}
+    assert disk_bytes(plan(study(tmp_path, encoder=hub))) is None

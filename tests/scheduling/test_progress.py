@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from raystilts.scheduling.progress import ProgressView, Tally, arm_name, clock, describe, render, stage_work
+from raystilts.scheduling.search import StageGraph
+from raystilts.study.plan import Plan, plan
+
+from .examples import study
+
+
+@pytest.fixture
+def planned(tmp_path: Path) -> Plan:
+    return plan(study(tmp_path, intermediate_fractions=[0.25, 1.0]))
+
+
+def run_one(tally: Tally, status: str, **more: object) -> str:
+    key = tally.graph.take()
+    assert key is not None
+    tally.start(key)
+    if status == "finished":
+        tally.graph.finish(key)
+    else:
+        tally.graph.fail(key)
+    tally.end(key, {"status": status, **more})
+    return key
+
+
+def test_tally(planned: Plan) -> None:
+    tally = Tally(StageGraph(planned.stages), already=3)
+    assert len(planned.stages) == 8
+    assert tally.seconds_left is None
+    first = run_one(tally, "finished", dev_score=0.5)
+    assert (tally.work_done, tally.dev) == (stage_work(planned.stages[first]), {})
+    failed = run_one(tally, "failed", error="Traceback\nValueError: odd")
+    targets = [run_one(tally, "finished", dev_score=0.25) for _ in range(2)]
+    tally.start(str(tally.graph.take()))
+    found = tally.as_json()
+    assert tally.errors == [f"{describe(planned.stages[failed])}: ValueError: odd"]
+    assert (found["done"], found["running"], found["failed"]) == (6, 1, 1)
+    skipped = 2 if planned.stages[failed].kind == "intermediate" else 0
+    assert (found["not_run"], found["waiting"]) == (skipped, 8 - 5 - skipped)
+    assert found["seconds_left"] is not None
+    assert found["best_so_far"].keys() <= {"cldr_units", "cldr_match"}
+    assert any(planned.stages[key].target for key in targets)
+
+
+def test_best_is_the_highest_mean(planned: Plan) -> None:
+    tally = Tally(StageGraph(planned.stages), already=0)
+    tally.dev["t"]["a"] += [0.2, 0.4]
+    tally.dev["t"]["b"] += [0.35]
+    assert tally.best() == {"t": ("b", 0.35)}
+
+
+def test_names_for_people(planned: Plan) -> None:
+    names = [describe(stage) for stage in planned.stages.values()]
+    assert names == [
+        "train cldr_names 25% seed 0",
+        "train cldr_names seed 0",
+        "none > cldr_units seed 0",
+        "cldr_names 25% > cldr_units seed 0",
+        "cldr_names > cldr_units seed 0",
+        "none > cldr_match",
+        "cldr_names 25% > cldr_match seed 0",
+        "cldr_names > cldr_match seed 0",
+    ]
+    assert {arm_name(stage) for stage in planned.stages.values()} == {"none", "cldr_names", "cldr_names 25%"}
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(None, "unknown"), (9.4, "9 s"), (61, "1 min 01 s"), (3600, "1 h 00 min"), (7290, "2 h 01 min")],
+)
+def test_clock(seconds: float | None, text: str) -> None:
+    assert clock(seconds) == text
+
+
+class Trial:
+    def __init__(self, key: str, **result: object) -> None:
+        self.config = {"stage": key}
+        self.last_result = result
+
+
+def test_plain_lines_and_the_file(planned: Plan, tmp_path: Path) -> None:
+    out = io.StringIO()
+    tally = Tally(StageGraph(planned.stages), already=0)
+    with ProgressView(tally, tmp_path / "progress.json", Console(file=out, width=80)) as view:
+        for status in ("finished", "failed"):
+            key = tally.graph.take()
+            assert key is not None
+            trial = Trial(key, status=status, dev_score=0.5, error="ValueError: odd")
+            view.on_trial_start(0, [], trial)
+            if status == "finished":
+                tally.graph.finish(key)
+            else:
+                tally.graph.fail(key)
+            view.on_trial_complete(0, [], trial)
+    lines = out.getvalue().splitlines()
+    assert len(lines) == 2
+    assert lines[0].startswith("[1 done, 0 running, ")
+    assert lines[0].endswith(": dev 0.500")
+    assert lines[1].endswith(": FAILED")
+    found = json.loads((tmp_path / "progress.json").read_text())
+    assert (found["done"], found["failed"]) == (1, 1)
+
+
+def test_the_live_view_fits_a_narrow_terminal(planned: Plan) -> None:
+    out = io.StringIO()
+    tally = Tally(StageGraph(planned.stages), already=0)
+    tally.start(str(tally.graph.take()))
+    Console(file=out, width=60).print(render(tally, 60))
+    assert max(map(len, out.getvalue().splitlines())) <= 60
+    assert "cldr_units" in out.getvalue()
