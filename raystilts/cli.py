@@ -118,7 +118,7 @@ def _print_matrix(results: str) -> None:
         return
     out = Console(width=_width())
     out.print(gain_matrix(answers))
-    out.print("* the interval excludes zero\n", highlight=False)
+    out.print("* the interval excludes zero; (...) the arm trains on the target's own training data\n", highlight=False)
     for answer in answers:
         out.print(f"{answer.target}: {verdict(answer)}", highlight=False)
     learnt = above_chance(loaded)

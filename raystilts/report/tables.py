@@ -78,9 +78,10 @@ def gain_matrix(answers: list[TargetAnswer]) -> Table:
 
 
 def _gain(arm: ArmAnswer) -> str:
-    """A gain with its half width; a star where the interval excludes zero."""
+    """A gain with its half width; a star where the interval excludes zero, brackets where the data overlap."""
     assert arm.gain is not None
     if arm.gain_low is None or arm.gain_high is None:
-        return f"{100 * arm.gain:+.1f}"
+        return f"({100 * arm.gain:+.1f})" if arm.overlap else f"{100 * arm.gain:+.1f}"
     star = "*" if arm.gain_low > 0 or arm.gain_high < 0 else " "
-    return f"{100 * arm.gain:+.1f}±{50 * (arm.gain_high - arm.gain_low):.1f}{star}"
+    text = f"{100 * arm.gain:+.1f}±{50 * (arm.gain_high - arm.gain_low):.1f}{star}"
+    return f"({text.strip()})" if arm.overlap else text
