@@ -56,14 +56,12 @@ class MaskedLM(_Model):
         dataset: Plain text: a folder `<dataset>/<language>/train.parquet` with a column `text` (without a data folder:
             Wikipedia from the hub).
         probability: The share of updates that are masked-LM updates; the tasks keep their own number of updates.
-        smoothing: Exponent on the languages' shares (Conneau & Lample 2019); 0 draws them evenly, 1 by size.
         max_steps: Updates, where no task gives a number.
     """
 
     languages: Annotated[tuple[Language, ...], Field(min_length=1)]
     dataset: str = "mono"
     probability: Annotated[float, Field(gt=0, lt=1)] = 0.5
-    smoothing: Annotated[float, Field(ge=0, le=1)] = 0.3
     max_steps: Annotated[int, Field(ge=1)] | None = None
 
 
@@ -297,6 +295,11 @@ def _check_tasks(study: Study) -> None:
     for name in study.hyperparameters.tasks:
         if name not in names:
             raise ValueError(f"hyperparameters.tasks.{name}: no such task or arm; {did_you_mean(name, names)}")
+        mixture = any(arm.label == name and arm.tasks != (name,) for arm in study.intermediates)
+        if mixture and study.hyperparameters.tasks[name].max_train_samples is not None:
+            raise ValueError(
+                f"hyperparameters.tasks.{name}.max_train_samples: {name!r} has no data of its own; set it for its tasks"
+            )
     for index, target in enumerate(study.targets):
         task = _known_task(target.task, f"targets.{index}")
         for language in target.languages or ():

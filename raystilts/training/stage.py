@@ -169,6 +169,8 @@ class _StageRun:
         masked_lm = self.stage.kind == "intermediate" and self.stage.intermediate.masked_lm is not None
         vocabulary = self._vocabulary()
         features = [part.features for part in parts]
+        if masked_lm and vocabulary.mask_id is None:
+            raise UserError(f"{self.loaded.info.location}: its tokenizer has no mask token; leave masked_lm out")
         used = None if masked_lm else torch.from_numpy(used_tokens(features, (vocabulary.pad_id,)))
         with compact_rows(encoder, used):
             self.model = Model(encoder, heads).to(self.device)
