@@ -60,9 +60,9 @@ def verdict(answer: TargetAnswer) -> str:
     return f"{names}: not told apart with {seeds} seed{'s' if seeds != 1 else ''}."
 
 
-def gain_matrix(answers: list[TargetAnswer]) -> Table:
+def gain_matrix(answers: list[TargetAnswer]) -> Group:
     """The transfer matrix of gains in points: an arm a row, a target a column."""
-    table = Table(title="gain over none in points, with half the width of its 95 % interval", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
     table.add_column("arm", overflow="fold", max_width=22)
     cells: dict[str, dict[int, str]] = {}
     for column, answer in enumerate(answers):
@@ -74,7 +74,7 @@ def gain_matrix(answers: list[TargetAnswer]) -> Table:
                 cells.setdefault(name, {})[column] = _gain(arm)
     for name, row in cells.items():
         table.add_row(name, *(row.get(column, "-") for column in range(len(answers))))
-    return table
+    return Group(Text("gain over none in points, with half the width of its 95 % interval"), table)
 
 
 def _gain(arm: ArmAnswer) -> str:
