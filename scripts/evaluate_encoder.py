@@ -35,7 +35,7 @@ from transformers import (
 )
 
 LANGUAGES = ("de", "es", "fr", "ru", "zh", "ar", "hi", "fi", "tr", "vi")
-TAG_LANGUAGES = ("de", "fr", "ru", "fi", "tr")
+TAG_LANGUAGES = ("de", "es", "fr", "ru", "fi", "tr")
 PAIRS = 500
 TAG_SENTENCES = 2000
 TOPIC_EPOCHS = 8

@@ -7,6 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+# No deadline: how fast an example runs says more about the machine than about the code.
+settings.register_profile("raystilts", deadline=None)
+settings.load_profile("raystilts")
 
 #: Characters that the tiny tokenizer knows one by one, in nine scripts, and a few whole words.
 LETTERS = (
