@@ -89,7 +89,7 @@ def test_segment_ids_where_the_tokenizer_has_them() -> None:
         pair="[CLS]:0 $A:0 [SEP]:0 $B:1 [SEP]:1",
         special_tokens=[("[CLS]", 0), ("[SEP]", 1)],
     )
-    bert = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
+    bert = PreTrainedTokenizerFast(
         tokenizer_object=backend, model_input_names=["input_ids", "token_type_ids", "attention_mask"]
     )
     ids, types = encode_texts(bert, ["a b"], ["b"], max_length=10)
