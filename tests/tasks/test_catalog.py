@@ -11,7 +11,7 @@ import pytest
 from raystilts.tasks import catalog
 from raystilts.tasks.languages import codes
 from raystilts.tasks.registry import all_tasks, get_task
-from raystilts.tasks.source import Source
+from raystilts.tasks.source import Source, folder_languages
 from raystilts.tasks.task import Task
 from raystilts.tasks.types.span_qa import SpanQA
 from raystilts.tasks.types.tagging import Tagging
@@ -76,7 +76,9 @@ def test_gold_scores_one_in_every_language(name: str, data_dir: Path, tiny_token
     assert task.test is not None
     if not (isinstance(task.test, Source) and (data_dir / task.test.dataset).is_dir()):
         pytest.skip(f"{name} is not in the data folder")
-    for language in task.languages:
+    there = set(folder_languages(task.test, data_dir)) & set(task.languages)
+    assert there
+    for language in sorted(there):
         rows = task.load_test(language, data_dir).slice(0, 60)
         assert task.type.check(rows, language) == []
         predictions = gold(task, rows, tiny_tokenizer)
