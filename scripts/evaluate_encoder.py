@@ -233,17 +233,23 @@ def fine_tune(
     encoder.model.eval()
 
 
+MEASURES = {"retrieval": retrieval, "topics": topics, "tags": tags}
+
+
 def main() -> None:
     """Print the three measures of each encoder."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("encoders", nargs="+", help="folders, or random:FOLDER")
     parser.add_argument("--data", type=Path, required=True, help="folder of data sets")
+    parser.add_argument(
+        "--measures", nargs="+", choices=list(MEASURES), default=list(MEASURES), help="which"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1, help="changes the last digits")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     for name in arguments.encoders:
-        for measure in (retrieval, topics, tags):
+        for measure in (MEASURES[chosen] for chosen in arguments.measures):
             began = time.perf_counter()
             scores = measure(name, arguments.data, arguments.seed)
             mean = sum(scores.values()) / len(scores)
