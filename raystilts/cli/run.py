@@ -1,39 +1,21 @@
-"""The command line: thin; everything it does is a function of the Python API."""
+"""Commands that take a study file: run and plan."""
 
 from __future__ import annotations
 
 import json
 import os
 import sys
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
-from raystilts.errors import StorageError, UserError
+from raystilts.cli.common import AsJson, Assignments, Storage, StudyFile, app, output
+from raystilts.errors import UserError
 
 if TYPE_CHECKING:
     from raystilts.study.schema import Study
-
-app = typer.Typer(
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    help="Which intermediate task helps which target, in which language, with what certainty.",
-)
-tasks_app = typer.Typer(no_args_is_help=True, help="The tasks that studies can name.")
-app.add_typer(tasks_app, name="tasks")
-
-StudyFile = Annotated[Path, typer.Argument(help="A study file (YAML), or the name of one in search_spaces/.")]
-Assignments = Annotated[
-    list[str] | None, typer.Option("--set", help="key.path=value on top of the study file; may be repeated.")
-]
-Storage = Annotated[str | None, typer.Option(help="Folder of the results; they go into STORAGE_PATH/<study name>.")]
-ResultsFolder = Annotated[str, typer.Argument(help="A results folder: <storage_path>/<study name>.")]
-AsJson = Annotated[bool, typer.Option("--json", help="JSON on standard output.")]
 
 
 def _study(path: Path, assignments: list[str] | None, storage_path: str | None) -> Study:
@@ -47,17 +29,12 @@ def _find(path: Path) -> Path:
     """A study file as given, or one that ships with the package."""
     if path.exists():
         return path
-    shipped = Path(__file__).parent / "search_spaces"
-    shipped = shipped if shipped.is_dir() else Path(__file__).parent.parent / "search_spaces"
+    shipped = Path(__file__).parents[1] / "search_spaces"
+    shipped = shipped if shipped.is_dir() else Path(__file__).parents[2] / "search_spaces"
     for candidate in (shipped / path.name, shipped / f"{path.name}.yaml"):
         if candidate.is_file():
             return candidate
     return path
-
-
-def _width() -> int | None:
-    """Full lines where nobody looks at them."""
-    return None if sys.stdout.isatty() else 100
 
 
 @app.command()
@@ -116,7 +93,7 @@ def _print_matrix(results: str) -> None:
         answers = loaded.answers()
     except UserError:
         return
-    out = Console(width=_width())
+    out = output()
     out.print(gain_matrix(answers))
     out.print("* the interval excludes zero; (...) the arm trains on the target's own training data\n", highlight=False)
     for answer in answers:
@@ -129,7 +106,7 @@ def _print_matrix(results: str) -> None:
 
 
 def _print_next(results: Path) -> None:
-    out = Console(width=_width())
+    out = output()
     out.print("\nNext:", highlight=False)
     for line in (
         f"raystilts best {results}",
@@ -166,78 +143,4 @@ def _print_plan(study: Study, as_json: bool) -> None:
     if as_json:
         print(json.dumps(summary.to_json(), indent=1))
     else:
-        Console(width=_width()).print(plan_view(summary), highlight=False)
-
-
-@app.command()
-def best(
-    results: ResultsFolder,
-    target: Annotated[str | None, typer.Option(help="Only this target.")] = None,
-    language: Annotated[str | None, typer.Option(help="One language instead of the mean.")] = None,
-    intermediate_fraction: Annotated[float | None, typer.Option(help="The fraction at which arms compete.")] = None,
-    include_overlap: Annotated[
-        bool, typer.Option("--include-overlap", help="Let arms compete that train on the target's own data.")
-    ] = False,
-    as_json: AsJson = False,
-) -> None:
-    """The best intermediate per target, how sure that is, and how much it gains over none.
-
-    Example: raystilts best ~/raystilts_results/quickstart --target cldr_dates
-    """
-    from raystilts.report.answers import Results
-    from raystilts.report.tables import best_table
-
-    answers = Results(results).answers(target, language, intermediate_fraction, include_overlap=include_overlap)
-    if as_json:
-        print(json.dumps([asdict(arm) for answer in answers for arm in answer.arms], indent=1))
-        return
-    out = Console(width=_width())
-    for answer in answers:
-        out.print(best_table(answer), highlight=False)
-
-
-@tasks_app.command("list")
-def tasks_list(as_json: AsJson = False) -> None:
-    """All tasks, with their type, score and languages."""
-    from rich.table import Table
-
-    from raystilts.tasks.registry import all_tasks
-
-    if as_json:
-        print(json.dumps([{"name": t.name, "type": t.type.kind, "main_score": t.main_score,
-                           "languages": t.languages} for t in all_tasks().values()], indent=1))  # fmt: skip
-        return
-    table = Table("task", "type", "score", "languages", "trains", box=None, pad_edge=False)
-    for task in sorted(all_tasks().values(), key=lambda t: t.name):
-        trains = "yes" if task.train is not None else "no"
-        table.add_row(task.name, task.type.kind, task.main_score, str(len(task.languages)), trains)
-    Console(width=_width()).print(table, highlight=False)
-
-
-@tasks_app.command("show")
-def tasks_show(name: str) -> None:
-    """One task: its data, languages, licence, citation, and what its score was checked against."""
-    from raystilts.tasks.registry import get_task
-
-    task = get_task(name)
-    out = Console(width=_width())
-    for key, value in {
-        "task": task.name, "description": task.description, "type": task.type.kind, "score": task.main_score,
-        "languages": " ".join(task.languages), "dev in": " ".join(task.dev_languages) or "none",
-        "licence": task.licence, "citation": task.citation, "url": task.url, "scores": task.scores_compared,
-    }.items():  # fmt: skip
-        out.print(f"{key:12} {value}", highlight=False, markup=False)
-
-
-def main() -> None:
-    """Runs the command line; a user's mistake is one or two lines and exit code 2."""
-    try:
-        app(standalone_mode=True)
-    except UserError as error:
-        print(f"raystilts: {error}", file=sys.stderr)
-        sys.exit(2)
-    except StorageError as error:
-        print(f"raystilts: {error}", file=sys.stderr)
-        sys.exit(1)
-    except KeyboardInterrupt:
-        sys.exit(130)
+        output().print(plan_view(summary), highlight=False)

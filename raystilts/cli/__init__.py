@@ -1,0 +1,23 @@
+"""The command line: thin; everything it does is a function of the Python API."""
+
+from __future__ import annotations
+
+import sys
+
+from raystilts.cli import answers, run, tasks  # noqa: F401 (each adds its commands)
+from raystilts.cli.common import app
+from raystilts.errors import StorageError, UserError
+
+
+def main() -> None:
+    """Runs the command line; a user's mistake is one or two lines and exit code 2."""
+    try:
+        app(standalone_mode=True)
+    except UserError as error:
+        print(f"raystilts: {error}", file=sys.stderr)
+        sys.exit(2)
+    except StorageError as error:
+        print(f"raystilts: {error}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)

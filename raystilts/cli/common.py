@@ -1,0 +1,31 @@
+"""What every command shares: the application, its usual arguments, the width of its output."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Which intermediate task helps which target, in which language, with what certainty.",
+)
+
+StudyFile = Annotated[Path, typer.Argument(help="A study file (YAML), or the name of one in search_spaces/.")]
+Assignments = Annotated[
+    list[str] | None, typer.Option("--set", help="key.path=value on top of the study file; may be repeated.")
+]
+Storage = Annotated[str | None, typer.Option(help="Folder of the results; they go into STORAGE_PATH/<study name>.")]
+ResultsFolder = Annotated[str, typer.Argument(help="A results folder: <storage_path>/<study name>.")]
+AsJson = Annotated[bool, typer.Option("--json", help="JSON on standard output.")]
+
+
+def output() -> Console:
+    """Standard output; full lines where nobody looks at them."""
+    return Console(width=None if sys.stdout.isatty() else 100)
