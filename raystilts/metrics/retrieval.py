@@ -1,4 +1,4 @@
-"""Nearest neighbours by cosine similarity, and the retrieval scores of XTREME and XTREME-R.
+"""Nearest neighbours by cosine similarity, and the retrieval score of XTREME's Tatoeba.
 
 The search is exact and goes block by block, so that memory grows with the block and not with the
 data. It runs in float64 and rounds similarities to 10 decimals: equal pairs then tie whatever the
@@ -7,7 +7,7 @@ block, and the lowest index wins.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -112,93 +112,6 @@ def accuracy_at_1(nearest: Sequence[int] | Longs, gold_indices: Sequence[int] | 
     return float(np.mean(np.asarray(nearest) == np.asarray(gold_indices)))
 
 
-def average_precision(scores: Sequence[float] | Doubles, relevant: Collection[int]) -> float:
-    """Average precision of one ranking: the mean of the precision at each relevant item.
-
-    Items with equal scores share one place, the last of their group, so that order in the data
-    earns nothing. LAReQA's script calls scikit-learn's ``average_precision_score``; compared with
-    that of 1.9.1 on 5,000 random rankings, most with ties: within 1e-15.
-
-    Args:
-        scores: A score an item, higher is nearer.
-        relevant: Indices of the right items, at least one.
-
-    Raises:
-        ValueError: No relevant item, or one that is out of range.
-    """
-    values = np.asarray(scores, dtype=np.float64)
-    hits = _indicator(relevant, len(values))
-    order = np.argsort(-values, kind="stable")
-    ranked = values[order]
-    last_of_group = np.append(np.flatnonzero(ranked[1:] != ranked[:-1]), len(values) - 1)
-    found = np.cumsum(hits[order])[last_of_group]
-    gained = np.diff(found, prepend=0)
-    return float(np.sum(gained * found / (last_of_group + 1)) / found[-1])
-
-
-def mean_average_precision(
-    query_vectors: Vectors,
-    index_vectors: Vectors,
-    relevant: Sequence[Collection[int]],
-    block: int = BLOCK,
-) -> float:
-    """The mean over queries of `average_precision` by cosine similarity (LAReQA, Roy et al. 2020).
-
-    LAReQA ranks all candidates of all languages together by dot product, which is the cosine for
-    vectors of length 1.
-
-    Args:
-        query_vectors: Shape [queries, dimensions].
-        index_vectors: Shape [indexed, dimensions].
-        relevant: For every query the indices of its right answers, at least one.
-        block: Queries that are ranked at a time (each against the whole index).
-
-    Returns:
-        A number in 0..1.
-
-    Raises:
-        ValueError: As `nearest`; or a query without a relevant item.
-    """
-    require_pairs(query_vectors, relevant)
-    queries, index = searchable(query_vectors, index_vectors, block)
-    total = 0.0
-    for start in range(0, len(queries), block):
-        cosines = np.round(queries[start : start + block] @ index.T, _DECIMALS)
-        wanted = relevant[start : start + block]
-        total += sum(average_precision(c, r) for c, r in zip(cosines, wanted, strict=True))
-    return total / len(queries)
-
-
-def average_precision_at_k(
-    ranked: Sequence[int] | Longs, relevant: Collection[int], k: int = 20
-) -> float:
-    """Average precision of the first k of one ranking (Mewsli-X in XTREME-R has k = 20).
-
-    With one relevant item, as in Mewsli-X, this is 1 / its place, or 0 where it is not among the
-    first k. With several it is divided by min(k, number of relevant items), so that a perfect
-    ranking has 1.
-
-    Args:
-        ranked: Indices, nearest first, each at most once (a row of `neighbours`).
-        relevant: Indices of the right items, at least one.
-        k: How many places count.
-
-    Raises:
-        ValueError: No relevant item, an index ranked twice, or k below 1.
-    """
-    right, places = set(relevant), [int(item) for item in ranked[:k]]
-    if not right:
-        raise ValueError("no relevant item: average precision is not defined")
-    if k < 1 or len(set(places)) < len(places):
-        raise ValueError(f"k is {k} and the ranking {places}: give k >= 1 and each index once")
-    found, total = 0, 0.0
-    for place, item in enumerate(places, start=1):
-        if item in right:
-            found += 1
-            total += found / place
-    return total / min(k, len(right))
-
-
 def empty_neighbours(rows: int, candidates: int, k: int) -> Neighbours:
     """Neighbours to be filled by `keep_nearest`: min(k, candidates) a row, all at -infinity.
 
@@ -259,15 +172,3 @@ def searchable(
     if block < 1:
         raise ValueError(f"block is {block}: expected 1 or more rows at a time")
     return queries, index
-
-
-def _indicator(relevant: Collection[int], items: int) -> NDArray[np.bool_]:
-    """True at the relevant items, shape [items]."""
-    wanted = np.fromiter(relevant, dtype=np.int64)
-    if not len(wanted) or wanted.min() < 0 or wanted.max() >= items:
-        raise ValueError(
-            f"relevant items {sorted(relevant)}: expected at least one, each in 0..{items - 1}"
-        )
-    hits = np.zeros(items, dtype=np.bool_)
-    hits[wanted] = True
-    return hits

@@ -7,9 +7,6 @@ from hypothesis import strategies as st
 
 from raystilts.metrics.retrieval import (
     accuracy_at_1,
-    average_precision,
-    average_precision_at_k,
-    mean_average_precision,
     nearest,
     neighbours,
 )
@@ -93,64 +90,3 @@ def test_accuracy_at_1() -> None:
     assert accuracy_at_1([2, 0], [2, 0]) == 1.0
     with pytest.raises(ValueError, match="1 predictions for 2"):
         accuracy_at_1([0], [0, 1])
-
-
-def test_average_precision_by_hand() -> None:
-    # Right items at places 1 and 3 of 4: (1/1 + 2/3) / 2.
-    assert average_precision([0.9, 0.8, 0.7, 0.1], [0, 2]) == pytest.approx(5 / 6)
-    assert average_precision([0.1, 0.4, 0.35, 0.8], [2, 3]) == pytest.approx(5 / 6)
-
-
-def test_average_precision_of_a_tie_is_that_of_its_last_place() -> None:
-    assert average_precision([0.5, 0.5], [0]) == average_precision([0.5, 0.5], [1]) == 0.5
-    assert average_precision([0.5] * 10, [3]) == pytest.approx(0.1)
-
-
-@pytest.mark.parametrize("relevant", [[], [2], [-1]])
-def test_relevant_items_must_exist(relevant: list[int]) -> None:
-    with pytest.raises(ValueError, match=r"expected at least one, each in 0\.\.1"):
-        average_precision([0.1, 0.2], relevant)
-
-
-@pytest.mark.parametrize("block", [1, 2, 100])
-def test_mean_average_precision_by_hand(block: int) -> None:
-    index = np.array([[1.0, 0.0], [0.9, 0.5], [0.0, 1.0]])
-    queries = np.array([[2.0, 0.0], [0.0, 0.1], [1.0, 0.0]])
-    # Rankings 0 1 2, 2 1 0, 0 1 2: precisions 1, (1/2 + 2/3) / 2 and 1/3.
-    relevant = [{0}, {1, 0}, {2}]
-    expected = (1 + 7 / 12 + 1 / 3) / 3
-    assert mean_average_precision(queries, index, relevant, block) == pytest.approx(expected)
-
-
-def test_average_precision_at_k_of_one_item_is_its_reciprocal_place() -> None:
-    ranked = np.arange(100)
-    assert average_precision_at_k(ranked, [0]) == 1.0
-    assert average_precision_at_k(ranked, [3]) == 0.25
-    assert average_precision_at_k(ranked, [19]) == 0.05
-    assert average_precision_at_k(ranked, [20]) == 0.0
-
-
-def test_average_precision_at_k_of_several_items() -> None:
-    assert average_precision_at_k([5, 1, 7], {5, 7}, k=3) == pytest.approx((1 + 2 / 3) / 2)
-    assert average_precision_at_k([5, 7, 1], {5, 7, 1}, k=2) == 1.0
-    assert average_precision_at_k([], {5}) == 0.0
-
-
-def test_average_precision_at_k_refuses_what_has_no_meaning() -> None:
-    with pytest.raises(ValueError, match="no relevant item"):
-        average_precision_at_k([1], [])
-    with pytest.raises(ValueError, match="each index once"):
-        average_precision_at_k([1, 1], [1])
-    with pytest.raises(ValueError, match="k is 0"):
-        average_precision_at_k([1], [1], k=0)
-
-
-@given(st.lists(st.floats(-1, 1), min_size=1, max_size=15), st.data())
-def test_range_of_average_precision(scores: list[float], data: st.DataObject) -> None:
-    items = st.integers(0, len(scores) - 1)
-    relevant = data.draw(st.sets(items, min_size=1))
-    assert 0.0 < average_precision(scores, relevant) <= 1.0
-    perfect = [float(i in relevant) for i in range(len(scores))]
-    assert average_precision(perfect, relevant) == 1.0
-    ranked = sorted(range(len(scores)), key=lambda i: -perfect[i])
-    assert average_precision_at_k(ranked, relevant, k=5) == 1.0
