@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from raystilts.cli.common import AsJson, app, output
+from raystilts.errors import UserError
+
+if TYPE_CHECKING:
+    from raystilts.tasks.check import TaskReport
+    from raystilts.tasks.task import Task
 
 tasks_app = typer.Typer(no_args_is_help=True, help="The tasks that studies can name.")
 app.add_typer(tasks_app, name="tasks")
+
+DataDir = Annotated[
+    Path | None, typer.Option("--data-dir", help="Data folder; default RAYSTILTS_DATA_DIR, else the hub.")
+]
 
 
 @tasks_app.command("list")
@@ -31,15 +44,119 @@ def tasks_list(as_json: AsJson = False) -> None:
 
 
 @tasks_app.command("show")
-def tasks_show(name: str) -> None:
-    """One task: its data, languages, licence, citation, and what its score was checked against."""
+def tasks_show(name: str, data_dir: DataDir = None) -> None:
+    """One task: its data, languages, licence, citation, what its score was checked against, what is not here.
+
+    Example: raystilts tasks show xquad
+    """
     from raystilts.tasks.registry import get_task
 
     task = get_task(name)
     out = output()
-    for key, value in {
+    for key, value in (*_facts(task), *_data(task, _folder(data_dir))):
+        out.print(f"{key:12} {value}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _facts(task: Task) -> Iterator[tuple[str, str]]:
+    labels = getattr(task.type, "labels", ())
+    names = ", ".join(labels[:20]) + (f", ... ({len(labels)})" if len(labels) > 20 else "")
+    yield from {
         "task": task.name, "description": task.description, "type": task.type.kind, "score": task.main_score,
-        "languages": " ".join(task.languages), "dev in": " ".join(task.dev_languages) or "none",
-        "licence": task.licence, "citation": task.citation, "url": task.url, "scores": task.scores_compared,
-    }.items():  # fmt: skip
-        out.print(f"{key:12} {value}", highlight=False, markup=False)
+        "labels": names or "none", "languages": " ".join(task.languages),
+        "dev in": " ".join(task.dev_languages) or "none", "licence": task.licence, "citation": task.citation,
+        "url": task.url, "compared": task.scores_compared,
+    }.items()  # fmt: skip
+
+
+def _data(task: Task, data_dir: Path | None) -> Iterator[tuple[str, str]]:
+    """Where each split comes from, and what of it is not here."""
+    from raystilts.tasks.check import declared, is_here
+    from raystilts.tasks.source import Generated
+
+    absent: dict[str, list[str]] = {}
+    told = set()
+    for split, source, language in declared(task):
+        if not is_here(source, language, data_dir):
+            absent.setdefault(split, []).append(language)
+        if split not in told:
+            told.add(split)
+            if isinstance(source, Generated):
+                yield split, f"made by {source.generator}, version {source.version}"
+                continue
+            hub = "no hub copy"
+            if source.path:
+                hub = f"hub {source.path} ({source.name or 'default'}) at {source.revision}"
+            rows = f", {source.rows:,} rows at full size" if source.rows else ""
+            instead = f" (else {', '.join(source.fallback_splits)})" if source.fallback_splits else ""
+            yield split, f"{hub}; folder {source.dataset}/{_place(language)}/{source.split}.parquet{instead}{rows}"
+    for name, languages in absent.items():
+        yield "not here", f"{name}: {' '.join(languages)}"
+
+
+def _place(language: str) -> str:
+    from raystilts.tasks.task import EVERY_LANGUAGE
+
+    return language if language == EVERY_LANGUAGE else "<language>"
+
+
+def _folder(data_dir: Path | None) -> Path | None:
+    """The data folder, if there is one to be used; a wrong name is told and not taken for an empty folder."""
+    from raystilts.tasks.source import resolve_data_dir
+
+    folder = resolve_data_dir(data_dir)
+    if folder is not None and not folder.is_dir():
+        named = "--data-dir" if data_dir is not None else "RAYSTILTS_DATA_DIR"
+        raise UserError(f"{named}: {folder}: no such folder; expected <dataset>/<language>/<split>.parquet below it")
+    return folder
+
+
+@tasks_app.command("check")
+def tasks_check(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME|FILE]", help="A task, or a Python file of tasks.")
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="Every registered task.")] = False,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Read every split of a task in every language, and say exactly what is wrong. Exit code 1 if anything is.
+
+    Example: raystilts tasks check my_task.py
+    """
+    from raystilts.tasks.check import check_task
+
+    reports, folder = [], _folder(data_dir)
+    for task in _named(name, every):
+        reports.append(check_task(task, folder))
+        if not as_json:
+            _print_report(reports[-1])
+    if as_json:
+        print(json.dumps([asdict(report) for report in reports], indent=1, ensure_ascii=False))
+    nothing = name is not None and not any(report.here for report in reports)
+    if nothing or any(report.faults for report in reports):
+        raise typer.Exit(1)
+
+
+def _named(name: str | None, every: bool) -> list[Task]:
+    """The tasks of the command line."""
+    from raystilts.tasks.registry import all_tasks, get_task, load_task_file
+
+    if every == (name is not None):
+        raise UserError("tasks check: give one task or file, or --all")
+    if name is None:
+        return list(all_tasks().values())
+    return load_task_file(name) if name.endswith(".py") else [get_task(name)]
+
+
+def _print_report(report: TaskReport) -> None:
+    out = output()
+    rows = sum(part.rows for part in report.parts)
+    absent = [f"{part.split} {part.language}" for part in report.parts if part.absent]
+    verdict = f"{len(report.faults)} faults" if report.faults else "ok" if report.here else "no data here"
+    out.print(f"{report.task:16} {verdict:12} {rows:>9,} rows, {len(report.here)} of {len(report.parts)} parts",
+              highlight=False, markup=False)  # fmt: skip
+    for fault in report.faults:
+        out.print(f"  {fault}", highlight=False, markup=False, soft_wrap=True)
+    if absent:
+        shown = ", ".join(absent[:8]) + (f" and {len(absent) - 8} more" if len(absent) > 8 else "")
+        out.print(f"  not here: {shown}", highlight=False, markup=False, soft_wrap=True)

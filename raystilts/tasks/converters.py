@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from raystilts.errors import UserError, did_you_mean
+from raystilts.tasks import retrieval_rows
 from raystilts.tasks.languages import language_name
 
 Converter = Callable[[pa.Table, str], pa.Table]
@@ -20,11 +20,15 @@ Converter = Callable[[pa.Table, str], pa.Table]
 
 def labelled(rows: pa.Table, language: str) -> pa.Table:
     """Drops rows without a label (-1: annotators disagreed, or the label is hidden)."""
+    import pyarrow.compute as pc  # here: names of tasks are asked for without it
+
     return rows.filter(pc.not_equal(pc.cast(rows["label"], pa.string()), "-1"))
 
 
 def language_by_id(rows: pa.Table, language: str) -> pa.Table:
     """Keeps rows whose id begins with the language's English name (TyDiQA: ``arabic-238...``)."""
+    import pyarrow.compute as pc
+
     return rows.filter(pc.starts_with(rows["id"], language_name(language).lower() + "-"))
 
 
@@ -52,6 +56,26 @@ def no_dates(rows: pa.Table, language: str) -> pa.Table:
     return _replace(rows, "ner_tags", pa.array(tags, pa.list_(pa.string())))
 
 
+def afriqa_items(rows: pa.Table, language: str) -> pa.Table:
+    """Names AfriQA's published columns as SQuAD does, and marks the answers that are no span.
+
+    A "yes" or "no" answers the question and not the context, wherever these letters happen to stand
+    in it: its start becomes -1, as most such rows have it. A missing passage is an empty context.
+    """
+    names = {"question_lang": "question", "answer_pivot": "answers"}
+    rows = rows.rename_columns([names.get(name, name) for name in rows.column_names])
+    answers = []
+    for answer, context in zip(rows["answers"].to_pylist(), rows["context"].to_pylist(), strict=True):
+        spans = [
+            -1 if not context or said.strip().lower() in {"yes", "no", "oui", "non"} else start
+            for said, start in zip(answer["text"], answer["answer_start"], strict=True)
+        ]
+        answers.append({"text": answer["text"], "answer_start": spans})
+    kind = pa.struct([("text", pa.list_(pa.string())), ("answer_start", pa.list_(pa.int32()))])
+    contexts = pa.array([context or "" for context in rows["context"].to_pylist()], pa.string())
+    return _replace(_replace(rows, "answers", pa.array(answers, kind)), "context", contexts)
+
+
 def _replace(rows: pa.Table, name: str, values: pa.Array) -> pa.Table:
     return rows.set_column(rows.schema.get_field_index(name), name, values)
 
@@ -63,6 +87,11 @@ CONVERTERS: dict[str, Converter] = {
     "language_by_id": language_by_id,
     "copa_question": copa_question,
     "no_dates": no_dates,
+    "afriqa_items": afriqa_items,
+    "bucc_sides": retrieval_rows.bucc_sides,
+    "lareqa_sentences": retrieval_rows.lareqa_sentences,
+    "mewsli_mentions": retrieval_rows.mewsli_mentions,
+    "mewsli_entities": retrieval_rows.mewsli_entities,
 }
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TypeAlias
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from raystilts.errors import UserError, did_you_mean
 
@@ -53,6 +52,8 @@ def read(paths: Sequence[Path]) -> pa.Table:
     Raises:
         UserError: If one is not a Parquet file.
     """
+    import pyarrow.parquet as pq  # here: names of tasks are asked for without it
+
     tables = []
     for path in paths:
         try:
@@ -80,6 +81,8 @@ def num_rows(path: Path) -> int:
     Raises:
         UserError: If it is not a Parquet file.
     """
+    import pyarrow.parquet as pq
+
     try:
         return int(pq.read_metadata(path).num_rows)
     except (pa.ArrowInvalid, OSError) as error:

@@ -53,7 +53,7 @@ def read(source: Source, language: str) -> pa.Table:
     if source.path is None:
         raise UserError(
             f"{source.dataset}: not on the hub in a form that can be read; set data_dir or RAYSTILTS_DATA_DIR to a "
-            f"folder that holds {source.dataset}/{language}/{source.split}.parquet"
+            f"folder that holds {_files(source, language)}"
         )
     try:
         found = datasets.load_dataset(**_arguments(source, name, split))
@@ -62,9 +62,14 @@ def read(source: Source, language: str) -> pa.Table:
         raise UserError(
             f"{source.path}{f' ({name})' if name else ''}, split {split}, cannot be read from the "
             f"hub: {reason}. Without a network set data_dir or RAYSTILTS_DATA_DIR to a folder that holds "
-            f"{source.dataset}/{language}/{source.split}.parquet"
+            f"{_files(source, language)}"
         ) from error
     return to_table(found)
+
+
+def _files(source: Source, language: str) -> str:
+    """The files of a folder that hold the same."""
+    return ", ".join(f"{source.dataset}/{language}/{part}.parquet" for part in source.split.split("+"))
 
 
 def _arguments(source: Source, name: str | None, split: str) -> dict[str, Any]:

@@ -16,6 +16,9 @@ from raystilts.tasks.task import Task
 #: The entry point group by which an installed package offers tasks.
 ENTRY_POINTS = "raystilts.tasks"
 
+#: Intermediates of study files that are no task: the arm without training, and mixtures (`raystilts.study.mixtures`).
+RESERVED = ("none", "all", "anli_plus")
+
 _TASKS: dict[str, Task] = {}
 _SCANNED: set[str] = set()
 
@@ -24,13 +27,15 @@ def register(task: Task) -> Task:
     """Makes a task known by its name; the same task again is no error.
 
     Raises:
-        UserError: If another task has that name, or the name holds an "@".
+        UserError: If another task has that name, the name holds an "@", or it is one of `RESERVED`.
     """
     known = _TASKS.get(task.name)
     if known is not None and known != task:
         raise UserError(f"task {task.name!r} is already registered with another definition; rename one of them")
     if "@" in task.name:
         raise UserError(f"task {task.name!r}: '@' stands for another training language; choose a name without it")
+    if task.name in RESERVED:
+        raise UserError(f"task {task.name!r}: the word has a meaning of its own in study files; choose another name")
     _TASKS[task.name] = task
     return task
 

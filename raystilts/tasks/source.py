@@ -196,7 +196,14 @@ def _treat(source: AnySource, rows: pa.Table, language: str) -> pa.Table:
     if isinstance(source, Generated):
         return rows
     if source.converter is not None:
-        rows = get_converter(source.converter)(rows, language)
+        converter = get_converter(source.converter)
+        try:
+            rows = converter(rows, language)
+        except (KeyError, TypeError, IndexError, AttributeError, pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+            raise UserError(
+                f"{source.dataset}: the conversion {source.converter!r} fails ({type(error).__name__}: {error}) on "
+                f"columns {', '.join(rows.column_names)}; expected those of the published data"
+            ) from error
     return rows if source.carve is None else carved(rows, source.carve)
 
 

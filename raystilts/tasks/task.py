@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -21,18 +21,26 @@ from raystilts.tasks.source import (
     item_hashes,
     load,
 )
+from raystilts.tasks.types.answer_retrieval import AnswerRetrieval
 from raystilts.tasks.types.classification import SequenceClassification
 from raystilts.tasks.types.masked_lm import MaskedLM
+from raystilts.tasks.types.mining import Mining
 from raystilts.tasks.types.multiple_choice import MultipleChoice
 from raystilts.tasks.types.retrieval import Retrieval
 from raystilts.tasks.types.span_qa import SpanQA
 from raystilts.tasks.types.tagging import Tagging
 
 AnyType = Annotated[
-    SequenceClassification | MultipleChoice | SpanQA | Tagging | Retrieval | MaskedLM,
+    SequenceClassification | MultipleChoice | SpanQA | Tagging | Retrieval | AnswerRetrieval | Mining | MaskedLM,
     Field(discriminator="kind"),
 ]
 AnySource = Annotated[Source | Generated, Field(discriminator="kind")]
+
+#: What is evaluated: dev and test data of a language, and candidates that all languages search.
+Split = Literal["dev", "test", "pool"]
+
+#: Stands for the language of candidates that all languages search.
+EVERY_LANGUAGE = "all"
 
 
 class Task(BaseModel):
@@ -44,6 +52,7 @@ class Task(BaseModel):
         train: Training data; None for tasks that are only evaluated.
         dev: Data for model selection, a split per language.
         test: Data to report.
+        pool: Candidates that the questions of every language are searched among, read as language "all".
         train_language: Language of the training data; several joined by "+".
         languages: Languages that have test data.
         dev_languages: Languages that have dev data (not the same items as their test data).
@@ -64,6 +73,7 @@ class Task(BaseModel):
     train: AnySource | None = None
     dev: AnySource | None = None
     test: AnySource | None = None
+    pool: AnySource | None = None
     train_language: str = "en"
     languages: tuple[str, ...] = ()
     dev_languages: tuple[str, ...] = ()
@@ -120,13 +130,15 @@ class Task(BaseModel):
 
     def load_dev(self, language: str, data_dir: Path | None) -> pa.Table:
         """The dev rows of a language; raises UserError if there are none."""
-        source = self._source(self.dev, "dev", language, self.dev_languages)
-        return load(source, language, data_dir, columns=self.type.columns())
+        return self.load_split("dev", language, data_dir)
 
     def load_test(self, language: str, data_dir: Path | None) -> pa.Table:
         """The test rows of a language; raises UserError if there are none."""
-        source = self._source(self.test, "test", language, self.languages)
-        return load(source, language, data_dir, columns=self.type.columns())
+        return self.load_split("test", language, data_dir)
+
+    def load_split(self, split: Split, language: str, data_dir: Path | None) -> pa.Table:
+        """The rows of a split in a language; raises UserError if there are none."""
+        return load(self._split_source(split, language), language, data_dir, columns=self.type.columns())
 
     def train_fingerprint(self, data_dir: Path | None) -> tuple[Fingerprint, ...]:
         """Fingerprints of the training data, one a training language."""
@@ -135,12 +147,25 @@ class Task(BaseModel):
 
     def dev_fingerprint(self, language: str, data_dir: Path | None) -> Fingerprint:
         """Fingerprint of a language's dev data."""
-        source = self._source(self.dev, "dev", language, self.dev_languages)
-        return fingerprint(source, language, data_dir)
+        return self.split_fingerprint("dev", language, data_dir)
 
     def test_fingerprint(self, language: str, data_dir: Path | None) -> Fingerprint:
         """Fingerprint of a language's test data."""
-        return fingerprint(self._source(self.test, "test", language, self.languages), language, data_dir)
+        return self.split_fingerprint("test", language, data_dir)
+
+    def split_fingerprint(self, split: Split, language: str, data_dir: Path | None) -> Fingerprint:
+        """Fingerprint of a split in a language."""
+        return fingerprint(self._split_source(split, language), language, data_dir)
+
+    def split_languages(self, split: Split) -> tuple[str, ...]:
+        """The languages that have data of a split."""
+        if split == "pool":
+            return () if self.pool is None else (EVERY_LANGUAGE,)
+        return self.dev_languages if split == "dev" else self.languages
+
+    def _split_source(self, split: Split, language: str) -> Source | Generated:
+        sources = {"dev": self.dev, "test": self.test, "pool": self.pool}
+        return self._source(sources[split], split, language, self.split_languages(split))
 
     def _source(
         self,

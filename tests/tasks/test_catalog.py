@@ -1,25 +1,28 @@
 from __future__ import annotations
 
+import csv
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pytest
 
 from raystilts.tasks import catalog
 from raystilts.tasks.languages import codes
 from raystilts.tasks.registry import all_tasks, get_task
 from raystilts.tasks.source import Source, folder_languages
-from raystilts.tasks.task import Task
-from raystilts.tasks.types.span_qa import SpanQA
-from raystilts.tasks.types.tagging import Tagging
 
 PAPER = codes(
     "anli mnli snli qqp squad squad_v2 hellaswag ccg cosmos_qa commonsense_qa "
-    "xnli pawsx udpos panx xquad mlqa tydiqa tatoeba"
+    "xnli pawsx udpos panx xquad mlqa tydiqa bucc2018 tatoeba"
 )
+BESIDE = codes(
+    "social_i_qa scitail rte sick mrpc litl_nli mono xcopa lareqa mewsli_x afriqa masakhaner masakhapos sib200 "
+    "indonli ocnli jnli klue_nli farstail kornli c_xnli myxnli bucc2018_sample"
+)
+#: What the published tables call a task, where it is not its name here.
+OTHER_NAMES = {"mewslix": "mewsli_x"}
 FILES = sorted(path for path in Path(catalog.__path__[0]).glob("*.py") if path.stem != "__init__")
 
 #: Tasks of this catalogue, without those that are generated.
@@ -31,9 +34,21 @@ def test_a_task_is_at_most_forty_lines(path: Path) -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 40
 
 
-@pytest.mark.parametrize("name", PAPER)
-def test_tasks_of_the_paper_are_defined(name: str) -> None:
+@pytest.mark.parametrize("name", [*PAPER, *BESIDE])
+def test_tasks_of_the_paper_and_beside_it_are_defined(name: str) -> None:
     assert get_task(name).name == name
+
+
+def test_every_language_of_xtreme_and_xtreme_r_is_declared(data_dir: Path) -> None:
+    path = data_dir.parent / "published" / "xtreme_tasks.csv"
+    if not path.is_file():
+        pytest.skip(f"{path}: the published table is not here")
+    with path.open(encoding="utf-8", newline="") as file:
+        listed = list(csv.DictReader(file))
+    assert len(listed) == 19
+    for row in listed:
+        task = get_task(OTHER_NAMES.get(row["task"], row["task"]))
+        assert set(row["languages"].split()) <= set(task.languages), row
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
@@ -42,7 +57,7 @@ def test_words_and_bounds(name: str) -> None:
     assert all((task.description, task.licence, task.citation, task.url.startswith("https://")))
     assert len(set(task.languages)) == len(task.languages)
     assert task.train is not None or not task.requires_training
-    assert task.dev is None or "en" in task.dev_languages
+    assert task.dev is None or "en" in task.dev_languages or not task.requires_training
     for source in (task.train, task.dev, task.test):
         assert source is None or source.rows or task.name in {"indonli", "ocnli", "kornli", "jnli", "klue_nli",
                                                               "c_xnli", "myxnli", "farstail"}  # fmt: skip
@@ -55,34 +70,6 @@ def test_catalogue_imports_no_heavy_library() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
-
-
-def gold(task: Task, rows: pa.Table, tokenizer: Any) -> list[Any]:
-    """What a perfect model predicts."""
-    if isinstance(task.type, SpanQA):
-        return [(answer["text"] or [""])[0] for answer in rows[task.type.answers].to_pylist()]
-    if isinstance(task.type, Tagging):
-        return list(rows[task.type.tags].to_pylist())
-    if task.type.head == "embedding":
-        return list(range(rows.num_rows))
-    labels = task.type.encode(rows, tokenizer, max_length=16, training=True).labels
-    assert labels is not None
-    return list(labels.tolist())
-
-
-@pytest.mark.parametrize("name", [name for name in PUBLISHED if get_task(name).test is not None])
-def test_gold_scores_one_in_every_language(name: str, data_dir: Path, tiny_tokenizer: Any) -> None:
-    task = get_task(name)
-    assert task.test is not None
-    if not (isinstance(task.test, Source) and (data_dir / task.test.dataset).is_dir()):
-        pytest.skip(f"{name} is not in the data folder")
-    there = set(folder_languages(task.test, data_dir)) & set(task.languages)
-    assert there
-    for language in sorted(there):
-        rows = task.load_test(language, data_dir).slice(0, 60)
-        assert task.type.check(rows, language) == []
-        predictions = gold(task, rows, tiny_tokenizer)
-        assert task.type.score(predictions, rows, language)[task.main_score] == 1.0, language
 
 
 @pytest.mark.parametrize("name", ["mnli", "pawsx", "hellaswag", "xquad", "tydiqa", "udpos", "panx", "sib200", "mono"])
@@ -107,5 +94,8 @@ def test_carved_dev_shares_no_paragraph_with_train(name: str, data_dir: Path) ->
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_dev_is_not_test_in_other_languages(name: str, data_dir: Path) -> None:
     task = get_task(name)
-    for language in set(task.dev_languages) & set(task.languages) - {"en"}:
+    if task.dev is None or task.test is None:
+        pytest.skip(f"{name} has no dev data")
+    there = {*folder_languages(task.dev, data_dir)} & {*folder_languages(task.test, data_dir)}
+    for language in set(task.dev_languages) & set(task.languages) & there - {"en"}:
         assert task.dev_fingerprint(language, data_dir) != task.test_fingerprint(language, data_dir)

@@ -16,6 +16,62 @@ CASES = {
     "no_dates": ({"ner_tags": [["B-DATE", "I-DATE", "B-PER"]]}, {"ner_tags": [["O", "O", "B-PER"]]}),
     "premise_hypothesis": ({"sentence1": ["a"], "sentence2": ["b"]}, {"premise": ["a"], "hypothesis": ["b"]}),
     "upos_column": ({"upos": [["X"]]}, {"pos_tags": [["X"]]}),
+    "afriqa_items": (
+        {
+            "question_lang": ["a", "b", "c", "d"],
+            "context": ["1951", "no", None, "oui"],
+            "answer_pivot": [
+                {"text": ["1951"], "answer_start": [0]}, {"text": ["No "], "answer_start": [0]},
+                {"text": ["x"], "answer_start": [3]}, {"text": ["oui"], "answer_start": [0]},
+            ],
+        },
+        {
+            "question": ["a", "b", "c", "d"],
+            "context": ["1951", "no", "", "oui"],
+            "answers": [
+                {"text": ["1951"], "answer_start": [0]}, {"text": ["No "], "answer_start": [-1]},
+                {"text": ["x"], "answer_start": [-1]}, {"text": ["oui"], "answer_start": [-1]},
+            ],
+        },
+    ),
+    "bucc_sides": (
+        {
+            "id": ["de-1", "de-2", "en-1", "en-2", None], "sentence": ["a", "b", "A", "C", None],
+            "source_id": [None, None, None, None, "de-1"], "target_id": [None, None, None, None, "en-1"],
+        },
+        {
+            "side": ["source", "source", "target", "target", "pair"],
+            "id": ["de-1", "de-2", "en-1", "en-2", None], "sentence": ["a", "b", "A", "C", None],
+            "source_id": [None, None, None, None, "de-1"], "target_id": [None, None, None, None, "en-1"],
+            "unit": ["de-1", "de-2", "de-1", "en-2", "de-1"],
+        },
+    ),
+    "lareqa_sentences": (
+        {
+            "id": ["q1", "q2", "q3"], "context": ["One. Two. Two."] * 3, "question": ["1?", "2?", "gap?"],
+            "answers": [{"text": [t], "answer_start": [s]} for t, s in (("One", 0), ("Two", 5), (" ", 4))],
+            "sentence_breaks": [[[0, 4], [5, 9], [10, 14]]] * 3,
+        },
+        {
+            "question": ["1?", "2?", None, None, None], "key": ["q1", "q2", None, None, None],
+            "candidate": [None, None, "One.", "Two.", "Two."], "keys": [None, None, ["q1"], ["q2"], ["q2"]],
+        },
+    ),
+    "mewsli_mentions": (
+        {
+            "context": [{"text": "Rain.\nIn Oslo  it rains.", "sentence_spans": [{"start": 0, "end": 5},
+                                                                               {"start": 6, "end": 24}]}],
+            "mentions": [[{"mention_span": {"start": 9, "end": 13, "text": "Oslo"}, "entity_id": "Q585"}]],
+        },
+        {"question": ["Oslo: In { Oslo }  it rains."], "key": ["Q585"], "candidate": [None], "keys": [None]},
+    ),
+    "mewsli_entities": (
+        {
+            "entity_id": ["Q585"], "description": ["Oslo is\na city.  It is old."],
+            "sentence_spans": [[{"start": 0, "end": 15}, {"start": 17, "end": 27}]],
+        },
+        {"question": [None], "key": [None], "candidate": ["Oslo is a city. It is old."], "keys": [["Q585"]]},
+    ),
 }  # fmt: skip
 
 

@@ -92,3 +92,26 @@ def test_file_that_is_not_there(tmp_path: Path) -> None:
 def test_the_same_every_time() -> None:
     assert list(all_tasks()) == sorted(all_tasks())
     assert all_tasks() == all_tasks()
+
+
+def test_an_installed_package_offers_tasks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "their_tasks.py").write_text(FILE.format(name="theirs"))
+    info = tmp_path / "theirs-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: theirs\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[{registry.ENTRY_POINTS}]\ntheirs = their_tasks\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    registry._scan_entry_points()
+    assert get_task("theirs").name == "theirs"
+    (tmp_path / "their_tasks.py").unlink()
+    (info / "entry_points.txt").write_text(f"[{registry.ENTRY_POINTS}]\ntheirs = no_such_module\n")
+    with pytest.raises(UserError, match=r"entry point 'theirs' \(no_such_module\) cannot be loaded"):
+        registry._scan_entry_points()
+
+
+@pytest.mark.parametrize("name", ["all", "none", "anli_plus"])
+def test_words_of_study_files_are_no_names_of_tasks(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text(FILE.format(name=name))
+    with pytest.raises(UserError, match=f"task '{name}': the word has a meaning of its own in study files"):
+        load_task_file(path)

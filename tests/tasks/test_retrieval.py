@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from raystilts.tasks.registry import get_task
 from raystilts.tasks.types.retrieval import Retrieval
 
 TASK = Retrieval(query="english", candidate="foreign")
@@ -27,3 +28,15 @@ def test_nearest_by_angle(tiny_tokenizer: Any) -> None:
     assert predictions[:2] == [0, 2]
     assert TASK.score([0, 2, 2], ROWS, "de") == {"accuracy": np.float64(2 / 3)}
     assert TASK.check(ROWS, "de") == []
+
+
+def test_tatoeba_asks_in_english_and_searches_the_foreign_sentences(tiny_tokenizer: Any) -> None:
+    task = get_task("tatoeba")
+    rows = pa.table({"target_sentence": ["the", "a"], "source_sentence": ["der", "ein"]})
+    features = task.type.encode(rows, tiny_tokenizer, max_length=16, training=False)
+    assert tiny_tokenizer.decode(features.input_ids[0], skip_special_tokens=True).strip("▁ ") == "the"
+    # Both English vectors are nearest to "der"; asked the other way round, each would find its own.
+    vectors = np.array([[1, 0], [0.9, 0.1], [1, 0], [0, 1]], dtype=np.float32)
+    assert task.type.score(task.type.predict(vectors, features, rows), rows, "de") == {"accuracy": 0.5}
+    turned = task.type.predict(vectors[[2, 3, 0, 1]], features, rows)
+    assert task.type.score(turned, rows, "de") == {"accuracy": 1.0}

@@ -2,13 +2,16 @@ from __future__ import annotations
 
 import random
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from tokenizers import Tokenizer
 
 from raystilts.tasks.features import Features, Ragged, SpanLogits
+from raystilts.tasks.registry import get_task
 from raystilts.tasks.types.span_qa import SpanQA
 
 
@@ -180,6 +183,128 @@ def test_unanswerable_rows_train_towards_the_first_token(tiny_tokenizer: Any) ->
     assert SpanQA(no_answer=True).score(["国", ""], both, "en")["em_f1"] == 1.0
     assert SpanQA().check(both, "en") == ["no answer in 1 row (1)"]
     assert SpanQA(no_answer=True).check(both, "en") == []
+
+
+def questions(*answers: tuple[list[str], list[int]], context: str = "Rollo led the Normans.") -> pa.Table:
+    """Rows about one context, with any number of answers each."""
+    kind = pa.struct([("text", pa.list_(pa.string())), ("answer_start", pa.list_(pa.int32()))])
+    given = pa.array([{"text": text, "answer_start": start} for text, start in answers], kind)
+    number = len(answers)
+    return pa.table({"question": ["who?"] * number, "context": [context] * number, "answers": given})
+
+
+def test_squad_v2_scores_by_whether_there_is_an_answer() -> None:
+    rows = questions((["Rollo", "the Normans"], [0, 10]), (["Rollo"], [0]), ([], []), ([], []))
+    scores = SpanQA(no_answer=True).score(["the Normans", "", "", "Rollo led"], rows, "en")
+    # Answered: one exact of two. Unanswerable: one of two; any answer there has F1 0, and so has "" where there is one.
+    assert scores == {
+        "exact_match": 0.5, "f1": 0.5, "em_f1": 0.5, "HasAns_exact": 0.5, "HasAns_f1": 0.5,
+        "NoAns_exact": 0.5, "NoAns_f1": 0.5,
+    }  # fmt: skip
+    assert set(SpanQA(no_answer=True).score([""], questions(([], [])), "en")) == {
+        "exact_match", "f1", "em_f1", "NoAns_exact", "NoAns_f1",
+    }  # fmt: skip
+    assert SpanQA(no_answer=True).constant_predictions(rows) == [["", "", "", ""]]
+    assert SpanQA().constant_predictions(rows) == []
+
+
+@pytest.mark.parametrize(("threshold", "expected"), [(-4.5, ""), (-3.0, ""), (0.0, ""), (2.5, ""), (3.5, "中国")])
+def test_no_answer_needs_a_lead_of_the_threshold(tiny_tokenizer: Any, threshold: float, expected: str) -> None:
+    rows = table("中国", [("中国", 0)])
+    task = SpanQA(no_answer=True, null_threshold=threshold)
+    features = task.encode(rows, tiny_tokenizer, max_length=64, training=False)
+    start, end = (np.zeros(len(features.input_ids.values), dtype=np.float32) for _ in range(2))
+    start[-3], end[-2] = 2, 1  # the answer has 3, none has 6: a lead of 3
+    start[0], end[0] = 4, 2
+    logits = SpanLogits(Ragged(start, features.input_ids.offsets), Ragged(end, features.input_ids.offsets))
+    assert task.predict(logits, features, rows) == [expected]
+
+
+def test_answers_that_are_no_span_count_as_wrong_and_are_told_apart(tiny_tokenizer: Any) -> None:
+    task = SpanQA(spanless=True)
+    rows = questions((["Rollo"], [0]), (["yes"], [-1]))
+    assert task.score(["Rollo", "Rollo"], rows, "yo")["em_f1"] == 0.5
+    assert task.score(["Rollo", "Rollo"], rows, "yo")["span_em_f1"] == 1.0
+    assert task.score(["Rollo", "yes"], rows, "yo")["em_f1"] == 1.0
+    assert task.check(rows, "yo") == []
+    assert SpanQA().check(rows, "yo") == ["answer not at its place in 1 row (1)"]
+    assert task.check(questions((["Rolf"], [0])), "yo") == ["answer not at its place in 1 row (0)"]
+    empty = questions((["Rollo"], [-1]), context="")
+    assert task.check(empty, "yo") == []
+    features = task.encode(empty, tiny_tokenizer, max_length=64, training=False)
+    zeros = Ragged(np.zeros(len(features.input_ids.values), dtype=np.float32), features.input_ids.offsets)
+    assert task.predict(SpanLogits(zeros, zeros), features, empty) == [""]
+
+
+def test_new_settings_leave_the_definition_of_other_tasks_as_it_was() -> None:
+    assert not {"null_threshold", "spanless"} & set(SpanQA().model_dump(mode="json"))
+    tuned = SpanQA(no_answer=True, null_threshold=1.5, spanless=True)
+    assert SpanQA.model_validate_json(tuned.model_dump_json()) == tuned
+
+
+REAL = {
+    "zh": "北京大学创办于1898年，初名京师大学堂，是中国近代第一所国立大学。辛亥革命后，于1912年改为现名。",
+    "ar": "القاهرة هي عاصمة جمهورية مصر العربية وأكبر مدنها، وتقع على ضفاف نهر النيل؛ أسسها جوهر الصقلي عام 969م.",
+    "hi": "दिल्ली भारत की राजधानी है। यह यमुना नदी के किनारे स्थित है और इसकी जनसंख्या लगभग 1.1 करोड़ है।",
+    "th": "กรุงเทพมหานครเป็นเมืองหลวงของประเทศไทย ตั้งอยู่บนแม่น้ำเจ้าพระยา มีประชากรประมาณแปดล้านคนในปี 2562",
+}
+SAID = {
+    "zh": ["京师大学堂", "1912年"],
+    "ar": ["نهر النيل", "جوهر الصقلي"],
+    "hi": ["यमुना नदी", "1.1 करोड़"],
+    "th": ["ประเทศไทย", "แม่น้ำเจ้าพระยา"],
+}
+
+
+@pytest.fixture(scope="module")
+def real_tokenizer() -> Any:
+    """The embedded encoder's."""
+    from raystilts import encoders
+
+    return Tokenizer.from_file(str(Path(encoders.__path__[0]) / "mini" / "tokenizer.json"))
+
+
+@pytest.mark.parametrize("language", list(REAL))
+def test_an_answer_beyond_the_first_window_is_found_in_the_original_text(real_tokenizer: Any, language: str) -> None:
+    """Its place is a place in characters: what stands before it is repeated until the first window is full."""
+    before = REAL[language] * 6
+    context = f"{before} {REAL[language]}"
+    task = SpanQA(stride=32)
+    rows = table(context, [(said, context.rindex(said)) for said in SAID[language]], question=REAL[language][:12])
+    features = task.encode(rows, real_tokenizer, max_length=96, training=True)
+    assert features.labels is not None
+    first = np.searchsorted(features.example, np.arange(len(SAID[language])))
+    assert (features.labels[first] == 0).all()  # not in the first window of either question
+    assert len(features.example) >= 3 * len(SAID[language])
+    spans = task.encode(rows, real_tokenizer, max_length=96, training=False).char_spans
+    assert spans is not None
+    found = task.predict(gold_logits(features), task.encode(rows, real_tokenizer, max_length=96, training=False), rows)
+    assert found == SAID[language]
+    for row, wanted in enumerate(SAID[language]):
+        own = np.flatnonzero((features.example == row) & (features.labels[:, 1] > 0))
+        starts = {int(spans[int(at)][features.labels[at, 0]][0]) for at in own}
+        assert starts == {context.rindex(wanted)}  # the same place in the original, whichever window it is seen in
+
+
+@pytest.mark.parametrize("name", ["xquad", "tydiqa", "mlqa"])
+def test_real_answers_map_back(name: str, data_dir: Path, real_tokenizer: Any) -> None:
+    """Answers of real data in Chinese, Arabic, Hindi and Thai, cut into windows of 96 sub-words."""
+    task = get_task(name)
+    for language in {"zh", "ar", "hi", "th"} & set(task.languages):
+        rows = task.type.sample(task.load_test(language, data_dir), 40)
+        assert isinstance(task.type, SpanQA)
+        features = task.type.encode(rows, real_tokenizer, max_length=96, training=True)
+        found = task.type.predict(
+            gold_logits(features), task.type.encode(rows, real_tokenizer, max_length=96, training=False), rows
+        )
+        exact = 0
+        for said, answer, context in zip(found, rows["answers"].to_pylist(), rows["context"].to_pylist(), strict=True):
+            wanted, fits = answer["text"][0], said in context
+            assert fits
+            exact += said == wanted
+            # An answer may be longer than a window, or end within a token.
+            assert wanted in said or len(wanted) > 60, (said, wanted)
+        assert exact >= 0.6 * rows.num_rows, (language, exact)
 
 
 def test_score_takes_the_best_gold_and_the_mean() -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar, Literal
+from collections.abc import Sequence
+from typing import Any, ClassVar, Literal, Self
 
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
@@ -11,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from raystilts.errors import UserError, did_you_mean
 from raystilts.tasks.encoding import Tokenizer
 from raystilts.tasks.features import Features, Outputs
+from raystilts.tasks.sampling import fixed_sample
 
 Head = Literal["sequence", "choice", "span", "token", "embedding", "masked_lm"]
 
@@ -31,6 +33,8 @@ class TaskType(BaseModel, ABC):
     head: ClassVar[Head]
     default_max_length: ClassVar[int]
     version: ClassVar[int] = 1
+    #: Whether dev data chooses something for test data: then both are limited alike, or the choice would not fit.
+    calibrates: ClassVar[bool] = False
     #: Rough sub-words a row, for plans made before the data is here.
     tokens_per_row: ClassVar[int]
 
@@ -42,6 +46,11 @@ class TaskType(BaseModel, ABC):
     def num_labels(self) -> int:
         """Outputs of the head: classes or tags; 0 where the head has a fixed size."""
         return 0
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The scores that every set of rows gets, by name."""
+        return ("accuracy",)
 
     def item_columns(self) -> tuple[str, ...]:
         """The columns that make an item: all but the answer, which comes last."""
@@ -76,6 +85,31 @@ class TaskType(BaseModel, ABC):
     def score(self, predictions: list[Any], rows: pa.Table, language: str) -> dict[str, float]:
         """Scores predictions against the gold columns of `rows`: metric name to a value from 0 to
         1."""
+
+    def predict_together(
+        self, outputs: Sequence[Outputs], features: Sequence[Features], rows: Sequence[pa.Table]
+    ) -> list[list[Any]]:
+        """`predict` for several sets of rows: languages and splits that are scored at once.
+
+        Types whose candidates are one pool over all of them search it here.
+        """
+        return [self.predict(*one) for one in zip(outputs, features, rows, strict=True)]
+
+    def calibrated(self, predictions: list[Any], rows: pa.Table) -> Self:
+        """The type with what is chosen on a language's dev data, for its test data; itself where nothing is."""
+        return self
+
+    def sample(self, rows: pa.Table, limit: int | None) -> pa.Table:
+        """At most `limit` items, always the same ones, with whatever else their scoring needs."""
+        return rows.take(pa.array(fixed_sample(rows.num_rows, limit)))
+
+    def item_count(self, rows: pa.Table) -> int:
+        """How many items a score of these rows is over."""
+        return int(rows.num_rows)
+
+    @abstractmethod
+    def gold(self, rows: pa.Table) -> list[Any]:
+        """What a perfect model predicts: `score` gives it 1."""
 
     def constant_predictions(self, rows: pa.Table) -> list[list[Any]]:
         """What one could predict who never looks at the text: the same answer for every row, each possible one.

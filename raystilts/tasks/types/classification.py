@@ -75,9 +75,18 @@ class SequenceClassification(TaskType):
         """The index of the class with the highest logit, one a row."""
         return cast(list[Any], np.argmax(cast(Floats, outputs), axis=1).tolist())
 
+    def gold(self, rows: pa.Table) -> list[Any]:
+        """The index of the label of every row."""
+        return self._gold(rows)
+
     def constant_predictions(self, rows: pa.Table) -> list[list[Any]]:
         """Each label for every row."""
         return [[label] * rows.num_rows for label in range(self.num_labels)]
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Accuracy, and F1 where a class is the positive one."""
+        return ("accuracy",) if self.positive is None else ("accuracy", "f1")
 
     def score(self, predictions: list[Any], rows: pa.Table, language: str) -> dict[str, float]:
         """Accuracy, and the F1 of the `positive` class where the task names one."""

@@ -98,6 +98,10 @@ class MaskedLM(TaskType):
             counts.append([int((wanted[masked] == guess[masked]).sum()), int(masked.sum())])
         return counts
 
+    def gold(self, rows: pa.Table) -> list[Any]:
+        """One token masked and guessed: which tokens are masked, only the features know."""
+        return [[1, 1]]
+
     def score(self, predictions: list[Any], rows: pa.Table, language: str) -> dict[str, float]:
         """The share of masked tokens that were guessed."""
         right, masked = np.asarray(predictions, dtype=np.int64).reshape(-1, 2).sum(axis=0)

@@ -100,6 +100,10 @@ class MultipleChoice(TaskType):
         """The index of the choice with the highest score, one a row."""
         return cast(list[Any], np.argmax(cast(Floats, outputs), axis=1).tolist())
 
+    def gold(self, rows: pa.Table) -> list[Any]:
+        """The index of the label of every row."""
+        return self._gold(rows)
+
     def constant_predictions(self, rows: pa.Table) -> list[list[Any]]:
         """Each label for every row."""
         return [[label] * rows.num_rows for label in range(self.num_labels)]

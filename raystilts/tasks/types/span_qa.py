@@ -51,7 +51,12 @@ class SpanQA(TaskType):
         normaliser: How answers are compared: as SQuAD v1.1 does (also XQuAD and TyDiQA, in every
             language), or as MLQA does, by language.
         no_answer: Whether a question may have no answer (SQuAD v2): then the first token stands
-            for "none", and the prediction is empty where it beats the best answer.
+            for "none", and the prediction is empty where its score beats the best answer's by more
+            than `null_threshold`.
+        null_threshold: See `no_answer`; 0 in the published baselines before tuning.
+        spanless: Whether an answer may be no stretch of the context, and a context empty (AfriQA's
+            yes/no questions and missing passages). Such rows count as wrong, as in the published
+            baseline; "span_em_f1" stands beside, over the rows that a reader can answer.
     """
 
     kind: Literal["span_qa"] = "span_qa"
@@ -62,6 +67,9 @@ class SpanQA(TaskType):
     max_answer_length: int = Field(default=30, ge=1)
     normaliser: Literal["squad", "mlqa"] = "squad"
     no_answer: bool = False
+    # Left out of the definition where they are as they always were, so that older keys still hold.
+    null_threshold: float = Field(default=0.0, exclude_if=lambda value: value == 0.0)
+    spanless: bool = Field(default=False, exclude_if=lambda value: not value)
 
     head: ClassVar[Head] = "span"
     default_max_length: ClassVar[int] = 384
@@ -136,18 +144,45 @@ class SpanQA(TaskType):
         for text, start, end, score, none in zip(
             column(rows, self.context), best.start, best.end, best.score, best.null, strict=True
         ):
-            empty = self.no_answer and none > score
+            empty = self.no_answer and none - score > self.null_threshold
             answers.append("" if empty or start < 0 else text[start:end])
         return answers
 
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """F1, exact match and their mean."""
+        return ("f1", "exact_match", "em_f1", *(("span_em_f1",) if self.spanless else ()))
+
     def score(self, predictions: list[Any], rows: pa.Table, language: str) -> dict[str, float]:
-        """Exact match, F1 and their mean "em_f1", the best over the gold answers of each row."""
+        """Exact match, F1 and their mean "em_f1", the best over the gold answers of each row.
+
+        With `no_answer` also SQuAD v2's scores over the rows that have an answer ("HasAns_exact",
+        "HasAns_f1") and those that have none ("NoAns_exact", "NoAns_f1"), where there are any.
+        """
         exact, overlap = self._measures(language)
-        golds = [answer["text"] for answer in column(rows, self.answers)]
-        pairs = list(zip(predictions, golds, strict=True))
-        em = float(np.mean([exact(p, g) for p, g in pairs]))
-        f1 = float(np.mean([overlap(p, g) for p, g in pairs]))
-        return {"f1": f1, "exact_match": em, "em_f1": (em + f1) / 2}
+        answers = column(rows, self.answers)
+        pairs = [(p, answer["text"]) for p, answer in zip(predictions, answers, strict=True)]
+        em = np.array([exact(p, g) for p, g in pairs])
+        f1 = np.array([overlap(p, g) for p, g in pairs])
+        scores = {"f1": float(f1.mean()), "exact_match": float(em.mean())}
+        scores["em_f1"] = (scores["exact_match"] + scores["f1"]) / 2
+        if self.no_answer:
+            given = np.array([bool(gold) for _, gold in pairs])
+            for name, part in (("HasAns", given), ("NoAns", ~given)):
+                if part.any():
+                    scores |= {f"{name}_exact": float(em[part].mean()), f"{name}_f1": float(f1[part].mean())}
+        if self.spanless:
+            found = np.array([any(start >= 0 for start in answer["answer_start"]) for answer in answers])
+            scores["span_em_f1"] = float((em[found].mean() + f1[found].mean()) / 2) if found.any() else 0.0
+        return scores
+
+    def gold(self, rows: pa.Table) -> list[Any]:
+        """The first answer of every row, empty where there is none."""
+        return [answer["text"][0] if answer["text"] else "" for answer in column(rows, self.answers)]
+
+    def constant_predictions(self, rows: pa.Table) -> list[list[Any]]:
+        """No answer for every row, where questions may have none."""
+        return [[""] * rows.num_rows] if self.no_answer else []
 
     def _measures(self, language: str) -> tuple[_Measure, _Measure]:
         """Exact match and F1 of one prediction."""
@@ -160,6 +195,12 @@ class SpanQA(TaskType):
             lambda p, g: mlqa.f1(p, g, language),
         )
 
+    def normalised(self, answer: str, language: str) -> str:
+        """What is left of an answer when it is compared."""
+        if self.normaliser == "squad":
+            return squad.normalize_answer(answer)
+        return mlqa.normalize_answer(answer, language)
+
     def check(self, rows: pa.Table, language: str) -> list[str]:
         """Empty texts, rows without an answer, answers that are not where they are said to be."""
         missing, wrong = [], []
@@ -167,10 +208,11 @@ class SpanQA(TaskType):
         for i, (text, answer) in enumerate(zip(contexts, answers, strict=True)):
             if not answer["text"] and not self.no_answer:
                 missing.append(i)
-            pairs = zip(answer["text"], answer["answer_start"], strict=False)
+            pairs = [(said, start) for said, start in zip(answer["text"], answer["answer_start"], strict=False)
+                     if start >= 0 or not self.spanless]  # fmt: skip
             if any(start < 0 or text[start : start + len(said)] != said for said, start in pairs):
                 wrong.append(i)
-        found = empty_texts(rows, (self.question, self.context))
+        found = empty_texts(rows, (self.question,) if self.spanless else (self.question, self.context))
         return found + faults("no answer", missing) + faults("answer not at its place", wrong)
 
 

@@ -106,16 +106,27 @@ class Tagging(TaskType):
         sizes = [len(words) for words in column(rows, self.tokens)]
         return [part.tolist() for part in np.split(names, np.cumsum(sizes)[:-1])] if sizes else []
 
+    def gold(self, rows: pa.Table) -> list[Any]:
+        """The names of the tags of every row."""
+        flat, counts = self._gold(rows)
+        names = np.asarray(self.labels, dtype=object)[flat]
+        return [part.tolist() for part in np.split(names, np.cumsum(counts)[:-1])] if counts else []
+
     def constant_predictions(self, rows: pa.Table) -> list[list[Any]]:
         """Each tag for every word."""
         sizes = [len(words) for words in column(rows, self.tokens)]
         return [[[tag] * size for size in sizes] for tag in self.labels]
 
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """As the kind of tags has them."""
+        if self.scores == "entities":
+            return ("f1",)
+        return ("accuracy", "xtreme_pos_f1") if self.scores == "pos" else ("accuracy",)
+
     def score(self, predictions: list[Any], rows: pa.Table, language: str) -> dict[str, float]:
         """Entities: "f1". Parts of speech: "xtreme_pos_f1" and "accuracy". Else "accuracy"."""
-        flat, counts = self._gold(rows)
-        names = np.asarray(self.labels, dtype=object)[flat]
-        gold = [part.tolist() for part in np.split(names, np.cumsum(counts)[:-1])]
+        gold = self.gold(rows)
         if self.scores == "entities":
             return {"f1": spans.entity_f1(predictions, gold)}
         scores = {"accuracy": pos.token_accuracy(predictions, gold)}
