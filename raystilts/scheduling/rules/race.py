@@ -1,0 +1,139 @@
+"""Racing over seeds at full budget: seed after seed, for the arms that may still be the best.
+
+After Maron and Moore, "Hoeffding Races" (NIPS 1993), with a pooled t bound in place of Hoeffding's: all arms start
+with a few seeds; each round drops the arms that are too far behind the best, and gives one more seed to the others.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+from raystilts.ranking.intervals import Decomposition, decompose, gain_variance
+from raystilts.scheduling.rules.base import BASELINE, Reports, Run, Verdict, best_first
+
+_ROUNDING_SHARE = 1e-12  # means closer than this share of the score are equal
+
+
+class RaceRule:
+    """Adds seeds to the arms not yet outclassed, and to the baseline; see `StratumRule` for the methods.
+
+    The first round is `min_seeds` seeds of every arm, each later round one more seed of every survivor and of the
+    baseline, in the order in which the runs are given. A round is closed when all its runs have ended; so the order of
+    arrival cannot decide. The baseline takes part in the comparison (an arm that is surely worse than no intermediate
+    task is not the best) but is never dropped. The race ends with at most one survivor, after `max_seeds` seeds, or
+    when no survivor has a run left.
+
+    Means are over runs that have not failed, adjusted for seeds where a failure leaves arms with different ones. An arm
+    whose runs have all failed at the end of a round is dropped. An arm with a single run without a seed has no
+    variance. Without a baseline the arms are compared with each other alone.
+
+    Args:
+        runs: The runs of the stratum.
+        min_seeds: Seeds of the first round, at least 2 (with one there is no variance, and nothing is dropped).
+        max_seeds: Seeds after which the race ends; None: when there are no more.
+        confidence: Of the one-sided t bound.
+    """
+
+    def __init__(self, runs: Iterable[Run], min_seeds: int, max_seeds: int | None, confidence: float) -> None:
+        self._reports = Reports(runs, (1.0,))
+        self._confidence = confidence
+        arms = self._reports.arms
+        self._survivors = [arm for arm in arms if arm != BASELINE]
+        most = max((len(arms[arm]) for arm in self._survivors), default=0)
+        self._max_seeds = most if max_seeds is None else min(max_seeds, most)
+        # how many of its runs each arm has in the race; a dropped arm keeps its number
+        self._seeds = {arm: min(min_seeds, self._max_seeds) if self._survivors else len(arms[arm]) for arm in arms}
+        self._round = 1
+        self._ended = not self._survivors
+
+    def wanted(self) -> dict[Run, float]:
+        """Runs of the present round that have not ended."""
+        return {run: 1.0 for run in self._racing() if not self._reports.ended(run)}
+
+    def report(self, run: Run, share: float, score: float | None) -> list[Verdict]:
+        """Takes a final score, or a failure at any share; returns the verdict of each round that it closes."""
+        failed = score is None or math.isnan(score)
+        if not self._reports.add(run, 1.0 if failed else share, score):
+            return []
+        verdicts = []
+        while not self._ended and all(self._reports.ended(run) for run in self._racing()):
+            verdicts.append(self._close())
+        return verdicts
+
+    def stopped(self) -> dict[Run, float]:
+        """A race ends no run before its end."""
+        return {}
+
+    def _racing(self) -> list[Run]:
+        """The runs so far of every arm that is or was in the race."""
+        return [run for arm, runs in self._reports.arms.items() for run in runs[: self._seeds[arm]]]
+
+    def _close(self) -> Verdict:
+        """Judges a round whose runs have all ended, and opens the next."""
+        arms = [BASELINE, *(arm for arm in self._reports.arms if arm != BASELINE)]
+        fit = decompose(self._table(arms), deterministic=[self._has_no_seed(arm) for arm in arms])
+        effects = dict(zip(arms, fit.effects.tolist(), strict=True))
+        racing = [BASELINE, *self._survivors]
+        out = outclassed(fit, [arms.index(arm) for arm in racing], self._confidence)
+        alive, failed = best_first({arm: effects[arm] for arm in self._survivors})
+        order = [*alive, *failed]
+        dropped = tuple(arm for arm in order if arms.index(arm) in out)
+        kept = tuple(arm for arm in order if arm not in dropped)
+        scores = {arm: effects[arm] for arm in sorted(racing) if arm in self._reports.arms}
+        verdict = Verdict("race", self._round, 1.0, kept, dropped, scores)
+        self._open(list(kept))
+        return verdict
+
+    def _open(self, survivors: list[str]) -> None:
+        """The next round, or the end of the race."""
+        arms = self._reports.arms
+        seeds = max(self._seeds.values()) + 1
+        more = any(len(arms[arm]) >= seeds for arm in survivors)
+        self._survivors = survivors
+        self._ended = len(survivors) <= 1 or seeds > self._max_seeds or not more
+        if not self._ended:
+            self._round += 1
+            self._seeds.update({arm: seeds for arm in (*survivors, BASELINE) if arm in arms})
+
+    def _table(self, arms: list[str]) -> list[list[float]]:
+        """``[arms, seeds]`` final scores of the runs in the race; nan where there is none."""
+        seeds = sorted({run.seed for run in self._racing() if run.seed is not None})
+        columns = {seed: number for number, seed in enumerate(seeds)} | {None: 0}
+        table = [[math.nan] * max(1, len(seeds)) for _ in arms]
+        for row, arm in zip(table, arms, strict=True):
+            for run in self._reports.arms.get(arm, [])[: self._seeds.get(arm, 0)]:
+                row[columns[run.seed]] = self._reports.score(run, 1.0)
+        return table
+
+    def _has_no_seed(self, arm: str) -> bool:
+        return any(run.seed is None for run in self._reports.arms.get(arm, []))
+
+
+def outclassed(fit: Decomposition, racing: list[int], confidence: float) -> set[int]:
+    """Arms too far behind the best: by more than ``t(confidence, df) * s * sqrt(1/n + 1/n_best)``.
+
+    `s` and its degrees of freedom are pooled over all arms and runs of the stratum, with seeds as blocks. Arms without
+    a score are outclassed too. While the variance is unknown, no other arm is.
+
+    Args:
+        fit: The stratum's scores, split into arms and seeds; row 0 is the baseline.
+        racing: Rows that are compared; row 0 may be the best but is never outclassed.
+        confidence: Of the one-sided bound, in (.5, 1).
+    """
+    from scipy import stats  # here: it loads slowly, and most commands race nothing
+
+    out = {arm for arm in racing if arm != 0 and not fit.present[arm]}
+    known = [arm for arm in racing if fit.present[arm]]
+    if not known:
+        return out
+    best = max(known, key=lambda arm: float(fit.effects[arm]))
+    rounding = _ROUNDING_SHARE * max(abs(float(fit.effects[arm])) for arm in known)
+    for arm in known:
+        variance, df = gain_variance(fit, arm, best)
+        if arm in (0, best) or math.isnan(variance):
+            continue
+        margin = float(stats.t.ppf(confidence, df)) * variance**0.5 if variance > 0.0 else 0.0
+        if fit.effects[best] - fit.effects[arm] > margin + rounding:
+            out.add(arm)
+    return out
