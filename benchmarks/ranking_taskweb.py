@@ -160,8 +160,10 @@ def main() -> None:
         for method, values in results.items():
             regret, hit, said, p_best, holds, size = values.mean(axis=0)
             name = "flagged ones left out" if flags else "all"
+            # targets are the replicates: the choices of seeds of one target overlap
+            error = (values[:, 2] - values[:, 1]).std(ddof=1) / len(values) ** 0.5
             print(
-                f"|{name}|{method}|{regret:.2f}|{said:.2f}|{hit:.2f}|{p_best:.2f}"
+                f"|{name}|{method}|{regret:.2f}|{said:.2f}|{hit:.2f} ± {error:.2f}|{p_best:.2f}"
                 f"|{holds:.2f}|{size:.1f}|"
             )
         gap = results["bare mean"][:, 0] - results["HBC"][:, 0]

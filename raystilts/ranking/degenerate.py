@@ -14,7 +14,6 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
 
 from raystilts.errors import UserError
 from raystilts.ranking.intervals import BoolArray, FloatArray, check_scores
@@ -93,7 +92,20 @@ def chance_p_value(score: float, examples: int, chance: float) -> float:
             f"score {score}, chance {chance} and examples {examples} were given, but shares must "
             "lie in 0..1 and examples be at least 1; scores in percent must be divided by 100"
         )
-    return float(stats.binom.sf(round(score * examples) - 1, examples, chance))
+    return _binomial_tail(round(score * examples), examples, chance)
+
+
+def _binomial_tail(least: int, trials: int, share: float) -> float:
+    """P(at least so many of the trials succeed), summed: loading scipy would take a second in every worker."""
+    if least <= 0 or share >= 1.0:
+        return 1.0
+    if least > trials or share <= 0.0:
+        return 0.0
+    factorials = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, trials + 1)))])
+    hits = np.arange(least, trials + 1)
+    ways = factorials[trials] - factorials[hits] - factorials[trials - hits]
+    logs = ways + hits * np.log(share) + (trials - hits) * np.log1p(-share)
+    return float(min(1.0, np.exp(logs).sum()))
 
 
 def loss_falls(losses: Sequence[float], *, min_fall: float = 0.01) -> bool:

@@ -15,9 +15,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import connected_components
 
 from raystilts.errors import UserError
 
@@ -241,13 +238,15 @@ def _gain_interval(fit: Decomposition, arm: int, level: float) -> GainInterval:
         note = "no interval: no repeated seeds, so the seed variance is unknown"
         return GainInterval(arm, runs, gain, None, None, note)
     variance, df = (0.0, np.inf) if exact else gain_variance(fit, arm)
-    half = float(stats.t.ppf(0.5 + level / 2, df)) * variance**0.5 if variance > 0.0 else 0.0
+    half = 0.0
+    if variance > 0.0:
+        from scipy.stats import t  # here: it takes longer to load than everything else to run
+
+        half = float(t.ppf(0.5 + level / 2, df)) * variance**0.5
     return GainInterval(arm, runs, gain, gain - half, gain + half, None)
 
 
-def _shift_variance(
-    seeds: FloatArray, noise_shares: FloatArray, variance: float, seed_df: int
-) -> float:
+def _shift_variance(seeds: FloatArray, noise_shares: FloatArray, variance: float, seed_df: int) -> float:
     """Variance of seeds: their effects' squares less the residual noise that they hold."""
     if seed_df <= 0:
         return float("nan")
@@ -269,12 +268,15 @@ def _parts(block: BoolArray) -> tuple[IntArray, IntArray]:
     arms, seeds = block.shape
     if block.all():
         return np.zeros(arms, dtype=np.int64), np.zeros(seeds, dtype=np.int64)
-    rows, columns = np.nonzero(block)
-    edges = np.ones(len(rows))
-    graph = csr_array((edges, (rows, columns + arms)), shape=(arms + seeds, arms + seeds))
-    _, labels = connected_components(graph, directed=False)
-    found: IntArray = np.asarray(labels).astype(np.int64)
-    return found[:arms], found[arms:]
+    found = np.full(arms, -1)
+    shared = block.astype(np.int64) @ block.T.astype(np.int64) > 0
+    for arm in range(arms):
+        if found[arm] < 0:
+            reached = shared[arm]
+            while (wider := shared[reached].any(axis=0)).sum() > reached.sum():
+                reached = wider
+            found[reached] = found.max() + 1
+    return found, found[block.argmax(axis=0)]
 
 
 def _least_squares(

@@ -8,7 +8,7 @@ arm's deviation in it is shrunk by how much of the spread of deviations is more 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -32,8 +32,8 @@ class LanguageRanking:
 
     Attributes:
         macro: Posterior of the mean over `languages`.
-        by_language: Posterior in each of `languages`, in their order; empty where the seed
-            variance is unknown.
+        by_language: Posterior in each of `languages` asked for, in their order; empty where the
+            seed variance is unknown.
         languages: Languages that every run has a score in: what the macro averages.
         left_out: Languages that some run lacks.
         shrinkage: ``[arms]``, share of an arm's deviation in a language that is kept: 0 says that
@@ -65,6 +65,7 @@ def rank_languages(
     deterministic: Mask | None = None,
     eligible: Mask | None = None,
     stream: str = "",
+    only: Collection[str] | None = None,
     draws: int = DRAWS,
     mass: float = MASS,
 ) -> LanguageRanking:
@@ -77,6 +78,7 @@ def rank_languages(
         deterministic: As for `posterior.rank_arms`, like all that follow.
         eligible: Arms that may be called best.
         stream: Name of the stratum.
+        only: Languages to answer for; all of them still take part. Default: all.
         draws: Number of joint draws.
         mass: Probability that a set must reach.
 
@@ -104,7 +106,7 @@ def rank_languages(
     parts = _deviations(table, macro.fit)
     result = LanguageRanking(macro, {}, kept, left_out, parts.shrinkage)
     if macro.determined:
-        result.by_language.update(_by_language(macro, parts, kept, stream, mass))
+        result.by_language.update(_by_language(macro, parts, kept, only, stream, mass))
     return result
 
 
@@ -112,6 +114,7 @@ def _by_language(
     macro: Posterior,
     parts: _Deviations,
     languages: tuple[str, ...],
+    only: Collection[str] | None,
     stream: str,
     mass: float,
 ) -> dict[str, Posterior]:
@@ -122,6 +125,8 @@ def _by_language(
     order = np.argsort(macro.fit.effects, kind="stable")
     answers = {}
     for column, (name, fit) in enumerate(zip(languages, parts.fits, strict=True)):
+        if only is not None and name not in only:
+            continue
         rng = generator("language", stream, name, draws, macro.fit.counts[order].tolist())
         factors = variance_factors(parts.df, draws, rng)
         noise = np.empty_like(base)

@@ -13,7 +13,6 @@ from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
-from scipy import optimize, special, stats
 
 from raystilts.errors import UserError
 from raystilts.ranking.intervals import Mask, check_mask, decompose
@@ -111,6 +110,8 @@ def _critical(ratios: tuple[float, ...], df: float, level: float) -> float:
     """Quantile of the largest of correlated t values, corr(i, j) = ratios[i] * ratios[j]."""
     if not ratios or df <= 0:
         return 0.0  # one arm, or exact scores
+    from scipy import optimize, special, stats  # here: only --strict needs it, and it loads slowly
+
     distinct, times = np.unique(np.minimum(ratios, 1.0 - 1e-9), return_counts=True)
     ratio = distinct[:, None, None]
     points, point_weights = np.polynomial.hermite_e.hermegauss(_NODES)

@@ -8,10 +8,11 @@ Spiegelhalter, JRSS A 159, 1996); gains are divided by the spread of one run's s
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
-from scipy import stats
+import numpy.typing as npt
 
 from raystilts.errors import UserError
 from raystilts.ranking.intervals import BoolArray, FloatArray, IntArray
@@ -82,39 +83,83 @@ class Overall:
     notes: tuple[str, ...]
 
 
-def rank_overall(targets: Sequence[Posterior], *, mass: float = MASS) -> Overall:
+def align(target: Posterior, rows: Sequence[int | None]) -> Posterior:
+    """The posterior of a target with its arms in another order, absent ones added.
+
+    Args:
+        rows: For every arm of the answer over targets, its row in `target`; None where it has none.
+    """
+    present = np.array([row is not None for row in rows])
+    places = np.array([row or 0 for row in rows])
+
+    def take(values: npt.NDArray[Any], missing: Any) -> Any:
+        shape = (-1,) + (1,) * (values.ndim - 1)
+        return np.where(present.reshape(shape), values[places], missing)
+
+    fit = replace(
+        target.fit,
+        effects=take(target.fit.effects, np.nan),
+        counts=take(target.fit.counts, 0),
+        deterministic=take(target.fit.deterministic, False),
+        parts=take(target.fit.parts, -1),
+        covariance=np.zeros((len(rows), len(rows))),
+    )
+    row_of = {row: place for place, row in enumerate(rows) if row is not None}
+    leader = row_of.get(target.leader) if target.leader is not None else None
+    return Posterior(
+        leader=leader,
+        best_set=tuple(row_of[arm] for arm in target.best_set if arm in row_of),
+        draws=take(target.draws, np.nan),
+        fit=fit,
+        competes=take(target.competes, False),
+        p_best=take(target.p_best, np.nan),
+        regret=take(target.regret, np.nan),
+        tied=[],
+        notes=target.notes,
+    )
+
+
+def rank_overall(
+    targets: Sequence[Posterior], gains: Sequence[Posterior] | None = None, *, mass: float = MASS
+) -> Overall:
     """Combines the posteriors of several targets, whose rows are the same arms in the same order.
 
     An arm competes if it competes in every target used: an average over different targets is not
     comparable.
 
+    Args:
+        targets: The posteriors that the ranks are from.
+        gains: Those that the scaled gains are from, of the same targets, such as on test data where
+            `targets` are on dev data. Default: `targets`.
+        mass: Probability that a set must reach.
+
     Raises:
         UserError: No target, or targets with different numbers of arms or draws.
     """
-    if not targets:
-        raise UserError("targets is empty, but must hold the posterior of at least one target")
-    used = tuple(k for k, target in enumerate(targets) if target.determined)
+    gains = targets if gains is None else gains
+    if not targets or len(gains) != len(targets):
+        raise UserError("targets is empty, but must hold the posterior of at least one target, and gains as many")
+    used = tuple(k for k in range(len(targets)) if targets[k].determined and gains[k].determined)
     left_out = tuple(k for k in range(len(targets)) if k not in used)
-    arms = {len(target.arms) for target in targets}
-    sizes = {targets[k].draws.shape[1] for k in used}
+    arms = {len(target.fit.effects) for target in (*targets, *gains)}
+    sizes = {one[k].draws.shape[1] for k in used for one in (targets, gains)}
     if len(arms) > 1 or len(sizes) > 1:
         raise UserError(
             f"targets have {sorted(arms)} arms and {sorted(sizes)} draws, but must share both; "
             "give every target one row for every arm (nan where it has no run)"
         )
-    chosen = [targets[k] for k in used]
-    competes = np.logical_and.reduce(
-        [target.competes for target in chosen], initial=bool(chosen), axis=0
-    )
+    chosen, gained = [targets[k] for k in used], [gains[k] for k in used]
+    every = [target.competes for target in (*chosen, *gained)]
+    competes = np.logical_and.reduce(every, initial=bool(chosen), axis=0)
     competes = np.broadcast_to(competes, (arms.pop(),)).copy()
     counts = np.sum([target.fit.present for target in targets], axis=0)
-    scales = tuple(target_scale(target) for target in chosen)
-    notes = _notes(chosen, left_out, competes)
+    scales = tuple(target_scale(target) for target in gained)
+    notes = _notes(gained, left_out, competes)
     if not competes.any():
         empty = tuple(_empty(i, int(n)) for i, n in enumerate(counts))
         return Overall(empty, (), (), used, left_out, scales, notes)
-    draws = [_shuffled(target.draws, k) for k, target in zip(used, chosen, strict=True)]
-    entries, rank_set, gain_set = _combine(draws, scales, competes, counts, mass)
+    ranks, scaled, baseline = _averages(used, chosen, gained, scales, competes)
+    entries, rank_set, gain_set = _combine(ranks, scaled, scaled - baseline, counts, mass)
     return Overall(entries, rank_set, gain_set, used, left_out, scales, notes)
 
 
@@ -131,24 +176,36 @@ def target_scale(target: Posterior) -> float:
     return (between + within) ** 0.5 or 1.0
 
 
-def _combine(
-    draws: list[FloatArray],
+def _averages(
+    used: tuple[int, ...],
+    chosen: list[Posterior],
+    gained: list[Posterior],
     scales: tuple[float, ...],
     competes: BoolArray,
-    counts: IntArray,
-    mass: float,
-) -> tuple[tuple[OverallArm, ...], tuple[int, ...], tuple[int, ...]]:
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Means over targets, draw by draw: ranks and scaled scores ``[arms, draws]``, and those of none."""
     rows = np.flatnonzero(competes)
-    shape = (len(competes), draws[0].shape[1])
-    ranks, scaled = np.full(shape, np.nan), np.full(shape, np.nan)
-    ranks[rows] = np.mean([stats.rankdata(-d[rows], axis=0) for d in draws], axis=0)
-    scaled[rows] = np.mean([d[rows] / s for d, s in zip(draws, scales, strict=True)], axis=0)
-    baseline = np.mean([d[0] / s for d, s in zip(draws, scales, strict=True)], axis=0)
+    size = chosen[0].draws.shape[1]
+    ranks, scaled = (np.full((len(competes), size), np.nan) for _ in range(2))
+    ranks[rows] = scaled[rows] = 0.0
+    baseline = np.zeros(size)
+    for k, target, gain, scale in zip(used, chosen, gained, scales, strict=True):
+        # An order of its own, so that targets of one shape are not drawn in step.
+        order = generator("overall", k).permutation(size)
+        ranks[rows] += _ranks(target.draws[np.ix_(rows, order)])
+        scaled[rows] += gain.draws[np.ix_(rows, order)] / scale
+        baseline += gain.draws[0][order] / scale
+    return ranks / len(used), scaled / len(used), baseline / len(used)
+
+
+def _combine(
+    ranks: FloatArray, scaled: FloatArray, gains: FloatArray, counts: IntArray, mass: float
+) -> tuple[tuple[OverallArm, ...], tuple[int, ...], tuple[int, ...]]:
+    competes = ~np.isnan(ranks[:, 0])
     p_rank, _ = best_of(-ranks, competes)
     p_gain, _ = best_of(scaled, competes)
     rank_set = smallest_set(p_rank, -ranks.mean(axis=1), mass)
     gain_set = smallest_set(p_gain, scaled.mean(axis=1), mass)
-    gains = scaled - baseline
     rank_low, rank_high = interval(ranks)
     gain_low, gain_high = interval(gains)
     entries = tuple(
@@ -171,14 +228,16 @@ def _combine(
     return entries, rank_set, gain_set
 
 
-def _shuffled(draws: FloatArray, target: int) -> FloatArray:
-    """Draws in an order of their own, so that targets of one shape are not drawn in step."""
-    return draws[:, generator("overall", target).permutation(draws.shape[1])]
+def _ranks(values: FloatArray) -> FloatArray:
+    """Rank of each row of ``values[row, draw]`` in its draw, 1 for the highest; ties share theirs."""
+    above = np.array([np.add.reduce(values > row, axis=0, dtype=np.int16) for row in values])
+    if (above.sum(axis=0) == len(values) * (len(values) - 1) // 2).all():
+        return above + 1.0  # no ties
+    level = np.array([np.add.reduce(values >= row, axis=0, dtype=np.int16) for row in values])
+    return np.asarray((above + level + 1) / 2)
 
 
-def _notes(
-    chosen: list[Posterior], left_out: tuple[int, ...], competes: BoolArray
-) -> tuple[str, ...]:
+def _notes(chosen: list[Posterior], left_out: tuple[int, ...], competes: BoolArray) -> tuple[str, ...]:
     notes = []
     if left_out:
         notes.append(f"{len(left_out)} targets left out: no repeated seeds")

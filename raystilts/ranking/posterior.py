@@ -8,7 +8,9 @@ neither the order of the arms nor a shift common to all runs of a seed changes a
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +29,7 @@ from raystilts.ranking.sampler import draw_effects, generator, variance_factors
 
 DRAWS = 2000
 MASS = 0.95
+GAIN_MASS = 0.96  # what covers .95: .95 holds .93 of the true gains of winners (docs/ranking.md)
 _TIE = 1e-9
 _ROUNDING_SHARE = 1e-12  # draws closer than this share of the score are equal
 
@@ -45,8 +48,8 @@ class ArmPosterior:
         runs: Finished runs.
         mean: Mean score adjusted for seeds, not shrunk, in the unit of the scores.
         gain: Posterior mean of arm minus none (shrunk).
-        low: 2.5 % quantile of the gain.
-        high: 97.5 % quantile of the gain.
+        low: Lower end of the gain's 95 % interval (of `GAIN_MASS` of the posterior).
+        high: Upper end.
         p_best: Probability that no competing arm is better.
         regret: Expected loss against the best competing arm, in the unit of the scores, >= 0.
         in_set: Whether the arm is in the set not told apart from the best.
@@ -63,33 +66,56 @@ class ArmPosterior:
     in_set: bool
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Posterior:
     """The posterior of one stratum.
 
     Attributes:
-        arms: One entry a row of the score table, in its order.
         leader: Competing arm with the lowest expected regret; None if no arm has a run.
         best_set: Arms not told apart from the best, by falling P(best) (then by score).
         draws: ``[arms, draws]``, joint draws of the arms' scores; nan rows for absent arms, no
             columns where the seed variance is unknown.
         fit: The decomposition behind it.
         competes: ``[arms]``, arms with a run that may be called best.
+        p_best: ``[arms]``, see `ArmPosterior`; nan for arms that do not compete.
+        regret: ``[arms]``, likewise.
+        tied: Groups of exchangeable arms, which share their answers.
         notes: What a reader must be told, one sentence each.
     """
 
-    arms: tuple[ArmPosterior, ...]
     leader: int | None
     best_set: tuple[int, ...]
     draws: FloatArray
     fit: Decomposition
     competes: BoolArray
+    p_best: FloatArray
+    regret: FloatArray
+    tied: list[IntArray]
     notes: tuple[str, ...]
 
     @property
     def determined(self) -> bool:
         """Whether there are draws: a known seed variance and at least one run."""
         return bool(self.draws.shape[1] > 0)
+
+    @cached_property
+    def gains(self) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """``[arms]`` each: mean of arm minus none, and the ends of its 95 % interval."""
+        return _gains(self)
+
+    @cached_property
+    def arms(self) -> tuple[ArmPosterior, ...]:
+        """One entry a row of the score table, in its order."""
+        columns = (self.fit.effects, *self.gains, self.p_best, self.regret)
+        rows = zip(*(values.tolist() for values in columns), strict=True)
+        counts = self.fit.counts.tolist()
+        return tuple(
+            ArmPosterior(
+                i, counts[i], number(mean), number(gain), number(low), number(high), number(p_best), number(regret),
+                i in self.best_set,
+            )
+            for i, (mean, gain, low, high, p_best, regret) in enumerate(rows)
+        )  # fmt: skip
 
 
 def rank_arms(
@@ -108,8 +134,8 @@ def rank_arms(
         deterministic: ``[arms]``, arms whose score has no seed variance.
         eligible: ``[arms]``, arms that may be called best (False for an intermediate whose data
             overlaps the target's). Others keep their gain and have no P(best) and no regret.
-        stream: Name of the stratum. Strata with different names get independent random numbers.
-        draws: Number of joint draws; the Monte Carlo error of P(best) is at most .5/sqrt(draws).
+        stream: Name of the stratum. Strata with different names get other random numbers.
+        draws: Number of joint draws; P(best) has a Monte Carlo error of at most .5/sqrt(draws).
         mass: Probability that the set not told apart from the best must reach.
 
     Raises:
@@ -134,8 +160,7 @@ def draw_scores(fit: Decomposition, stream: str, draws: int) -> FloatArray:
     factors = variance_factors(fit.df if fit.df > 0 else np.inf, draws, rng)
     variances = fit.variances
     result = np.full((len(fit.effects), draws), np.nan)
-    # drawn even if none is absent, so that the other arms' numbers do not depend on it
-    noise = rng.standard_normal(draws)
+    noise = rng.standard_normal(draws)  # even if none is absent: the others' numbers must not depend on it
     if fit.present[0]:
         result[0] = fit.effects[0] + np.sqrt(variances[0] * factors) * noise
     if len(others):
@@ -155,46 +180,36 @@ def canonical_order(fit: Decomposition) -> IntArray:
 
 
 def summarise(
-    fit: Decomposition,
-    draws: FloatArray,
-    competes: BoolArray,
-    tied: list[IntArray],
-    mass: float = MASS,
+    fit: Decomposition, draws: FloatArray, competes: BoolArray, tied: list[IntArray], mass: float = MASS
 ) -> Posterior:
-    """Gains, P(best), expected regret and the set, from joint draws ``[arms, draws]``.
-
-    The arms of each group in `tied` are exchangeable and get the mean of their answers.
-    """
-    present = np.flatnonzero(fit.present)
+    """P(best), regret and set from draws ``[arms, draws]``; exchangeable arms (`tied`) share their answers."""
     p_best, regret = best_of(draws, competes)
-    gain, low, high = (np.full(len(draws), np.nan) for _ in range(3))
-    if fit.present[0]:
-        gains = draws[present] - draws[0]
-        gain[present] = gains.mean(axis=1)
-        low[present], high[present] = interval(gains)
     for group in tied:
-        for values in (p_best, regret, gain, low, high):
+        for values in (p_best, regret):
             values[group] = values[group].mean()
     best_set = smallest_set(p_best, fit.effects, mass)
     leader = _leader(regret, p_best, fit.effects, competes)
     if leader is not None and leader not in best_set:
         best_set = (*best_set, leader)
-    notes = _notes(fit)
-    arms = tuple(
-        ArmPosterior(
-            arm=i,
-            runs=int(fit.counts[i]),
-            mean=number(fit.effects[i]),
-            gain=number(gain[i]),
-            low=number(low[i]),
-            high=number(high[i]),
-            p_best=number(p_best[i]),
-            regret=number(regret[i]),
-            in_set=i in best_set,
-        )
-        for i in range(len(draws))
-    )
-    return Posterior(arms, leader, best_set, draws, fit, competes, notes)
+    return Posterior(leader, best_set, draws, fit, competes, p_best, regret, tied, _notes(fit))
+
+
+def _gains(answer: Posterior) -> tuple[FloatArray, FloatArray, FloatArray]:
+    fit, draws = answer.fit, answer.draws
+    if not answer.determined:
+        unknown = np.full(len(fit.effects), np.nan)
+        return fit.effects - fit.effects[0], unknown, unknown
+    gain, low, high = (np.full(len(draws), np.nan) for _ in range(3))
+    if fit.present[0]:
+        present = np.flatnonzero(fit.present)
+        gains = draws[present]
+        gains -= draws[0]
+        gain[present] = gains.mean(axis=1)
+        low[present], high[present] = interval(gains, GAIN_MASS)
+        for group in answer.tied:
+            for values in (gain, low, high):
+                values[group] = values[group].mean()
+    return gain, low, high
 
 
 def best_of(draws: FloatArray, competes: BoolArray) -> tuple[FloatArray, FloatArray]:
@@ -205,12 +220,13 @@ def best_of(draws: FloatArray, competes: BoolArray) -> tuple[FloatArray, FloatAr
     p_best, regret = np.full(len(draws), np.nan), np.full(len(draws), np.nan)
     rows = np.flatnonzero(competes)
     if len(rows):
-        values = draws[rows]
-        top = values.max(axis=0)
-        behind = top - values
-        winners = behind <= _ROUNDING_SHARE * np.abs(top)
-        p_best[rows] = (winners / winners.sum(axis=0)).mean(axis=1)
+        behind = draws[rows]
+        top = behind.max(axis=0)
+        np.subtract(top, behind, out=behind)
         regret[rows] = behind.mean(axis=1)
+        winners = behind <= _ROUNDING_SHARE * np.abs(top)
+        shares = winners.sum(axis=0)
+        p_best[rows] = winners.mean(axis=1) if shares.max() == 1 else (winners / shares).mean(axis=1)
     return p_best, regret
 
 
@@ -236,12 +252,10 @@ def interval(values: FloatArray, level: float = 0.95) -> tuple[FloatArray, Float
 
 def number(value: float) -> float | None:
     """A float, or None for nan."""
-    return None if np.isnan(value) else float(value)
+    return None if math.isnan(value) else float(value)
 
 
-def _leader(
-    regret: FloatArray, p_best: FloatArray, effects: FloatArray, competes: BoolArray
-) -> int | None:
+def _leader(regret: FloatArray, p_best: FloatArray, effects: FloatArray, competes: BoolArray) -> int | None:
     rows = np.flatnonzero(competes)
     if not len(rows):
         return None
@@ -278,21 +292,7 @@ def _undetermined(fit: Decomposition, competes: BoolArray) -> Posterior:
     rows = np.flatnonzero(competes)
     order = rows[np.argsort(-fit.effects[rows], kind="stable")]
     best_set = tuple(int(i) for i in order)
-    gains = fit.effects - fit.effects[0]
-    arms = tuple(
-        ArmPosterior(
-            arm=i,
-            runs=int(fit.counts[i]),
-            mean=number(fit.effects[i]),
-            gain=number(gains[i]),
-            low=None,
-            high=None,
-            p_best=None,
-            regret=None,
-            in_set=i in best_set,
-        )
-        for i in range(len(gains))
-    )
     leader = best_set[0] if best_set else None
-    empty = np.empty((len(gains), 0))
-    return Posterior(arms, leader, best_set, empty, fit, competes, _notes(fit))
+    unknown = np.full(len(fit.effects), np.nan)
+    empty = np.empty((len(fit.effects), 0))
+    return Posterior(leader, best_set, empty, fit, competes, unknown, unknown, [], _notes(fit))

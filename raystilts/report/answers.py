@@ -3,84 +3,44 @@
 from __future__ import annotations
 
 import json
-import re
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
-from pydantic import ValidationError
 
 from raystilts.errors import UserError, did_you_mean
-from raystilts.ranking.posterior import Posterior, rank_arms
+from raystilts.ranking.mcb import compare_with_best
+from raystilts.ranking.posterior import Posterior, number
+from raystilts.report.arms import ArmAnswer, Selection, TargetAnswer, arm_label
+from raystilts.report.notes import answer_notes, overlaps, train_language
+from raystilts.report.strata import rank_stratum, scores_of, was_run
 from raystilts.results.store import Results as StoredResults
 from raystilts.results.strata import Arm, Stratum
-from raystilts.study.schema import Study
-from raystilts.tasks.registry import get_task
-from raystilts.tasks.task import shares_training_data
 
-Selection = Literal["en_dev", "target_dev", "test"]
+if TYPE_CHECKING:
+    import pandas as pd
 
+    from raystilts.report.overall import OverallAnswer
+    from raystilts.study.schema import Study
 
-@dataclass(frozen=True, slots=True)
-class ArmAnswer:
-    """One arm of one stratum.
+__all__ = ["ArmAnswer", "Results", "Selection", "TargetAnswer", "arm_label"]
 
-    Attributes:
-        language: None for the mean over languages.
-        mean: Mean score over the finished seeds, 0 to 1.
-        gain: Posterior mean of the score minus that of `none` on `split`, with its 95 % interval.
-        p_best: Probability that no competing arm is better, by the data of `selection`.
-        expected_regret: What choosing this arm is expected to lose against the best, by the data of `selection`.
-        in_best_set: Whether the arm is among those not told apart from the best.
-        competes: Whether the arm may be called best (its fraction is compared, its data is not the target's own).
-        overlap: Whether the intermediate trains on the target's own training data.
-        seeds: Finished runs; `stopped`, `failed` and `degenerate` ones are not among them.
-        selection: Which data chose: English dev, the target language's dev, or (for want of dev data) test itself.
-    """
-
-    target: str
-    language: str | None
-    target_fraction: float | None
-    intermediate: str
-    intermediate_fraction: float | None
-    mean: float | None
-    gain: float | None
-    gain_low: float | None
-    gain_high: float | None
-    p_best: float | None
-    expected_regret: float | None
-    in_best_set: bool
-    competes: bool
-    overlap: bool
-    seeds: int
-    stopped: int
-    failed: int
-    degenerate: int
-    hyperparameters: dict[str, Any]
-    metric: str
-    split: str
-    selection: Selection
+Key = tuple[str, float | None]
 
 
 @dataclass(frozen=True, slots=True)
-class TargetAnswer:
-    """One stratum: its arms, best first, and what a reader must be told.
+class _Asked:
+    """What a question leaves out or lets in; see `Results.answers`."""
 
-    Attributes:
-        languages: The languages behind every score.
-        best: Arms not told apart from the best, by falling P(best).
-    """
-
-    target: str
-    target_fraction: float | None
+    target: str | None
     language: str | None
-    languages: tuple[str, ...]
-    metric: str
-    arms: tuple[ArmAnswer, ...]
-    best: tuple[str, ...]
-    notes: tuple[str, ...]
+    compared: float | None
+    include_overlap: bool
+    strict: bool
+    study: Study | None
 
 
 class Results(StoredResults):
@@ -96,6 +56,10 @@ class Results(StoredResults):
             text = self.folder.read("study.json")
         except FileNotFoundError:
             return None
+        from pydantic import ValidationError
+
+        from raystilts.study.schema import Study
+
         try:
             return Study.model_validate(json.loads(text))
         except ValidationError as error:
@@ -110,11 +74,26 @@ class Results(StoredResults):
         intermediate_fraction: float | None = None,
         *,
         include_overlap: bool = False,
+        strict: bool = False,
     ) -> pd.DataFrame:
         """Every arm of every stratum, one row each; see `ArmAnswer` for the columns."""
-        found = self.answers(target, language, intermediate_fraction, include_overlap=include_overlap)
-        rows = [asdict(arm) for answer in found for arm in answer.arms]
+        import pandas as pd
+
+        found = self.answers(target, language, intermediate_fraction, include_overlap=include_overlap, strict=strict)
+        rows = [arm.to_json() for answer in found for arm in answer.arms]
         return pd.DataFrame(rows, columns=list(ArmAnswer.__dataclass_fields__))
+
+    def overall(
+        self,
+        language: str | None = None,
+        intermediate_fraction: float | None = None,
+        *,
+        include_overlap: bool = False,
+    ) -> OverallAnswer:
+        """The arms over all targets, by mean rank and by scaled gain; see `OverallAnswer`."""
+        from raystilts.report.overall import over_targets
+
+        return over_targets(self.answers(None, language, intermediate_fraction, include_overlap=include_overlap))
 
     def answers(
         self,
@@ -123,6 +102,7 @@ class Results(StoredResults):
         intermediate_fraction: float | None = None,
         *,
         include_overlap: bool = False,
+        strict: bool = False,
     ) -> list[TargetAnswer]:
         """The answer for each target (and target fraction).
 
@@ -131,124 +111,145 @@ class Results(StoredResults):
             language: In this language; default the mean over the target's languages.
             intermediate_fraction: The fraction at which arms compete; default the study's `compare_at`.
             include_overlap: Let arms compete that train on the target's own data.
+            strict: Give Hsu's worst-case set as the best set, not the posterior's.
 
         Raises:
             UserError: a target, language or fraction that the results do not hold.
         """
-        matrix = self.matrix("score", split="test")
-        _check_known("target", target, sorted(matrix["target"].unique()))
-        if target is not None:
-            matrix = matrix[matrix["target"] == target]
-        _check_known("language", language, sorted(set(matrix["language"]) - {"macro"}))
-        if language is not None:
-            matrix = matrix[matrix["language"] == language]
+        tests = self._scored("test", target, language)
+        self._check(tests, target, language)
         study = self.study()
-        fraction = self._compared(intermediate_fraction, matrix, study)
-        strata = matrix[["target", "target_fraction"]].drop_duplicates()
-        return [
-            self._answer(str(name), None if pd.isna(part) else float(part), language, fraction, study, include_overlap)
-            for name, part in strata.itertuples(index=False)
-        ]
+        compared = _compared(intermediate_fraction, tests.values(), study)
+        asked = _Asked(target, language, compared, include_overlap, strict, study)
+        devs, rule = self._choosing(tests, asked)
+        return [_answer(test, devs.get(key), rule, asked) for key, test in tests.items()]
 
-    def _compared(self, given: float | None, matrix: pd.DataFrame, study: Study | None) -> float | None:
-        there = sorted({float(f) for f in matrix["intermediate_fraction"].dropna()})
-        if given is not None and given not in there:
-            known = ", ".join(f"{fraction:g}" for fraction in there) or "none"
-            raise UserError(f"--intermediate-fraction {given:g}: the results hold {known}")
-        if given is None and study is not None and study.compared_fraction in there:
-            return study.compared_fraction
-        return given if given is not None else max(there, default=None)
+    def _scored(self, split: str, target: str | None, language: str | None) -> dict[Key, Stratum]:
+        """Strata with scores; in one language with all others beside it, where every run has it."""
+        found = self.strata(split, target=target, each=language is not None)
+        if language is not None:
+            lacking = {(s.target, s.target_fraction) for s in found if language not in s.languages}
+            alone = self.strata(split, language, target=target) if lacking else []
+            found = [s for s in found if language in s.languages]
+            found += [s for s in alone if (s.target, s.target_fraction) in lacking]
+        scored = [s for s in found if np.isfinite(s.scores).any()]
+        scored.sort(key=lambda s: (s.target, s.target_fraction or 0.0))
+        return {(s.target, s.target_fraction): s for s in scored}
 
-    def _answer(
-        self,
-        target: str,
-        target_fraction: float | None,
-        language: str | None,
-        compared: float | None,
-        study: Study | None,
-        include_overlap: bool,
-    ) -> TargetAnswer:
-        test = self.stratum_scores(target, target_fraction, "test", language)
-        dev, selection = self._selecting(target, target_fraction, language, study)
-        overlap = [_overlaps(arm.intermediate, target, study) for arm in test.arms]
-        stream = f"{target} {target_fraction} {language}"
-        eligible = [
-            arm.intermediate_fraction in (None, compared) and (include_overlap or not shared)
-            for arm, shared in zip(test.arms, overlap, strict=True)
-        ]
-        gains = rank_arms(test.scores, deterministic=test.deterministic, eligible=eligible, stream=stream)
-        chosen, chosen_arms = gains, test.arms
-        if dev is not None:
-            may = [eligible[test.arms.index(arm)] if arm in test.arms else False for arm in dev.arms]
-            chosen = rank_arms(dev.scores, deterministic=dev.deterministic, eligible=may, stream=f"{stream} dev")
-            chosen_arms = dev.arms
-        arms = [
-            _arm_answer(test, gains, i, _find(chosen, chosen_arms, arm), eligible[i], overlap[i], selection)
-            for i, arm in enumerate(test.arms)
-        ]
-        arms.sort(key=lambda a: (not a.competes, -(a.p_best or 0.0), -(a.mean or 0.0), a.intermediate))
-        winners = [chosen_arms[i] for i in chosen.best_set]
-        names = tuple(arm_label(arm.intermediate, arm.intermediate_fraction) for arm in winners)
-        notes = _notes(test, gains, chosen, selection, overlap, include_overlap, study)
-        return TargetAnswer(
-            target, target_fraction, language, test.languages, test.metric or "", tuple(arms), names, notes
-        )
+    def _choosing(self, tests: dict[Key, Stratum], asked: _Asked) -> tuple[dict[Key, Stratum], Selection]:
+        """The dev scores that choose the arm, for the strata that have any."""
+        rule: Selection = asked.study.selection if asked.study else "en_dev"
+        if rule == "target_dev":
+            return self._scored("dev", asked.target, asked.language), rule
+        wanted = {key: train_language(key[0]) for key in tests}
+        found: dict[Key, Stratum] = {}
+        for language in sorted(set(wanted.values())):
+            for stratum in self.strata("dev", language, target=asked.target):
+                key = (stratum.target, stratum.target_fraction)
+                if wanted.get(key) == language and np.isfinite(stratum.scores).any():
+                    found[key] = stratum
+        return found, rule
 
-    def _selecting(
-        self, target: str, target_fraction: float | None, language: str | None, study: Study | None
-    ) -> tuple[Stratum | None, Selection]:
-        """The dev scores that choose the arm; None where there are none, and test has to."""
-        rule = study.selection if study else "en_dev"
-        if rule == "en_dev":
-            asked: Sequence[str | None] = (_train_language(target),)
-        else:
-            asked = (language,)
-        for one in asked:
-            dev = self.stratum_scores(target, target_fraction, "dev", one)
-            if np.isfinite(dev.scores).any():
-                return dev, rule
-        return None, "test"
+    def _check(self, tests: dict[Key, Stratum], target: str | None, language: str | None) -> None:
+        """Says what is wrong with a question that has no answer."""
+        if tests:
+            return
+        known = [s for s in self.strata("test") if np.isfinite(s.scores).any()]
+        if not known:
+            raise UserError(_nothing(self))
+        targets = sorted({s.target for s in known})
+        if target is not None and target not in targets:
+            raise UserError(f"--target {target}: not in these results; {did_you_mean(target, targets)}")
+        rows = self.known()
+        rows = rows if target is None else rows[rows["target"] == target]
+        languages = sorted({str(name) for names in rows["languages"] for name in names})
+        where = "in these results" if target is None else f"in the results of {target}"
+        raise UserError(f"--language {language}: not {where}; {did_you_mean(str(language), languages)}")
 
 
-def _check_known(name: str, given: str | None, known: Sequence[str]) -> None:
-    if not known:
-        raise UserError("The results hold no finished target stage yet; run the study first: raystilts run STUDY")
-    if given is not None and given not in known:
-        raise UserError(f"--{name} {given}: not in these results; {did_you_mean(given, known)}")
+def _nothing(results: Results) -> str:
+    """Why there is nothing to answer from."""
+    runs = results.runs()
+    ended = Counter(runs.loc[runs["kind"] != "intermediate", "status"])
+    counts = ", ".join(f"{ended[word]} {word}" for word in ("failed", "stopped", "paused") if ended[word])
+    if counts:
+        return f"The results hold no finished target stage ({counts}); the column error of Results.runs() says why"
+    return "The results hold no finished target stage yet; run the study first: raystilts run STUDY"
 
 
-def _train_language(target: str) -> str:
-    try:
-        return get_task(target).train_languages[0]
-    except UserError:  # tables from elsewhere may name tasks that are not registered here
-        return "en"
+def _compared(given: float | None, tests: Any, study: Study | None) -> float | None:
+    fractions = (arm.intermediate_fraction for test in tests for arm in test.arms)
+    there = sorted({fraction for fraction in fractions if fraction is not None})
+    if given is not None and given not in there:
+        known = ", ".join(f"{fraction:g}" for fraction in there) or "none"
+        raise UserError(f"--intermediate-fraction {given:g}: the results hold {known}")
+    if given is None and study is not None and study.compared_fraction in there:
+        return study.compared_fraction
+    return given if given is not None else max(there, default=None)
 
 
-def _overlaps(intermediate: str, target: str, study: Study | None) -> bool:
-    """Whether an intermediate trains on the target's own training data."""
-    names = intermediate.split("+")
-    if study is not None:
-        names = [name for arm in study.intermediates if arm.label == intermediate for name in arm.tasks]
-    try:
-        own = get_task(target)
-        return any(shares_training_data(get_task(name), own) for name in names if name not in ("none", "mlm"))
-    except UserError:
-        return False
-
-
-def _find(chosen: Posterior, arms: list[Arm], arm: Arm) -> Any:
-    """What the choosing posterior says of an arm, None if it has no scores there."""
-    return chosen.arms[arms.index(arm)] if arm in arms else None
+def _answer(test: Stratum, dev: Stratum | None, rule: Selection, asked: _Asked) -> TargetAnswer:
+    overlap = [overlaps(arm.intermediate, test.target, asked.study) for arm in test.arms]
+    eligible = [
+        arm.intermediate_fraction in (None, asked.compared) and (asked.include_overlap or not shared)
+        for arm, shared in zip(test.arms, overlap, strict=True)
+    ]
+    stream = f"{test.target} {test.target_fraction} {asked.language}"
+    gains = rank_stratum(test, asked.language, eligible, stream)
+    chosen, chooser, may, by = gains, test, eligible, asked.language
+    if dev is not None:
+        allowed = dict(zip(test.arms, eligible, strict=True))
+        may = [allowed.get(arm, False) for arm in dev.arms]
+        chooser, by = dev, asked.language if rule == "target_dev" else None
+        chosen = rank_stratum(dev, by, may, f"{stream} dev")
+    selection = rule if dev is not None else "test"
+    best = chosen.best_set
+    extra: list[str] = []
+    if asked.strict:
+        mcb = compare_with_best(scores_of(chooser, by), deterministic=chooser.deterministic, eligible=may)
+        best, extra = mcb.best_set, [mcb.note] if mcb.note else []
+    row_of = {arm: row for row, arm in enumerate(chooser.arms)}
+    arms = [
+        _arm_answer(test, asked.language, gains, i, chosen, row_of.get(arm), best, eligible[i], overlap[i], selection)
+        for i, arm in enumerate(test.arms)
+        if was_run(test, i)
+    ]
+    arms.sort(key=lambda a: (not a.competes, -(a.p_best or 0.0), -(a.mean or 0.0), a.intermediate))
+    notes = answer_notes(test, gains, chosen, selection, overlap, asked.include_overlap, asked.study)
+    return TargetAnswer(
+        target=test.target,
+        target_fraction=test.target_fraction,
+        language=asked.language,
+        languages=(asked.language,) if asked.language else test.languages,
+        metric=test.metric or "",
+        arms=tuple(arms),
+        best=tuple(arm_label(*chooser.arms[i][:2]) for i in best),
+        notes=(*notes, *extra),
+        strict=asked.strict,
+        choice=chosen,
+        gains=gains,
+        choice_arms=tuple(arm[:2] for arm in chooser.arms),
+        gain_arms=tuple(arm[:2] for arm in test.arms),
+    )
 
 
 def _arm_answer(
-    test: Stratum, gains: Posterior, i: int, choice: Any, competes: bool, overlap: bool, selection: Selection
+    test: Stratum,
+    language: str | None,
+    gains: Posterior,
+    i: int,
+    chosen: Posterior,
+    row: int | None,
+    best: Sequence[int],
+    competes: bool,
+    overlap: bool,
+    selection: Selection,
 ) -> ArmAnswer:
     arm, own = test.arms[i], gains.arms[i]
     baseline = arm.intermediate == "none"
     return ArmAnswer(
         target=test.target,
-        language=test.language,
+        language=language,
         target_fraction=test.target_fraction,
         intermediate=arm.intermediate,
         intermediate_fraction=arm.intermediate_fraction,
@@ -256,53 +257,28 @@ def _arm_answer(
         gain=None if baseline else own.gain,
         gain_low=None if baseline else own.low,
         gain_high=None if baseline else own.high,
-        p_best=None if choice is None else choice.p_best,
-        expected_regret=None if choice is None else choice.regret,
-        in_best_set=choice is not None and choice.in_set,
+        p_best=None if row is None else number(chosen.p_best[row]),
+        expected_regret=None if row is None else number(chosen.regret[row]),
+        in_best_set=row is not None and row in best,
         competes=competes,
         overlap=overlap,
         seeds=own.runs,
         stopped=int(test.stopped[i]),
         failed=int(test.failed[i]),
         degenerate=int(test.degenerate[i]),
-        hyperparameters=json.loads(arm.hyperparameters or "{}"),
+        hyperparameters=_settings(arm),
         metric=test.metric or "",
         split="test",
         selection=selection,
+        stopped_at=test.stopped_at[i] if test.stopped_at else None,
     )
 
 
-def _notes(
-    test: Stratum,
-    gains: Posterior,
-    chosen: Posterior,
-    selection: Selection,
-    overlap: list[bool],
-    include_overlap: bool,
-    study: Study | None,
-) -> tuple[str, ...]:
-    notes = list(dict.fromkeys([*gains.notes, *chosen.notes]))
-    if selection == "test":
-        notes.append("no dev data: chosen and scored on the same test data, so P(best) is exploratory")
-    if any(overlap):
-        shared = ", ".join(dict.fromkeys(a.intermediate for a, o in zip(test.arms, overlap, strict=True) if o))
-        rule = "competes all the same" if include_overlap else "is left out of best (--include-overlap lets it in)"
-        notes.append(f"{shared} trains on this target's own training data and {rule}")
-    seen = _seen(test, study)
-    if seen:
-        names = ", ".join(seen)
-        notes.append(f"the encoder has seen {names} in pretraining: gains of these look smaller than they are")
-    return tuple(notes)
+def _settings(arm: Arm) -> dict[str, Any]:
+    return dict(_parsed(arm.hyperparameters or "{}"))
 
 
-def _seen(test: Stratum, study: Study | None) -> list[str]:
-    """Intermediates of a stratum that the encoder declares to have seen."""
-    if study is None:
-        return []
-    words = {word for arm in test.arms for word in re.split(r"[+@]", arm.intermediate)}
-    return [name for name in study.encoder.has_seen if name in words]
-
-
-def arm_label(intermediate: str, fraction: float | None) -> str:
-    """An arm as people read it: `squad`, or `squad 25%` for a part of its data."""
-    return intermediate if fraction in (None, 1.0) or fraction is None else f"{intermediate} {100 * fraction:g}%"
+@lru_cache(maxsize=4096)
+def _parsed(text: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(text)
+    return found

@@ -12,6 +12,7 @@ from rich.text import Text
 from raystilts.scheduling.preflight import disk_bytes
 from raystilts.study.cost import Cost
 from raystilts.study.plan import Plan, Stage
+from raystilts.study.schedule import schedule_name
 from raystilts.tasks.registry import get_task
 from raystilts.tasks.task import shares_training_data
 
@@ -26,7 +27,10 @@ class PlanSummary:
         steps: Updates to train in all stages.
         examples: Training examples, repeats counted; with one chain a cell in `examples_without_sharing`.
         in_ledger: Stages that the ledger holds as finished.
-        missing: Stages to run; those that only score kept weights count too.
+        missing: Stages to run; those that only score kept weights count too. Some of them the schedule may spare.
+        spared: Stages that the schedule has stopped or done without, by the scores in the ledger.
+        schedule: Its name.
+        trained_low: The share of the full grid's work that the schedule trains, at least; likewise `trained_high`.
         disk_bytes: Of all checkpoints that are kept, None where the encoder's size is not known.
         overlap: Pairs (intermediate, target) that train on the same data.
         verified: Whether all data and the encoder are here; otherwise counts rest on declared sizes.
@@ -43,6 +47,10 @@ class PlanSummary:
     examples_without_sharing: int
     in_ledger: int
     missing: int
+    spared: int
+    schedule: str
+    trained_low: float
+    trained_high: float
     cost: Cost
     disk_bytes: int | None
     overlap: tuple[tuple[str, str], ...]
@@ -54,8 +62,16 @@ class PlanSummary:
         return asdict(self)
 
 
-def summarise(plan: Plan, missing: dict[str, Stage], cost: Cost) -> PlanSummary:
-    """The numbers of a plan."""
+def summarise(
+    plan: Plan, missing: dict[str, Stage], cost: Cost, trained: tuple[float, float] = (1.0, 1.0), spared: int = 0
+) -> PlanSummary:
+    """The numbers of a plan.
+
+    Args:
+        missing: The stages to run.
+        trained: The share of the full grid's work that its schedule trains, low and high.
+        spared: Stages that its schedule has stopped or done without.
+    """
     chains = 0
     for key in plan.cell_stages:
         stage = plan.stages[key]
@@ -70,8 +86,12 @@ def summarise(plan: Plan, missing: dict[str, Stage], cost: Cost) -> PlanSummary:
         steps=sum(stage.steps for stage in plan.stages.values()),
         examples=sum(stage.examples for stage in plan.stages.values()),
         examples_without_sharing=chains,
-        in_ledger=len(plan.stages) - len(missing.keys() & plan.stages.keys()),
+        in_ledger=len(plan.stages) - len(missing.keys() & plan.stages.keys()) - spared,
         missing=len(missing),
+        spared=spared,
+        schedule=schedule_name(plan.study.schedule),
+        trained_low=trained[0],
+        trained_high=trained[1],
         cost=cost,
         disk_bytes=disk_bytes(plan),
         overlap=overlaps(plan),
@@ -107,13 +127,24 @@ def plan_view(summary: PlanSummary) -> Group:
     table.add_row(
         "sharing", f"saves {saved:.0%} of {summary.examples_without_sharing:,} examples (one chain a cell)"
     )
-    table.add_row("in ledger", f"{summary.in_ledger:,} finished; {summary.missing:,} to run")
+    if summary.schedule != "full":
+        table.add_row("schedule", _schedule(summary))
+    spared = f", {summary.spared:,} stopped or not needed" if summary.spared else ""
+    table.add_row("in ledger", f"{summary.in_ledger:,} finished{spared}; {summary.missing:,} to run")
     table.add_row("device hours", f"{_hours(hours.hours)} ({_hours(hours.low)} to {_hours(hours.high)}; {hours.basis})")
     disk = "unknown (the encoder is not here)" if summary.disk_bytes is None else f"{summary.disk_bytes / 1e9:.2f} GB"
     table.add_row("checkpoints", disk)
     lines: list[Any] = [Text(summary.study, style="bold"), table]
     lines += [Text(f"note: {note}", style="dim") for note in _notes(summary)]
     return Group(*lines)
+
+
+def _schedule(summary: PlanSummary) -> str:
+    """What the schedule trains of the grid; what it saves is counted in device hours."""
+    low, high = f"{summary.trained_low:.0%}", f"{summary.trained_high:.0%}"
+    if low == high:
+        return f"{summary.schedule}: trains {low} of the grid's work"
+    return f"{summary.schedule}: trains {low} to {high} of the grid's work, by how far apart the arms are"
 
 
 def _hours(hours: float) -> str:

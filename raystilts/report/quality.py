@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
-
-import pyarrow as pa
 
 from raystilts.ranking.degenerate import chance_p_value
 from raystilts.report.answers import Results
 from raystilts.study.data import data_folder
+from raystilts.tasks.constant import constant_score
 from raystilts.tasks.registry import get_task
-from raystilts.training.batches import pool
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +36,8 @@ def above_chance(results: Results) -> AboveChance | None:
     if study is None:
         return None
     folder, limit = data_folder(study), study.evaluation.max_dev_samples
-    scores = results.scores()
-    wanted = scores[(scores["kind"] == "target") & scores["is_final"] & scores["is_main"] & (scores["split"] == "dev")]
+    scores = results.scores(split="dev", final=True)
+    wanted = scores[scores["kind"] == "target"]
     counts: dict[str, tuple[int, int]] = {}
     columns = (wanted[name].tolist() for name in ("target", "language", "value", "examples"))
     for name, language, value, examples in zip(*columns, strict=True):
@@ -52,13 +48,3 @@ def above_chance(results: Results) -> AboveChance | None:
             above, stages = counts.get(name, (0, 0))
             counts[name] = (above + learnt, stages + 1)
     return AboveChance(sum(a for a, _ in counts.values()), sum(n for _, n in counts.values()), counts)
-
-
-@cache
-def constant_score(name: str, language: str, limit: int | None, folder: Path | None) -> float:
-    """The best main score that a constant answer gets on a task's dev data."""
-    task = get_task(name)
-    rows = task.load_dev(language, folder)
-    rows = rows.take(pa.array(pool(rows.num_rows, limit)))
-    scores = [task.type.score(guess, rows, language) for guess in task.type.constant_predictions(rows)]
-    return max((score[task.main_score] for score in scores), default=0.0)

@@ -2,44 +2,85 @@
 
 from __future__ import annotations
 
-from rich.console import Group, RenderableType
-from rich.table import Table
-from rich.text import Text
+import textwrap
+from collections.abc import Sequence
+from fractions import Fraction
 
-from raystilts.report.answers import ArmAnswer, TargetAnswer, arm_label
+from raystilts.report.arms import LOOK_AHEAD, ArmAnswer, TargetAnswer, arm_names
+from raystilts.report.overall import ArmOverall, OverallAnswer
+
+#: Columns of a terminal that nobody has widened.
+WIDTH = 80
+_ARM, _NUMBERS = 24, (5, 6, 15, 7, 6, 5)
 
 
-def best_table(answer: TargetAnswer) -> Group:
-    """One stratum: what follows in words, its arms, and what must be told."""
+def best_table(answer: TargetAnswer) -> str:
+    """One stratum in 80 columns: what follows in words, its arms, and what must be told."""
     share = answer.target_fraction or 1.0
     part = "" if share == 1.0 else f", {100 * share:g}% of its training data"
     where = answer.language or f"mean of {len(answer.languages)}: {' '.join(answer.languages)}"
-    title = Text.assemble((answer.target, "bold"), f"  {answer.metric} x 100 on test, {where}{part}")
-    table = Table(box=None, pad_edge=False)
-    table.add_column("arm", overflow="fold", max_width=24)
-    for name in ("mean", "gain", "95 % interval", "P(best)", "seeds", ""):
-        table.add_column(name, justify="left" if not name else "right", no_wrap=True)
-    for arm in answer.arms:
-        table.add_row(*_cells(arm))
-    lines: list[RenderableType] = [title, table, Text("  " + verdict(answer), style="green")]
-    lines += [Text(f"  note: {note}", style="dim") for note in answer.notes]
-    return Group(*lines, Text(""))
+    lines = wrap(f"{answer.target}: {answer.metric} x 100 on test, {where}{part}")
+    lines += wrap(verdict(answer), "  ")
+    lines.append(_row("arm", ("mean", "gain", "95 % interval", "P(best)", "regret", "seeds")))
+    for label, arm in zip(arm_names(answer.arms), answer.arms, strict=True):
+        lines += _arm_lines(label, arm)
+    if answer.best:
+        bound = "Hsu's worst-case test at 95 %" if answer.strict else "it holds the best with at least 95 %"
+        lines += wrap(f"* best set, the arms not told apart from the best: {bound}", "  ")
+    for note in answer.notes:
+        lines += wrap(f"note: {note}", "  ")
+    return "\n".join(lines) + "\n"
 
 
-def _cells(arm: ArmAnswer) -> list[str]:
-    marks = ["best set"] if arm.in_best_set else []
-    marks += ["overlap"] if arm.overlap else []
-    marks += [f"{count} {word}" for count, word in
-              ((arm.stopped, "stopped"), (arm.failed, "failed"), (arm.degenerate, "degenerate")) if count]  # fmt: skip
-    return [
-        arm_label(arm.intermediate, arm.intermediate_fraction),
+def wrap(text: str, indent: str = "") -> list[str]:
+    """A sentence in lines of at most 80 columns."""
+    return textwrap.wrap(text, WIDTH, initial_indent=indent, subsequent_indent=indent + "  ", break_on_hyphens=False)
+
+
+def _row(name: str, cells: Sequence[str]) -> str:
+    numbers = " ".join(f"{cell:>{width}}" for cell, width in zip(cells, _NUMBERS, strict=True))
+    return f"  {name:<{_ARM}} {numbers}".rstrip()
+
+
+def _arm_lines(label: str, arm: ArmAnswer) -> list[str]:
+    """The arm's row; a long name, and what is odd about the arm, have lines of their own."""
+    star = "*" if arm.in_best_set else " "
+    known = arm.competes and arm.p_best is not None
+    cells = (
         "-" if arm.mean is None else f"{100 * arm.mean:.1f}",
         "" if arm.gain is None else f"{100 * arm.gain:+.1f}",
         interval(arm),
-        "" if arm.p_best is None or not arm.competes else f"{arm.p_best:.2f}",
+        f"{arm.p_best:.2f}" if known else "",
+        f"{100 * arm.expected_regret:.1f}" if known and arm.expected_regret is not None else "",
         str(arm.seeds),
-        ", ".join(marks),
-    ]
+    )
+    long = len(label) > _ARM
+    row = _row("" if long else label, cells)
+    lines = [f"  {label}", row] if long else [row]
+    lines[0] = star + lines[0][1:]
+    return lines + (wrap(f"({', '.join(marks(arm))})", "    ") if marks(arm) else [])
+
+
+def marks(arm: ArmAnswer) -> list[str]:
+    """What is odd about an arm: why it does not compete, and runs that are not among its seeds."""
+    found = ["overlap: trains on the target's own data"] if arm.overlap else []
+    if arm.stopped:
+        found.append(f"{count(arm.stopped, 'run')} stopped{stopped_at(arm)}")
+    if arm.failed:
+        found.append(f"{count(arm.failed, 'run')} failed")
+    if arm.degenerate:
+        found.append(f"{count(arm.degenerate, 'run')} degenerate")
+    return found
+
+
+def stopped_at(arm: ArmAnswer) -> str:
+    """Where the longest of an arm's stopped runs stands: " at 1/2"."""
+    return "" if arm.stopped_at is None else f" at {Fraction(arm.stopped_at).limit_denominator(100)}"
+
+
+def count(number: int, word: str) -> str:
+    """`1 run`, `2 runs`."""
+    return f"{number} {word}{'' if number == 1 else 's'}"
 
 
 def interval(arm: ArmAnswer) -> str:
@@ -50,38 +91,62 @@ def interval(arm: ArmAnswer) -> str:
 
 
 def verdict(answer: TargetAnswer) -> str:
-    """What follows, in words."""
+    """What follows, in words, and how many more seeds would decide."""
     if not answer.best:
         return "No arm can be called best yet: run more seeds."
-    seeds = max((arm.seeds for arm in answer.arms if arm.in_best_set), default=0)
     if len(answer.best) == 1:
-        return f"{answer.best[0]} is best."
+        nothing = "; no intermediate helps" if answer.best[0] == "none" and len(answer.arms) > 1 else ""
+        return f"{answer.best[0]} is best{nothing}."
+    seeds = max((arm.seeds for arm in answer.arms if arm.in_best_set), default=0)
     names = " or ".join([", ".join(answer.best[:-1]), answer.best[-1]])
-    return f"{names}: not told apart with {seeds} seed{'s' if seeds != 1 else ''}."
+    return f"{names}: not told apart with {count(seeds, 'seed')}{_outlook(answer)}."
 
 
-def gain_matrix(answers: list[TargetAnswer]) -> Group:
-    """The transfer matrix of gains in points: an arm a row, a target a column."""
-    table = Table(box=None, pad_edge=False)
-    table.add_column("arm", overflow="fold", max_width=22)
-    cells: dict[str, dict[int, str]] = {}
-    for column, answer in enumerate(answers):
-        part = "" if answer.target_fraction in (None, 1.0) else f" {100 * (answer.target_fraction or 1):g}%"
-        table.add_column(f"{answer.target}{part}", justify="right", overflow="fold")
-        for arm in sorted(answer.arms, key=lambda a: (a.intermediate, a.intermediate_fraction or 0)):
-            if arm.gain is not None:
-                name = arm_label(arm.intermediate, arm.intermediate_fraction)
-                cells.setdefault(name, {})[column] = _gain(arm)
-    for name, row in cells.items():
-        table.add_row(name, *(row.get(column, "-") for column in range(len(answers))))
-    return Group(Text("gain over none in points, with half the width of its 95 % interval"), table)
+def _outlook(answer: TargetAnswer) -> str:
+    """The seeds that would decide, as the end of a sentence."""
+    advice = answer.advice
+    if advice is None or advice.probability is None:
+        return "; nothing is told apart without a second seed" if advice is not None else ""
+    if not advice.arms or advice.seeds == 0:
+        return ""
+    these = "these" if "none" in answer.best or "none" not in answer.advised(advice) else "these and none"
+    if advice.seeds is None:
+        few = "less than 0.01" if advice.probability < 0.01 else f"{advice.probability:.2f}"
+        return f"; {LOOK_AHEAD} more seeds of {these} would decide with probability {few} only"
+    seeds = count(advice.seeds, "more seed")
+    return f"; {seeds} of {these} would decide with probability {advice.probability:.2f}"
 
 
-def _gain(arm: ArmAnswer) -> str:
-    """A gain with its half width; a star where the interval excludes zero, brackets where the data overlap."""
-    assert arm.gain is not None
-    if arm.gain_low is None or arm.gain_high is None:
-        return f"({100 * arm.gain:+.1f})" if arm.overlap else f"{100 * arm.gain:+.1f}"
-    star = "*" if arm.gain_low > 0 or arm.gain_high < 0 else " "
-    text = f"{100 * arm.gain:+.1f}±{50 * (arm.gain_high - arm.gain_low):.1f}{star}"
-    return f"({text.strip()})" if arm.overlap else text
+def overall_table(answer: OverallAnswer) -> str:
+    """All targets together in 80 columns."""
+    lines = wrap(f"over {count(len(answer.targets), 'target')}: {', '.join(answer.targets)}")
+    lines += wrap(_overall_verdict(answer), "  ")
+    lines.append(f"  {'arm':<{_ARM}} {'mean rank':>9} {'95 % interval':>14} {'P(best)':>7} {'scaled gain':>20}")
+    for arm in answer.arms:
+        if arm.mean_rank is not None and arm.p_best_rank is not None:
+            star = "*" if arm.in_rank_set else " "
+            ranks = f"[{arm.rank_low:.1f}, {arm.rank_high:.1f}]"
+            name = textwrap.shorten(arm.label, _ARM, placeholder="...")
+            row = f"{star} {name:<{_ARM}} {arm.mean_rank:>9.2f} {ranks:>14} {arm.p_best_rank:>7.2f}"
+            lines.append(f"{row} {_scaled(arm):>20}".rstrip())
+    notes = ["scaled gain: over none, in units of the spread of one run's score in each target"] if answer.arms else []
+    if answer.left_out:
+        notes.append(f"left out for want of repeated seeds: {', '.join(answer.left_out)}")
+    for note in (*notes, *answer.notes):
+        lines += wrap(f"note: {note}", "  ")
+    return "\n".join(lines) + "\n"
+
+
+def _scaled(arm: ArmOverall) -> str:
+    if arm.scaled_gain is None or arm.intermediate == "none":
+        return ""
+    return f"{arm.scaled_gain:+.2f} [{arm.scaled_low:+.2f}, {arm.scaled_high:+.2f}]"
+
+
+def _overall_verdict(answer: OverallAnswer) -> str:
+    if not answer.by_rank:
+        return "No arm competes in every target, so none can be called best over all of them."
+    if answer.by_rank == answer.by_gain:
+        return f"Best on average, by mean rank and by scaled gain: {' or '.join(answer.by_rank)}."
+    by_gain = f"; by scaled gain: {' or '.join(answer.by_gain)}" if answer.by_gain else ""
+    return f"Best on average by mean rank: {' or '.join(answer.by_rank)}{by_gain}."

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from raystilts.errors import UserError
 from raystilts.ranking.degenerate import (
@@ -52,6 +53,14 @@ def test_binomial_boundary() -> None:
     assert rule(RunFacts(dev_score=0.59, dev_examples=100, chance=0.5)) is None
     assert rule(RunFacts(dev_score=0.58, dev_examples=100, chance=0.5)) == "chance"
     assert chance_p_value(0.0, 10, 0.5) == 1.0
+
+
+@pytest.mark.parametrize("examples", [1, 7, 500, 20_000])
+@pytest.mark.parametrize("chance", [0.0, 0.01, 1 / 3, 0.5, 1.0])
+@pytest.mark.parametrize("score", [0.0, 0.2, 0.35, 0.51, 1.0])
+def test_the_tail_is_the_binomial_one(examples: int, chance: float, score: float) -> None:
+    expected = stats.binom.sf(round(score * examples) - 1, examples, chance)
+    assert chance_p_value(score, examples, chance) == pytest.approx(expected, abs=1e-8)
 
 
 def test_percent_is_refused() -> None:

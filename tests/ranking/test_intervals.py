@@ -5,6 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import connected_components
 
 from raystilts.errors import UserError
 from raystilts.ranking.intervals import decompose, gain_intervals, gain_variance
@@ -148,3 +150,18 @@ def test_order_and_seed_shifts_do_not_matter(seed: int, missing: float) -> None:
     ):
         if not decompose(scores).split:
             assert (new.gain, new.low, new.high) == pytest.approx((old.gain, old.low, old.high))
+
+
+@settings(max_examples=40)
+@given(st.integers(0, 10_000))
+def test_parts_are_found_as_by_a_graph_library(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    scores = np.where(rng.random((6, 5)) < 0.3, rng.normal(size=(6, 5)), np.nan)
+    fit = decompose(scores)
+    rows, columns = np.nonzero(~np.isnan(scores))
+    graph = csr_array((np.ones(len(rows)), (rows, columns + 6)), shape=(11, 11))
+    _, expected = connected_components(graph, directed=False)
+    seen = np.flatnonzero(fit.present)
+    for i in seen:
+        assert ((fit.parts[seen] == fit.parts[i]) == (expected[seen] == expected[i])).all()
+    assert len(fit.part_seeds) == len(set(expected[seen]))

@@ -66,6 +66,13 @@ def test_the_language_set_is_complete() -> None:
     assert answer.macro.arms[4].runs == 3
 
 
+def test_one_language_alone_has_the_same_answer() -> None:
+    scores = layers(1.0, 1.0)
+    one = rank_languages(scores, NAMES, only=["sw"])
+    assert list(one.by_language) == ["sw"]
+    assert one.by_language["sw"].arms == rank_languages(scores, NAMES).by_language["sw"].arms
+
+
 def test_one_seed_has_a_macro_only() -> None:
     answer = rank_languages(layers(1.0, 1.0, seeds=1), NAMES)
     assert not answer.macro.determined

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from raystilts.errors import UserError
-from raystilts.ranking.overall import rank_overall, target_scale
+from raystilts.ranking.overall import align, rank_overall, target_scale
 from raystilts.ranking.posterior import Posterior, rank_arms
 
 NAN = float("nan")
@@ -86,6 +86,26 @@ def test_undetermined_targets_are_left_out_and_named() -> None:
     assert (answer.used, answer.left_out) == ((1,), (0,))
     nothing = rank_overall([rank_arms([[0.0], [1.0]])])
     assert (nothing.rank_set, nothing.arms[0].mean_rank) == ((), None)
+
+
+def test_ranks_from_one_split_and_gains_from_another() -> None:
+    dev = [exact(0.0, 1.0, 3.0), exact(0.0, 40.0, 20.0)]
+    test = [exact(0.0, 5.0, 3.0), exact(0.0, 40.0, 50.0)]
+    answer = rank_overall(dev, test)
+    assert [arm.mean_rank for arm in answer.arms] == [arm.mean_rank for arm in rank_overall(dev).arms]
+    assert [arm.scaled_gain for arm in answer.arms] == [arm.scaled_gain for arm in rank_overall(test).arms]
+    assert answer.scales == rank_overall(test).scales
+
+
+def test_aligned_targets_of_different_arms() -> None:
+    first, second = exact(0.0, 1.0, 3.0), exact(0.0, 20.0)  # the second has none and the last arm
+    answer = rank_overall([first, align(second, [0, None, 1])])
+    assert [arm.targets for arm in answer.arms] == [2, 1, 2]
+    assert [arm.mean_rank for arm in answer.arms] == [2.0, None, 1.0]
+    assert answer.rank_set == (2,)
+    turned = align(first, [0, 2, 1])
+    assert turned.fit.effects.tolist() == [0.0, 3.0, 1.0]
+    assert (turned.leader, turned.best_set) == (1, (1,))
 
 
 def test_bad_input() -> None:

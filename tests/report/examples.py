@@ -33,9 +33,13 @@ def study(**changes: Any) -> Study:
     return Study.model_validate(fields | changes)
 
 
-def write_results(folder: Path, target: str = "xnli", dev: bool = True, **changes: Any) -> Path:
+def write_results(
+    folder: Path, target: str = "xnli", dev: bool = True, leave_out: tuple[str, ...] = (), **changes: Any
+) -> Path:
     """Writes the tables and study.json."""
     for (arm, fraction), (on_dev, on_test) in ARMS.items():
+        if arm in leave_out:
+            continue
         for seed in (0, 1, 2):
             stage = f"{target}.{arm}.{fraction}.{seed}".replace(".", "_")
             run = run_row(stage, intermediate=arm, intermediate_fraction=fraction, seed=seed, target=target)

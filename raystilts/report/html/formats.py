@@ -1,0 +1,69 @@
+"""Numbers as people read them: points, probabilities, shares, times."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+MINUS = "\N{MINUS SIGN}"
+NOTHING = "\N{EN DASH}"
+
+
+def points(value: float | None) -> str:
+    """A difference of scores in points with its sign, ``+1.9``; a dash for None."""
+    if value is None:
+        return NOTHING
+    text = f"{100 * value:+.1f}"
+    return "0.0" if text in ("+0.0", "-0.0") else text.replace("-", MINUS)
+
+
+def half_width(low: float | None, high: float | None) -> str:
+    """Half of an interval's width in points, ``±3.8``; empty where there is no interval."""
+    return "" if low is None or high is None else f"±{50 * (high - low):.1f}"
+
+
+def interval(low: float | None, high: float | None) -> str:
+    """An interval in points in words, ``−1.9 to +5.7``."""
+    return "" if low is None or high is None else f"{points(low)} to {points(high)}"
+
+
+def score(value: float | None) -> str:
+    """A score in points, ``52.3``."""
+    return NOTHING if value is None else f"{100 * value:.1f}"
+
+
+def probability(value: float | None) -> str:
+    """A probability with two digits, never certainty, for it is counted in draws: ``<0.01``, ``>0.99``."""
+    if value is None:
+        return NOTHING
+    return "<0.01" if value < 0.005 else ">0.99" if value > 0.995 else f"{value:.2f}"
+
+
+def share(value: float) -> str:
+    """A share of data as a percentage, ``12.5 %``."""
+    return f"{100 * value:g} %"
+
+
+def part(value: float) -> str:
+    """A share of the budget as a fraction where it is a simple one: ``1/2``, ``2/3``, else ``37 %``."""
+    simple = Fraction(value).limit_denominator(16)
+    if abs(float(simple) - value) < 1e-3 and simple.denominator > 1:
+        return f"{simple.numerator}/{simple.denominator}"
+    return f"{100 * value:.0f} %"
+
+
+def duration(seconds: float) -> str:
+    """A time in the unit that suits it: ``41 s``, ``12.5 min``, ``3.2 h``, ``2.1 days``."""
+    for unit, size in (("days", 2 * 86400.0), ("h", 3600.0), ("min", 60.0)):
+        if seconds >= size:
+            return f"{seconds / {'days': 86400, 'h': 3600, 'min': 60}[unit]:,.1f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def count(number: int, noun: str, plural: str | None = None) -> str:
+    """A number and its noun: ``1 seed``, ``1,200 runs``."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def listed(names: list[str] | tuple[str, ...], word: str = "and") -> str:
+    """Names in a sentence: ``a, b and c``."""
+    return names[0] if len(names) == 1 else f" {word} ".join([", ".join(names[:-1]), names[-1]]) if names else ""

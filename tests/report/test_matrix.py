@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from raystilts.errors import UserError
+from raystilts.report.answers import Results, TargetAnswer
+from raystilts.report.matrix import cell_text, matrix_csv, matrix_text, transfer_matrix
+from raystilts.report.plot import check_plot, plot_matrix
+
+from .examples import ARMS, write_results
+
+
+@pytest.fixture
+def answers(tmp_path: Path) -> list[TargetAnswer]:
+    return Results(write_results(tmp_path)).answers()
+
+
+def test_gains_of_every_arm_but_none(answers: list[TargetAnswer]) -> None:
+    found = transfer_matrix([*answers, replace(answers[0], target="other", arms=answers[0].arms[:1])], "gain")
+    assert found.arms == ("mnli", "snli 25%", "snli", "squad")
+    assert found.targets == ("xnli", "other")
+    assert cell_text(found, 0, 0).startswith("(+25.0±")
+    assert cell_text(found, 0, 1) == ""
+    assert cell_text(found, 3, 0) == cell_text(found, 3, 1)
+    assert cell_text(found, 3, 0).endswith("*")
+
+
+def test_scores_and_probabilities(answers: list[TargetAnswer]) -> None:
+    scores = transfer_matrix(answers, "score")
+    assert scores.arms[0] == "none"
+    assert scores.number(0, 0) == pytest.approx(ARMS["none", None][1] + 0.002 - 0.05)
+    chances = transfer_matrix(answers, "p_best")
+    assert cell_text(chances, chances.arms.index("squad"), 0) == "1.00"
+    assert cell_text(chances, chances.arms.index("mnli"), 0) == "-"
+
+
+def test_csv_can_be_read_again(answers: list[TargetAnswer]) -> None:
+    rows = list(csv.DictReader(io.StringIO(matrix_csv(transfer_matrix(answers, "gain")))))
+    assert list(rows[0]) == ["arm", "xnli", "xnli_low", "xnli_high"]
+    squad = next(row for row in rows if row["arm"] == "squad")
+    [arm] = [arm for arm in answers[0].arms if arm.intermediate == "squad"]
+    assert float(squad["xnli"]) == pytest.approx(arm.gain, rel=1e-5)
+    assert float(squad["xnli_low"]) <= float(squad["xnli"]) <= float(squad["xnli_high"])
+
+
+def test_many_targets_fit_eighty_columns(answers: list[TargetAnswer]) -> None:
+    many = [replace(answers[0], target=f"target{i}") for i in range(12)]
+    shown = matrix_text(transfer_matrix(many, "gain"))
+    assert max(map(len, shown.splitlines())) <= 80
+    assert all(f"target{i}" in shown for i in range(12))
+
+
+def test_no_gains_is_said(tmp_path: Path) -> None:
+    write_results(tmp_path, leave_out=("none",))
+    [answer] = Results(tmp_path).answers()
+    assert {(arm.gain, arm.gain_low, arm.gain_high) for arm in answer.arms} == {(None, None, None)}
+    assert sum(arm.p_best or 0.0 for arm in answer.arms if arm.competes) == pytest.approx(1.0)
+    assert any("gain unavailable" in note for note in answer.notes)
+    assert "none" not in {arm.intermediate for arm in answer.arms}
+    assert "no gains: none has no finished run" in matrix_text(transfer_matrix([answer], "gain"))
+
+
+def test_plot(answers: list[TargetAnswer], tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    from matplotlib.image import imread
+
+    plot_matrix(transfer_matrix(answers, "gain"), tmp_path / "m.png")
+    pixels = imread(tmp_path / "m.png")[..., :3]
+    grey = pixels.mean(axis=2)
+    assert pixels.shape[0] > 200
+    assert grey.min() < 0.3 < 0.9 < grey.max()
+
+
+@pytest.mark.parametrize(("name", "message"), [("m.xls", "must end in .png"), ("no/m.png", "there is no folder")])
+def test_plots_that_cannot_be_written(tmp_path: Path, name: str, message: str) -> None:
+    pytest.importorskip("matplotlib")
+    with pytest.raises(UserError, match=message):
+        check_plot(tmp_path / name)
+
+
+def test_the_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("raystilts.report.plot.find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"pip install 'raystilts\[plot\]'"):
+        check_plot(tmp_path / "m.png")
