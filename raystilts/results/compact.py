@@ -7,7 +7,6 @@ files are deleted later, by `clean_up`. Killed at any point, it leaves the old s
 from __future__ import annotations
 
 import re
-import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,17 +15,21 @@ import pyarrow as pa
 
 from raystilts.errors import StorageError
 from raystilts.results.filesystem import Folder, open_folder
+from raystilts.results.ledger import Ledger
 from raystilts.results.manifest import (
     COMPACTED,
     TABLES,
     Manifest,
+    finals_name,
     generations,
     load_manifest,
     manifest_name,
     publish,
 )
+from raystilts.results.merge import by_stratum, write_rows, write_scores
 from raystilts.results.reader import (
     Snapshot,
+    VanishedError,
     read_footers,
     read_parts,
     read_tables,
@@ -34,7 +37,7 @@ from raystilts.results.reader import (
     take_snapshot,
     warn_left_out,
 )
-from raystilts.results.schema import Table, encode_table, schema_of
+from raystilts.results.schema import Table, file_name, to_table
 
 #: More compacted files than this of one table are merged into one.
 MAX_PARTS = 8
@@ -42,13 +45,6 @@ MAX_PARTS = 8
 _LEFTOVER_AGE = 3600.0
 _TRIES = 5
 _PART = re.compile(r"[a-z]+-(\d{8,})-[0-9a-f]+\.parquet")
-#: Rows that are asked for together lie together, so that row groups can be skipped.
-_ORDER: dict[Table, str] = {
-    "runs": "stage, attempt",
-    "scores": "target, target_fraction, split, is_final, intermediate, intermediate_fraction, "
-    "seed, stage, attempt, step, language, metric",
-    "decisions": "decided_at, study, target, target_fraction, round",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +114,7 @@ def _replaced(folder: Folder, manifest: Manifest) -> list[str]:
     """
     old = [manifest_name(n) for n in generations(folder) if n < manifest.generation]
     listed = {part for parts in manifest.parts.values() for part in parts}
+    listed |= {finals_name(part) for part in manifest.parts["scores"]}
     for name in folder.names(COMPACTED):
         match = _PART.fullmatch(name)
         if match and int(match[1]) <= manifest.generation and name not in listed:
@@ -139,58 +136,65 @@ def _age(folder: Folder, name: str) -> float:
 def _compact(folder: Folder) -> Compaction | None:
     """One attempt; None if another compaction has published first."""
     snapshot = take_snapshot(folder)
-    raw = {table: _usable(folder, snapshot, table) for table in TABLES}
+    runs = Ledger(folder).raw_rows(snapshot)
+    decisions, decided = _decisions(folder, snapshot)
+    names = by_stratum(_usable(folder, snapshot, "scores"), runs)
+    if not (runs or decided or names):
+        return Compaction(snapshot.manifest.generation, dict.fromkeys(TABLES, 0), dict.fromkeys(TABLES, 0))
+    generation, parts = snapshot.manifest.generation + 1, dict(snapshot.manifest.parts)
+    merged: dict[Table, list[str]] = {"scores": [], "runs": [], "decisions": decided}
+    count = 0
+    if names:
+        kept, away = _kept(parts["scores"])
+        part, count, merged["scores"] = _write_scores(folder, generation, names, away)
+        parts["scores"] = [*kept, part]
     # A run is not merged without its scores: it does not count, and may yet be repaired.
-    scored = {*raw["scores"][0], *snapshot.manifest.consumed["scores"]}
-    runs = [name for name in raw["runs"][0] if name in scored]
-    if len(runs) < len(raw["runs"][0]):
-        raw["runs"] = (runs, read_tables(folder, "runs", runs)[0])
-    if not any(names for names, _ in raw.values()):
-        return _report(snapshot.manifest.generation, raw)
-    manifest = _merged(folder, snapshot.manifest, raw)
-    return _report(manifest.generation, raw) if publish(folder, manifest) else None
+    scored = {*merged["scores"], *snapshot.manifest.consumed["scores"]}
+    runs = [run for run in runs if file_name(run.stage, run.attempt) in scored]
+    merged["runs"] = [file_name(run.stage, run.attempt) for run in runs]
+    rows_of: dict[Table, pa.Table] = {"runs": to_table("runs", runs), "decisions": decisions}
+    for table, rows in rows_of.items():
+        if rows.num_rows:
+            kept, away = _kept(parts[table])
+            parts[table] = [*kept, write_rows(folder, table, generation, rows, away)]
+    consumed = {table: sorted({*snapshot.manifest.consumed[table], *merged[table]}) for table in TABLES}
+    if not publish(folder, Manifest(generation, parts, consumed)):
+        return None
+    counts: dict[Table, int] = {"runs": len(runs), "scores": count, "decisions": len(decided)}
+    return Compaction(generation, {table: len(merged[table]) for table in TABLES}, counts)
 
 
-def _report(generation: int, raw: dict[Table, tuple[list[str], pa.Table]]) -> Compaction:
-    files = {table: len(names) for table, (names, _) in raw.items()}
-    return Compaction(
-        generation, files, {table: rows.num_rows for table, (_, rows) in raw.items()}
-    )
-
-
-def _usable(folder: Folder, snapshot: Snapshot, table: Table) -> tuple[list[str], pa.Table]:
-    """Raw files that can be merged, and their rows."""
+def _usable(folder: Folder, snapshot: Snapshot, table: Table) -> list[str]:
+    """Raw files with a footer that is ours."""
     good, bad = read_footers(folder, table, snapshot.raw[table])
-    rows, damaged = read_tables(folder, table, sorted(good))
-    warn_left_out(folder, table, bad | damaged)
-    return [name for name in sorted(good) if name not in damaged], rows
+    warn_left_out(folder, table, bad)
+    return sorted(good)
 
 
-def _merged(
-    folder: Folder, old: Manifest, raw: dict[Table, tuple[list[str], pa.Table]]
-) -> Manifest:
-    """Writes the new parts and returns the manifest that will make them count."""
-    generation = old.generation + 1
-    parts = {}
-    for table, (names, rows) in raw.items():
-        kept = list(old.parts[table])
-        if names and len(kept) >= MAX_PARTS:
-            rows = pa.concat_tables([read_parts(folder, table, kept), rows])
-            kept = []
-        if names:
-            kept.append(_write_part(folder, table, generation, rows))
-        parts[table] = kept
-    consumed = {table: sorted({*old.consumed[table], *raw[table][0]}) for table in TABLES}
-    return Manifest(generation, parts, consumed)
+def _decisions(folder: Folder, snapshot: Snapshot) -> tuple[pa.Table, list[str]]:
+    """Rows of raw files of decisions, and the files."""
+    names = _usable(folder, snapshot, "decisions")
+    rows, damaged = read_tables(folder, "decisions", names)
+    warn_left_out(folder, "decisions", damaged)
+    return rows, [name for name in names if name not in damaged]
 
 
-def _write_part(folder: Folder, table: Table, generation: int, rows: pa.Table) -> str:
-    # The random part keeps two compactions of one generation from taking each other's name.
-    name = f"{table}-{generation:08d}-{secrets.token_hex(4)}.parquet"
-    with duckdb.connect() as connection:
-        connection.execute("set TimeZone = 'UTC'")
-        connection.register("rows", rows)
-        ordered = connection.sql(f"select * from rows order by {_ORDER[table]}").to_arrow_table()
-    data = encode_table(ordered.cast(schema_of(table)), {}, small=False)
-    folder.write(f"{COMPACTED}/{name}", data)
-    return name
+def _kept(parts: list[str]) -> tuple[list[str], list[str]]:
+    """Compacted files that stay, and those that are merged into the next one."""
+    return ([], parts) if len(parts) >= MAX_PARTS else (parts, [])
+
+
+def _write_scores(folder: Folder, generation: int, names: list[str], parts: list[str]) -> tuple[str, int, list[str]]:
+    """The new file, its number of new rows, and the raw files in it: those that are not damaged."""
+    try:
+        return *write_scores(folder, generation, names, parts), names
+    except duckdb.Error as error:
+        if not set(names) <= set(take_snapshot(folder).raw["scores"]):
+            raise VanishedError(str(error)) from error
+        _, damaged = read_tables(folder, "scores", names)
+        read_parts(folder, "scores", parts)
+        if not damaged:
+            raise StorageError(f"The scores in {folder.url} cannot be merged: {error}") from error
+        warn_left_out(folder, "scores", damaged)
+        good = [name for name in names if name not in damaged]
+        return *write_scores(folder, generation, good, parts), good

@@ -6,14 +6,20 @@ import contextlib
 import errno
 import os
 import secrets
+import tempfile
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from raystilts.errors import StorageError, UserError
 
+_GLOB = set("*?[]{}")
+_CONNECTIONS = 16
 #: Hard links are how a local file is created only if absent; these say there are none here.
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EACCES}
 
@@ -43,6 +49,14 @@ class Folder(ABC):
     @abstractmethod
     def read(self, name: str) -> bytes:
         """The bytes of a file; raises FileNotFoundError."""
+
+    @abstractmethod
+    def local(self, names: list[str]) -> list[str]:
+        """Paths on this machine under which DuckDB can read files, in their order.
+
+        Raises:
+            FileNotFoundError: One is not there (on a local disk this is found out later).
+        """
 
     @abstractmethod
     def names(self, folder: str, prefix: str = "") -> list[str]:
@@ -90,6 +104,20 @@ class LocalFolder(Folder):
     def read(self, name: str) -> bytes:
         return (self.path / name).read_bytes()
 
+    def local(self, names: list[str]) -> list[str]:
+        root = str(self.path)
+        if _GLOB & set(root):
+            root = self._plain_root
+        return [f"{root}/{name}" for name in names]
+
+    @cached_property
+    def _plain_root(self) -> str:
+        """A link without characters that DuckDB would take for a pattern."""
+        self._links = tempfile.TemporaryDirectory(prefix="raystilts-", ignore_cleanup_errors=True)
+        link = Path(self._links.name) / "results"
+        link.symlink_to(self.path, target_is_directory=True)
+        return str(link)
+
     def names(self, folder: str, prefix: str = "") -> list[str]:
         found = self._listing(folder)
         return sorted(n for n in found if not n.startswith(".") and n.startswith(prefix))
@@ -132,43 +160,111 @@ class RemoteFolder(Folder):
     def write(self, name: str, data: bytes, *, overwrite: bool = False) -> bool:
         path = f"{self._root}/{name}"
         try:
-            if overwrite:
-                self._fs.pipe_file(path, data)
-            else:
-                self._fs.pipe_file(path, data, mode="create")
+            with self._reaching("write", name):
+                self._fs.pipe_file(path, data, mode="overwrite" if overwrite else "create")
         except FileExistsError:
             return False
-        except OSError as error:
-            raise _cannot("write", f"{self.url}/{name}", error) from error
         return True
 
+    @contextlib.contextmanager
+    def _reaching(self, verb: str, name: str) -> Iterator[None]:
+        """Turns what clients of object stores raise, each its own exceptions, into a `StorageError`."""
+        try:
+            yield
+        except (FileNotFoundError, FileExistsError) as error:
+            if verb == "write" and isinstance(error, FileNotFoundError):  # there is no such bucket
+                raise _cannot(verb, f"{self.url}/{name}", error) from error
+            raise
+        except OSError as error:
+            raise _cannot(verb, f"{self.url}/{name}", error) from error
+        except Exception as error:
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
+            raise StorageError(
+                f"Cannot {verb} {self.url}/{name}: {reason}. Check the connection, the endpoint and the credentials, "
+                "and run the same command again."
+            ) from error
+
     def read(self, name: str) -> bytes:
-        data: bytes = self._fs.cat_file(f"{self._root}/{name}")
+        with self._reaching("read", name):
+            data: bytes = self._fs.cat_file(f"{self._root}/{name}")
         return data
+
+    def local(self, names: list[str]) -> list[str]:
+        # Files never change once they are written: each is fetched once.
+        copies = {name: self._copies / name for name in names}
+        missing = [name for name, copy in copies.items() if not copy.exists()]
+        for folder in {copies[name].parent for name in missing}:
+            folder.mkdir(parents=True, exist_ok=True)
+
+        def fetch(name: str) -> None:
+            half = copies[name].with_suffix(f".{secrets.token_hex(4)}")
+            half.write_bytes(self.read(name))
+            half.replace(copies[name])
+
+        with ThreadPoolExecutor(_CONNECTIONS) as pool:
+            list(pool.map(fetch, missing))
+        return [str(copy) for copy in copies.values()]
+
+    @cached_property
+    def _copies(self) -> Path:
+        self._temporary = tempfile.TemporaryDirectory(prefix="raystilts-", ignore_cleanup_errors=True)
+        return Path(self._temporary.name)
 
     def names(self, folder: str, prefix: str = "") -> list[str]:
         # Listings are cached by fsspec, and other machines write here.
         self._fs.invalidate_cache()
         try:
-            found: list[str] = self._fs.ls(f"{self._root}/{folder}", detail=False)
+            with self._reaching("list", folder):
+                found: list[str] = self._fs.ls(f"{self._root}/{folder}", detail=False)
         except FileNotFoundError:
             return []
-        except OSError as error:
-            raise _cannot("list", f"{self.url}/{folder}", error) from error
         last = sorted(path.rstrip("/").rsplit("/", 1)[-1] for path in found)
         return [n for n in last if not n.startswith(".") and n.startswith(prefix)]
 
     def delete(self, name: str) -> None:
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(FileNotFoundError), self._reaching("delete", name):
             self._fs.rm_file(f"{self._root}/{name}")
 
     def age(self, name: str) -> float:
-        written: float = self._fs.modified(f"{self._root}/{name}").timestamp()
+        with self._reaching("look at", name):
+            written: float = self._fs.modified(f"{self._root}/{name}").timestamp()
         return time.time() - written
 
     def exists(self) -> bool:
         self._fs.invalidate_cache()
-        return bool(self._fs.exists(self._root))
+        with self._reaching("look at", ""):
+            return bool(self._fs.exists(self._root))
+
+    def has(self, name: str) -> bool:
+        """Whether a file is there."""
+        self._fs.invalidate_cache()
+        with self._reaching("look at", name):
+            return bool(self._fs.exists(f"{self._root}/{name}"))
+
+    def upload(self, path: Path, name: str) -> None:
+        """Writes a local file of any size; it replaces what stood there.
+
+        Raises:
+            StorageError: No permission, no space, no connection.
+        """
+        with self._reaching("write", name):
+            self._fs.put_file(str(path), f"{self._root}/{name}")
+
+    def download(self, name: str, path: Path) -> None:
+        """Reads a file of any size into a local one; raises FileNotFoundError."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with self._reaching("read", name):
+            self._fs.get_file(f"{self._root}/{name}", str(path))
+
+    def below(self, folder: str) -> list[str]:
+        """Names of all files in a folder and the folders in it, sorted."""
+        self._fs.invalidate_cache()
+        start = len(self._root) + 1
+        try:
+            with self._reaching("list", folder):
+                return sorted(path[start:] for path in self._fs.find(f"{self._root}/{folder}"))
+        except FileNotFoundError:
+            return []
 
 
 def open_folder(path: str | Path | Folder) -> Folder:
@@ -218,6 +314,16 @@ def _open_with_pyarrow(url: str, missing: ImportError) -> tuple[Any, str]:
     return ArrowFSWrapper(filesystem), str(root)
 
 
+def is_disk_full(error: BaseException) -> bool:
+    """Whether an error says that a disk, or the share of it that this user may fill, is full.
+
+    Libraries that write files themselves (safetensors, Arrow) say so in words only.
+    """
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return True
+    return any(sign in str(error) for sign in ("No space left on device", "Disk quota exceeded"))
+
+
 def _write_synced(path: Path, data: bytes) -> None:
     with path.open("xb") as handle:
         handle.write(data)
@@ -253,6 +359,11 @@ def _sync_folder(path: Path) -> None:
 
 
 def _cannot(verb: str, name: str, error: OSError) -> StorageError:
+    if is_disk_full(error):
+        return StorageError(
+            f"Cannot {verb} {name}: no space left. Free some and run the same command again: what has finished is "
+            "kept, what was interrupted goes on."
+        )
     return StorageError(
         f"Cannot {verb} {name}: {error.strerror or error}. Check the permissions and the free "
         "space, or choose another results folder."

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from raystilts.results.filesystem import Folder, open_folder
+from raystilts.results.manifest import Manifest
 from raystilts.results.reader import (
     Snapshot,
     read_footers,
@@ -31,6 +32,7 @@ class Ledger:
         self._raw: dict[str, RunRow] = {}
         self._bad: set[str] = set()
         self._parts: dict[str, list[RunRow]] = {}
+        self._manifest: Manifest | None = None
 
     def rows(self) -> list[RunRow]:
         """Every attempt, ordered by stage and attempt."""
@@ -53,9 +55,24 @@ class Ledger:
         """
         return self._unfinished("stopped", study)
 
+    def paused(self) -> dict[str, RunRow]:
+        """Stage to its latest paused attempt, for stages that never finished."""
+        rows = self.rows()
+        done = {row.stage for row in rows if row.status == "finished"}
+        return _latest([row for row in rows if row.stage not in done and row.status == "paused"])
+
     def attempts(self, stage: str) -> list[RunRow]:
         """The attempts at one stage, oldest first."""
         return [row for row in self.rows() if row.stage == stage]
+
+    def raw_rows(self, snapshot: Snapshot) -> list[RunRow]:
+        """Attempts that are not compacted.
+
+        Raises:
+            VanishedError: A file of the snapshot is no longer there.
+        """
+        self._read_raw(snapshot)
+        return [self._raw[name] for name in self._complete(snapshot)]
 
     def _unfinished(self, status: str, study: str | None) -> dict[str, RunRow]:
         rows = self.rows()
@@ -64,12 +81,13 @@ class Ledger:
         return {stage: r for stage, r in _latest(asked).items() if r.status == status}
 
     def _read(self) -> list[RunRow]:
-        snapshot = take_snapshot(self.folder)
+        snapshot = take_snapshot(self.folder, self._manifest)
         self._read_parts(snapshot)
         self._read_raw(snapshot)
         parts = snapshot.manifest.parts["runs"]
         rows = [row for part in parts for row in self._parts[part]]
         rows += [self._raw[name] for name in self._complete(snapshot)]
+        self._manifest = snapshot.manifest
         return sorted(rows, key=lambda row: (row.stage, row.attempt, row.ended_at))
 
     def _read_parts(self, snapshot: Snapshot) -> None:

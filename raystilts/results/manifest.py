@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 
 from raystilts.errors import StorageError
 from raystilts.results.filesystem import Folder
-from raystilts.results.schema import SCHEMA_VERSION, Table
+from raystilts.results.schema import SCHEMA_VERSION, Table, distrust_version
 
 COMPACTED = "compacted"
 TABLES: tuple[Table, ...] = ("runs", "scores", "decisions")
@@ -26,7 +26,8 @@ class Manifest:
 
     Attributes:
         generation: Number of this manifest; 0 where nothing has been compacted.
-        parts: Compacted files that hold a table, names inside ``compacted/``.
+        parts: Compacted files that hold a table, names inside ``compacted/``. Beside every file of
+            scores there may be one of its final scores, see `finals_name`.
         consumed: Raw files whose rows are in `parts`. They stay listed after they are deleted,
             so that their attempt numbers are never given again.
     """
@@ -34,6 +35,11 @@ class Manifest:
     generation: int = 0
     parts: dict[Table, list[str]] = field(default_factory=lambda: {t: [] for t in TABLES})
     consumed: dict[Table, list[str]] = field(default_factory=lambda: {t: [] for t in TABLES})
+
+
+def finals_name(part: str) -> str:
+    """Name of the file of final scores beside a compacted file of scores."""
+    return part.replace("scores", "finals", 1)
 
 
 def manifest_name(generation: int) -> str:
@@ -47,8 +53,11 @@ def generations(folder: Folder) -> list[int]:
     return sorted(int(m[1]) for m in map(_NAME.fullmatch, names) if m)
 
 
-def load_manifest(folder: Folder) -> Manifest:
+def load_manifest(folder: Folder, known: Manifest | None = None) -> Manifest:
     """The current manifest.
+
+    Args:
+        known: The one that was current when last asked for; it is not read again if it still is.
 
     Raises:
         StorageError: It cannot be read. (Older ones are no substitute: the files they do not
@@ -58,6 +67,8 @@ def load_manifest(folder: Folder) -> Manifest:
         numbers = generations(folder)
         if not numbers:
             return Manifest()
+        if known is not None and known.generation == numbers[-1]:
+            return known
         name = f"{COMPACTED}/{manifest_name(numbers[-1])}"
         try:
             return _parse(folder.read(name))
@@ -65,8 +76,8 @@ def load_manifest(folder: Folder) -> Manifest:
             continue  # A newer one has been published and this one cleaned up.
         except (ValueError, TypeError, KeyError) as error:
             raise StorageError(
-                f"{folder.url}/{name} is not a manifest of schema version {SCHEMA_VERSION} "
-                f"({error}). Restore it, or use the raystilts version that wrote it."
+                f"{folder.url}/{name} is not a manifest that can be read here ({error}). "
+                "Restore it, or use the raystilts version that wrote it."
             ) from error
     raise StorageError(f"The manifests of {folder.url}/{COMPACTED} keep changing. Try again.")
 
@@ -80,7 +91,7 @@ def publish(folder: Folder, manifest: Manifest) -> bool:
 
 def _parse(data: bytes) -> Manifest:
     values = json.loads(data)
-    version = values.pop("schema_version")
-    if version != SCHEMA_VERSION:
-        raise ValueError(f"schema version {version}")
+    unknown = distrust_version(str(values.pop("schema_version")))
+    if unknown:
+        raise ValueError(unknown)
     return Manifest(**values)

@@ -10,16 +10,17 @@ import warnings
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import duckdb
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from raystilts.errors import StorageError
 from raystilts.results.filesystem import Folder
-from raystilts.results.manifest import COMPACTED, TABLES, Manifest, generations, load_manifest
-from raystilts.results.schema import SCHEMA_VERSION, Table, parse_name, schema_of
+from raystilts.results.manifest import COMPACTED, TABLES, Manifest, finals_name, generations, load_manifest
+from raystilts.results.schema import Table, distrust_version, parse_name, schema_of, upgrade
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _TRIES = 10
 _READERS = 16
@@ -43,22 +44,32 @@ class Snapshot:
     Attributes:
         manifest: The state of compaction.
         raw: Files that are not compacted, by table; every name parses.
+        finals: Files of final scores beside the compacted files of scores, names inside
+            ``compacted/``; folders of older versions have none.
     """
 
     manifest: Manifest
     raw: dict[Table, list[str]]
+    finals: list[str]
 
 
-def take_snapshot(folder: Folder) -> Snapshot:
-    """Lists the folder. Runs are listed before scores: a listed run has its scores listed too."""
+def take_snapshot(folder: Folder, known: Manifest | None = None) -> Snapshot:
+    """Lists the folder. Runs are listed before scores: a listed run has its scores listed too.
+
+    Args:
+        known: The manifest seen last, which is not read again if it is still current.
+    """
     for _ in range(_TRIES):
-        manifest = load_manifest(folder)
+        manifest = load_manifest(folder, known)
         raw = {table: folder.names(table) for table in TABLES}
+        compacted = set(folder.names(COMPACTED))
         latest = generations(folder)
         # Files are deleted only once a manifest lists them. If it is still the same one, then
         # what is missing from the listing is in the compacted files.
         if (latest[-1] if latest else 0) == manifest.generation:
-            return Snapshot(manifest, {t: _ours(folder, t, raw[t], manifest) for t in TABLES})
+            ours = {t: _ours(folder, t, raw[t], manifest) for t in TABLES}
+            finals = [finals_name(part) for part in manifest.parts["scores"]]
+            return Snapshot(manifest, ours, [name for name in finals if name in compacted])
     raise StorageError(f"{folder.url} is being compacted over and over. Try again.")
 
 
@@ -93,9 +104,7 @@ def warn_left_out(folder: Folder, table: str, reasons: dict[str, str]) -> None:
     )
 
 
-def read_footers(
-    folder: Folder, table: Table, names: list[str]
-) -> tuple[dict[str, Footer], dict[str, str]]:
+def read_footers(folder: Folder, table: Table, names: list[str]) -> tuple[dict[str, Footer], dict[str, str]]:
     """The metadata of raw files: those that are ours, and why the others are not.
 
     Raises:
@@ -116,8 +125,9 @@ def _distrust(table: Table, name: str, footer: Footer) -> str | None:
     """Why a file is not one of this table's, or None."""
     if footer.get("raystilts_table") != table:
         return f"not a raystilts file of {table}"
-    if footer.get("schema_version") != str(SCHEMA_VERSION):
-        return f"schema version {footer.get('schema_version')}, not {SCHEMA_VERSION}"
+    unknown = distrust_version(footer.get("schema_version"))
+    if unknown:
+        return unknown
     if (footer.get("stage"), footer.get("attempt")) != tuple(map(str, parse_name(name) or ())):
         return "its name is not that of the attempt in it"
     return None
@@ -125,25 +135,25 @@ def _distrust(table: Table, name: str, footer: Footer) -> str | None:
 
 def _footers_fast(folder: Folder, table: Table, names: list[str]) -> dict[str, Footer] | None:
     """All footers in one DuckDB query; None if that is not possible or a file is bad."""
+    if not names:
+        return {}
     paths = local_paths(folder, table, names)
-    if not paths:
-        return None
     query = "select file_name, key, value from parquet_kv_metadata($paths)"
     try:
         with duckdb.connect() as connection:
-            rows = connection.sql(query, params={"paths": paths}).to_arrow_table()
+            rows = connection.execute(query, {"paths": paths}).fetchall()
     except duckdb.Error:
         return None
     found: dict[str, Footer] = {}
-    columns = (rows.column(i).to_pylist() for i in range(3))
-    for path, key, value in zip(*columns, strict=True):
+    for path, key, value in rows:
         found.setdefault(path.rpartition("/")[2], {})[key.decode()] = value.decode()
     return found
 
 
-def _footers_one_by_one(
-    folder: Folder, table: Table, names: list[str]
-) -> tuple[dict[str, Footer], dict[str, str]]:
+def _footers_one_by_one(folder: Folder, table: Table, names: list[str]) -> tuple[dict[str, Footer], dict[str, str]]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     found: dict[str, Footer] = {}
     bad: dict[str, str] = {}
     for name, data in read_many(folder, table, names):
@@ -172,12 +182,16 @@ def read_many(folder: Folder, table: str, names: list[str]) -> Iterable[tuple[st
         yield from pool.map(read, names)
 
 
-def local_paths(folder: Folder, table: str, names: list[str]) -> list[str] | None:
-    """Paths that DuckDB can be given; None on an object store or where it would see a pattern."""
-    root = str(folder.path / table) if folder.path else None
-    if root is None or set(root) & set("*?[]{}"):
-        return None
-    return [f"{root}/{name}" for name in names]
+def local_paths(folder: Folder, table: str, names: list[str]) -> list[str]:
+    """Paths that DuckDB can read.
+
+    Raises:
+        VanishedError: A file is no longer there.
+    """
+    try:
+        return folder.local([f"{table}/{name}" for name in names])
+    except FileNotFoundError as error:
+        raise VanishedError(str(error)) from error
 
 
 def read_tables(folder: Folder, table: Table, names: list[str]) -> tuple[pa.Table, dict[str, str]]:
@@ -186,6 +200,8 @@ def read_tables(folder: Folder, table: Table, names: list[str]) -> tuple[pa.Tabl
     Raises:
         VanishedError: A file is no longer there.
     """
+    import pyarrow as pa
+
     good, bad = [], {}
     for name, data in read_many(folder, table, names):
         try:
@@ -202,6 +218,8 @@ def read_parts(folder: Folder, table: Table, parts: list[str]) -> pa.Table:
         StorageError: One is missing or damaged: its rows exist nowhere else.
         VanishedError: The manifest has changed since it was read.
     """
+    import pyarrow as pa
+
     tables = [schema_of(table).empty_table()]
     for name, data in read_many(folder, COMPACTED, parts):
         try:
@@ -214,6 +232,7 @@ def read_parts(folder: Folder, table: Table, parts: list[str]) -> pa.Table:
 
 
 def _decode(table: Table, data: bytes) -> pa.Table:
-    schema = schema_of(table)
-    rows = pq.ParquetFile(pa.BufferReader(data)).read(use_threads=False)
-    return rows.select(schema.names).cast(schema)
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    return upgrade(table, pq.ParquetFile(pa.BufferReader(data)).read(use_threads=False))

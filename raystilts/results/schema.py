@@ -16,16 +16,17 @@ import typing
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-import pyarrow as pa
-import pyarrow.parquet as pq
+if TYPE_CHECKING:
+    import pyarrow as pa
 
-#: Raised when a column changes its meaning; files of another version are skipped with a warning.
-SCHEMA_VERSION = 1
+#: Raised by every new column, status or kind of row. A version only ever adds: columns that are null or have a
+#: default in older rows. So every older file can be read; newer ones are skipped with a warning.
+SCHEMA_VERSION = 2
 
 Kind = Literal["intermediate", "target", "retrieval"]
-Status = Literal["finished", "stopped", "failed"]
+Status = Literal["finished", "paused", "stopped", "failed"]
 Table = Literal["runs", "scores", "decisions"]
 
 _STAGE = r"[A-Za-z0-9][A-Za-z0-9._+@=,-]*"
@@ -41,13 +42,16 @@ class RunRow:
         intermediate: Canonical name of what the encoder was trained on first, or ``"none"``.
         target: The task trained for; null for an intermediate stage.
         hyperparameters: JSON object; with the intermediate and its fraction it names the arm.
-        rung: Share of the full budget at which a stopped attempt was stopped.
+        status: A ``"paused"`` attempt has trained up to `rung` and may be gone on with by the next; a
+            ``"stopped"`` one will not, by the rule in `stop_reason`.
+        rung: Share of the full budget at which the attempt was paused or stopped.
         degenerate: Whether training failed by its process (chance-level dev score, a loss that
             does not fall); `degenerate_rule` says by which rule.
         device_share: Part of the device that the attempt had, 0 to 1.
         seconds: Wall-clock time of the attempt; training and evaluation are also given apart.
         versions: JSON object, package to version.
         parent_stage: The stage whose checkpoint this one starts from.
+        source: Where an imported row comes from: file name and SHA-256 of the table, and the command.
     """
 
     stage: str
@@ -93,6 +97,7 @@ class RunRow:
     parent_stage: str | None = None
     selection: str
     checkpoint: str | None = None
+    source: str | None = None
 
     def __post_init__(self) -> None:
         _one_of("kind", self.kind, typing.get_args(Kind))
@@ -139,11 +144,14 @@ class ScoreRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecisionRow:
-    """What an early-stopping rule decided in one round, and a hash of the scores it decided from.
+    """What an early-stopping rule decided in one round, and from which scores.
 
     Attributes:
         parameters: JSON object, the rule's settings.
+        share: Share of the full budget at which it decided.
         arms_kept: JSON list of arms; likewise `arms_dropped`.
+        scores: JSON object, arm to the score that was compared (null for one without).
+        inputs_hash: Hash of these scores, to the last bit.
     """
 
     study: str
@@ -152,8 +160,10 @@ class DecisionRow:
     rule: str
     round: int
     parameters: str
+    share: float | None = None
     arms_kept: str
     arms_dropped: str
+    scores: str = "{}"
     inputs_hash: str
     decided_at: datetime
 
@@ -166,13 +176,8 @@ ROWS: dict[Table, type[RunRow] | type[ScoreRow] | type[DecisionRow]] = {
     "scores": ScoreRow,
     "decisions": DecisionRow,
 }
-_ARROW = {
-    str: pa.string(),
-    int: pa.int64(),
-    float: pa.float64(),
-    bool: pa.bool_(),
-    datetime: pa.timestamp("us", "UTC"),
-}
+#: Types of columns in SQL. pyarrow is imported where it is used: most questions are answered without it.
+_SQL = {str: "VARCHAR", int: "BIGINT", float: "DOUBLE", bool: "BOOLEAN", datetime: "TIMESTAMPTZ"}
 
 
 def _one_of(name: str, value: str, allowed: Sequence[str]) -> None:
@@ -183,28 +188,82 @@ def _one_of(name: str, value: str, allowed: Sequence[str]) -> None:
 @functools.cache
 def schema_of(table: Table) -> pa.Schema:
     """The pyarrow schema of a table, with ``schema_version`` and the table's name as metadata."""
-    hints = typing.get_type_hints(ROWS[table])
-    fields = [_arrow_field(f.name, hints[f.name]) for f in dataclasses.fields(ROWS[table])]
-    return pa.schema(fields, metadata=_metadata(table))
+    import pyarrow as pa
+
+    arrow = {
+        str: pa.string(),
+        int: pa.int64(),
+        float: pa.float64(),
+        bool: pa.bool_(),
+        datetime: pa.timestamp("us", "UTC"),
+    }
+    fields = [pa.field(name, arrow[kind], nullable=null) for name, kind, null in _columns(table)]
+    return pa.schema(fields, metadata=metadata_of(table))
 
 
-def _metadata(table: Table) -> dict[str, str]:
+def sql_columns(table: Table) -> dict[str, str]:
+    """Columns of a table with their types in SQL."""
+    return {name: _SQL[kind] for name, kind, _ in _columns(table)}
+
+
+def metadata_of(table: Table) -> dict[str, str]:
+    """What the footer of every file of a table says."""
     return {"schema_version": str(SCHEMA_VERSION), "raystilts_table": table}
 
 
-def _arrow_field(name: str, hint: Any) -> pa.Field:
-    options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
-    kinds = [kind for kind in options if kind is not type(None)]
-    plain = str if typing.get_origin(kinds[0]) is Literal else kinds[0]
-    return pa.field(name, _ARROW[plain], nullable=len(kinds) < len(options))
+def _columns(table: Table) -> list[tuple[str, type, bool]]:
+    """Name, type, and whether null is allowed."""
+    hints = typing.get_type_hints(ROWS[table])
+    columns = []
+    for field in dataclasses.fields(ROWS[table]):
+        hint = hints[field.name]
+        options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+        kinds = [kind for kind in options if kind is not type(None)]
+        plain = str if typing.get_origin(kinds[0]) is Literal else kinds[0]
+        columns.append((field.name, plain, len(kinds) < len(options)))
+    return columns
 
 
 def to_table(table: Table, rows: Iterable[Row]) -> pa.Table:
     """Rows as an Arrow table; raises ``pyarrow.ArrowInvalid`` for a value of the wrong type."""
+    import pyarrow as pa
+
     names = [f.name for f in dataclasses.fields(ROWS[table])]
     rows = list(rows)
     columns = {name: [getattr(row, name) for row in rows] for name in names}
     return pa.Table.from_pydict(columns, schema=schema_of(table))
+
+
+def defaults_of(table: Table) -> dict[str, Any]:
+    """Columns that rows of an older version may lack, and what they are then."""
+    fields = dataclasses.fields(ROWS[table])
+    return {f.name: f.default for f in fields if f.default is not dataclasses.MISSING}
+
+
+def upgrade(table: Table, rows: pa.Table) -> pa.Table:
+    """Rows of this or an older version with this version's columns.
+
+    Raises:
+        KeyError: A column is missing that every version has.
+    """
+    import pyarrow as pa
+
+    schema = schema_of(table)
+    defaults = defaults_of(table)
+    for name in schema.names:
+        if name not in rows.column_names and name in defaults:
+            column = pa.repeat(pa.scalar(defaults[name], schema.field(name).type), rows.num_rows)
+            rows = rows.append_column(name, column)
+    return rows.select(schema.names).cast(schema)
+
+
+def distrust_version(version: str | None) -> str | None:
+    """Why a file of this schema version cannot be read, or None."""
+    if version is None or not version.isdecimal():
+        return f"its schema version is {version!r}"
+    if int(version) > SCHEMA_VERSION:
+        return f"schema version {version}, newer than {SCHEMA_VERSION}, the newest known here: upgrade raystilts"
+    return None
 
 
 def to_rows(kind: type[R], table: pa.Table) -> list[R]:
@@ -266,6 +325,8 @@ def encode_table(table: pa.Table, extra: dict[str, str], *, small: bool) -> byte
         extra: More key-value metadata.
         small: A file of one attempt, read whole: no statistics, no embedded Arrow schema.
     """
+    import pyarrow.parquet as pq
+
     sink = io.BytesIO()
     options = {"write_statistics": False, "store_schema": False} if small else {}
     metadata = {k.decode(): v.decode() for k, v in table.schema.metadata.items()} | extra

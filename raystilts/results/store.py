@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Collection
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+from itertools import groupby
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import duckdb
-import pandas as pd
-import pyarrow as pa
 
 from raystilts.errors import UserError
-from raystilts.results import queries
+from raystilts.results import cells, queries
 from raystilts.results.filesystem import Folder, open_folder
-from raystilts.results.reader import ResultsWarning
-from raystilts.results.strata import Stratum, build_stratum
-from raystilts.results.tables import Tables, arrow
+from raystilts.results.frames import to_frame, warn_lost, warn_repeated
+from raystilts.results.strata import Arm, Final, Place, Stratum, Unfinished, build_stratum
+from raystilts.results.tables import Tables
 
-#: Columns keep their type where a value is missing: null seeds do not turn seeds into floats.
-_DTYPES = {pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype()}
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class Results:
@@ -51,8 +50,10 @@ class Results:
                 "(`raystilts run STUDY`), or give the folder that its results were written to."
             )
         self.encoder = encoder
-        self._stages = None if stages is None else pa.table({"stage": sorted(stages)})
+        self._stages = None if stages is None else sorted(stages)
         self._tables = Tables(self.folder)
+        self._viewed = 0
+        self._prepared: dict[tuple[str, str | None], str] = {}
 
     def runs(self, *, all_attempts: bool = False) -> pd.DataFrame:
         """One row a stage: its latest finished attempt, else its latest attempt.
@@ -62,24 +63,55 @@ class Results:
         """
         return self._frame(queries.ALL_ATTEMPTS if all_attempts else queries.RUNS)
 
-    def scores(self) -> pd.DataFrame:
-        """Every score of the finished stages, in long form."""
-        return self._frame(queries.SCORES)
+    def scores(
+        self,
+        *,
+        target: str | None = None,
+        language: str | None = None,
+        split: str | None = None,
+        final: bool = False,
+    ) -> pd.DataFrame:
+        """Every score of the finished stages, in long form; of millions of rows, a part is read much more quickly.
 
-    def curves(self) -> pd.DataFrame:
+        Args:
+            target: Only scores on this task.
+            language: Only this language.
+            split: ``"dev"`` or ``"test"`` only.
+            final: Only the main score of the weights that training ended with.
+        """
+        asked = _given(target=target, language=language, split=split)
+        return self._frame(queries.scores(asked, final), **asked)
+
+    def curves(self, *, target: str | None = None, language: str | None = None) -> pd.DataFrame:
         """Scores along training, finished stages and stopped ones (see column `status`).
 
-        A stage that never finished is shown by its latest attempt if that was stopped.
+        A stage that never finished is shown by its latest attempt if that was stopped. The arguments
+        are those of `scores`.
         """
-        return self._frame(queries.CURVES)
+        asked = _given(target=target, language=language)
+        return self._frame(queries.curves(asked), **asked)
+
+    def dev_scores(self) -> pd.DataFrame:
+        """Main scores on dev along the training of target stages, of every attempt that has not failed.
+
+        Returns:
+            Columns stage, attempt, status, degenerate, step, language, value (0 to 1), is_final.
+        """
+        return self._frame(queries.DEV_SCORES)
+
+    def dev_curves(self) -> pd.DataFrame:
+        """Every score on dev along training, of every attempt that has not failed.
+
+        Returns:
+            Columns stage, attempt, kind, target, step, language, metric, value (0 to 1), examples, is_main, is_final.
+        """
+        return self._frame(queries.DEV_CURVES)
 
     def decisions(self) -> pd.DataFrame:
         """What early stopping decided, in order of time."""
         return self._frame(queries.DECISIONS)
 
-    def matrix(
-        self, value: Literal["gain", "score"] = "score", *, split: str = "test"
-    ) -> pd.DataFrame:
+    def matrix(self, value: Literal["gain", "score"] = "score", *, split: str = "test") -> pd.DataFrame:
         """The transfer matrix: final main scores of finished target and retrieval stages.
 
         One row for each cell and language, and one with language ``"macro"``: the mean over the
@@ -100,8 +132,12 @@ class Results:
         """
         if value not in ("gain", "score"):
             raise UserError(f"The value of `value` is {value!r}, but must be 'gain' or 'score'.")
-        query = queries.GAINS if value == "gain" else queries.MATRIX
-        return self._final(query, split=split, target=None, target_fraction=None)
+        query = cells.GAINS if value == "gain" else cells.MATRIX
+        return self._tables.query(lambda connection: self._matrix(connection, query, split))
+
+    def known(self, *, split: str = "test") -> pd.DataFrame:
+        """What there are final scores of: columns target, target_fraction, intermediate_fraction, languages."""
+        return self._tables.query(lambda connection: self._known(connection, split))
 
     def stratum_scores(
         self,
@@ -126,83 +162,120 @@ class Results:
         Raises:
             UserError: The stratum has several encoders or several main metrics.
         """
-        finals = self._final(
-            queries.MATRIX, split=split, target=target, target_fraction=target_fraction
+        found = self.strata(split, language, target=target, metric=metric, keep_degenerate=keep_degenerate)
+        for stratum in found:
+            if stratum.target_fraction == target_fraction:
+                return stratum
+        place = Place(
+            target=target, target_fraction=target_fraction, split=split, language=language, languages=(), metric=None
         )
-        finals = _only_one(finals, "metric", metric, f"target {target!r}")
-        finals = _only_one(finals, "encoder", self.encoder, f"target {target!r}")
-        unfinished = self._frame(
-            queries.UNFINISHED, target=target, target_fraction=target_fraction
-        )
-        rows = finals[finals["language"] == (language or queries.MACRO)]
-        return build_stratum(
-            target, target_fraction, split, language, rows, unfinished, keep_degenerate
-        )
+        return build_stratum(place, [], self._unfinished().get((target, target_fraction), []))
 
-    def _final(
-        self, query: str, *, split: str, target: str | None, target_fraction: float | None
-    ) -> pd.DataFrame:
-        values: dict[str, object] = {
-            "split": split,
-            "target": target,
-            "target_fraction": target_fraction,
-        }
-        self._warn_repeated(values)
-        frame = self._frame(query, **values)
-        self._warn_languages(frame)
-        return frame
+    def strata(
+        self,
+        split: str = "dev",
+        language: str | None = None,
+        *,
+        target: str | None = None,
+        metric: str | None = None,
+        keep_degenerate: bool = False,
+        each: bool = False,
+    ) -> list[Stratum]:
+        """Every stratum that has scores, in order of target and fraction; see `stratum_scores`.
 
-    def _warn_repeated(self, values: dict[str, object]) -> None:
-        frame = self._frame(queries.REPEATED, **values)
-        if len(frame):
-            first = frame.iloc[0]
-            warnings.warn(
-                f"{len(frame)} cell(s) were trained more than once under different settings, "
-                f"such as {first['intermediate']} -> {first['target']}, seed {first['seed']} "
-                f"(stages {first['stages']}); the latest counts. Give `stages` or `encoder` to "
-                "choose.",
-                ResultsWarning,
-                stacklevel=4,
-            )
+        Asking once for all is much quicker than asking for one after the other.
 
-    def _warn_languages(self, frame: pd.DataFrame) -> None:
-        keys = ["encoder", "target", "target_fraction", "metric"]
-        for key, rows in frame.groupby(keys, dropna=False):
-            macro = rows["language"] == queries.MACRO
-            kept = set(",".join(rows.loc[macro, "languages"].unique()).split(",")) - {""}
-            lost = sorted(set(rows.loc[~macro, "language"]) - kept)
-            if lost:
-                warnings.warn(
-                    f"The macro mean of target {key[1]} is over {', '.join(sorted(kept)) or 'no'} "
-                    f"language(s): not every run has {', '.join(lost)}.",
-                    ResultsWarning,
-                    stacklevel=4,
-                )
+        Args:
+            target: Only strata of this one.
+            each: Also the scores in each language, `Stratum.by_language`.
 
-    def _frame(self, query: str, **values: object) -> pd.DataFrame:
-        def ask(connection: duckdb.DuckDBPyConnection) -> pa.Table:
+        Raises:
+            UserError: A stratum has several encoders or several main metrics.
+        """
+        rows = self._tables.query(lambda connection: self._stratum_rows(connection, split, language, target, each))
+        unfinished = self._unfinished()
+        kept = [row for row in rows if metric in (None, row[3])]
+        # The same stratum of another encoder would stand elsewhere.
+        kept.sort(key=lambda row: (row[1], row[2] is None, row[2] or 0.0))
+        strata = []
+        for (name, fraction), group in groupby(kept, key=lambda row: row[1:3]):
+            mine = list(group)
+            where = f"target {name!r}"
+            _check_one("metric", {row[3] for row in mine}, where)
+            _check_one("encoder", {row[0] for row in mine}, where)
+            place = Place(
+                target=name, target_fraction=fraction, split=split, language=language,
+                languages=tuple(mine[0][10].split(",")), metric=mine[0][3],
+            )  # fmt: skip
+            finals = [Final(Arm(*row[4:7]), row[7], row[8], row[9], row[11]) for row in mine]
+            strata.append(build_stratum(place, finals, unfinished.get((name, fraction), []), keep_degenerate))
+        return strata
+
+    def _stratum_rows(
+        self, connection: duckdb.DuckDBPyConnection, split: str, language: str | None, target: str | None, each: bool
+    ) -> list[Any]:
+        self._create_cells(connection, split, target)
+        query = cells.stratum_rows(by_language=language is not None, by_target=target is not None, each=each)
+        return connection.execute(query, _given(language=language, target=target)).fetchall()
+
+    def _unfinished(self) -> dict[tuple[str, float | None], list[Unfinished]]:
+        """Stages that were stopped or have failed, by target and its fraction."""
+        rows = self._tables.query(lambda connection: self._views(connection).execute(cells.UNFINISHED).fetchall())
+        found = defaultdict(list)
+        for target, fraction, *arm, status, rung in rows:
+            found[target, fraction].append(Unfinished(Arm(*arm), status, rung))
+        return found
+
+    def _matrix(self, connection: duckdb.DuckDBPyConnection, query: str, split: str) -> pd.DataFrame:
+        self._create_cells(connection, split, None)
+        return to_frame(connection, query, {"split": split})
+
+    def _known(self, connection: duckdb.DuckDBPyConnection, split: str) -> pd.DataFrame:
+        self._create_cells(connection, split, None)
+        return to_frame(connection, cells.KNOWN, {})
+
+    def _create_cells(self, connection: duckdb.DuckDBPyConnection, split: str, target: str | None) -> None:
+        """The view `cells` of a split, made anew where something has been written since."""
+        if self._viewed != self._tables.moment:
+            self._prepared.clear()
+        self._views(connection)
+        key = (split, None) if (split, None) in self._prepared else (split, target)
+        if key not in self._prepared:
+            name = f"cells_{len(self._prepared)}"
+            *macros, create = cells.create_cells(name, target is not None)
+            for statement in macros:
+                connection.execute(statement)
+            connection.execute(create, {"split": split} | _given(target=target))
+            self._prepared[key] = name
+        connection.execute(f"create or replace temp view cells as from {self._prepared[key]}")
+        warn_repeated(connection.execute(cells.REPEATED).fetchall())
+        warn_lost(connection.execute(cells.LOST).fetchall())
+
+    def _views(self, connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+        """The connection with views of the runs that are asked for."""
+        if self._viewed != self._tables.moment:
+            if self._stages is not None:
+                connection.execute(queries.WANTED_STAGES, {"stages": self._stages})
+            if self.encoder is not None:
+                connection.execute(queries.WANTED_ENCODER, {"encoder": self.encoder})
             for statement in queries.views(self._stages is not None, self.encoder is not None):
                 connection.execute(statement)
-            return arrow(connection, query, **values)
+            self._viewed = self._tables.moment
+        return connection
 
-        def prepared(connection: duckdb.DuckDBPyConnection) -> pa.Table:
-            if self._stages is not None:
-                connection.register("wanted", self._stages)
-            if self.encoder is not None:
-                connection.register("wanted_encoder", pa.table({"encoder": [self.encoder]}))
-            return ask(connection)
-
-        frame: pd.DataFrame = self._tables.query(prepared).to_pandas(types_mapper=_DTYPES.get)
-        return frame
+    def _frame(self, query: str, **values: object) -> pd.DataFrame:
+        return self._tables.query(lambda connection: to_frame(self._views(connection), query, values))
 
 
-def _only_one(frame: pd.DataFrame, column: str, wanted: str | None, where: str) -> pd.DataFrame:
-    if wanted is not None:
-        return frame[frame[column] == wanted]
-    found = sorted(frame[column].unique())
-    if len(found) > 1:
+def _given(**values: object) -> dict[str, object]:
+    """Parameters of a query that have a value."""
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _check_one(column: str, found: Iterable[str], where: str) -> None:
+    values = sorted(set(found))
+    if len(values) > 1:
         raise UserError(
-            f"The scores of {where} have several values of `{column}`: {', '.join(found)}. They "
+            f"The scores of {where} have several values of `{column}`: {', '.join(values)}. They "
             f"cannot be compared; give one as `{column}`."
         )
-    return frame

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
+
+#: The rule of `degenerate_rule` that is void where at least half of a stratum's runs break it (the
+#: target is not learnt at this size) or all of several runs of an arm (that is the arm's level, not a
+#: collapse): dropping them would keep the lucky ones.
+CHANCE = "chance"
 
 
 class Arm(NamedTuple):
@@ -16,6 +22,39 @@ class Arm(NamedTuple):
     intermediate: str
     intermediate_fraction: float | None
     hyperparameters: str
+
+
+class Final(NamedTuple):
+    """The final score of one cell: the mean over `Stratum.languages`, and in each of them.
+
+    `rule` says by which rule the run is degenerate; None where it is not.
+    """
+
+    arm: Arm
+    seed: int | None
+    score: float
+    rule: str | None
+    by_language: Sequence[float] = ()
+
+
+class Unfinished(NamedTuple):
+    """A stage of an arm that was stopped (at a share of its budget, `rung`) or has failed."""
+
+    arm: Arm
+    status: str
+    rung: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Which scores: of which stratum, split and languages, by which metric (None without scores)."""
+
+    target: str
+    target_fraction: float | None
+    split: str
+    language: str | None
+    languages: tuple[str, ...] = ()
+    metric: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +73,9 @@ class Stratum:
         deterministic: Shape [arms]: the arm's one score depends on no seed and fills its row.
         degenerate: Shape [arms]: finished runs that are degenerate; likewise the number of stages
             in `failed` and in `stopped`.
+        stopped_at: The largest share of the budget that a stopped stage of the arm has reached.
+        at_chance: Finished runs at chance level that count all the same, see `CHANCE`.
+        by_language: Shape [arms, seeds, languages], NaN likewise; no languages unless asked for.
     """
 
     target: str
@@ -49,6 +91,9 @@ class Stratum:
     failed: NDArray[np.int64]
     stopped: NDArray[np.int64]
     degenerate: NDArray[np.int64]
+    stopped_at: tuple[float | None, ...] = ()
+    at_chance: int = 0
+    by_language: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 0, 0)))
 
     @property
     def has_baseline(self) -> bool:
@@ -57,75 +102,76 @@ class Stratum:
 
 
 def build_stratum(
-    target: str,
-    target_fraction: float | None,
-    split: str,
-    language: str | None,
-    finals: pd.DataFrame,
-    unfinished: pd.DataFrame,
-    keep_degenerate: bool,
+    place: Place, finals: Sequence[Final], unfinished: Sequence[Unfinished], keep_degenerate: bool = False
 ) -> Stratum:
-    """Arranges rows of the transfer matrix; see `Results.stratum_scores`.
-
-    Args:
-        finals: Rows of `Results.matrix` of this stratum and language.
-        unfinished: A row for each stage that was stopped or failed, with its arm and `status`.
-    """
-    arms = _order(_arms(finals), _arms(unfinished))
-    seeds = _seeds(finals)
+    """Arranges the final scores of one stratum; see `Results.stratum_scores`."""
+    arms = _order([final.arm for final in finals], [one.arm for one in unfinished])
+    row_of = {arm: row for row, arm in enumerate(arms)}
+    seeds: list[int | None] = [*sorted({final.seed for final in finals if final.seed is not None})] or [None]
+    column_of = {seed: column for column, seed in enumerate(seeds)}
+    void = set() if keep_degenerate else _void_chance(finals)
     scores = np.full((len(arms), len(seeds)), np.nan)
+    width = len(finals[0].by_language) if finals else 0
+    by_language = np.full((*scores.shape, width), np.nan)
     deterministic = np.zeros(len(arms), dtype=np.bool_)
     degenerate = np.zeros(len(arms), dtype=np.int64)
-    for arm, seed, value, broken in zip(
-        _arms(finals), finals["seed"], finals["score"], finals["degenerate"], strict=True
-    ):
-        row = arms.index(arm)
-        degenerate[row] += bool(broken)
-        kept = float(value) if keep_degenerate or not broken else np.nan
-        if pd.isna(seed):
-            deterministic[row] = True
-            scores[row, :] = kept
-        else:
-            scores[row, seeds.index(int(seed))] = kept
+    for final in finals:
+        row = row_of[final.arm]
+        broken = final.rule is not None and not (final.rule == CHANCE and final.arm in void)
+        degenerate[row] += broken
+        deterministic[row] |= final.seed is None
+        if keep_degenerate or not broken:
+            place_of = slice(None) if final.seed is None else column_of[final.seed]
+            scores[row, place_of] = final.score
+            by_language[row, place_of] = final.by_language
     return Stratum(
-        target=target,
-        target_fraction=target_fraction,
-        split=split,
-        language=language,
-        languages=tuple(finals["languages"].iloc[0].split(",")) if len(finals) else (),
-        metric=str(finals["metric"].iloc[0]) if len(finals) else None,
+        target=place.target,
+        target_fraction=place.target_fraction,
+        split=place.split,
+        language=place.language,
+        languages=place.languages,
+        metric=place.metric,
         arms=arms,
         seeds=seeds,
         scores=scores,
         deterministic=deterministic,
-        failed=_count(unfinished, "failed", arms),
-        stopped=_count(unfinished, "stopped", arms),
+        failed=_count(unfinished, "failed", row_of),
+        stopped=_count(unfinished, "stopped", row_of),
         degenerate=degenerate,
+        stopped_at=_stopped_at(unfinished, arms),
+        at_chance=sum(final.rule == CHANCE and final.arm in void for final in finals),
+        by_language=by_language,
     )
 
 
-def _arms(frame: pd.DataFrame) -> list[Arm]:
-    """The arm of every row."""
-    columns = (frame["intermediate"], frame["intermediate_fraction"], frame["hyperparameters"])
-    return [
-        Arm(str(name), None if pd.isna(fraction) else float(fraction), str(settings))
-        for name, fraction, settings in zip(*columns, strict=True)
-    ]
+def _void_chance(finals: Sequence[Final]) -> set[Arm]:
+    """Arms whose runs at chance count all the same."""
+    runs = Counter(final.arm for final in finals)
+    at_chance = Counter(final.arm for final in finals if final.rule == CHANCE)
+    if 2 * at_chance.total() >= len(finals):
+        return set(at_chance)
+    return {arm for arm, times in at_chance.items() if times == runs[arm] > 1}
 
 
 def _order(scored: list[Arm], unscored: list[Arm]) -> list[Arm]:
     """Distinct arms, the baseline first."""
     arms = sorted({*scored, *unscored}, key=lambda arm: (arm[0], arm[1] or 0.0, arm[2]))
     baselines = [arm for arm in arms if arm.intermediate == "none"]
-    first = max(baselines, key=scored.count, default=Arm("none", None, ""))
+    runs = Counter(scored)
+    first = max(baselines, key=lambda arm: runs[arm], default=Arm("none", None, ""))
     return [first, *(arm for arm in arms if arm != first)]
 
 
-def _seeds(finals: pd.DataFrame) -> list[int | None]:
-    seeds = {int(seed) for seed in finals["seed"].dropna()}
-    return [*sorted(seeds)] or [None]
+def _count(unfinished: Iterable[Unfinished], status: str, row_of: dict[Arm, int]) -> NDArray[np.int64]:
+    counts = np.zeros(len(row_of), dtype=np.int64)
+    for one in unfinished:
+        counts[row_of[one.arm]] += one.status == status
+    return counts
 
 
-def _count(unfinished: pd.DataFrame, status: str, arms: list[Arm]) -> NDArray[np.int64]:
-    found = _arms(unfinished[unfinished["status"] == status])
-    return np.array([found.count(arm) for arm in arms], dtype=np.int64)
+def _stopped_at(unfinished: Iterable[Unfinished], arms: list[Arm]) -> tuple[float | None, ...]:
+    reached: dict[Arm, float] = defaultdict(float)
+    for one in unfinished:
+        if one.status == "stopped" and one.rung is not None:
+            reached[one.arm] = max(reached[one.arm], one.rung)
+    return tuple(reached.get(arm) for arm in arms)

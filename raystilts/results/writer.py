@@ -89,9 +89,7 @@ def _write_pair(folder: Folder, run: RunRow, scores: Sequence[ScoreRow]) -> bool
     if name in consumed["runs"] or name in consumed["scores"]:
         return False
     data = encode_scores(run.stage, run.attempt, scores)
-    return _create(folder, f"scores/{name}", data) and _create(
-        folder, f"runs/{name}", encode_run(run)
-    )
+    return _create(folder, f"scores/{name}", data) and _create(folder, f"runs/{name}", encode_run(run))
 
 
 def _create(folder: Folder, name: str, data: bytes) -> bool:

@@ -26,10 +26,10 @@ def write_one(folder: Path, stage: str, hostname: str) -> None:
 
 
 def write_forever(folder: Path, number: int, ready: Event) -> None:
-    """Writes attempts at three stages until it is killed."""
-    ready.set()
+    """Writes attempts at three stages until it is killed; ready when the first is finished."""
     for i in itertools.count(number):
         write_one(folder, f"stage{i % 3}", f"{number}.{i}")
+        ready.set()
 
 
 def compact_forever(folder: Path, _number: int) -> None:

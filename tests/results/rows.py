@@ -73,8 +73,7 @@ def score_rows(run: RunRow, values: dict[str, float], **more: Any) -> list[Score
         "is_final": True,
     }
     return [
-        ScoreRow(**(defaults | {"language": language, "value": value} | more))
-        for language, value in values.items()
+        ScoreRow(**(defaults | {"language": language, "value": value} | more)) for language, value in values.items()
     ]
 
 
@@ -84,9 +83,7 @@ def write(results: str | Path, stage: str, values: dict[str, float], **more: Any
     return write_attempt(results, run, score_rows(run, values))
 
 
-def write_grid(
-    results: str | Path, arms: Sequence[tuple[str, float | None]], seeds: Sequence[int]
-) -> None:
+def write_grid(results: str | Path, arms: Sequence[tuple[str, float | None]], seeds: Sequence[int]) -> None:
     """Arm i, seed s scores (0.5 + 0.1 i + 0.01 s) in English and 0.2 less in German."""
     for i, (name, fraction) in enumerate(arms):
         for seed in seeds:

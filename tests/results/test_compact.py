@@ -55,9 +55,7 @@ def test_readers_opened_before_go_on(tmp_path: Path) -> None:
     compact(tmp_path)
     clean_up(tmp_path, older_than=0)
     write(tmp_path, "later", {"en": 0.5}, seed=7)
-    pd.testing.assert_frame_equal(
-        results.scores().query("stage != 'later'").reset_index(drop=True), before
-    )
+    pd.testing.assert_frame_equal(results.scores().query("stage != 'later'").reset_index(drop=True), before)
     assert [row for row in ledger.rows() if row.stage != "later"] == rows
 
 
@@ -68,7 +66,7 @@ def test_many_small_parts_are_merged(tmp_path: Path) -> None:
     assert len(load_manifest(open_folder(tmp_path)).parts["runs"]) == 2
     clean_up(tmp_path, older_than=0)
     names = [path.name for path in (tmp_path / "compacted").iterdir()]
-    assert len(names) == 2 + 2 + 1
+    assert len(names) == 2 + 2 + 2 + 1
     assert Results(tmp_path).scores()["value"].tolist() == [i / 100 for i in range(10)]
 
 

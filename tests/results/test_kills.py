@@ -17,6 +17,7 @@ import pytest
 from raystilts.results.compact import clean_up, compact
 from raystilts.results.filesystem import open_folder
 from raystilts.results.ledger import Ledger
+from raystilts.results.manifest import load_manifest
 from raystilts.results.reader import ResultsWarning
 from raystilts.results.store import Results
 
@@ -57,7 +58,7 @@ def _seconds_an_attempt(folder: Path) -> float:
 
 
 def _kill_writer(folder: Path, i: int, seconds: float) -> None:
-    """Kills a writer some time after it has started to write."""
+    """Kills a writer some time after it has finished its first attempt."""
     ready = _FORK.Event()
     process = _FORK.Process(target=killed.write_forever, args=(folder, i, ready), daemon=True)
     process.start()
@@ -89,33 +90,43 @@ def _check(folder: Path, before: set[tuple[str, int]]) -> set[tuple[str, int]]:
 
 def _read_until(done: threading.Event, folder: Path) -> set[tuple[str, int]]:
     seen: set[tuple[str, int]] = set()
-    while not done.wait(0.1):
+    while not done.wait(0.4):
         seen = _check(folder, seen)
     return seen
 
 
+def _compact_until(done: threading.Event, folder: Path) -> int:
+    """Compacts and deletes again and again; the number of times that there was something."""
+    count = 0
+    while not done.wait(0.8):
+        count += compact(folder).rows["runs"] > 0
+        clean_up(folder, older_than=0)
+    return count
+
+
 def test_killed_writers_never_leave_half_a_result(folder: Path) -> None:
     chance = random.Random(1)
-    window = 6 * _seconds_an_attempt(folder)
+    window = 3 * _seconds_an_attempt(folder)
     done = threading.Event()
-    with ThreadPoolExecutor(1) as pool:
+    with ThreadPoolExecutor(2) as pool:
         reader = pool.submit(_read_until, done, folder)
+        compactions = pool.submit(_compact_until, done, folder)
         try:
             for i in range(100):
                 _kill_writer(folder, i, chance.uniform(0.0, window))
         finally:
             done.set()
+        assert compactions.result() > 1
         seen = _check(folder, reader.result())
-    assert any(stage != "timed" for stage, _ in seen)
-    # Some were killed between their two files or in the middle of one, or this tests nothing.
-    scores = {path.name for path in (folder / "scores").glob("*.parquet")}
-    runs = {path.name for path in (folder / "runs").glob("*.parquet")}
-    leftovers = [n for t in ("runs", "scores") for n in open_folder(folder).leftovers(t)]
-    assert runs <= scores
-    assert len(scores - runs) + len(leftovers) > 0
+    assert {f"{i}.{i}" for i in range(100)} <= {row.hostname for row in Ledger(folder).rows()}
     compact(folder)
     clean_up(folder, older_than=0)
     assert _check(folder, seen) == seen
+    # Some were killed between their two files or in the middle of one, or this tests nothing.
+    consumed = load_manifest(open_folder(folder)).consumed
+    leftovers = [n for t in ("runs", "scores") for n in open_folder(folder).leftovers(t)]
+    assert set(consumed["runs"]) <= set(consumed["scores"])
+    assert len(consumed["scores"]) - len(consumed["runs"]) + len(leftovers) > 0
 
 
 def test_reader_beside_writers_and_compactions_that_are_killed(folder: Path) -> None:

@@ -207,6 +207,10 @@ def test_encoders_are_not_mixed(tmp_path: Path) -> None:
     write(tmp_path, "b", {"en": 0.7}, encoder="other")
     with pytest.raises(UserError, match="several values of `encoder`: encoder, other"):
         Results(tmp_path).stratum_scores("xnli", 1.0, "test")
+    write(tmp_path, "c", {"en": 0.5}, target="pawsx")
+    write(tmp_path, "d", {"en": 0.7}, target="pawsx", encoder="other")
+    with pytest.raises(UserError, match="target 'pawsx' have several values of `encoder`"):
+        Results(tmp_path).strata("test")
     chosen = Results(tmp_path, encoder="other").stratum_scores("xnli", 1.0, "test")
     assert chosen.scores.tolist() == [[0.7]]
 
@@ -268,9 +272,9 @@ def test_file_of_another_schema_version(tmp_path: Path) -> None:
     write(tmp_path, "a", {"en": 0.5})
     run = write(tmp_path, "b", {"en": 0.5})
     data = encode_scores("b", 1, score_rows(run, {"en": 0.5}))
-    data = data.replace(b"schema_version\x18\x011", b"schema_version\x18\x012")
+    data = data.replace(b"schema_version\x18\x012", b"schema_version\x18\x013")
     (tmp_path / "scores" / "b-1.parquet").write_bytes(data)
-    with pytest.warns(ResultsWarning, match="schema version 2, not 1"):
+    with pytest.warns(ResultsWarning, match="schema version 3, newer than 2.*upgrade raystilts"):
         assert set(Results(tmp_path).scores()["stage"]) == {"a"}
 
 
@@ -295,9 +299,7 @@ _ATTEMPTS = st.lists(
 
 @given(_ATTEMPTS)
 @settings(max_examples=25, deadline=None)
-def test_deduplication(
-    tmp_path_factory: pytest.TempPathFactory, attempts: list[tuple[str, str, list[float]]]
-) -> None:
+def test_deduplication(tmp_path_factory: pytest.TempPathFactory, attempts: list[tuple[str, str, list[float]]]) -> None:
     folder = tmp_path_factory.mktemp("results")
     expected: dict[str, list[float]] = {}
     for number, (stage, status, values) in enumerate(attempts, start=1):
@@ -308,3 +310,44 @@ def test_deduplication(
     scores = Results(folder).scores()
     found = {s: rows["value"].tolist() for s, rows in scores.groupby("stage")}
     assert found == {stage: values for stage, values in expected.items() if values}
+
+
+def test_strata_are_those_of_one_after_the_other(tmp_path: Path) -> None:
+    write_grid(tmp_path, _ARMS, [1, 2])
+    for seed in (1, 2):
+        write(tmp_path, f"p{seed}", {"en": 0.5 + seed / 10, "de": 0.1}, target="pawsx", seed=seed)
+        write(tmp_path, f"q{seed}", {"en": 0.9}, target="tatoeba", target_fraction=None, seed=seed)
+    write(tmp_path, "stopped", {}, target="pawsx", intermediate="mrpc", status="stopped", rung=0.5)
+    results = Results(tmp_path)
+    for language in (None, "en"):
+        strata = results.strata("test", language)
+        assert [(s.target, s.target_fraction) for s in strata] == [("pawsx", 1.0), ("tatoeba", None), ("xnli", 1.0)]
+        for one in strata:
+            alone = Results(tmp_path).stratum_scores(one.target, one.target_fraction, "test", language)
+            assert (alone.arms, alone.seeds, alone.languages) == (one.arms, one.seeds, one.languages)
+            np.testing.assert_array_equal(alone.scores, one.scores)
+            assert alone.stopped_at == one.stopped_at
+    each = results.strata("test", target="pawsx", each=True)[0]
+    assert each.languages == ("de", "en")
+    np.testing.assert_allclose(each.by_language[0], [[0.1, 0.6], [0.1, 0.7]])
+    assert each.stopped_at == (None, 0.5)
+
+
+def test_parts_of_scores_and_curves(tmp_path: Path) -> None:
+    write_grid(tmp_path, _ARMS, [1])
+    run = run_row("a", target="pawsx")
+    scores = score_rows(run, {"en": 0.5, "de": 0.4}) + score_rows(run, {"en": 0.3}, split="dev")
+    write_attempt(tmp_path, run, scores + score_rows(run, {"en": 0.1}, step=5, share=0.5, is_final=False))
+    results = Results(tmp_path)
+    assert results.scores(target="pawsx", language="en")["value"].tolist() == [0.1, 0.3, 0.5]
+    assert results.curves(target="pawsx", language="en")["value"].tolist() == [0.1, 0.3, 0.5]
+    assert results.scores(target="pawsx", split="test", final=True)["value"].tolist() == [0.4, 0.5]
+    assert len(results.scores(final=True)) == 9
+
+
+def test_what_is_known(tmp_path: Path) -> None:
+    write_grid(tmp_path, [("none", None), ("mnli", 0.5)], [1, 2])
+    known = Results(tmp_path).known()
+    assert known["target"].tolist() == ["xnli", "xnli"]
+    assert known["intermediate_fraction"].isna().tolist() == [False, True]
+    assert [list(names) for names in known["languages"]] == [["de", "en"], ["de", "en"]]
