@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import sys
 
-from raystilts.cli import answers, run, tasks  # noqa: F401 (each adds its commands)
+from raystilts.cli import (  # noqa: F401 (each adds its commands)
+    answers,
+    benchmark,
+    compact,
+    import_,
+    next_runs,
+    report,
+    run,
+    search,
+    tasks,
+)
 from raystilts.cli.common import app
 from raystilts.errors import StorageError, UserError
 

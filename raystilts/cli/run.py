@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -44,37 +46,56 @@ def run(
     address: Annotated[str | None, typer.Option(help='A running Ray cluster; "auto" for this machine\'s.')] = None,
     assignments: Assignments = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and stop.")] = False,
+    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write events for TensorBoard too.")] = False,
 ) -> None:
     """Run what is missing of a study, and show the gains.
 
     Example: raystilts run search_spaces/quickstart.yaml --storage-path ./results
     """
-    loaded = _study(study, assignments, storage_path)
+    loaded = _study(study, [*(assignments or ()), *(["tensorboard=true"] if tensorboard else [])], storage_path)
     if dry_run:
         _print_plan(loaded, as_json=False)
         return
-    from raystilts.scheduling.progress import clock
-    from raystilts.scheduling.run import results_folder
+    log = Console(stderr=True)
+    if loaded.search is not None:
+        from raystilts.cli.search import print_search_outcome
+        from raystilts.scheduling.run_search import run_search
+
+        with _interruptible(log):
+            found = run_search(loaded, address=address, console=log)
+        print_search_outcome(found, log)
+        return
     from raystilts.scheduling.run import run as run_study
 
-    log = Console(stderr=True)
-    try:
+    _print_advice(loaded)
+    with _interruptible(log):
         outcome = run_study(loaded, address=address, console=log)
+    from raystilts.scheduling.progress import clock
+
+    trained = f"{outcome.finished} stages finished" if outcome.finished or outcome.failed else "nothing to train"
+    spared = f"; {outcome.stopped} stopped early" if outcome.stopped else ""
+    spared += f"; {outcome.not_needed} not needed" if outcome.not_needed else ""
+    log.print(f"{trained}, {outcome.already} were there already{spared}; {clock(outcome.seconds)}", highlight=False)
+    _print_matrix(outcome.results)
+    _print_next(outcome.results)
+    if outcome.failed:
+        log.print(f"{outcome.failed} stages failed, {outcome.not_run} were not run for that:", highlight=False)
+        for error in outcome.errors[:10]:
+            log.print(f"  {error}", highlight=False, markup=False, soft_wrap=True)
+        raise typer.Exit(1)
+
+
+@contextmanager
+def _interruptible(log: Console) -> Iterator[None]:
+    """Says how to go on after Ctrl-C."""
+    try:
+        yield
     except KeyboardInterrupt:
         log.print("\nStopped. What has finished is kept; to go on, run the same command:", highlight=False)
         log.print(f"  {_command_line()}", highlight=False, soft_wrap=True)
         # Worker processes may still be unwinding: leave at once, with the exit code of an interrupt.
         sys.stderr.flush()
         os._exit(130)
-    trained = f"{outcome.finished} stages finished" if outcome.finished or outcome.failed else "nothing to train"
-    log.print(f"{trained}, {outcome.already} were there already; {clock(outcome.seconds)}", highlight=False)
-    _print_matrix(str(outcome.results))
-    _print_next(results_folder(loaded))
-    if outcome.failed:
-        log.print(f"{outcome.failed} stages failed, {outcome.not_run} were not run for that:", highlight=False)
-        for error in outcome.errors[:10]:
-            log.print(f"  {error}", highlight=False, markup=False, soft_wrap=True)
-        raise typer.Exit(1)
 
 
 def _command_line() -> str:
@@ -85,8 +106,9 @@ def _command_line() -> str:
 
 def _print_matrix(results: str) -> None:
     from raystilts.report.answers import Results
+    from raystilts.report.matrix import matrix_text, transfer_matrix
     from raystilts.report.quality import above_chance
-    from raystilts.report.tables import gain_matrix, verdict
+    from raystilts.report.tables import verdict
 
     try:
         loaded = Results(results)
@@ -94,8 +116,7 @@ def _print_matrix(results: str) -> None:
     except UserError:
         return
     out = output()
-    out.print(gain_matrix(answers))
-    out.print("* the interval excludes zero; (...) the arm trains on the target's own training data\n", highlight=False)
+    print(matrix_text(transfer_matrix(answers, "gain")))
     for answer in answers:
         out.print(f"{answer.target}: {verdict(answer)}", highlight=False)
     learnt = above_chance(loaded)
@@ -105,7 +126,7 @@ def _print_matrix(results: str) -> None:
         out.print(f"{counted} beat every constant answer on English dev.", highlight=False)
 
 
-def _print_next(results: Path) -> None:
+def _print_next(results: str) -> None:
     out = output()
     out.print("\nNext:", highlight=False)
     for line in (
@@ -127,19 +148,36 @@ def plan(
     _print_plan(_study(study, assignments, storage_path), as_json)
 
 
+def _print_advice(study: Study) -> None:
+    """Says on standard error what the schedule loses where it asks for less than is safe."""
+    from raystilts.study.schedule_advice import advice
+
+    for line in advice(study.schedule, len(study.seeds)):
+        Console(stderr=True).print(f"note: {line}", highlight=False, markup=False, soft_wrap=True)
+
+
 def _print_plan(study: Study, as_json: bool) -> None:
+    if study.search is not None:
+        from raystilts.cli.search import print_search_plan
+
+        print_search_plan(study, as_json=as_json)
+        return
     from raystilts.report.planning import plan_view, summarise
     from raystilts.results.ledger import Ledger
-    from raystilts.scheduling.run import missing_stages, results_folder
+    from raystilts.scheduling.forecast import forecast
+    from raystilts.scheduling.run import outstanding
+    from raystilts.scheduling.storage import results_folder
     from raystilts.study.cost import estimate
     from raystilts.study.plan import plan as plan_study
-    from raystilts.training.checkpoint import Checkpoints
 
     planned = plan_study(study)
+    _print_advice(study)
     results = results_folder(study)
-    ledger = Ledger(results)
-    missing = missing_stages(planned, ledger, Checkpoints(results.parent / "checkpoints"))
-    summary = summarise(planned, missing, estimate(planned, missing, ledger.rows()))
+    graph = outstanding(planned, results)
+    missing, expected = graph.left(), forecast(planned, graph)
+    cost = estimate(planned, missing, Ledger(results).rows(), expected.left(graph))
+    spared = len(graph.stages) - len(missing)
+    summary = summarise(planned, missing, cost, expected.of_grid(planned), spared)
     if as_json:
         print(json.dumps(summary.to_json(), indent=1))
     else:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import shutil
 import uuid
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from raystilts.errors import StorageError, UserError
+from raystilts.results.filesystem import Folder, is_disk_full, open_folder
 from raystilts.study.data import data_folder, dev_languages, masked_lm_task, target_languages
 from raystilts.study.encoders import EncoderInfo
 from raystilts.study.plan import Plan
+from raystilts.study.schedule import Asha
 from raystilts.study.schema import Study
 from raystilts.tasks.registry import get_task
 
@@ -25,7 +29,7 @@ class Split:
 
     place: str
     task: str
-    split: str
+    split: Literal["train", "dev", "test", "pool"]
     language: str | None
 
 
@@ -43,6 +47,7 @@ def splits(study: Study) -> Iterator[Split]:
         languages = target_languages(study, task.name)
         yield from (Split(place, task.name, "dev", lang) for lang in dev_languages(task, languages))
         yield from (Split(place, task.name, "test", lang) for lang in languages)
+        yield from (Split(place, task.name, "pool", lang) for lang in task.split_languages("pool"))
 
 
 def check_data(study: Study) -> None:
@@ -59,12 +64,12 @@ def check_data(study: Study) -> None:
         seen.add((one.task, one.split, one.language))
         task = get_task(one.task)
         try:
-            if one.language is None:
+            if one.split == "train" or one.language is None:
                 rows = task.load_train(folder)
                 faults = task.type.check(rows.slice(0, 200), task.train_languages[0])
             else:
-                load = task.load_dev if one.split == "dev" else task.load_test
-                faults = task.type.check(load(one.language, folder).slice(0, 20), one.language)
+                rows = task.load_split(one.split, one.language, folder)
+                faults = task.type.check(task.type.sample(rows, 20), one.language)
         except UserError as error:
             raise UserError(f"{one.place}: {error}") from None
         if faults:
@@ -99,28 +104,74 @@ def check_encoder(info: EncoderInfo) -> None:
 
 
 def disk_bytes(plan: Plan) -> int | None:
-    """Bytes of the checkpoints that a plan leaves, None where the encoder's size is not known."""
+    """Bytes of the checkpoints that a plan holds at a time, None where the encoder's size is not known.
+
+    With `keep: needed` too: intermediates stand at the start of the longest paths, so that all are trained first.
+    """
     if plan.encoder.parameters is None:
         return None
     kept = {s.train_key for s in plan.of_kind("intermediate")}
-    if plan.study.keep_targets == "all":
-        kept |= {s.train_key for s in plan.of_kind("target")}
-    return 4 * plan.encoder.parameters * len(kept)
+    targets = {s.train_key: (s.target, s.target_fraction, s.seed) for s in plan.of_kind("target")}
+    number = {"all": len(targets), "best": len(set(targets.values())), "none": 0}[plan.study.keep_targets]
+    return 4 * plan.encoder.parameters * (len(kept) + number) + _paused_bytes(plan)
 
 
-def check_storage(results: Path, needed: int | None) -> None:
-    """Makes the results folder and tries to write there.
+def _paused_bytes(plan: Plan) -> int:
+    """Bytes of the trainings that wait for a decision at a rung: those of one stratum, whose runs stand together.
+
+    Each is the weights, the best ones so far and two moments of the optimiser; of the word embeddings only the rows
+    that the training data touches, which are left out here.
+    """
+    if not isinstance(plan.study.schedule, Asha):
+        return 0
+    competing = [
+        (stage.target, stage.target_fraction)
+        for stage in plan.of_kind("target")
+        if stage.intermediate_fraction == plan.study.compared_fraction
+    ]
+    dense = (plan.encoder.parameters or 0) - (plan.encoder.embedding_parameters or 0)
+    return 4 * 4 * dense * max(Counter(competing).values(), default=0)
+
+
+def check_storage(results: str | Path, needed: int | None) -> None:
+    """Makes the results folder, by path or URI, and tries to write there.
 
     Raises:
         UserError: it cannot be written.
         StorageError: less is free than the checkpoints need.
     """
+    folder = open_folder(results)
+    if folder.path is None:
+        _check_remote(folder)
+    else:
+        _check_disk(folder.path, needed)
+
+
+def _check_remote(folder: Folder) -> None:
+    probe = f"probe-{uuid.uuid4().hex}"
+    try:
+        folder.write(probe, b"x" * 4096)
+        folder.delete(probe)
+    except Exception as error:  # every store's client has exceptions of its own
+        reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
+        raise UserError(
+            f"storage_path: {folder.url}: cannot be written ({reason}); the credentials and the endpoint come from the "
+            "environment (for S3: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_ENDPOINT_URL)"
+        ) from None
+
+
+def _check_disk(results: Path, needed: int | None) -> None:
     probe = results / f".probe-{uuid.uuid4().hex}"
     try:
         results.mkdir(parents=True, exist_ok=True)
         probe.write_bytes(b"x" * 4096)
         probe.unlink()
     except OSError as error:
+        probe.unlink(missing_ok=True) if results.is_dir() else None
+        if is_disk_full(error):
+            raise StorageError(
+                f"storage_path: {results}: no space left; free some and run the same command again"
+            ) from None
         raise UserError(
             f"storage_path: {results}: cannot be written ({error.strerror}); choose another: --storage-path PATH"
         ) from None

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections import defaultdict
+from contextlib import suppress
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from raystilts.scheduling.search import StageGraph
+from raystilts.errors import StorageError
+from raystilts.results.filesystem import open_folder
+from raystilts.scheduling.graph import StageGraph
 from raystilts.study.plan import Stage
 
 #: Seconds between two plain lines, two redraws and two writes of `progress.json`.
@@ -29,8 +32,8 @@ class Tally:
 
     Attributes:
         started: Monotonic time of the start.
-        work_done: Rough sub-words of the finished stages.
-        work_all: Rough sub-words of all stages to run.
+        work_done: Rough sub-words of the stages that have ended, and of those that are paused.
+        shares: Share of its budget that each paused stage has reached.
         dev: Dev scores by target, then arm.
         running: Stages that run now, with their starts.
         already: Stages that were in the ledger before.
@@ -40,26 +43,25 @@ class Tally:
     already: int
     started: float = field(default_factory=time.monotonic)
     work_done: float = 0.0
-    work_all: float = 0.0
+    shares: dict[str, float] = field(default_factory=dict)
     dev: dict[str, dict[str, list[float]]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(list)))
     running: dict[str, float] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.work_all = sum(stage_work(stage) for stage in self.graph.stages.values())
 
     def start(self, key: str) -> None:
         """A stage has a device."""
         self.running[key] = time.monotonic()
 
-    def end(self, key: str, result: dict[str, Any]) -> None:
-        """A stage has ended."""
+    def end(self, key: str, result: dict[str, Any], until: float = 1.0) -> None:
+        """A stage has ended, or paused at a share of its budget."""
         self.running.pop(key, None)
         stage = self.graph.stages[key]
-        self.work_done += stage_work(stage)
+        share = until if result.get("status") == "paused" else 1.0
+        self.work_done += stage_work(stage) * (share - self.shares.get(key, 0.0))
+        self.shares[key] = share
         if result.get("status") == "finished" and stage.target is not None and result.get("dev_score") is not None:
             self.dev[stage.target][arm_name(stage)].append(float(result["dev_score"]))
-        if result.get("status") != "finished":
+        if result.get("status") not in ("finished", "paused"):
             lines = str(result.get("error") or "the worker died").strip().splitlines()
             self.errors.append(f"{describe(stage)}: {lines[-1]}")
 
@@ -69,7 +71,16 @@ class Tally:
         if self.work_done <= 0:
             return None
         elapsed = time.monotonic() - self.started
-        return elapsed * (self.work_all - self.work_done) / self.work_done
+        return elapsed * self.work_left() / self.work_done
+
+    def work_left(self) -> float:
+        """Rough sub-words of what runs, waits or is undecided: at most so much, where a schedule may stop some."""
+        open_states = ("waiting", "ready", "running", "held", "paused")
+        return sum(
+            stage_work(stage) * (1.0 - self.shares.get(key, 0.0))
+            for key, stage in self.graph.stages.items()
+            if self.graph.state[key] in open_states
+        )
 
     def best(self) -> dict[str, tuple[str, float]]:
         """The arm with the best mean dev score so far, by target."""
@@ -84,6 +95,9 @@ class Tally:
             "done": counts["finished"] + self.already,
             "running": len(self.running),
             "waiting": counts["waiting"] + counts["ready"] + counts["running"] - len(self.running),
+            "undecided": counts["held"],
+            "paused": counts["paused"],
+            "stopped": counts["stopped"],
             "failed": counts["failed"],
             "not_run": counts["skipped"],
             "seconds": round(time.monotonic() - self.started, 1),
@@ -111,6 +125,18 @@ def describe(stage: Stage) -> str:
     return f"{arm_name(stage)} > {stage.target}{part}{seed}" if stage.target else f"train {arm_name(stage)}{seed}"
 
 
+def share_name(share: float) -> str:
+    """A share of a budget as people read it: `1/2`, or `0.37`."""
+    near = Fraction(share).limit_denominator(20)
+    return str(near) if abs(near - share) < 1e-3 else f"{share:.2f}"
+
+
+def _undecided(counts: dict[str, Any]) -> str:
+    """What an early-stopping schedule holds back or has stopped, where it does."""
+    words = {"paused": "paused", "undecided": "undecided", "stopped": "stopped"}
+    return "".join(f"{counts[key]} {word}, " for key, word in words.items() if counts[key])
+
+
 def clock(seconds: float | None) -> str:
     """Seconds as people read them."""
     if seconds is None:
@@ -124,12 +150,11 @@ class ProgressView(tune.Callback):  # type: ignore[misc]
     """Follows a run: a live table in a terminal, plain lines elsewhere, and `progress.json` in either case.
 
     Args:
-        trials: Tune's trial ids to stage keys, as `StageSearch` keeps them.
-        path: Where `progress.json` goes, or None.
+        results: The folder of the tables, where `progress.json` goes.
     """
 
-    def __init__(self, tally: Tally, path: Path | None, console: Console) -> None:
-        self.tally, self.path, self.console = tally, path, console
+    def __init__(self, tally: Tally, results: str | Path, console: Console) -> None:
+        self.tally, self.folder, self.console = tally, open_folder(results), console
         self.live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
         self._shown = self._filed = 0.0
 
@@ -153,13 +178,21 @@ class ProgressView(tune.Callback):  # type: ignore[misc]
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """A stage has ended."""
-        self.tally.end(trial.config["stage"], trial.last_result)
-        self._line(trial.config["stage"], trial.last_result)
+        self.tally.end(trial.config["stage"], trial.last_result, trial.config["until"])
+        self._line(trial.config["stage"], trial.last_result, trial.config["until"])
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """A stage's worker has died too often."""
         self.tally.end(trial.config["stage"], {"status": "failed"})
         self._line(trial.config["stage"], {"status": "failed"})
+
+    def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """A stage's worker has died, and another takes the stage."""
+        what = describe(self.tally.graph.stages[trial.config["stage"]])
+        self.console.print(
+            f"{what}: its worker died (killed, or out of memory); it goes on from its last snapshot",
+            markup=False, highlight=False, soft_wrap=True,
+        )  # fmt: skip
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
         """Tune has gone round once."""
@@ -171,34 +204,31 @@ class ProgressView(tune.Callback):  # type: ignore[misc]
             self._filed = now
             self._file()
 
-    def _line(self, key: str, result: dict[str, Any]) -> None:
+    def _line(self, key: str, result: dict[str, Any], until: float = 1.0) -> None:
         """A plain line for an ended stage: every one of few, now and then one of many; every failure."""
         if self.live:
             return
         now = time.monotonic()
-        failed = result.get("status") != "finished"
+        failed = result.get("status") not in ("finished", "paused")
         if not failed and len(self.tally.graph.stages) > 100 and now - self._shown < PLAIN_SECONDS:
             return
         self._shown = now
         counts = self.tally.as_json()
         score = result.get("dev_score")
         outcome = "FAILED" if failed else "done" if score is None else f"dev {score:.3f}"
+        outcome += f" at {share_name(until)}" if result.get("status") == "paused" else ""
         self.console.print(
             f"[{counts['done']} done, {counts['running']} running, {counts['waiting']} waiting, "
-            f"{counts['failed']} failed; {clock(self.tally.seconds_left)} left] "
+            f"{_undecided(counts)}{counts['failed']} failed; {clock(self.tally.seconds_left)} left] "
             f"{describe(self.tally.graph.stages[key])}: {outcome}",
             markup=False, highlight=False, soft_wrap=True,
         )  # fmt: skip
 
     def _file(self) -> None:
-        if self.path is None:
-            return
-        temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}")
-        try:
-            temporary.write_text(json.dumps(self.tally.as_json(), indent=1), encoding="utf-8")
-            temporary.replace(self.path)
-        except OSError:  # a view that cannot be written must not end a run; the ledger will say what is wrong
-            return
+        text = json.dumps(self.tally.as_json(), indent=1)
+        # A view that cannot be written must not end a run; the ledger will say what is wrong.
+        with suppress(StorageError):
+            self.folder.write("progress.json", text.encode(), overwrite=True)
 
 
 def render(tally: Tally, width: int) -> Group:
@@ -207,6 +237,7 @@ def render(tally: Tally, width: int) -> Group:
     head = Text.assemble(
         (f"{counts['done']} done", "green"),
         f"  {counts['running']} running  {counts['waiting']} waiting  ",
+        (_undecided(counts).replace(", ", "  "), "yellow"),
         (f"{counts['failed']} failed", "red" if counts["failed"] else "dim"),
         f"  {clock(tally.seconds_left)} left",
     )

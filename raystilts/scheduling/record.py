@@ -12,11 +12,14 @@ from functools import cache
 from importlib.metadata import version
 from typing import Any
 
-from raystilts.ranking.degenerate import loss_falls
+from raystilts.ranking.degenerate import RunFacts, flag_run
 from raystilts.results.schema import RunRow, ScoreRow
+from raystilts.study.data import data_folder
 from raystilts.study.encoders import EncoderInfo
 from raystilts.study.plan import Stage
 from raystilts.study.schema import Study
+from raystilts.tasks.constant import constant_score
+from raystilts.tasks.registry import get_task
 from raystilts.training.result import Score, StageResult
 
 #: Updates below which a loss that does not fall says nothing.
@@ -47,9 +50,10 @@ class Attempt:
     device_share: float
 
     def finished(self, result: StageResult) -> tuple[RunRow, list[ScoreRow]]:
-        """Rows of an attempt that ended."""
+        """Rows of an attempt that ended, or was paused at a rung."""
         row = replace(
-            self._row("finished"),
+            self._row("finished" if result.paused_at is None else "paused"),
+            rung=result.paused_at,
             steps_done=result.steps_done,
             steps_planned=result.steps_planned,
             examples=result.examples,
@@ -62,9 +66,9 @@ class Attempt:
             micro_batch=result.micro_batch,
             precision=result.precision,
             checkpoint=result.checkpoint,
-            **_degenerate(result.losses),
+            **self._degenerate(result),
         )
-        return row, [self._score(score, result.steps_done) for score in result.scores]
+        return row, [self._score(score, result.steps_planned) for score in result.scores]
 
     def failed(self, reason: str, error: str) -> RunRow:
         """The row of an attempt that did not end."""
@@ -113,6 +117,32 @@ class Attempt:
             selection=study.selection,
         )
 
+    def _degenerate(self, result: StageResult) -> dict[str, Any]:
+        """Whether the training failed by its process, and by which rule; not said of one that goes on."""
+        if result.paused_at is not None or not result.losses:
+            return {"degenerate": None, "degenerate_rule": None}
+        final = [score for score in result.scores if score.is_final and score.is_main]
+        flag = flag_run(
+            RunFacts(
+                scores=[score.value for score in final],
+                losses=result.losses if len(result.losses) >= SHORTEST else (),
+                **self._dev(final),
+            )
+        )
+        return {"degenerate": flag is not None, "degenerate_rule": None if flag is None else flag.rule}
+
+    def _dev(self, final: Sequence[Score]) -> dict[str, Any]:
+        """A target stage's score on dev in the language that it trains in, and what guessing gets there."""
+        if self.stage.kind != "target" or self.stage.target is None:
+            return {}
+        language = get_task(self.stage.target).train_languages[0]
+        for score in final:
+            if (score.task, score.split, score.language) == (self.stage.target, "dev", language):
+                limit = self.study.evaluation.max_dev_samples
+                chance = constant_score(score.task, language, limit, data_folder(self.study))
+                return {"dev_score": score.value, "dev_examples": score.examples, "chance": chance}
+        return {}
+
     def _score(self, score: Score, steps: int) -> ScoreRow:
         stage = self.stage
         return ScoreRow(
@@ -135,11 +165,3 @@ class Attempt:
             is_main=score.is_main,
             is_final=score.is_final,
         )
-
-
-def _degenerate(losses: Sequence[float]) -> dict[str, Any]:
-    """Whether the training loss fell; not said of trainings too short to tell."""
-    if len(losses) < SHORTEST:
-        return {"degenerate": None, "degenerate_rule": None}
-    fell = loss_falls(losses)
-    return {"degenerate": not fell, "degenerate_rule": None if fell else "the training loss did not fall"}

@@ -3,45 +3,40 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from filelock import FileLock, Timeout
 from rich.console import Console
 
-from raystilts.errors import StorageError, UserError
+from raystilts.errors import StorageError
+from raystilts.results.filesystem import open_folder
 from raystilts.results.ledger import Ledger
-from raystilts.results.writer import next_attempt, write_attempt
+from raystilts.results.upkeep import compacting
+from raystilts.scheduling.adoption import adopt
+from raystilts.scheduling.decisions import record_outcome
+from raystilts.scheduling.fit import count_slots, fit, ray_cluster, set_ray_environment
+from raystilts.scheduling.graph import StageGraph
+from raystilts.scheduling.lost import record_not_run
 from raystilts.scheduling.preflight import check_data, check_encoder, check_storage, disk_bytes
+from raystilts.scheduling.storage import HeldLock, checkpoints_folder, driver_lock, results_folder
+from raystilts.scheduling.strata import Strata
 from raystilts.study.data import data_folder
 from raystilts.study.encoders import fetch_encoder
+from raystilts.study.merge import merged
 from raystilts.study.plan import Plan, Stage, plan
 from raystilts.study.schema import Study
 from raystilts.training.checkpoint import Checkpoints
+from raystilts.training.events import check_tensorboard
+from raystilts.training.remote import open_checkpoints
 
-#: Ray is told before it is imported: no usage reports, no files a trial, no takeover of Ctrl-C.
-RAY_ENVIRONMENT = {
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_DEDUP_LOGS": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
-    "TUNE_DISABLE_SIGINT_HANDLER": "1",
-    "TUNE_WARN_THRESHOLD_S": "60",
-    "RAY_AIR_NEW_OUTPUT": "0",
-    # Relative paths in a study file mean the same to a worker as to the driver.
-    "RAY_CHDIR_TO_TRIAL_DIR": "0",
-    "HF_HUB_DISABLE_TELEMETRY": "1",
-}
-#: Restarts of a stage whose worker died, before the stage counts as failed.
-WORKER_RESTARTS = 2
+if TYPE_CHECKING:
+    from raystilts.scheduling.keeping import Keeping
+    from raystilts.scheduling.progress import Tally
+    from raystilts.scheduling.search import Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,22 +48,21 @@ class RunOutcome:
         already: Stages that the ledger held before.
         finished: Stages that finished now.
         failed: Stages that failed now, with their children that were not run in `not_run`.
+        stopped: Stages that the schedule stopped before their end, now or before.
+        not_needed: Stages that the schedule did without.
         errors: One line for each failed stage.
     """
 
     plan: Plan
-    results: Path
+    results: str
     already: int
     finished: int
     failed: int
     not_run: int
+    stopped: int
+    not_needed: int
     errors: tuple[str, ...]
     seconds: float
-
-
-def results_folder(study: Study) -> Path:
-    """Where a study's tables are: `<storage_path>/<study name>`."""
-    return Path(study.storage_path).expanduser().absolute() / study.name
 
 
 def with_absolute_paths(study: Study) -> Study:
@@ -94,30 +88,59 @@ def run(study: Study, *, address: str | None = None, console: Console | None = N
         UserError: something in the study cannot be used; nothing was trained.
         StorageError: the results folder is in use, full, or cannot be written.
     """
+    set_ray_environment()
+    from raystilts.scheduling.keeping import Keeping
+    from raystilts.scheduling.progress import Tally
+
     started = time.monotonic()
     console = console or Console(stderr=True)
     study = with_absolute_paths(study)
+    if study.tensorboard:
+        check_tensorboard()
     info = fetch_encoder(study.encoder)
     check_encoder(info)
     check_data(study)
     planned = plan(study)
     results = results_folder(study)
     check_storage(results, disk_bytes(planned))
-    with _lock(results):
-        _write_study(results, study)
-        todo = missing_stages(planned, Ledger(results), Checkpoints(results.parent / "checkpoints"))
-        already = sum(key not in todo for key in planned.stages)
-        if not todo:
-            return RunOutcome(planned, results, already, 0, 0, 0, (), time.monotonic() - started)
-        tally = _fit(planned, todo, results, address, console, already)
-    if study.keep == "needed" and not tally.graph.counts["failed"]:
-        for stage in planned.of_kind("intermediate"):
-            Checkpoints(results.parent / "checkpoints").remove(stage.train_key)
-    counts = tally.graph.counts
+    with driver_lock(results) as held:
+        write_study(results, study)
+        checkpoints = open_checkpoints(checkpoints_folder(study))
+        checkpoints.clean_up()
+        adopt(planned, results)
+        graph = outstanding(planned, results)
+        already = len(planned.stages) - len(graph.stages)
+        record = None
+        if graph.strata is not None:
+            record = partial(record_outcome, study, graph.strata, Ledger(results), results, checkpoints)
+            record(graph.strata.take_decisions(), graph.take_stopped())
+        keeping = Keeping(planned, graph, checkpoints, _finals(planned, results))
+        tally = Tally(graph, already)
+        if not graph.ended:
+            with compacting(results):
+                _fit(planned, tally, record, results, address, console, keeping, held)
+        keeping.end()
+    return _outcome(planned, graph, results, already, tuple(tally.errors), started)
+
+
+def _outcome(
+    planned: Plan, graph: StageGraph, results: str, already: int, errors: tuple[str, ...], started: float
+) -> RunOutcome:
+    counts = graph.counts
     return RunOutcome(
-        planned, results, already, counts["finished"], counts["failed"], counts["skipped"],
-        tuple(tally.errors), time.monotonic() - started,
+        planned, results, already, counts["finished"], counts["failed"], counts["skipped"], counts["stopped"],
+        counts["held"], errors, time.monotonic() - started,
     )  # fmt: skip
+
+
+def outstanding(planned: Plan, results: str) -> StageGraph:
+    """What is left to do of a plan: what its ledger lacks, and its schedule wants by the scores that are there."""
+    todo = missing_stages(planned, Ledger(results), open_checkpoints(checkpoints_folder(planned.study)))
+    if planned.study.schedule == "full":
+        return StageGraph(todo)
+    from raystilts.scheduling.curves import known_curves
+
+    return StageGraph(todo, Strata(planned, known_curves(planned, results) if open_folder(results).exists() else {}))
 
 
 def missing_stages(planned: Plan, ledger: Ledger, checkpoints: Checkpoints) -> dict[str, Stage]:
@@ -127,143 +150,63 @@ def missing_stages(planned: Plan, ledger: Ledger, checkpoints: Checkpoints) -> d
     wanted = {planned.stages[key].parent for key in missing} - {None}
     for key in wanted:
         assert key is not None
-        if checkpoints.find(planned.stages[key].train_key) is None:
+        if not checkpoints.has(planned.stages[key].train_key):
             missing.add(key)
     return {key: stage for key, stage in planned.stages.items() if key in missing}
 
 
-@contextmanager
-def _lock(results: Path) -> Iterator[None]:
-    """One driver a results folder; the lock goes with its process."""
-    lock = FileLock(results / ".driver.lock", timeout=0)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise StorageError(
-            f"{results}: another raystilts run is writing here; wait for it to end, or give the study another name"
-        ) from None
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def _write_study(results: Path, study: Study) -> None:
+def write_study(results: str, study: Study) -> None:
     """Keeps the study beside its tables, so that they can be read without the study file."""
-    temporary = results / ".study.json"
-    temporary.write_text(json.dumps(study.model_dump(mode="json"), indent=1), encoding="utf-8")
-    temporary.replace(results / "study.json")
+    folder = open_folder(results)
+    # Without one, or with one that names tasks which are gone, there is nothing to go on with.
+    with suppress(FileNotFoundError, ValueError):
+        study = merged(Study.model_validate(json.loads(folder.read("study.json"))), study)
+    folder.write("study.json", json.dumps(study.model_dump(mode="json"), indent=1).encode(), overwrite=True)
+
+
+def _finals(planned: Plan, results: str) -> dict[str, float]:
+    """Dev scores of the target stages that have finished, where it matters which arm is best."""
+    if planned.study.keep_targets != "best":
+        return {}
+    from raystilts.scheduling.curves import known_curves
+
+    return {key: curve.final for key, curve in known_curves(planned, results).items() if curve.final is not None}
 
 
 def _fit(
-    planned: Plan, todo: dict[str, Stage], results: Path, address: str | None, console: Console, already: int
-) -> Any:
-    """One Tune run over the given stages."""
-    for name, value in RAY_ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
-    import ray
-    from ray import tune
-
-    from raystilts.scheduling.progress import ProgressView, Tally
-    from raystilts.scheduling.search import StageGraph, StageSearch
-    from raystilts.scheduling.trainable import Assignment, StageTrainable
-
-    own = not ray.is_initialized()
-    if own:
-        _start_ray(address)
-    scratch = Path(tempfile.mkdtemp(prefix="raystilts-tune-"))
-    try:
-        slots = _check_resources(planned.study, todo)
-        os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(slots)
-        graph = StageGraph(todo)
-        search = StageSearch(graph)
-        tally = Tally(graph, already)
-        own_results = results.absolute()
-        assignment = Assignment(planned, str(own_results), str(own_results.parent / "checkpoints"))
-        trainable = tune.with_parameters(StageTrainable, assignment=assignment)
-        with ProgressView(tally, results / "progress.json", console) as view:
-            tuner = tune.Tuner(
-                tune.with_resources(trainable, lambda config: _bundle(planned.study, config["kind"])),
-                tune_config=tune.TuneConfig(search_alg=search, num_samples=-1, reuse_actors=True),
-                run_config=tune.RunConfig(
-                    name="run",
-                    storage_path=str(scratch),
-                    verbose=0,
-                    callbacks=[view],
-                    failure_config=tune.FailureConfig(max_failures=WORKER_RESTARTS),
-                ),
-            )
-            tuner.fit()
-        _record_lost(planned, graph, results)
-        return tally
-    finally:
-        if own:
-            ray.shutdown()
-        shutil.rmtree(scratch, ignore_errors=True)
-
-
-def _start_ray(address: str | None) -> None:
-    import ray
-
-    try:
-        if address is None:
-            # A cluster of our own, even where RAY_ADDRESS names another.
-            ray.init(address="local", include_dashboard=False, log_to_driver=False, logging_level="ERROR")
-        else:
-            ray.init(address=address, log_to_driver=False, logging_level="ERROR")
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        reason = str(error).splitlines()[0][:160]
-        raise UserError(
-            f"--address {address}: no Ray cluster answers ({reason}); start one with: ray start --head"
-        ) from None
-
-
-def _bundle(study: Study, kind: Any) -> Any:
-    from ray import tune
-
-    resources = study.resources.of(kind)
-    return tune.PlacementGroupFactory([{"CPU": resources.cpus, "GPU": resources.gpus}])
-
-
-def _check_resources(study: Study, todo: dict[str, Stage]) -> int:
-    """How many stages can run at a time.
+    planned: Plan,
+    tally: Tally,
+    record: Record | None,
+    results: str,
+    address: str | None,
+    console: Console,
+    keeping: Keeping,
+    held: HeldLock,
+) -> None:
+    """Runs the given stages on Ray.
 
     Raises:
-        UserError: a kind of stage asks for more than any machine has.
+        StorageError: rows or checkpoints could not be written; what was running has ended.
     """
-    import ray
+    graph = tally.graph
+    with ray_cluster(address):
+        from ray import tune
 
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    slots = 1
-    for kind in dict.fromkeys(stage.kind for stage in todo.values()):
-        wanted = study.resources.of(kind)
-        room = [
-            min(
-                node.get("CPU", 0) / wanted.cpus,
-                node.get("GPU", 0) / wanted.gpus if wanted.gpus else float("inf"),
-            )
-            for node in nodes
-        ]
-        if max(room, default=0) < 1:
-            most = max((node.get("GPU", 0) for node in nodes), default=0)
-            cpus = max((node.get("CPU", 0) for node in nodes), default=0)
-            raise UserError(
-                f"resources: a {kind} stage asks for {wanted.cpus:g} CPUs and {wanted.gpus:g} GPUs, but no machine "
-                f"has more than {cpus:g} CPUs and {most:g} GPUs; try --set resources.gpus=0 or --set resources.cpus=1"
-            )
-        slots = max(slots, sum(int(share) for share in room))
-    return slots
+        from raystilts.scheduling.progress import ProgressView
+        from raystilts.scheduling.search import StageSearch
+        from raystilts.scheduling.trainable import Assignment, StageTrainable
 
-
-def _record_lost(planned: Plan, graph: Any, results: Path) -> None:
-    """Rows for stages whose workers died: nobody else could write them."""
-    from raystilts.scheduling.record import Attempt
-
-    failed = [key for key, state in graph.state.items() if state == "failed"]
-    known = Ledger(results).failed() if failed else {}
-    for key in failed:
-        if key not in known:
-            number = next_attempt(results, key)
-            attempt = Attempt(planned.stages[key], planned.study, planned.encoder, number, datetime.now(UTC), 0.0)
-            error = f"the worker died {WORKER_RESTARTS + 1} times (killed, or out of memory)"
-            write_attempt(results, attempt.failed("worker_died", error), [])
+        resources = planned.study.resources
+        slots = count_slots(resources, list(dict.fromkeys(stage.kind for stage in graph.stages.values())))
+        search = StageSearch(graph, record)
+        held.when_lost = search.halt
+        # Cells are for answers; workers need none of them.
+        lean = replace(planned, cells=(), cell_stages=(), stages=graph.stages)
+        attempts = {row.stage: row.attempt for row in Ledger(results).rows() if row.stage in graph.stages}
+        assignment = Assignment(lean, results, checkpoints_folder(planned.study), attempts)
+        trainable = tune.with_parameters(StageTrainable, assignment=assignment)
+        with ProgressView(tally, results, console) as view:
+            fit(search, trainable, resources.of, slots, [view, keeping])
+    record_not_run(planned, graph, search.lost, results)
+    if search.halted is not None:
+        raise StorageError(search.halted)

@@ -1,122 +1,90 @@
-"""What Ray Tune runs next: stages whose parents are done, the longest remaining path first."""
+"""What Ray Tune runs next: the stages of a graph, one trial a segment."""
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Mapping
-from typing import Any, Literal
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from ray.tune.search import Searcher
 
-from raystilts.study.plan import Stage
+from raystilts.scheduling.graph import StageGraph
+from raystilts.scheduling.strata import Decision
 
-State = Literal["waiting", "ready", "running", "finished", "failed", "skipped"]
-
-
-def remaining_path(stages: Mapping[str, Stage]) -> dict[str, int]:
-    """The work (rough sub-words) from the start of each stage to the end of its longest chain of children."""
-    work = {key: 3 * stage.tokens + stage.eval_tokens for key, stage in stages.items()}
-    longest_child: dict[str, int] = {}
-    for key, stage in reversed(list(stages.items())):  # children stand behind their parents
-        work[key] += longest_child.get(key, 0)
-        if stage.parent is not None:
-            longest_child[stage.parent] = max(longest_child.get(stage.parent, 0), work[key])
-    return work
-
-
-class StageGraph:
-    """Which stages wait, are ready, run and have ended; knows nothing of Ray.
-
-    Args:
-        stages: The stages to run, parents before children. A parent that is not among them is done.
-    """
-
-    def __init__(self, stages: Mapping[str, Stage]) -> None:
-        self.stages = dict(stages)
-        self.state: dict[str, State] = dict.fromkeys(stages, "waiting")
-        self._children: dict[str, list[str]] = {}
-        self._path = remaining_path(stages)
-        self._ready: list[tuple[int, int, str]] = []
-        self._number = {key: i for i, key in enumerate(stages)}
-        self.counts: dict[State, int] = dict.fromkeys(
-            ("waiting", "ready", "running", "finished", "failed", "skipped"), 0
-        )
-        self.counts["waiting"] = len(stages)
-        for key, stage in stages.items():
-            if stage.parent in self.stages:
-                self._children.setdefault(str(stage.parent), []).append(key)
-            else:
-                self._release(key)
-
-    def _move(self, key: str, state: State) -> None:
-        self.counts[self.state[key]] -= 1
-        self.counts[state] += 1
-        self.state[key] = state
-
-    def _release(self, key: str) -> None:
-        self._move(key, "ready")
-        heapq.heappush(self._ready, (-self._path[key], self._number[key], key))
-
-    def take(self) -> str | None:
-        """The next stage to run, or None if none is ready now."""
-        if not self._ready:
-            return None
-        _, _, key = heapq.heappop(self._ready)
-        self._move(key, "running")
-        return key
-
-    def finish(self, key: str) -> None:
-        """Marks a stage as done and releases its children."""
-        self._move(key, "finished")
-        for child in self._children.get(key, ()):
-            self._release(child)
-
-    def fail(self, key: str) -> list[str]:
-        """Marks a stage as failed; returns its children, which will not run."""
-        self._move(key, "failed")
-        skipped = self._children.get(key, [])
-        for child in skipped:
-            self._move(child, "skipped")
-        return skipped
-
-    @property
-    def ended(self) -> bool:
-        """Whether nothing is left to hand out, now or later."""
-        return not (self.counts["waiting"] or self.counts["ready"])
+#: Takes what was decided, and the stages that this has stopped.
+Record = Callable[[Sequence[Decision], Sequence[str]], None]
 
 
 class StageSearch(Searcher):  # type: ignore[misc]
-    """Hands the stages of a graph to Tune, one trial a stage.
+    """Hands the stages of a graph to Tune, one trial a segment: a stage, or the part of it up to the next rung.
 
-    A trial's config is `{"stage": key, "kind": kind}`; it ends with a result that holds `status`.
+    A trial's config is `{"stage": key, "kind": kind, "until": share}`. It ends with a result that holds `status`
+    (`finished`, `paused`, `failed`, or `storage` where it could not be kept), and the stage's `dev_score` where it has
+    one.
+
+    Args:
+        record: Keeps what the schedule decides, as soon as it does.
+
+    Attributes:
+        lost: Stages whose worker died too often.
+        halted: Why no stage is handed out any more; None while they are.
     """
 
-    def __init__(self, graph: StageGraph) -> None:
+    def __init__(self, graph: StageGraph, record: Record | None = None) -> None:
         super().__init__()
         self.graph = graph
-        self.trials: dict[str, str] = {}
+        self.record = record
+        self.trials: dict[str, tuple[str, float]] = {}
+        self.lost: list[str] = []
+        self.halted: str | None = None
 
     def set_search_properties(self, metric: str | None, mode: str | None, config: dict[str, Any], **spec: Any) -> bool:
         """There is nothing to set: stages come from the plan."""
         return True
 
+    @property
+    def ended(self) -> bool:
+        """Whether nothing is left to hand out, now or later."""
+        return self.halted is not None or self.graph.ended
+
+    def halt(self, reason: str) -> None:
+        """Hands nothing out any more: what runs ends, what waits is left to the next driver."""
+        self.halted = self.halted or reason
+
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
-        """The next stage; None while only running stages can release more; "FINISHED" at the end."""
-        key = self.graph.take()
+        """The next segment; None while only running stages can release more; "FINISHED" at the end."""
+        key = None if self.halted else self.graph.take()
         if key is None:
-            return str(Searcher.FINISHED) if self.graph.ended else None
-        self.trials[trial_id] = key
-        return {"stage": key, "kind": self.graph.stages[key].kind}
+            return str(Searcher.FINISHED) if self.ended else None
+        until = self.graph.until(key)
+        self.trials[trial_id] = key, until
+        return {"stage": key, "kind": self.graph.stages[key].kind, "until": until}
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """Releases the children of a finished stage; those of a failed one are not run."""
-        key = self.trials.pop(trial_id, None)
+        """Releases the children of a finished stage; those of a failed one are not run; a paused one may go on."""
+        key, until = self.trials.pop(trial_id, (None, 0.0))
         if key is None:
             return
-        if error or (result or {}).get("status") != "finished":
-            self.graph.fail(key)
+        result = result or {}
+        if error:
+            self.lost.append(key)
+        status = "failed" if error else result.get("status")
+        if status == "finished":
+            # A run that failed by how it trained (see `ranking.degenerate`) is in no mean, and so in no decision.
+            self.graph.finish(key, None if result.get("flagged") else result.get("dev_score"))
+        elif status == "paused":
+            self.graph.pause(key, until, result.get("dev_score"))
+        elif status == "storage":
+            self.halt(str(result.get("error")))
         else:
-            self.graph.finish(key)
+            self.graph.fail(key)
+        self.record_decisions()
+
+    def record_decisions(self) -> None:
+        """Has what was decided since the last call recorded."""
+        decisions = self.graph.strata.take_decisions() if self.graph.strata else []
+        stopped = self.graph.take_stopped()
+        if self.record is not None and (decisions or stopped):
+            self.record(decisions, stopped)
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: the ledger is what a restart reads."""

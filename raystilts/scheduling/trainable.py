@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
-import gc
 import logging
-import sys
 import traceback
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 from ray import tune
 
 from raystilts.errors import StorageError, UserError
-from raystilts.results.writer import next_attempt, write_attempt
+from raystilts.results.filesystem import is_disk_full
+from raystilts.results.writer import write_attempt
 from raystilts.scheduling.record import Attempt
 from raystilts.study.plan import Plan, Stage
 from raystilts.study.schema import StageResources
 
+#: What to do when a disk is full.
+FREE_SOME = "free some and run the same command again: finished stages are kept, interrupted ones go on"
 logger = logging.getLogger(__name__)
 
 
@@ -30,12 +30,13 @@ class Assignment:
     Attributes:
         results: The results folder.
         checkpoints: The folder of checkpoints.
-        task_files: The user's own task files, to be registered in each actor.
+        attempts: The last attempt of stages that were tried before.
     """
 
     plan: Plan
     results: str
     checkpoints: str
+    attempts: Mapping[str, int] = field(default_factory=dict)
 
 
 class StageTrainable(tune.Trainable):  # type: ignore[misc]
@@ -54,9 +55,12 @@ class StageTrainable(tune.Trainable):  # type: ignore[misc]
         return True
 
     def step(self) -> dict[str, Any]:
-        """Runs the stage to its end; failures of the stage are results, not failures of the actor."""
+        """Runs the stage to its rung or its end; failures of the stage are results, not failures of the actor."""
         stage = self.assignment.plan.stages[self.config["stage"]]
-        return {"done": True, **run_and_record(stage, self.assignment)}
+        try:
+            return {"done": True, **run_and_record(stage, self.assignment, self.config["until"])}
+        except StorageError as error:
+            return {"done": True, "status": "storage", "error": str(error)}
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """Nothing: stages keep their own checkpoints, which outlive the run."""
@@ -65,15 +69,17 @@ class StageTrainable(tune.Trainable):  # type: ignore[misc]
         """Nothing, likewise."""
 
 
-def run_and_record(stage: Stage, assignment: Assignment) -> dict[str, Any]:
-    """Runs a stage and writes its rows; returns what the driver is told.
+def run_and_record(stage: Stage, assignment: Assignment, until: float = 1.0) -> dict[str, Any]:
+    """Runs a stage, up to a share of its budget, and writes its rows; returns what the driver is told.
 
     Raises:
-        StorageError: the rows could not be written.
+        StorageError: checkpoints or rows could not be written.
     """
     import torch
 
+    from raystilts.training.events import event_name, write_events
     from raystilts.training.loop import TrainingDiverged
+    from raystilts.training.memory import is_out_of_memory, release_memory
     from raystilts.training.stage import run_stage
 
     study = assignment.plan.study
@@ -83,7 +89,7 @@ def run_and_record(stage: Stage, assignment: Assignment) -> dict[str, Any]:
         stage=stage,
         study=study,
         encoder=assignment.plan.encoder,
-        number=next_attempt(assignment.results, stage.key),
+        number=1 + assignment.attempts.get(stage.key, 0),  # taken or not: the writer knows
         started=datetime.now(UTC),
         device_share=device_share(resources),
     )
@@ -95,44 +101,38 @@ def run_and_record(stage: Stage, assignment: Assignment) -> dict[str, Any]:
             device=device,
             threads=max(1, int(resources.cpus)),
             encoder=assignment.plan.encoder,
+            until=until,
         )
     except TrainingDiverged as error:
         row = attempt.failed("nan", str(error))
     except TimeoutError:
         row = attempt.failed("timeout", f"longer than time_limit_s = {study.time_limit_s:g}")
-    except torch.OutOfMemoryError as error:
-        row = attempt.failed("oom", str(error))
-    except OSError as error:
-        if error.errno == 28:  # no space left: no row could be written either
-            raise StorageError(f"{error.strerror}: {error.filename}") from None
-        row = attempt.failed("error", traceback.format_exc())
     except UserError as error:
         row = attempt.failed("error", str(error))
-    except Exception:
+    except StorageError:
+        raise
+    except Exception as error:
+        if is_disk_full(error):
+            raise StorageError(f"{assignment.checkpoints}: no space left; {FREE_SOME}") from None
         # Whatever a model, tokenizer or task does wrong ends this stage alone, with its trace in the ledger.
-        row = attempt.failed("error", traceback.format_exc())
+        row = attempt.failed("oom" if is_out_of_memory(error) else "error", traceback.format_exc())
     else:
         row, scores = attempt.finished(result)
         write_attempt(assignment.results, row, scores)
-        return {"status": "finished", "dev_score": result.dev_score, "seconds": row.seconds}
+        if study.tensorboard and result.trained:
+            write_events(assignment.results, event_name(stage), result)
+        return {
+            "status": row.status,
+            "dev_score": result.dev_score,
+            "dev_means": dict(result.dev_means),
+            "flagged": bool(row.degenerate),
+            "seconds": row.seconds,
+        }
     finally:
         release_memory()
     logger.warning("stage %s failed: %s", stage.key, row.error)
     write_attempt(assignment.results, row, [])
     return {"status": "failed", "error": row.error, "seconds": row.seconds}
-
-
-def release_memory() -> None:
-    """Gives back what the last stage held: an actor lives through many stages."""
-    import torch
-
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
-    if sys.platform == "linux":
-        # glibc keeps freed tensors for itself unless it is asked; other C libraries have no such call.
-        with contextlib.suppress(OSError, AttributeError):
-            ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
 def device_share(resources: StageResources) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import statistics
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -53,31 +54,54 @@ def stage_tokens(stage: Stage) -> float:
     return stage.tokens + stage.eval_tokens / 3
 
 
-def estimate(plan: Plan, missing: Mapping[str, Stage], recorded: Iterable[RunTimes]) -> Cost:
+def estimate(
+    plan: Plan,
+    missing: Mapping[str, Stage],
+    recorded: Iterable[RunTimes],
+    shares: Mapping[str, tuple[float, float]] | None = None,
+) -> Cost:
     """Device hours of the missing stages.
 
     Recorded runs of the same encoder give seconds a sub-word (the median over runs whose stage is in the plan); their
     spread gives the range. Without any, six operations a parameter and sub-word (Kaplan et al. 2020) at a stated
     speed, good to a factor of three.
+
+    Args:
+        shares: The least and the most of each missing stage that its schedule is expected to train; default all.
     """
-    work = sum(stage_tokens(stage) for stage in missing.values())
-    rates = [
-        row.seconds * row.device_share / stage_tokens(plan.stages[row.stage])
-        for row in recorded
-        if row.status == "finished" and row.stage in plan.stages and stage_tokens(plan.stages[row.stage]) > 0
-        and row.encoder_fingerprint == plan.encoder.fingerprint
-    ]  # fmt: skip
+    expected = {key: (1.0, 1.0) if shares is None else shares[key] for key in missing}
+    least, most = (
+        sum(expected[key][end] * stage_tokens(stage) for key, stage in missing.items()) for end in (0, 1)
+    )
+    work = (least + most) / 2
+    rates = _rates(plan, recorded)
     if len(rates) >= 4:
         quarters = statistics.quantiles(rates, n=4)
-        hours, low, high = (work * rate / 3600 for rate in (statistics.median(rates), quarters[0], quarters[2]))
+        hours, low, high = work * statistics.median(rates), least * quarters[0], most * quarters[2]
+        hours, low, high = hours / 3600, low / 3600, high / 3600
         basis = f"from {len(rates)} recorded stages of this encoder; half of them lie in the range"
         return Cost(hours, low, high, basis)
     gpus = plan.study.resources.gpus
     speed = GPU_FLOPS * min(gpus, 1) if gpus else CORE_FLOPS * min(plan.study.resources.cpus, os.cpu_count() or 1)
-    seconds = 6 * _dense_parameters(plan.encoder) * work / speed
+    each = 6 * _dense_parameters(plan.encoder) / speed
     name = f"{speed / 1e12:.0f} Tflop/s a GPU" if gpus else f"{speed / 1e9:.0f} Gflop/s"
     basis = f"not measured: 6 operations a parameter and sub-word at {name}"
-    return Cost(seconds / 3600, seconds / 10800, seconds / 1200, basis)
+    return Cost(each * work / 3600, each * least / 10800, each * most / 1200, basis)
+
+
+def _rates(plan: Plan, recorded: Iterable[RunTimes]) -> list[float]:
+    """Seconds a sub-word of each stage that has finished, with the segments in which it was trained."""
+    seconds: dict[str, float] = defaultdict(float)
+    finished = set()
+    for row in recorded:
+        stage = plan.stages.get(row.stage)
+        if stage is None or stage_tokens(stage) == 0 or row.encoder_fingerprint != plan.encoder.fingerprint:
+            continue
+        if row.status in ("finished", "paused"):
+            seconds[row.stage] += row.seconds * row.device_share
+        if row.status == "finished":
+            finished.add(row.stage)
+    return [seconds[key] / stage_tokens(plan.stages[key]) for key in seconds if key in finished]
 
 
 def _dense_parameters(encoder: EncoderInfo) -> int:

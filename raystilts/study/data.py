@@ -12,7 +12,7 @@ from raystilts.study.keys import digest
 from raystilts.study.schema import MaskedLM, Study
 from raystilts.tasks.registry import get_task
 from raystilts.tasks.source import AnySource, Fingerprint, Source, fingerprint
-from raystilts.tasks.task import Task
+from raystilts.tasks.task import Split, Task
 from raystilts.tasks.types.masked_lm import MaskedLM as MaskedLMType
 
 
@@ -122,14 +122,15 @@ class StudyData:
             self._training[key] = TrainingSet(min(rows, limit or rows), name, verified, size)
         return self._training[key]
 
-    def evaluation(self, task: Task, split: str, languages: tuple[str, ...]) -> EvaluationSet:
-        """One split ("dev" or "test") in the given languages."""
+    def evaluation(self, task: Task, split: Split, languages: tuple[str, ...]) -> EvaluationSet:
+        """One split in the given languages."""
         key = (task.name, split, languages)
         if key not in self._evaluation:
-            source = task.dev if split == "dev" else task.test
+            source = {"dev": task.dev, "test": task.test, "pool": task.pool}[split]
             found = [] if source is None else [self._look(task, source, lang) for lang in languages]
             limits = self.study.evaluation
-            limit = limits.max_dev_samples if split == "dev" else limits.max_test_samples
+            short = split == "dev" and not task.type.calibrates
+            limit = limits.max_dev_samples if short else limits.max_test_samples
             rows = tuple(min(one.rows, limit or one.rows) for one in found)
             values = sorted(zip(languages, (one.value for one in found), strict=False))  # whatever the order asked for
             name = digest([task.definition(), split, values])
@@ -158,6 +159,12 @@ def dev_languages(task: Task, languages: tuple[str, ...]) -> tuple[str, ...]:
     """Languages of a target that have dev data, English first."""
     wanted = dict.fromkeys([task.train_languages[0], *languages])
     return tuple(language for language in wanted if language in task.dev_languages)
+
+
+def picking_languages(study: Study, task: Task) -> tuple[str, ...]:
+    """Dev languages of a target that pick its checkpoint, and whether its arm goes on: those of the selection."""
+    wide = study.selection == "target_dev"
+    return dev_languages(task, target_languages(study, task.name) if wide else ())
 
 
 def target_languages(study: Study, name: str) -> tuple[str, ...]:

@@ -116,14 +116,26 @@ class StudyHyperparameters(Hyperparameters):
     """The study's hyperparameters, and those of single tasks where they differ.
 
     Attributes:
-        tasks: By name of a task (as intermediate or target) or of a whole mixture.
+        tasks: By name of a task (as intermediate or target) or of a whole mixture. `from: FILE` puts values beneath
+            them that a search has chosen.
+        tuned_for: The encoder that these were chosen for.
     """
 
     tasks: dict[str, Overrides] = {}
+    tuned_for: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_tuned(cls, data: Any) -> Any:
+        if isinstance(data, dict) and "from" in data:
+            from raystilts.study.tuned import with_tuned
+
+            return with_tuned(data)
+        return data
 
     def resolve(self, task: str) -> Hyperparameters:
         """The hyperparameters of one task."""
-        own = self.model_dump(exclude={"tasks"})
+        own = self.model_dump(exclude={"tasks", "tuned_for"})
         if task in self.tasks:
             own |= self.tasks[task].model_dump(exclude_unset=True, exclude_none=True)
         return Hyperparameters(**own)

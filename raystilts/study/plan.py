@@ -243,6 +243,8 @@ class _Planner:
             self.data.evaluation(task, "dev", dev_languages(task, languages)),
             self.data.evaluation(task, "test", languages),
         ]
+        if task.pool is not None:
+            sets.append(self.data.evaluation(task, "pool", task.split_languages("pool")))
         self.verified &= all(one.verified for one in sets)
         scored = [one.fingerprint for one in sets]
         evaluation = self.study.evaluation
@@ -250,7 +252,9 @@ class _Planner:
         final_tokens = sum(one.tokens for one in sets)
         if not task.requires_training:
             layer = self.study.encoder.retrieval_layer
-            eval_key = digest([EVAL_RECIPE, scored, limits, hp.max_length, layer, hp.bf16])
+            pooling = self.study.encoder.retrieval_pooling
+            read = [layer, hp.bf16] if pooling == "mean" else [layer, hp.bf16, pooling]
+            eval_key = digest([EVAL_RECIPE, scored, limits, hp.max_length, *read])
             return _Recipe("", eval_key, [], hp, digest(scored), 0, 0, final_tokens)
         found = self.data.training(task, hp)
         self.verified &= found.verified

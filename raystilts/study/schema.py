@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from raystilts.errors import UserError, did_you_mean
 from raystilts.study.hyperparameters import StudyHyperparameters
+from raystilts.study.mixtures import ALL, all_tasks_of, named_mixture
+from raystilts.study.schedule import Schedule, check_seeds
+from raystilts.study.search import Search
 from raystilts.study.yaml_io import read_yaml, set_key
 from raystilts.tasks.registry import all_tasks, get_task, load_task_file
 from raystilts.tasks.task import Task
@@ -40,6 +44,7 @@ class Encoder(_Model):
         pooling: What a sequence is for classification: its first token, or the mean over its tokens.
         retrieval_layer: Hidden state (0 = embeddings) for retrieval targets; default 14 for 24 layers (as in the
             paper, XLM-R Large), otherwise the middle one; -1 is the last.
+        retrieval_pooling: What a sequence is there: the mean over its tokens, as in the paper, or its first token.
     """
 
     model_name_or_path: str = "raystilts-mini"
@@ -47,6 +52,8 @@ class Encoder(_Model):
     has_seen: tuple[str, ...] = ()
     pooling: Literal["first", "mean"] = "first"
     retrieval_layer: int | None = None
+    # Left out of keys at the mean, which it has always been.
+    retrieval_pooling: Annotated[Literal["first", "mean"], Field(exclude_if=lambda value: value == "mean")] = "mean"
 
 
 class MaskedLM(_Model):
@@ -57,19 +64,24 @@ class MaskedLM(_Model):
             Wikipedia from the hub).
         probability: The share of updates that are masked-LM updates; the tasks keep their own number of updates.
         max_steps: Updates, where no task gives a number.
+        smoothing: Exponent of the languages' sizes in their shares of the text: 1 in proportion to size, 0 evenly;
+            between them small languages are drawn more often than they are large (Conneau and Lample 2019).
     """
 
     languages: Annotated[tuple[Language, ...], Field(min_length=1)]
     dataset: str = "mono"
     probability: Annotated[float, Field(gt=0, lt=1)] = 0.5
     max_steps: Annotated[int, Field(ge=1)] | None = None
+    # Left out of keys at 1, which is what a study file without it has always meant.
+    smoothing: Annotated[float, Field(ge=0, le=1, exclude_if=lambda value: value == 1)] = 1.0
 
 
 class Intermediate(_Model):
     """What the encoder is trained on before the target; `none` is the arm without.
 
     Attributes:
-        tasks: One task, or several mixed; `squad@de` reads the training data of another language.
+        tasks: One task, or several mixed; `squad@de` reads the training data of another language. `all` stands for
+            the tasks of the study's other intermediates, and `anli_plus` for its three sets.
         sampling: How a mixture draws tasks: in proportion to their sizes, evenly, or to sizes ** (1 / temperature).
         cap: The largest size that counts for a task in `proportional` and `temperature` (2 ** 17 in the paper).
         masked_lm: Co-training with masked language modelling.
@@ -89,12 +101,17 @@ class Intermediate(_Model):
         if data is None or isinstance(data, bool):
             raise ValueError(f"{data!r} is not an intermediate; the arm without one is written: none")
         if isinstance(data, str):
-            return {"tasks": ()} if data == "none" else {"tasks": (data,)}
+            return {"tasks": ()} if data == "none" else named_mixture(data) or {"tasks": (data,)}
         if isinstance(data, dict) and "task" in data:
             if "tasks" in data:
                 raise ValueError("give task or tasks, not both")
             data = dict(data)
-            data["tasks"] = (data.pop("task"),)
+            data["tasks"] = data.pop("task")
+        if isinstance(data, dict) and isinstance(data.get("tasks"), str):
+            mixture = named_mixture(data["tasks"]) or {"tasks": (data["tasks"],)}
+            if "name" in mixture and data.get("masked_lm"):
+                mixture |= {"name": f"{mixture['name']}+mlm"}
+            data = mixture | data | {"tasks": mixture["tasks"]}
         return data
 
     @model_validator(mode="after")
@@ -178,6 +195,12 @@ class Evaluation(_Model):
         """Updates between evaluations in a training of so many updates."""
         return max(1, round(self.eval_steps * steps)) if self.eval_steps < 1 else int(self.eval_steps)
 
+    def rung(self, share: float, steps: int) -> int:
+        """The first evaluated update at or after a share of so many updates; `steps` itself where none is before."""
+        every = self.every(steps)
+        # A share of a budget that is a whole number of evaluations must not be pushed on by rounding.
+        return min(steps, math.ceil(share * steps / every - 1e-9) * every)
+
 
 class StageResources(_Model):
     """What one stage takes. `cpus` is also its number of threads."""
@@ -204,12 +227,19 @@ class Study(_Model):
         baseline_seeds: Seeds of the arm `none`, where they differ from `seeds`.
         selection: Dev data that picks checkpoints and the best arm: English (`en_dev`, true zero-shot) or each
             target language's own (`target_dev`).
-        schedule: `full` trains every cell to the end.
-        keep: Intermediate checkpoints: `all`, or only while a stage that starts from them is missing (`needed`).
-        keep_targets: Target checkpoints; with `all` a new language or metric needs no training.
+        schedule: `full` trains every cell to the end; `asha` and `race` (or `{asha: {...}}`, `{race: {...}}`) stop
+            what cannot win.
+        keep: Intermediate checkpoints: `all`; only while a stage that starts from them is missing (`needed`); or
+            that, and none at the end, whatever has failed (`none`).
+        keep_targets: Target checkpoints: `all`, so that a new language or metric needs no training; those of the arm
+            with the best dev score of each target and target fraction (`best`); or `none`.
         data_dir: Folder `<dataset>/<language>/<split>.parquet`; default RAYSTILTS_DATA_DIR, else the hub.
         task_files: Python files that register the user's own tasks.
-        time_limit_s: Seconds after which a stage is given up as failed.
+        time_limit_s: Seconds after which a stage is given up as failed; the same command goes on with it.
+        snapshot_s: Least seconds between two snapshots of a training: what a killed worker costs at most, and the
+            time of an update. 0 writes one after each update.
+        tensorboard: Write losses and dev scores for TensorBoard too.
+        search: Search hyperparameters of the intermediates and targets, instead of training the grid.
     """
 
     name: Annotated[str, Field(pattern=r"^[\w][\w.-]*$")]
@@ -224,14 +254,25 @@ class Study(_Model):
     hyperparameters: StudyHyperparameters = StudyHyperparameters()
     evaluation: Evaluation = Evaluation()
     selection: Literal["en_dev", "target_dev"] = "en_dev"
-    schedule: Literal["full"] = "full"
+    schedule: Schedule = "full"
     resources: Resources = Resources()
     storage_path: str = "~/raystilts_results"
-    keep: Literal["all", "needed"] = "all"
-    keep_targets: Literal["all", "none"] = "none"
+    keep: Literal["all", "needed", "none"] = "all"
+    keep_targets: Literal["all", "best", "none"] = "none"
     data_dir: str | None = None
     task_files: tuple[str, ...] = ()
     time_limit_s: Annotated[float, Field(gt=0)] | None = None
+    snapshot_s: Annotated[float, Field(ge=0)] = 120.0
+    tensorboard: bool = False
+    search: Search | None = None
+
+    @field_validator("intermediates")
+    @classmethod
+    def _name_all(cls, arms: tuple[Intermediate, ...]) -> tuple[Intermediate, ...]:
+        if not any(ALL in arm.tasks for arm in arms):
+            return arms
+        tasks = all_tasks_of([arm.tasks for arm in arms])
+        return tuple(arm.model_copy(update={"tasks": tasks}) if arm.tasks == (ALL,) else arm for arm in arms)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -239,6 +280,7 @@ class Study(_Model):
             load_task_file(Path(path))
         _check_seeds("seeds", self.seeds)
         _check_seeds("baseline_seeds", self.baseline_seeds or ())
+        check_seeds(self.schedule, len(self.seeds))
         _check_unique("intermediates", [arm.label for arm in self.intermediates])
         _check_unique("targets", [target.task for target in self.targets])
         if self.compare_at is not None and self.compare_at not in self.intermediate_fractions.values:
@@ -247,6 +289,7 @@ class Study(_Model):
                 f"{list(self.intermediate_fractions.values)}"
             )
         _check_tasks(self)
+        _check_search(self)
         return self
 
     @property
@@ -310,6 +353,40 @@ def _check_tasks(study: Study) -> None:
             raise ValueError(f"targets.{index}.languages: a language is given twice")
 
 
+def _check_search(study: Study) -> None:
+    tuned_for, encoder = study.hyperparameters.tuned_for, study.encoder.model_name_or_path
+    if tuned_for is not None and Path(tuned_for).name != Path(encoder).name:
+        raise ValueError(
+            f"hyperparameters.from: these values were found for {tuned_for!r}, but encoder.model_name_or_path is "
+            f"{encoder!r}; search again for it, or copy the values to hyperparameters.tasks"
+        )
+    if study.search is None:
+        return
+    arms = [] if study.search.joint else [arm.label for arm in study.intermediates if not arm.is_none]
+    names = [*arms, *(t.task for t in study.targets if get_task(t.task).requires_training)]
+    if not names:
+        raise ValueError("search: no intermediate or target of the study trains")
+    for name in study.search.tasks:
+        if name not in names:
+            raise ValueError(f"search.tasks.{name}: not searched in this study; {did_you_mean(name, names)}")
+    _check_metric(study, study.search.metric)
+    mixtures = [arm.label for arm in study.intermediates if arm.label in names and arm.tasks != (arm.label,)]
+    for name in mixtures:
+        if "max_train_samples" in study.search.space_of(name):
+            raise ValueError(f"search.space.max_train_samples: {name!r} has no data of its own; leave it out")
+
+
+def _check_metric(study: Study, metric: str | None) -> None:
+    """Every unit of a search must report its metric."""
+    joint = study.search is not None and study.search.joint
+    searched = [] if joint else [task for arm in study.intermediates for task in arm.tasks]
+    tasks = [get_task(n) for n in (*searched, *(t.task for t in study.targets)) if get_task(n).requires_training]
+    for task in tasks:
+        if metric is not None and metric not in task.type.metrics:
+            known = sorted({name for one in tasks for name in one.type.metrics})
+            raise ValueError(f"search.metric: {task.name} reports no {metric!r}; {did_you_mean(metric, known)}")
+
+
 def _known_task(name: str, place: str) -> Task:
     try:
         return get_task(name)
@@ -337,6 +414,7 @@ def _fields_at(place: tuple[int | str, ...]) -> list[str]:
         "encoder": Encoder, "intermediates": Intermediate, "masked_lm": MaskedLM, "targets": Target,
         "intermediate_fractions": Fractions, "target_fractions": Fractions, "evaluation": Evaluation,
         "resources": Resources, "hyperparameters": StudyHyperparameters, "tasks": StudyHyperparameters,
+        "search": Search,
     }
     for part in reversed(place):
         if part in models:

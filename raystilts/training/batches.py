@@ -6,6 +6,7 @@ its place again by the number of the update alone.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,13 +16,6 @@ from raystilts.tasks.features import Features, Longs
 
 #: Batches are grouped by length within pools of so many batches, as long as order stays random across pools.
 POOL_BATCHES = 50
-
-
-def pool(rows: int, limit: int | None) -> Longs:
-    """The rows that count as a task's training set: all, or a fixed sample of `limit`, in ascending order."""
-    if limit is None or limit >= rows:
-        return np.arange(rows, dtype=np.int64)
-    return np.sort(np.random.default_rng([7, rows]).permutation(rows)[:limit]).astype(np.int64)
 
 
 def subset(examples: int, fraction: float, seed: int) -> Longs:
@@ -61,6 +55,29 @@ def training_batches(chosen: Longs, lengths: Longs, hp: Hyperparameters, seed: i
         out += epoch_batches(chosen, lengths, hp, seed, epoch)
         epoch += 1
     return out[:steps]
+
+
+def smoothed_batches(sizes: Sequence[int], exponent: float, hp: Hyperparameters, seed: int, steps: int) -> list[Longs]:
+    """Batches of text in several languages, drawn by their sizes to the power of `exponent`.
+
+    Each example's language is drawn on its own; a language gives its examples in a random order, and starts over in
+    another one when it has given them all.
+
+    Args:
+        sizes: Examples of each language, which lie one language after the other.
+        exponent: 1 draws by size, 0 evenly.
+        steps: How many batches.
+    """
+    weights = np.asarray(sizes, dtype=np.float64) ** exponent
+    rng = np.random.default_rng([19, seed])
+    language = rng.choice(len(sizes), size=steps * hp.batch, p=weights / weights.sum())
+    out = np.empty(steps * hp.batch, dtype=np.int64)
+    starts = np.cumsum(sizes) - sizes
+    for index, (start, size) in enumerate(zip(starts.tolist(), sizes, strict=True)):
+        at = np.flatnonzero(language == index)
+        passes = [np.random.default_rng([23, seed, index, n]).permutation(size) for n in range(-(-len(at) // size))]
+        out[at] = start + np.concatenate(passes)[: len(at)] if passes else 0
+    return [out[i : i + hp.batch] for i in range(0, len(out), hp.batch)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
+from raystilts.study.data import masked_lm_task
 from raystilts.study.hyperparameters import Hyperparameters
-from raystilts.tasks.features import Features, Longs
-from raystilts.tasks.task import Task
-from raystilts.training.batches import pool
+from raystilts.study.schema import MaskedLM
+from raystilts.tasks.features import Features, Longs, Ragged
+from raystilts.tasks.sampling import fixed_sample
+from raystilts.tasks.task import Split, Task
 from raystilts.training.cache import cached_features
 from raystilts.training.encoder import Pretrained
 from raystilts.training.evaluate import EvalSet
@@ -41,21 +44,26 @@ class DataReader:
             )
         return self._training[name]
 
+    def text(self, masked_lm: MaskedLM, hp: Hyperparameters) -> tuple[Features, tuple[int, ...]]:
+        """Plain text, one language after the other, and how many sequences each has."""
+        alone = [masked_lm.model_copy(update={"languages": (language,)}) for language in masked_lm.languages]
+        parts = [self.training(masked_lm_task(one), hp) for one in alone]
+        return joined(parts), tuple(part.num_examples for part in parts)
+
     def _encode_training(self, task: Task, hp: Hyperparameters) -> Features:
         rows = task.load_train(self.folder)
-        rows = rows.take(pa.array(pool(rows.num_rows, hp.max_train_samples)))
+        rows = rows.take(pa.array(fixed_sample(rows.num_rows, hp.max_train_samples)))
         return task.type.encode(rows, self.pretrained.tokenizer, max_length=self._length(task, hp), training=True)
 
     def evaluation(
-        self, task: Task, split: str, language: str, limit: int | None, hp: Hyperparameters
+        self, task: Task, split: Split, language: str, limit: int | None, hp: Hyperparameters
     ) -> EvalSet:
-        """One split ("dev" or "test") of one language, at most `limit` rows of it."""
-        look = task.dev_fingerprint if split == "dev" else task.test_fingerprint
-        key = [task.definition(), look(language, self.folder).value, limit, self._length(task, hp), split]
+        """One split of one language, at most `limit` items of it (see `TaskType.sample`)."""
+        data = task.split_fingerprint(split, language, self.folder).value
+        key = [task.definition(), data, limit, self._length(task, hp), split]
         name = repr([*key, language])
         if name not in self._evaluation:
-            rows = (task.load_dev if split == "dev" else task.load_test)(language, self.folder)
-            rows = rows.take(pa.array(pool(rows.num_rows, limit)))
+            rows = task.type.sample(task.load_split(split, language, self.folder), limit)
             features = cached_features(
                 [*key, self.pretrained.info.fingerprint],
                 lambda: task.type.encode(
@@ -70,6 +78,25 @@ class DataReader:
         limit = getattr(self.pretrained.config, "max_position_embeddings", wanted)
         # XLM-R numbers positions from padding_idx + 1, so that two of its 514 are never used.
         return int(min(wanted, limit - 2 if limit > 512 else limit))
+
+
+def joined(parts: Sequence[Features]) -> Features:
+    """Features of plain text, one set after the other."""
+    if len(parts) == 1:
+        return parts[0]
+    number = sum(part.num_examples for part in parts)
+    types = [part.token_type_ids for part in parts if part.token_type_ids is not None]
+    return Features(
+        input_ids=_stacked([part.input_ids for part in parts]),
+        example=np.arange(number, dtype=np.int64),
+        num_examples=number,
+        token_type_ids=_stacked(types) if len(types) == len(parts) else None,
+    )
+
+
+def _stacked(parts: Sequence[Ragged]) -> Ragged:
+    lengths = np.concatenate([part.lengths for part in parts])
+    return Ragged(np.concatenate([part.values for part in parts]), np.concatenate([[0], np.cumsum(lengths)]))
 
 
 def used_tokens(features: list[Features], extra: tuple[int, ...]) -> Longs:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +13,8 @@ from torch import Tensor
 from raystilts.tasks.features import Features, Longs, Outputs, Ragged, SpanLogits
 from raystilts.tasks.task import Task
 from raystilts.training.collate import Batch, collate
-from raystilts.training.heads import pool_tokens
+from raystilts.training.heads import Pooling, pool_tokens
+from raystilts.training.memory import is_out_of_memory, release_memory
 from raystilts.training.model import Model
 
 
@@ -36,6 +38,8 @@ class Readout:
         pad_id: The tokenizer's padding id.
         tokens: Padded tokens a batch.
         bf16: Whether to compute in bfloat16.
+        deadline: Monotonic time after which `TimeoutError` is raised, or None.
+        pooling: Retrieval: what a sequence is, the mean over its tokens or the first of them.
     """
 
     part: int
@@ -43,34 +47,65 @@ class Readout:
     pad_id: int
     tokens: int
     bf16: bool
+    deadline: float | None = None
+    pooling: Pooling = "mean"
 
 
 def evaluate(model: Model, task: Task, sets: list[EvalSet], readout: Readout) -> list[dict[str, float]]:
     """Scores each set: metric name to a value from 0 to 1.
 
-    All sets go through the model together, in batches of similar length.
+    All sets go through the model together, in batches of similar length. What a type chooses on dev data (a threshold)
+    is chosen on the dev set of the same language, if it is among the sets. A pool of candidates has no score.
     """
     outputs = predict(model, task, [s.features for s in sets], readout)
-    scores = []
-    for one, output in zip(sets, outputs, strict=True):
-        predictions = task.type.predict(output, one.features, one.rows)
-        scores.append(task.type.score(predictions, one.rows, one.language))
-    return scores
+    predictions = task.type.predict_together(outputs, [s.features for s in sets], [s.rows for s in sets])
+    pairs = list(zip(sets, predictions, strict=True))
+    kinds = {s.language: task.type.calibrated(found, s.rows) for s, found in pairs if s.split == "dev"}
+    return [kinds.get(s.language, task.type).score(found, s.rows, s.language) for s, found in pairs]
 
 
 @torch.inference_mode()
 def predict(model: Model, task: Task, features: list[Features], readout: Readout) -> list[Outputs]:
-    """What the model says about several sets of features."""
+    """What the model says about several sets of features; where memory runs out, in batches of half the size."""
     model.eval()
-    device = next(model.parameters()).device
     found: list[dict[int, np.ndarray]] = [{} for _ in features]
-    for index, rows in _batches(features, readout.tokens, _unit(task)):
-        batch = collate(features[index], rows, readout.pad_id)
-        batch.labels = None
-        with torch.autocast(device.type, torch.bfloat16, enabled=readout.bf16):
-            scores = _read(model, task, batch.to(device), readout)
+    todo = _batches(features, readout.tokens, _unit(task))[::-1]
+    budget = readout.tokens
+    while todo:
+        if readout.deadline is not None and time.monotonic() > readout.deadline:
+            raise TimeoutError
+        index, rows = todo.pop()
+        padded = len(rows) * int(features[index].input_ids.lengths[rows].max())
+        if padded > budget and len(rows) > _unit(task):
+            todo += [(index, half) for half in reversed(_halves(rows, _unit(task)))]
+            continue
+        scores = _attempt(model, task, collate(features[index], rows, readout.pad_id), readout, len(rows))
+        if scores is None:
+            release_memory()
+            budget = padded // 2
+            todo.append((index, rows))
+            continue
         _keep(found[index], task, scores, features[index], rows)
     return [_assemble(task, one, f) for one, f in zip(found, features, strict=True)]
+
+
+def _attempt(model: Model, task: Task, batch: Batch, readout: Readout, features: int) -> Tensor | None:
+    """The scores of a batch; None where memory ran out and a smaller batch may fit."""
+    batch.labels = None
+    device = next(model.parameters()).device
+    try:
+        with torch.autocast(device.type, torch.bfloat16, enabled=readout.bf16):
+            return _read(model, task, batch.to(device), readout).cpu()
+    except (RuntimeError, MemoryError) as error:
+        if features > _unit(task) and is_out_of_memory(error):
+            return None  # and with it the error, whose traceback holds on to the tensors
+        raise
+
+
+def _halves(rows: Longs, unit: int) -> list[Longs]:
+    """A batch in two, without parting features that belong together."""
+    middle = -(-len(rows) // unit // 2) * unit
+    return [rows[:middle], rows[middle:]]
 
 
 def _unit(task: Task) -> int:
@@ -98,14 +133,14 @@ def _batches(features: list[Features], tokens: int, unit: int) -> list[tuple[int
 
 def _read(model: Model, task: Task, batch: Batch, readout: Readout) -> Tensor:
     if task.type.head == "embedding":
-        return pool_tokens(model.states(batch, readout.layer), batch.attention_mask, "mean").float()
+        return pool_tokens(model.states(batch, readout.layer), batch.attention_mask, readout.pooling).float()
     scores: Tensor = model.head(readout.part)(model.states(batch), batch)
     return scores.argmax(-1) if task.type.head == "token" else scores.float()
 
 
 def _keep(found: dict[int, np.ndarray], task: Task, scores: Tensor, features: Features, rows: Longs) -> None:
     """Files scores under feature (or example), without padding."""
-    values = scores.cpu().numpy()
+    values = scores.numpy()
     if task.type.head == "choice":
         found.update(zip((features.example[rows[:: _unit(task)]]).tolist(), values, strict=True))
         return

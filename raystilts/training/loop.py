@@ -21,6 +21,7 @@ from raystilts.tasks.features import Features, Longs
 from raystilts.training.batches import Update
 from raystilts.training.collate import Batch, collate, features_of, mask_tokens
 from raystilts.training.heads import MaskedLMHead, label_count
+from raystilts.training.memory import is_out_of_memory, release_memory
 from raystilts.training.model import Model
 from raystilts.training.snapshot import Snapshot, load_snapshot, save_snapshot
 
@@ -53,7 +54,11 @@ class Job:
         evaluate: Given the number of updates done, the dev score that picks the checkpoint (None where there is
             none) and what to keep of the evaluation.
         snapshot: Folder of the training in progress, or None to keep none.
-        snapshot_seconds: Least time between two snapshots.
+        snapshot_seconds: Least time between two snapshots; 0 for one after each update. Where a snapshot takes
+            long they are further apart: at most a twentieth of the time goes into them.
+        on_snapshot: Called after each snapshot.
+        stop_at: Updates after which the training pauses with a snapshot; None for its end. An evaluated step, so
+            that the pause changes nothing.
         deadline: Monotonic time after which `TimeoutError` is raised, or None.
     """
 
@@ -67,6 +72,8 @@ class Job:
     evaluate: Callable[[int], tuple[float | None, list[dict[str, Any]]]]
     snapshot: Path | None = None
     snapshot_seconds: float = 120.0
+    on_snapshot: Callable[[], None] | None = None
+    stop_at: int | None = None
     deadline: float | None = None
 
 
@@ -95,9 +102,15 @@ class Progress:
 def train(job: Job) -> Progress:
     """Trains the model in place; it ends with its best or last weights, as the hyperparameters say.
 
+    Where memory runs out the micro-batch is halved and the update done again: the batch, and so the training, stays
+    what it was.
+
+    A training with `stop_at` ends there with fewer steps than updates; it goes on from its snapshot.
+
     Raises:
         TrainingDiverged: the loss became NaN or infinite.
         TimeoutError: past the deadline.
+        torch.OutOfMemoryError, RuntimeError: not even one example fits into memory.
     """
     return _Run(job).run()
 
@@ -110,6 +123,13 @@ class _Run:
         self.device = next(job.model.parameters()).device
         self.named = {name: p for name, p in job.model.named_parameters() if p.requires_grad}
         self.optimizer = _optimizer(self.named, self.hp, self.device)
+        # Now, and not in the first step: memory that runs out in the middle of a step cannot be helped.
+        for parameter in self.named.values():
+            self.optimizer.state[parameter] = {
+                "step": torch.zeros((), dtype=torch.float32, device=self.device),
+                "exp_avg": torch.zeros_like(parameter, memory_format=torch.preserve_format),
+                "exp_avg_sq": torch.zeros_like(parameter, memory_format=torch.preserve_format),
+            }
         self.schedule = _schedule(self.optimizer, self.hp, len(job.updates))
         self.best: dict[str, Tensor] = {}
         cpu = self.device.type == "cpu"
@@ -117,18 +137,23 @@ class _Run:
         self.progress = Progress(micro_batch=min(self.hp.batch, CPU_MICRO_BATCH) if cpu else size)
         self.pending: list[Tensor] = []
         self.saved_at = time.monotonic()
+        self.pause = 0.0
 
     def run(self) -> Progress:
         self._resume()
         self.job.model.train()
-        while self.progress.step < len(self.job.updates):
+        stop_at = len(self.job.updates) if self.job.stop_at is None else self.job.stop_at
+        while self.progress.step < stop_at:
             self._update(self.job.updates[self.progress.step])
             self.progress.step += 1
             if self.progress.step % self.job.every == 0 or self.progress.step == len(self.job.updates):
                 self._evaluate()
-            self._save_if_due()
-            if self.job.deadline is not None and time.monotonic() > self.job.deadline:
+            late = self.job.deadline is not None and time.monotonic() > self.job.deadline
+            self._save_if_due(now=late or self.progress.step == stop_at)
+            if late:
                 raise TimeoutError
+        if self.progress.step < len(self.job.updates):
+            return self.progress
         if self.best:
             with torch.no_grad():
                 for name, tensor in self.best.items():
@@ -136,19 +161,38 @@ class _Run:
         return self.progress
 
     def _update(self, update: Update) -> None:
-        # A seed a step: a training that goes on after an interruption draws the same dropout.
-        torch.manual_seed((self.job.seed + 1) * 1_000_003 + self.progress.step)
-        batches = self._micro_batches(update)
-        total = max(1, sum(label_count(self.job.model.head(update.part), b) for b in batches))
-        loss = torch.zeros((), device=self.device)
-        for batch in batches:
-            loss += self._backward(batch.to(self.device), update.part, total)
+        features = self.job.features[update.part]
+        counted = features_of(features, update.examples)
+        self.progress.examples += len(update.examples)
+        self.progress.tokens += int(features.input_ids.lengths[counted].sum())
+        loss = self._gradients(update)
+        while loss is None:
+            self.optimizer.zero_grad(set_to_none=True)
+            release_memory()
+            self.progress.micro_batch //= 2
+            loss = self._gradients(update)
         if self.hp.max_grad_norm > 0:
             nn.utils.clip_grad_norm_(self.named.values(), self.hp.max_grad_norm)
         self.optimizer.step()
         self.schedule.step()
         self.optimizer.zero_grad(set_to_none=True)
         self.pending.append(loss)
+
+    def _gradients(self, update: Update) -> Tensor | None:
+        """The update's loss, its gradients in place; None where a smaller micro-batch may fit into memory."""
+        # A seed a step: a training that goes on after an interruption draws the same dropout.
+        torch.manual_seed((self.job.seed + 1) * 1_000_003 + self.progress.step)
+        try:
+            batches = self._micro_batches(update)
+            total = max(1, sum(label_count(self.job.model.head(update.part), b) for b in batches))
+            loss = torch.zeros((), device=self.device)
+            for batch in batches:
+                loss += self._backward(batch.to(self.device), update.part, total)
+        except (RuntimeError, MemoryError) as error:
+            if self.progress.micro_batch > 1 and is_out_of_memory(error):
+                return None  # and with it the error, whose traceback holds on to the tensors
+            raise
+        return loss
 
     def _backward(self, batch: Batch, part: int, total: int) -> Tensor:
         head = self.job.model.head(part)
@@ -161,9 +205,6 @@ class _Run:
     def _micro_batches(self, update: Update) -> list[Batch]:
         """The update's examples, shortest first, as many at a time as the device takes."""
         features, vocabulary = self.job.features[update.part], self.job.vocabulary
-        counted = features_of(features, update.examples)
-        self.progress.examples += len(update.examples)
-        self.progress.tokens += int(features.input_ids.lengths[counted].sum())
         examples = update.examples[np.argsort(_longest(features, update.examples), kind="stable")]
         size = self.progress.micro_batch
         chunks = [examples[start : start + size] for start in range(0, len(examples), size)]
@@ -197,11 +238,12 @@ class _Run:
         if not all(math.isfinite(loss) for loss in self.progress.losses):
             raise TrainingDiverged(f"the loss is not finite by update {self.progress.step}")
 
-    def _save_if_due(self) -> None:
+    def _save_if_due(self, *, now: bool) -> None:
         unfinished = self.progress.step < len(self.job.updates)
         if self.job.snapshot is None or not unfinished:
             return
-        if time.monotonic() - self.saved_at < self.job.snapshot_seconds:
+        begin = time.monotonic()
+        if not now and begin - self.saved_at < max(self.job.snapshot_seconds, self.pause):
             return
         self._collect_losses()
         tensors: dict[str, Tensor] = {f"model.{name}": p for name, p in self.named.items()}
@@ -212,7 +254,10 @@ class _Run:
         keys = [name for name in Progress.__slots__ if name != "step"]
         state = {name: getattr(self.progress, name) for name in keys}
         save_snapshot(self.job.snapshot, Snapshot(self.progress.step, state, tensors))
+        if self.job.on_snapshot is not None:
+            self.job.on_snapshot()
         self.saved_at = time.monotonic()
+        self.pause = 20 * (self.saved_at - begin) if self.job.snapshot_seconds > 0 else 0.0
 
     def _resume(self) -> None:
         snapshot = load_snapshot(self.job.snapshot) if self.job.snapshot else None

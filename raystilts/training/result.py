@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 
@@ -39,7 +40,9 @@ class StageResult:
 
     Attributes:
         dev_score: What picks the arm: the mean main score over the tasks and languages of the study's selection on
-            dev; None where no dev data exists.
+            dev; None where no dev data exists. Of a paused training, that at the rung.
+        paused_at: Share of the budget at which the training paused; None where it has ended.
+        dev_means: The same mean of each metric.
         losses: Mean training loss of each update, empty where nothing was trained.
         best_step: Updates of the weights that were kept.
         trained: Whether training ran now (otherwise the weights were there).
@@ -62,3 +65,5 @@ class StageResult:
     precision: str
     trained: bool
     checkpoint: str | None
+    paused_at: float | None = None
+    dev_means: Mapping[str, float] = field(default_factory=dict)

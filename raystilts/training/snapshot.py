@@ -36,12 +36,16 @@ def save_folder(folder: Path, tensors: Mapping[str, Tensor], documents: Mapping[
     temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir()
-    if tensors:
-        flat = {name: tensor.detach().contiguous().cpu() for name, tensor in tensors.items()}
-        save_file(flat, temporary / "model.safetensors", metadata={"format": "pt"})
-    for name, content in documents.items():
-        (temporary / name).write_text(json.dumps(content, indent=1), encoding="utf-8")
-    publish_folder(temporary, folder)
+    try:
+        if tensors:
+            flat = {name: tensor.detach().contiguous().cpu() for name, tensor in tensors.items()}
+            save_file(flat, temporary / "model.safetensors", metadata={"format": "pt"})
+        for name, content in documents.items():
+            (temporary / name).write_text(json.dumps(content, indent=1), encoding="utf-8")
+        publish_folder(temporary, folder)
+    finally:
+        # A disk that is full must not be left with half a snapshot on it.
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def publish_folder(temporary: Path, folder: Path) -> None:
@@ -67,6 +71,8 @@ def load_snapshot(folder: Path) -> Snapshot | None:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
+    if not folder.exists():  # killed just between the two renames of `publish_folder`
+        folder = next(folder.parent.glob(f".{folder.name}.*.old"), folder)
     try:
         state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
         tensors = load_file(folder / "model.safetensors")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import math
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,16 +12,22 @@ import torch
 
 from raystilts.errors import UserError
 from raystilts.study.amount import counted_rows, steps_of, task_weights
-from raystilts.study.data import data_folder, dev_languages, masked_lm_task, target_languages
+from raystilts.study.data import data_folder, dev_languages, masked_lm_task, picking_languages, target_languages
 from raystilts.study.encoders import EncoderInfo, describe_encoder
 from raystilts.study.hyperparameters import Hyperparameters
 from raystilts.study.plan import Stage
 from raystilts.study.schema import Study
 from raystilts.tasks.features import Features, Longs
 from raystilts.tasks.registry import get_task
-from raystilts.tasks.task import Task
-from raystilts.training.batches import example_lengths, mix, mixture_order, subset, training_batches
-from raystilts.training.checkpoint import Checkpoints
+from raystilts.tasks.task import Split, Task
+from raystilts.training.batches import (
+    example_lengths,
+    mix,
+    mixture_order,
+    smoothed_batches,
+    subset,
+    training_batches,
+)
 from raystilts.training.data import DataReader, used_tokens
 from raystilts.training.embedding import compact_rows
 from raystilts.training.encoder import Pretrained, pretrained
@@ -29,6 +35,7 @@ from raystilts.training.evaluate import EvalSet, Readout, evaluate
 from raystilts.training.heads import Head
 from raystilts.training.loop import Job, Progress, Vocabulary, train
 from raystilts.training.model import Model, build_head
+from raystilts.training.remote import open_checkpoints
 from raystilts.training.result import Score, StageResult
 
 #: Padded tokens a batch in evaluation.
@@ -43,18 +50,24 @@ def run_stage(
     device: str | torch.device = "cpu",
     threads: int = 1,
     encoder: EncoderInfo | None = None,
+    until: float = 1.0,
 ) -> StageResult:
     """Trains (where the weights are not there yet) and scores one stage.
 
     A training that was interrupted goes on from its last snapshot. On a CPU the same stage gives the same bits for
     the same versions, number of threads and type of CPU.
 
+    With `until` below 1 it pauses at a rung: the first update at or after that share of the budget at which it is
+    evaluated anyway (`Evaluation.rung`), so that segments change nothing. Everything is kept, and a later call goes on
+    bit for bit. The result then has `paused_at`, and the scores so far; a stage whose rung is its last update ends.
+
     Args:
         stage: A stage of `plan(study)`; its parent must have run.
-        folder: Where checkpoints are kept.
+        folder: Where checkpoints are kept: a path or a URI.
         device: A torch device.
         threads: CPU threads.
         encoder: The encoder as the plan found it; default `describe_encoder(study.encoder)`.
+        until: Share of the budget to train for, in (0, 1].
 
     Raises:
         UserError: data, encoder or parent that cannot be used.
@@ -63,17 +76,22 @@ def run_stage(
     """
     torch.set_num_threads(threads)
     torch.backends.cuda.matmul.allow_tf32 = True
-    return _StageRun(stage, study, Path(folder), torch.device(device), threads, encoder).run()
+    return _StageRun(stage, study, folder, torch.device(device), threads, encoder, until).run()
 
 
 @dataclass(slots=True)
 class _Part:
-    """One part of a training: a task with its features and the chosen share of its examples."""
+    """One part of a training: a task with its features and the chosen share of its examples.
+
+    Attributes:
+        languages: Examples of each language, where they are drawn by the smoothed sizes of the languages.
+    """
 
     task: Task
     hyperparameters: Hyperparameters
     features: Features
     chosen: Longs
+    languages: tuple[int, ...] = ()
 
 
 _READERS: dict[tuple[str, str], DataReader] = {}
@@ -95,14 +113,17 @@ class _StageRun:
         self,
         stage: Stage,
         study: Study,
-        folder: Path,
+        folder: str | Path,
         device: torch.device,
         threads: int,
         encoder: EncoderInfo | None,
+        until: float,
     ) -> None:
         self.stage, self.study, self.device, self.threads = stage, study, device, threads
+        self.until = until
         self.started = time.monotonic()
-        self.checkpoints = Checkpoints(folder)
+        self.deadline = None if study.time_limit_s is None else self.started + study.time_limit_s
+        self.checkpoints = open_checkpoints(folder)
         self.loaded = pretrained(encoder or describe_encoder(study.encoder))
         self.reader = _reader(self.loaded, data_folder(study))
         names = (stage.target,) if stage.target else stage.intermediate.tasks
@@ -116,12 +137,22 @@ class _StageRun:
         trains = self.stage.kind != "retrieval"
         done = self.checkpoints.find(self.stage.train_key) if trains else None
         progress = self._train() if trains and done is None else self._load(done)
+        if trains and done is None and progress.step < self.steps:
+            return self._paused(progress)
         scores = [Score(**record) for record in progress.records]
         scores = [replace(s, is_final=s.step == progress.best_step) for s in scores]
         known = {(s.task, s.split, s.language) for s in scores if s.is_final}
         scores += self._score(self._final_sets(known), progress.best_step, final=True)
         kept = self._finish(progress, done)
         return self._result(progress, scores, done is None and trains, kept)
+
+    def _paused(self, progress: Progress) -> StageResult:
+        """What is known at the rung; its snapshot may stand further on, where a longer training was interrupted."""
+        rung = self.study.evaluation.rung(self.until, self.steps)
+        scores = [Score(**record) for record in progress.records if record["step"] <= rung]
+        result = self._result(progress, scores, True, None)
+        there = [s for s in scores if s.step == rung]
+        return replace(result, dev_score=mean_dev(there), dev_means=dev_means(there), paused_at=self.until)
 
     def _load(self, done: Path | None) -> Progress:
         """The weights of an earlier training of this stage, or of the parent where there is nothing to train."""
@@ -141,6 +172,8 @@ class _StageRun:
             examples=facts["examples"],
             tokens=facts["tokens"],
             micro_batch=facts["micro_batch"],
+            # A worker that was killed before its rows were written is to leave the same rows as one that was not.
+            records=facts.get("records", []) if facts.get("evaluation") == self.stage.eval_key else [],
         )
 
     def _parent(self) -> Path | None:
@@ -175,7 +208,8 @@ class _StageRun:
         with compact_rows(encoder, used):
             self.model = Model(encoder, heads).to(self.device)
             updates = self._updates(parts, fraction, hold)
-            limit = self.study.time_limit_s
+            key = self.stage.train_key
+            self.checkpoints.fetch_snapshot(key)
             job = Job(
                 model=self.model,
                 features=features,
@@ -185,8 +219,11 @@ class _StageRun:
                 seed=self.stage.seed,
                 every=self.study.evaluation.every(len(updates)),
                 evaluate=self._evaluate,
-                snapshot=self.checkpoints.snapshot(self.stage.train_key),
-                deadline=None if limit is None else self.started + limit,
+                snapshot=self.checkpoints.snapshot(key),
+                snapshot_seconds=self.study.snapshot_s,
+                on_snapshot=lambda: self.checkpoints.push_snapshot(key),
+                stop_at=self.study.evaluation.rung(self.until, len(updates)),
+                deadline=self.deadline,
             )
             progress = train(job)
         if not progress.best_step:
@@ -209,9 +246,13 @@ class _StageRun:
         if masked_lm is not None:
             text = masked_lm_task(masked_lm)
             hp = Hyperparameters(max_length=self.hp.max_length)
-            features = self.reader.training(text, hp)
+            languages: tuple[int, ...] = ()
+            if masked_lm.smoothing == 1:
+                features = self.reader.training(text, hp)
+            else:
+                features, languages = self.reader.text(masked_lm, hp)
             everything = subset(features.num_examples, 1.0, self.stage.seed)
-            parts.append(_Part(text, hp, features, everything))
+            parts.append(_Part(text, hp, features, everything, languages))
         return parts, fraction, axis.hold
 
     def _updates(self, parts: list[_Part], fraction: float, hold: Any) -> list[Any]:
@@ -231,11 +272,15 @@ class _StageRun:
         seed = self.stage.seed or 0
         order = mixture_order(weights, self.steps, seed)
         counts = [int((order == i).sum()) for i in range(len(parts))]
-        streams = [
-            training_batches(p.chosen, example_lengths(p.features), self.hp, seed, count)
-            for p, count in zip(parts, counts, strict=True)
-        ]
-        return mix(order, streams)
+        return mix(order, [self._stream(p, seed, count) for p, count in zip(parts, counts, strict=True)])
+
+    def _stream(self, part: _Part, seed: int, steps: int) -> list[Longs]:
+        """The batches of one part, as many as it has updates."""
+        if not part.languages:
+            return training_batches(part.chosen, example_lengths(part.features), self.hp, seed, steps)
+        masked_lm = self.stage.intermediate.masked_lm
+        assert masked_lm is not None
+        return smoothed_batches(part.languages, masked_lm.smoothing, self.hp, seed, steps)
 
     def _vocabulary(self) -> Vocabulary:
         tokenizer = self.loaded.tokenizer
@@ -248,8 +293,7 @@ class _StageRun:
         return mean_dev(scores), [score.to_dict() for score in scores]
 
     def _picking_languages(self, task: Task) -> tuple[str, ...]:
-        wide = self.stage.kind != "intermediate" and self.study.selection == "target_dev"
-        return dev_languages(task, target_languages(self.study, task.name) if wide else ())
+        return dev_languages(task, ()) if self.stage.kind == "intermediate" else picking_languages(self.study, task)
 
     def _picking_sets(self) -> list[tuple[int, EvalSet]]:
         return [
@@ -260,20 +304,22 @@ class _StageRun:
 
     def _final_sets(self, known: set[tuple[str, str, str]]) -> list[tuple[int, EvalSet]]:
         """Everything that the stage is to score, less what is already known of the final weights."""
-        wanted: list[tuple[int, str, str]] = []
+        wanted: list[tuple[int, Split, str]] = []
         for i, task in enumerate(self.tasks):
             languages = target_languages(self.study, task.name) if self.stage.target else ()
             wanted += [(i, "dev", language) for language in dev_languages(task, languages)]
             wanted += [(i, "test", language) for language in languages]
+            wanted += [(i, "pool", language) for language in task.split_languages("pool")]
         return [
             (i, self._set(self.tasks[i], split, language))
             for i, split, language in wanted
             if (self.tasks[i].name, split, language) not in known
         ]
 
-    def _set(self, task: Task, split: str, language: str) -> EvalSet:
+    def _set(self, task: Task, split: Split, language: str) -> EvalSet:
         evaluation = self.study.evaluation
-        limit = evaluation.max_dev_samples if split == "dev" else evaluation.max_test_samples
+        short = split == "dev" and not task.type.calibrates
+        limit = evaluation.max_dev_samples if short else evaluation.max_test_samples
         hp = self.study.hyperparameters.resolve(task.name)
         return self.reader.evaluation(task, split, language, limit, hp)
 
@@ -286,7 +332,7 @@ class _StageRun:
                 values = evaluate(self.model, task, own, self._readout(i))
                 for one, scores in zip(own, values, strict=True):
                     found += [
-                        Score(task.name, one.split, one.language, metric, value, step, one.rows.num_rows,
+                        Score(task.name, one.split, one.language, metric, value, step, task.type.item_count(one.rows),
                               metric == task.main_score, final)
                         for metric, value in scores.items()
                     ]  # fmt: skip
@@ -303,12 +349,14 @@ class _StageRun:
             pad_id=self.loaded.tokenizer.pad_token_id,
             tokens=EVAL_TOKENS[self.device.type],
             bf16=self.hp.bf16,
+            deadline=self.deadline,
+            pooling=self.study.encoder.retrieval_pooling,
         )
 
     def _finish(self, progress: Progress, done: Path | None) -> Path | None:
         """Keeps the weights where the study wants them, and removes the training in progress."""
         kind = self.stage.kind
-        wanted = kind == "intermediate" or (kind == "target" and self.study.keep_targets == "all")
+        wanted = kind == "intermediate" or (kind == "target" and self.study.keep_targets != "none")
         if wanted and done is None:
             facts = {
                 "best_step": progress.best_step,
@@ -317,9 +365,11 @@ class _StageRun:
                 "examples": progress.examples,
                 "tokens": progress.tokens,
                 "micro_batch": progress.micro_batch,
+                "evaluation": self.stage.eval_key,
+                "records": progress.records,
             }
             done = self.checkpoints.save(self.stage.train_key, self.model, self.loaded, facts)
-        shutil.rmtree(self.checkpoints.snapshot(self.stage.train_key), ignore_errors=True)
+        self.checkpoints.drop_snapshot(self.stage.train_key)
         return done
 
     def _result(self, progress: Progress, scores: list[Score], trained: bool, kept: Path | None) -> StageResult:
@@ -328,6 +378,7 @@ class _StageRun:
         return StageResult(
             scores=tuple(scores),
             dev_score=mean_dev(picked),
+            dev_means=dev_means(picked),
             losses=tuple(progress.losses),
             steps_done=progress.step,
             steps_planned=self.steps,
@@ -341,7 +392,7 @@ class _StageRun:
             device=device_name(self.device),
             precision="bf16" if self.hp.bf16 else "fp32",
             trained=trained,
-            checkpoint=None if kept is None else str(kept),
+            checkpoint=None if kept is None else self.checkpoints.place(self.stage.train_key),
         )
 
     def _languages_of(self, name: str) -> tuple[str, ...]:
@@ -351,7 +402,17 @@ class _StageRun:
 def mean_dev(scores: list[Score]) -> float | None:
     """The mean main score over tasks and languages on dev; None where there is none."""
     values = [s.value for s in scores if s.split == "dev" and s.is_main]
-    return sum(values) / len(values) if values else None
+    # Exact, so that the same scores in another order, as the ledger gives them, have the same mean.
+    return math.fsum(values) / len(values) if values else None
+
+
+def dev_means(scores: list[Score]) -> dict[str, float]:
+    """Each metric's mean over tasks and languages on dev."""
+    values: dict[str, list[float]] = {}
+    for score in scores:
+        if score.split == "dev":
+            values.setdefault(score.metric, []).append(score.value)
+    return {metric: math.fsum(found) / len(found) for metric, found in values.items()}
 
 
 def device_name(device: torch.device) -> str:

@@ -80,13 +80,14 @@ class Run:
         self.process.kill()
         self.process.wait()
         for _ in range(3):  # processes may start others meanwhile
-            for pid in self._own():
+            for pid in self.processes():
                 try:
                     os.kill(pid, signal.SIGKILL)
                 except ProcessLookupError:
                     continue
 
-    def _own(self) -> list[int]:
+    def processes(self) -> list[int]:
+        """The driver and every process that it has started."""
         mark = f"RAYSTILTS_TEST_RUN={self._mark}".encode()
         found = []
         for entry in Path("/proc").iterdir():
@@ -97,13 +98,13 @@ class Run:
                 continue
         return found
 
-    def until(self, results: Path, finished: int, timeout: float = 200) -> None:
-        """Waits for so many finished stages."""
+    def until(self, results: str | Path, number: int, timeout: float = 200, *, attempts: bool = False) -> None:
+        """Waits for so many finished stages, or for so many attempts of whatever status."""
         end = time.monotonic() + timeout
-        while len(Ledger(results).finished()) < finished:
+        while len(Ledger(results).rows() if attempts else Ledger(results).finished()) < number:
             assert self.process.poll() is None, self.err
             assert time.monotonic() < end, self.err
-            time.sleep(0.05)
+            time.sleep(0.05 if isinstance(results, Path) else 0.5)
 
 
 def run(folder: Path, *arguments: str, path: Path | None = None) -> Run:

@@ -139,5 +139,9 @@ def test_disk_counts_what_is_kept(tmp_path: Path) -> None:
     one = 4 * (planned.encoder.parameters or 0)
     assert disk_bytes(planned) == one
     assert disk_bytes(plan(study(tmp_path, keep_targets="all"))) == 3 * one
+    raced = plan(study(tmp_path, schedule="asha", seeds=[0, 1]))
+    dense = (planned.encoder.parameters or 0) - (planned.encoder.embedding_parameters or 0)
+    assert disk_bytes(raced) == 2 * one + 2 * 16 * dense, "two runs of one arm may wait at a rung"
+    assert disk_bytes(plan(study(tmp_path, keep_targets="best"))) == 2 * one
     hub = {"model_name_or_path": "raystilts-tests/nothing"}
     assert disk_bytes(plan(study(tmp_path, encoder=hub))) is None

@@ -7,11 +7,14 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from raystilts.scheduling.graph import StageGraph
 from raystilts.scheduling.progress import ProgressView, Tally, arm_name, clock, describe, render, stage_work
-from raystilts.scheduling.search import StageGraph
+from raystilts.scheduling.strata import Strata
 from raystilts.study.plan import Plan, plan
 
 from .examples import study
+from .test_strata import SCORES
+from .test_strata import planned as asha_plan
 
 
 @pytest.fixture
@@ -82,14 +85,14 @@ def test_clock(seconds: float | None, text: str) -> None:
 
 class Trial:
     def __init__(self, key: str, **result: object) -> None:
-        self.config = {"stage": key}
+        self.config: dict[str, object] = {"stage": key, "until": 1.0}
         self.last_result = result
 
 
 def test_plain_lines_and_the_file(planned: Plan, tmp_path: Path) -> None:
     out = io.StringIO()
     tally = Tally(StageGraph(planned.stages), already=0)
-    with ProgressView(tally, tmp_path / "progress.json", Console(file=out, width=80)) as view:
+    with ProgressView(tally, tmp_path, Console(file=out, width=80)) as view:
         for status in ("finished", "failed"):
             key = tally.graph.take()
             assert key is not None
@@ -116,3 +119,33 @@ def test_the_live_view_fits_a_narrow_terminal(planned: Plan) -> None:
     Console(file=out, width=60).print(render(tally, 60))
     assert max(map(len, out.getvalue().splitlines())) <= 60
     assert "cldr_units" in out.getvalue()
+
+
+def test_paused_and_stopped_runs_are_counted_apart(tmp_path: Path) -> None:
+    one = asha_plan(tmp_path, "asha", seeds=[0], targets=["cldr_units"])
+    graph = StageGraph(one.stages, Strata(one))
+    tally, out = Tally(graph, already=0), io.StringIO()
+    whole = tally.work_left()
+    with ProgressView(tally, tmp_path, Console(file=out, width=80)) as view:
+        while (key := graph.take()) is not None:
+            until = graph.until(key)
+            score = SCORES[one.stages[key].intermediate.label] * until
+            trial = Trial(key, status="paused" if until < 1.0 else "finished", dev_score=score)
+            trial.config["until"] = until
+            view.on_trial_start(0, [], trial)
+            if until < 1.0:
+                graph.pause(key, until, score)
+            else:
+                graph.finish(key, score)
+            view.on_trial_complete(0, [], trial)
+            counts = tally.as_json()
+            assert counts["done"] + counts["waiting"] + counts["paused"] + counts["stopped"] == len(one.stages)
+    lines = [line for line in out.getvalue().splitlines() if line.endswith(" at 1/2")]
+    assert len(lines) == 4, "each arm but none is paused once"
+    assert " 2 paused, 0 failed" in lines[1]
+    assert " 1 paused, 1 stopped, 0 failed" in lines[2], "the worst of three is out, the best of three goes on"
+    assert (counts["stopped"], counts["paused"], counts["waiting"]) == (2, 0, 0)
+    assert tally.work_left() == 0
+    stopped = [key for key, state in graph.state.items() if state == "stopped"]
+    assert tally.work_done == pytest.approx(whole - sum(stage_work(one.stages[key]) / 2 for key in stopped))
+    assert not tally.errors

@@ -8,7 +8,8 @@ from filelock import FileLock
 
 from raystilts.errors import StorageError
 from raystilts.results.ledger import Ledger
-from raystilts.scheduling.run import missing_stages, results_folder, run
+from raystilts.scheduling.run import missing_stages, run
+from raystilts.scheduling.storage import checkpoints_folder, results_folder
 from raystilts.scheduling.trainable import Assignment, run_and_record
 from raystilts.study.plan import Plan, Stage, plan
 from raystilts.training.checkpoint import Checkpoints
@@ -23,13 +24,13 @@ def planned(tmp_path: Path) -> Plan:
 
 def record(planned: Plan, stage: Stage) -> dict[str, object]:
     results = results_folder(planned.study)
-    return run_and_record(stage, Assignment(planned, str(results), str(results.parent / "checkpoints")))
+    return run_and_record(stage, Assignment(planned, results, checkpoints_folder(planned.study)))
 
 
 def missing(planned: Plan) -> list[str]:
     """Kind and arm of what is missing, in the order of the plan."""
     results = results_folder(planned.study)
-    found = missing_stages(planned, Ledger(results), Checkpoints(results.parent / "checkpoints"))
+    found = missing_stages(planned, Ledger(results), Checkpoints(Path(checkpoints_folder(planned.study))))
     return [f"{stage.kind} {stage.intermediate.label}" for stage in found.values()]
 
 
@@ -42,14 +43,14 @@ def test_what_is_recorded_is_no_longer_missing(planned: Plan) -> None:
     outcome = record(planned, parent)
     assert outcome["status"] == "finished"
     assert missing(planned) == everything[1:]
-    Checkpoints(results_folder(planned.study).parent / "checkpoints").remove(parent.train_key)
+    Checkpoints(Path(checkpoints_folder(planned.study))).remove(parent.train_key)
     assert missing(planned) == everything, "weights that are gone but needed are trained again"
     for _ in range(2):
         record(planned, parent)
     for stage in [*planned.of_kind("target"), *planned.of_kind("retrieval")]:
         assert record(planned, stage)["status"] == "finished"
     assert missing(planned) == []
-    Checkpoints(results_folder(planned.study).parent / "checkpoints").remove(parent.train_key)
+    Checkpoints(Path(checkpoints_folder(planned.study))).remove(parent.train_key)
     assert missing(planned) == [], "weights that nothing needs any more are not missed"
 
 
@@ -95,6 +96,7 @@ def test_a_missing_parent_is_a_row_too(planned: Plan) -> None:
 
 def test_one_driver_a_folder(tmp_path: Path) -> None:
     one = study(tmp_path)
-    results_folder(one).mkdir(parents=True)
-    with FileLock(results_folder(one) / ".driver.lock"), pytest.raises(StorageError, match="another raystilts run"):
+    results = Path(results_folder(one))
+    results.mkdir(parents=True)
+    with FileLock(results / ".driver.lock"), pytest.raises(StorageError, match="another raystilts run"):
         run(one)

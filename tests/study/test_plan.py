@@ -152,6 +152,7 @@ def test_the_parent_is_part_of_a_targets_name() -> None:
     [
         ({"evaluation": {"max_test_samples": 10}}, {"target", "retrieval"}),
         ({"encoder": {"retrieval_layer": 1}}, {"retrieval"}),
+        ({"encoder": {"retrieval_pooling": "first"}}, {"retrieval"}),
         ({"targets": [{"task": "cldr_dates", "languages": ["en", "de", "fr"]},
                       {"task": "cldr_match", "languages": ["de"]}]}, {"target"}),
         ({"hyperparameters": {"tasks": {"cldr_match": {"bf16": True}}}}, {"retrieval"}),

@@ -12,20 +12,12 @@ from raystilts.training.batches import (
     example_lengths,
     mix,
     mixture_order,
-    pool,
+    smoothed_batches,
     subset,
     training_batches,
 )
 
 HP = Hyperparameters(per_device_train_batch_size=4)
-
-
-def test_pool_is_fixed_and_ascending() -> None:
-    assert pool(5, None).tolist() == pool(5, 9).tolist() == [0, 1, 2, 3, 4]
-    some = pool(1000, 10)
-    assert some.tolist() == sorted(set(some.tolist()))
-    assert len(some) == 10
-    assert some.tolist() == pool(1000, 10).tolist()
 
 
 @settings(max_examples=50, deadline=None)
@@ -93,3 +85,24 @@ def test_lengths_of_examples_sum_their_features() -> None:
     ids = Ragged.from_rows([[1] * 3, [1] * 2, [1] * 5], np.int32)
     found = Features(input_ids=ids, example=np.array([0, 0, 1]), num_examples=2)
     assert example_lengths(found).tolist() == [5, 5]
+
+
+@pytest.mark.parametrize(("exponent", "shares"), [(1.0, (0.9, 0.1)), (0.5, (0.75, 0.25)), (0.0, (0.5, 0.5))])
+def test_languages_are_drawn_by_their_smoothed_sizes(exponent: float, shares: tuple[float, float]) -> None:
+    hp = Hyperparameters(per_device_train_batch_size=8)
+    batches = smoothed_batches((900, 100), exponent, hp, seed=3, steps=500)
+    drawn = np.concatenate(batches)
+    assert {len(batch) for batch in batches} == {8}
+    assert np.mean(drawn < 900) == pytest.approx(shares[0], abs=0.02)
+    small = drawn[drawn >= 900]
+    assert set(small.tolist()) <= set(range(900, 1000))
+    for start in range(0, len(small) - 99, 100):  # each pass over a language holds each of its examples once
+        assert len(set(small[start : start + 100].tolist())) == 100
+    again = smoothed_batches((900, 100), exponent, hp, seed=3, steps=500)
+    assert np.array_equal(np.concatenate(again), drawn)
+
+
+def test_a_language_may_be_drawn_not_at_all() -> None:
+    hp = Hyperparameters(per_device_train_batch_size=1)
+    [only] = smoothed_batches((10**5, 1), 1.0, hp, seed=0, steps=1)
+    assert 0 <= only[0] < 10**5

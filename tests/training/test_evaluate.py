@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -51,8 +53,25 @@ def test_outputs_stand_in_the_order_of_the_rows(tiny: Pretrained, name: str) -> 
     assert len(whole) == len(first.features.input_ids)
 
 
+def test_a_deadline(tiny: Pretrained) -> None:
+    late = Readout(part=0, layer=1, pad_id=1, tokens=300, bf16=False, deadline=0.0)
+    with pytest.raises(TimeoutError):
+        evaluate(model(tiny, "cldr_names"), get_task("cldr_names"), sets(tiny, "cldr_names"), late)
+
+
 def test_retrieval_reads_the_layer_that_is_asked_for(tiny: Pretrained) -> None:
     task, one, found = get_task("cldr_match"), model(tiny, "cldr_match"), sets(tiny, "cldr_match")
     vectors = [predict(one, task, [found[0].features], readout(4096, layer))[0] for layer in (0, 1, 2, -1)]
     assert np.array_equal(vectors[2], vectors[3])  # type: ignore[arg-type]
     assert not np.allclose(vectors[1], vectors[2])  # type: ignore[arg-type]
+
+
+def test_retrieval_pools_as_it_is_asked_to(tiny: Pretrained) -> None:
+    task, one, found = get_task("cldr_match"), model(tiny, "cldr_match"), sets(tiny, "cldr_match")
+    mean, first = (
+        predict(one, task, [found[0].features], replace(readout(4096), pooling=pooling))[0]
+        for pooling in ("mean", "first")
+    )
+    states = predict(one, task, [found[0].features], readout(1))[0]
+    assert np.allclose(mean, states, atol=1e-5)  # type: ignore[arg-type]
+    assert not np.allclose(mean, first)  # type: ignore[arg-type]

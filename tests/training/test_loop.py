@@ -10,6 +10,7 @@ from torch import nn
 from raystilts.training import loop
 from raystilts.training.encoder import Pretrained
 from raystilts.training.loop import Job, Progress, TrainingDiverged, train
+from raystilts.training.snapshot import load_snapshot
 
 from .examples import equal, job, weights
 
@@ -108,11 +109,39 @@ def test_a_loss_that_is_no_number_ends_the_training(tiny: Pretrained) -> None:
         train(job(tiny, "cldr_names", 4, learning_rate=1e30, max_grad_norm=0))
 
 
-def test_a_deadline(tiny: Pretrained) -> None:
+def test_a_training_past_its_deadline_can_go_on(tiny: Pretrained, tmp_path: Path) -> None:
+    undisturbed = scored(tiny)
+    expected = train(undisturbed), weights(undisturbed.model)
+    for step in (1, 2, 3):
+        late = scored(tiny)
+        late.snapshot, late.deadline = tmp_path / "key", 0.0
+        with pytest.raises(TimeoutError):
+            train(late)
+        found = load_snapshot(tmp_path / "key")
+        assert found is not None
+        assert found.step == step
+    again = scored(tiny)
+    again.snapshot = tmp_path / "key"
+    assert train(again) == expected[0]
+    assert equal(weights(again.model), expected[1])
+
+
+def test_what_is_called_after_each_snapshot(tiny: Pretrained, tmp_path: Path) -> None:
+    seen: list[int] = []
+
+    def called() -> None:
+        found = load_snapshot(tmp_path / "key")
+        assert found is not None
+        seen.append(found.step)
+
     one = scored(tiny)
-    one.deadline = 0.0
-    with pytest.raises(TimeoutError):
-        train(one)
+    one.snapshot, one.snapshot_seconds, one.on_snapshot = tmp_path / "key", 0.0, called
+    train(one)
+    assert seen == [1, 2, 3, 4, 5, 6, 7, 8, 9]
+    seldom = scored(tiny)
+    seldom.snapshot, seldom.on_snapshot = tmp_path / "other", called
+    train(seldom)
+    assert len(seen) == 9, "no snapshot within two minutes"
 
 
 def test_the_head_may_learn_faster(tiny: Pretrained) -> None:

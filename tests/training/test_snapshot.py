@@ -26,6 +26,28 @@ def test_round_trip_and_replacement(tmp_path: Path) -> None:
     assert [path.name for path in folder.parent.iterdir()] == ["key"]
 
 
+def test_killed_between_two_renames(tmp_path: Path) -> None:
+    folder = tmp_path / "key"
+    save_snapshot(folder, snapshot(3))
+    folder.replace(tmp_path / ".key.7.old")
+    found = load_snapshot(folder)
+    assert found is not None
+    assert found.step == 3
+
+
+def test_what_cannot_be_written_leaves_nothing_behind(tmp_path: Path) -> None:
+    folder = tmp_path / "key"
+    save_snapshot(folder, snapshot(3))
+    broken = snapshot(4)
+    broken.state["losses"] = object()
+    with pytest.raises(TypeError):
+        save_snapshot(folder, broken)
+    assert [path.name for path in tmp_path.iterdir()] == ["key"]
+    found = load_snapshot(folder)
+    assert found is not None
+    assert found.step == 3
+
+
 def test_none_where_there_is_none(tmp_path: Path) -> None:
     assert load_snapshot(tmp_path / "nothing") is None
 

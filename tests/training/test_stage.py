@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from raystilts.training import stage as stage_module
 from raystilts.training.checkpoint import Checkpoints
 from raystilts.training.encoder import load_weights
 from raystilts.training.loop import Job, TrainingDiverged
-from raystilts.training.result import Score, StageResult
+from raystilts.training.result import StageResult
 from raystilts.training.stage import run_stage
 
 from .examples import equal, study
@@ -81,11 +82,6 @@ def test_selection_on_the_targets_own_dev(tiny_encoder: Path, tmp_path: Path) ->
     assert result.dev_score == sum(dev) / 2
 
 
-def only_final(result: StageResult) -> list[Score]:
-    scores = [score for score in result.scores if score.is_final]
-    return sorted(scores, key=lambda s: (s.task, s.split, s.language, s.metric))
-
-
 def test_kept_weights_are_scored_without_training(tiny_encoder: Path, tmp_path: Path) -> None:
     planned = plan(study(tiny_encoder, keep_targets="all"))
     for kind in ("intermediate", "target"):
@@ -93,7 +89,7 @@ def test_kept_weights_are_scored_without_training(tiny_encoder: Path, tmp_path: 
         again = run(planned, kind, "cldr_names", tmp_path)
         assert first.trained
         assert not again.trained
-        assert only_final(again) == only_final(first)
+        assert again.scores == first.scores
         assert (again.dev_score, again.losses, again.best_step) == (first.dev_score, first.losses, first.best_step)
         assert again.checkpoint == first.checkpoint
     more = plan(
@@ -189,3 +185,68 @@ def test_the_embedded_encoder_trains_with_plain_text(tmp_path: Path) -> None:
     result = run(planned, "intermediate", "mlm", tmp_path)
     assert result.steps_done == 2
     assert result.dev_score is None
+
+
+def in_segments(planned: Plan, stage: Stage, shares: tuple[float, ...], folder: Path) -> list[StageResult]:
+    """The results of one segment after the other, the last of them to the end."""
+    return [run_stage(stage, planned.study, folder, until=share) for share in (*shares, 1.0)]
+
+
+@pytest.mark.parametrize("kind", ["intermediate", "target"])
+def test_a_stage_in_segments_gives_the_same_bits(tiny_encoder: Path, tmp_path: Path, kind: Any) -> None:
+    evaluation = {"eval_steps": 0.25, "max_dev_samples": 16, "max_test_samples": 16}
+    planned = plan(study(tiny_encoder, keep_targets="all", evaluation=evaluation))
+    stage = the(planned, kind, "cldr_names" if kind == "intermediate" else "none")
+    expected = run_stage(stage, planned.study, tmp_path / "whole")
+    *paused, found = in_segments(planned, stage, (0.25, 0.6), tmp_path / "segments")
+    assert [(one.paused_at, one.steps_done, one.steps_planned) for one in paused] == [(0.25, 1, 4), (0.6, 3, 4)]
+    for one in paused:
+        assert one.checkpoint is None
+        picking = [s for s in expected.scores if (s.split, s.language) == ("dev", "en")]
+        assert list(one.scores) == [replace(s, is_final=False) for s in picking if s.step <= one.steps_done]
+        [dev] = [s.value for s in one.scores if s.step == one.steps_done and s.is_main]
+        assert one.dev_score == dev
+        assert one.losses == expected.losses[: one.steps_done]
+    assert found.paused_at is None
+    assert found.scores == expected.scores
+    assert (found.losses, found.best_step, found.examples, found.tokens, found.dev_score) == (
+        expected.losses, expected.best_step, expected.examples, expected.tokens, expected.dev_score
+    )  # fmt: skip
+    assert found.checkpoint is not None
+    assert expected.checkpoint is not None
+    assert equal(load_weights(Path(found.checkpoint)), load_weights(Path(expected.checkpoint)))
+    assert equal(load_weights(Path(found.checkpoint) / "heads"), load_weights(Path(expected.checkpoint) / "heads"))
+    assert not Checkpoints(tmp_path / "segments").snapshot(stage.train_key).exists()
+
+
+def test_a_rung_is_where_the_stage_is_evaluated_anyway(tiny_encoder: Path, tmp_path: Path) -> None:
+    planned = plan(study(tiny_encoder))  # four updates, evaluated after two and four
+    stage = the(planned, "target", "none")
+    early = run_stage(stage, planned.study, tmp_path, until=0.1)
+    assert (early.paused_at, early.steps_done) == (0.1, 2)
+    assert run_stage(stage, planned.study, tmp_path, until=0.5).scores == early.scores
+    late = run_stage(stage, planned.study, tmp_path, until=0.75)
+    assert late.paused_at is None, "the first evaluation after three updates is the last"
+    assert late.steps_done == 4
+
+
+def test_a_pause_before_where_a_longer_training_stands(
+    tiny_encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evaluation = {"eval_steps": 1, "max_dev_samples": 16, "max_test_samples": 16}
+    planned = plan(study(tiny_encoder, evaluation=evaluation))
+    stage = the(planned, "target", "none")
+    expected = run_stage(stage, planned.study, tmp_path / "whole")
+    run_stage(stage, planned.study, tmp_path / "other", until=0.75)
+    back = run_stage(stage, planned.study, tmp_path / "other", until=0.5)
+    assert back.paused_at == 0.5
+    assert {s.step for s in back.scores} == {1, 2}
+    assert back.dev_score == next(s.value for s in expected.scores if s.step == 2 and s.is_main)
+    assert run_stage(stage, planned.study, tmp_path / "other").scores == expected.scores
+
+
+def test_a_retrieval_target_has_no_rungs(tiny_encoder: Path, tmp_path: Path) -> None:
+    planned = plan(study(tiny_encoder))
+    result = run_stage(the(planned, "retrieval", "none"), planned.study, tmp_path, until=0.5)
+    assert result.paused_at is None
+    assert ("cldr_match", "test", "de") in final(result)

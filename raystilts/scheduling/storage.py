@@ -1,0 +1,149 @@
+"""Where a study's tables and checkpoints are, and that one driver at a time writes there."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from filelock import FileLock, Timeout
+
+from raystilts.errors import StorageError
+from raystilts.results.filesystem import Folder, open_folder
+from raystilts.study.schema import Study
+
+LOCAL_LOCK, REMOTE_LOCK = ".driver.lock", "driver.lock"
+#: A driver says this often that it lives, and counts as dead when it has not for so long.
+BEAT_SECONDS, DEAD_SECONDS = 20.0, 90.0
+
+
+def results_folder(study: Study) -> str:
+    """Where a study's tables are: `<storage_path>/<study name>`, an absolute path or a URI."""
+    return f"{_base(study.storage_path)}/{study.name}"
+
+
+def checkpoints_folder(study: Study) -> str:
+    """Where the weights are that studies below one `storage_path` share."""
+    return f"{_base(study.storage_path)}/checkpoints"
+
+
+def _base(storage_path: str) -> str:
+    if storage_path.startswith("file://"):
+        return unquote(urlsplit(storage_path).path).rstrip("/")
+    if "://" in storage_path:
+        return storage_path.rstrip("/")
+    return str(Path(storage_path).expanduser().absolute())
+
+
+@dataclass(slots=True)
+class HeldLock:
+    """A lock that this driver holds.
+
+    Attributes:
+        when_lost: Called with the reason, from another thread, if it no longer does.
+    """
+
+    when_lost: Callable[[str], None] = field(default=lambda reason: None)
+
+
+@contextmanager
+def driver_lock(results: str) -> Iterator[HeldLock]:
+    """One driver a results folder. On a disk the lock goes with its process; an object store keeps it for a while.
+
+    Raises:
+        StorageError: another driver is at work.
+    """
+    folder = open_folder(results)
+    if folder.path is None:
+        with _object_lock(folder) as held:
+            yield held
+        return
+    lock = FileLock(folder.path / LOCAL_LOCK, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise _in_use(results) from None
+    try:
+        yield HeldLock()
+    finally:
+        lock.release()
+
+
+def _in_use(results: str, more: str = "") -> StorageError:
+    return StorageError(
+        f"{results}: another raystilts run is writing here{more}; wait for it to end, or give the study another name"
+    )
+
+
+@contextmanager
+def _object_lock(folder: Folder) -> Iterator[HeldLock]:
+    """A lock on an object store: an object that only one can create, refreshed while its driver lives."""
+    owner = {"host": socket.gethostname(), "pid": os.getpid(), "token": secrets.token_hex(8)}
+    held, ended = HeldLock(), threading.Event()
+    _acquire(folder, owner)
+    thread = threading.Thread(target=_beat, args=(folder, owner, held, ended), daemon=True)
+    thread.start()
+    try:
+        yield held
+    finally:
+        ended.set()
+        thread.join()
+        if _owner(folder) == owner:
+            folder.delete(REMOTE_LOCK)
+
+
+def _acquire(folder: Folder, owner: dict[str, Any]) -> None:
+    data = json.dumps(owner).encode()
+    if folder.write(REMOTE_LOCK, data):
+        return
+    other = _owner(folder)
+    if not _is_dead(folder, other):
+        who = f" ({other.get('host')}, process {other.get('pid')})" if other else ""
+        hint = f"; if it was killed, its lock ends {DEAD_SECONDS:.0f} s after its last sign of life"
+        raise _in_use(folder.url, who + hint)
+    folder.delete(REMOTE_LOCK)
+    # Of several drivers that find a dead one's lock, one creates the new one.
+    if not folder.write(REMOTE_LOCK, data):
+        raise _in_use(folder.url)
+
+
+def _owner(folder: Folder) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads(folder.read(REMOTE_LOCK))
+    except (FileNotFoundError, ValueError):
+        return {}
+    return found
+
+
+def _is_dead(folder: Folder, owner: dict[str, Any]) -> bool:
+    """Whether a lock's driver has given no sign of life, or was a process of this machine that is no more."""
+    if owner.get("host") == socket.gethostname() and not Path(f"/proc/{owner.get('pid')}").exists():
+        return Path("/proc/self").exists()
+    with suppress(FileNotFoundError):
+        return folder.age(REMOTE_LOCK) > DEAD_SECONDS
+    return True
+
+
+def _beat(folder: Folder, owner: dict[str, Any], held: HeldLock, ended: threading.Event) -> None:
+    """Says again and again that this driver lives, until it ends or finds another's lock."""
+    alive = time.monotonic()
+    while not ended.wait(BEAT_SECONDS):
+        try:
+            if _owner(folder) != owner:
+                held.when_lost(f"{folder.url}: another raystilts run has taken over; this one stops")
+                return
+            folder.write(REMOTE_LOCK, json.dumps(owner).encode(), overwrite=True)
+            alive = time.monotonic()
+        except (OSError, StorageError) as error:
+            if time.monotonic() - alive > DEAD_SECONDS:
+                held.when_lost(f"{folder.url}: not reached for {DEAD_SECONDS:.0f} s ({error}); this run stops")
+                return

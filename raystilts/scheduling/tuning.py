@@ -1,0 +1,115 @@
+"""A hyperparameter search on Ray Tune: trials are stages, in the tables of the grid."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from ray.tune.search import Searcher
+
+from raystilts.scheduling.trainable import Assignment, StageTrainable, run_and_record
+from raystilts.scheduling.trial_board import TrialBoard, Work
+from raystilts.tuning.trials import Unit, trial_stages, trial_study
+
+
+class TrialSearch(Searcher):  # type: ignore[misc]
+    """Hands the trials of a board to Tune, one Tune trial a segment of a trial.
+
+    Its config is what the actor needs to find the stage again: `unit`, `role`, `values`, `stage`, `kind`, `until`.
+
+    Args:
+        ended: Called with each piece of work that has ended, and what came of it.
+
+    Attributes:
+        lost: Work whose worker died too often.
+        halted: Why no trial is handed out any more; None while they are.
+    """
+
+    def __init__(self, board: TrialBoard, on_end: Callable[[Work, dict[str, Any]], None] | None = None) -> None:
+        super().__init__()
+        self.board = board
+        self.on_end = on_end
+        self.work: dict[str, Work] = {}
+        self.lost: list[Work] = []
+        self.halted: str | None = None
+
+    def set_search_properties(self, metric: str | None, mode: str | None, config: dict[str, Any], **spec: Any) -> bool:
+        """There is nothing to set: the space is the study's."""
+        return True
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing is left to hand out, now or later."""
+        return self.halted is not None or self.board.ended
+
+    def halt(self, reason: str) -> None:
+        """Hands nothing out any more."""
+        self.halted = self.halted or reason
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        """The next segment of a trial; None while only running ones can release more; "FINISHED" at the end."""
+        work = None if self.halted else self.board.take()
+        if work is None:
+            return str(Searcher.FINISHED) if self.ended else None
+        self.work[trial_id] = work
+        return {
+            "stage": work.stage.key,
+            "kind": work.stage.kind,
+            "until": work.until,
+            "unit": work.unit.name,
+            "role": work.unit.role,
+            "values": dict(work.values),
+        }
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """Tells the sampler and the rungs."""
+        work = self.work.pop(trial_id, None)
+        if work is None:
+            return
+        found = {"status": "failed", "error": "the worker died"} if error else result or {"status": "failed"}
+        if error:
+            self.lost.append(work)
+        if found["status"] == "storage":
+            self.halt(str(found.get("error")))
+            return
+        finished = found["status"] == "finished"
+        score = 1.0 if work.is_parent and finished else self._score(found)
+        self.board.end(work, 1.0 if finished else work.until, score, float(found.get("seconds", 0.0)) / 3600)
+        if self.on_end is not None:
+            self.on_end(work, found | {"score": score})
+
+    def _score(self, result: dict[str, Any]) -> float | None:
+        if result["status"] == "failed":
+            return None
+        metric = self.board.search.metric
+        value = result.get("dev_score") if metric is None else (result.get("dev_means") or {}).get(metric)
+        return None if value is None else float(value)
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: the ledger is what a restart reads."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing: the ledger is what a restart reads."""
+
+
+class TrialTrainable(StageTrainable):
+    """One segment of a trial's stage a Tune trial."""
+
+    def stage_and_assignment(self) -> tuple[Any, Assignment]:
+        """The trial's stage, and the assignment whose plan is that of the trial."""
+        unit, values = Unit(self.config["unit"], self.config["role"]), self.config["values"]
+        planned = self.assignment.plan
+        stages = {stage.key: stage for stage in trial_stages(planned.study, unit, values)}
+        own = replace(planned, study=trial_study(planned.study, unit, values), stages=stages)
+        return stages[self.config["stage"]], replace(self.assignment, plan=own)
+
+    def step(self) -> dict[str, Any]:
+        """Runs the segment."""
+        from raystilts.errors import StorageError
+
+        stage, assignment = self.stage_and_assignment()
+        try:
+            return {"done": True, **run_and_record(stage, assignment, self.config["until"])}
+        except StorageError as error:
+            return {"done": True, "status": "storage", "error": str(error)}

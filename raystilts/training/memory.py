@@ -1,0 +1,37 @@
+"""Running out of memory: what that looks like, and how memory is given back."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import gc
+import sys
+
+import torch
+
+#: What allocators say where they raise a plain RuntimeError: the CPU's, cuBLAS and the CUDA runtime.
+_SIGNS = (
+    "DefaultCPUAllocator: can't allocate memory",
+    "DefaultCPUAllocator: not enough memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDA error: out of memory",
+    "could not allocate memory",
+)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that the device (or the host) has no memory left."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(sign in str(error) for sign in _SIGNS)
+
+
+def release_memory() -> None:
+    """Gives freed memory back to the device and the system, for a smaller attempt or for the next stage."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    if sys.platform == "linux":
+        # glibc keeps freed tensors for itself unless it is asked; other C libraries have no such call.
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL("libc.so.6").malloc_trim(0)

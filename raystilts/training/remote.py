@@ -1,0 +1,148 @@
+"""Checkpoints on an object store, with a copy on this machine of those that it works with."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from raystilts.results.filesystem import RemoteFolder, open_folder
+from raystilts.study.keys import digest
+from raystilts.training.cache import cache_folder
+from raystilts.training.checkpoint import MARKER, Checkpoints
+from raystilts.training.encoder import Pretrained
+from raystilts.training.model import Model
+
+#: Names the folder with the current snapshot of a training; written after the snapshot itself.
+_CURRENT = "current.json"
+#: Seconds after which a copy that nothing has used may go from this machine's disk.
+IDLE_SECONDS = 3600.0
+
+
+@dataclass(frozen=True)
+class RemoteCheckpoints(Checkpoints):
+    """Checkpoints below a URI. An object store cannot rename: what is whole has its marker, which is written last.
+
+    Attributes:
+        folder: The copies on this machine.
+        remote: The folder on the object store.
+    """
+
+    remote: RemoteFolder
+
+    def has(self, train_key: str) -> bool:
+        """Whether a training's weights are kept."""
+        return self.remote.has(f"{train_key}/{MARKER}")
+
+    def find(self, train_key: str) -> Path | None:
+        """The copy of a finished training on this machine, made now if need be; None where there is none."""
+        copy = self.folder / train_key
+        if not (copy / MARKER).is_file():
+            if not self.has(train_key):
+                return None
+            self._drop_idle()
+            self._download(train_key, copy)
+        copy.touch()
+        return copy
+
+    def place(self, train_key: str) -> str:
+        """Where a training's weights are kept, for tables."""
+        return f"{self.remote.url}/{train_key}"
+
+    def save(self, train_key: str, model: Model, loaded: Pretrained, facts: dict[str, Any]) -> Path:
+        """Writes a copy here, then to the object store, the marker last."""
+        copy = super().save(train_key, model, loaded, facts)
+        self._upload(copy, train_key, MARKER)
+        return copy
+
+    def remove(self, train_key: str) -> None:
+        """Forgets a checkpoint: first its marker, then its bytes, then the copy here."""
+        self.remote.delete(f"{train_key}/{MARKER}")
+        self._delete_below(train_key)
+        super().remove(train_key)
+
+    def fetch_snapshot(self, train_key: str) -> None:
+        """Brings the last snapshot here, unless one that is as far is here."""
+        current = self._current(train_key)
+        if current is None or _step(self.snapshot(train_key)) >= current["step"]:
+            return
+        self._download(str(current["folder"]), self.snapshot(train_key))
+
+    def push_snapshot(self, train_key: str) -> None:
+        """Brings the snapshot here to the object store; the one before goes when this one is whole."""
+        path, before = self.snapshot(train_key), self._current(train_key)
+        step = _step(path)
+        folder = f"in_progress/{train_key}/{step}-{uuid.uuid4().hex[:8]}"
+        self._upload(path, folder, "state.json")
+        current = json.dumps({"step": step, "folder": folder}).encode()
+        self.remote.write(f"in_progress/{train_key}/{_CURRENT}", current, overwrite=True)
+        if before is not None:
+            self._delete_below(str(before["folder"]))
+
+    def drop_snapshot(self, train_key: str) -> None:
+        """Forgets a training in progress."""
+        super().drop_snapshot(train_key)
+        self.remote.delete(f"in_progress/{train_key}/{_CURRENT}")
+        self._delete_below(f"in_progress/{train_key}")
+
+    def _current(self, train_key: str) -> dict[str, Any] | None:
+        try:
+            found: dict[str, Any] = json.loads(self.remote.read(f"in_progress/{train_key}/{_CURRENT}"))
+        except FileNotFoundError:
+            return None
+        return found
+
+    def _upload(self, path: Path, folder: str, last: str) -> None:
+        """Writes a local folder to the object store, one file after all others."""
+        files = [one for one in path.rglob("*") if one.is_file()]
+        for one in sorted(files, key=lambda file: (file.name == last, file)):
+            self.remote.upload(one, f"{folder}/{one.relative_to(path).as_posix()}")
+
+    def _download(self, folder: str, path: Path) -> None:
+        """Copies a folder of the object store to this machine, where it appears whole."""
+        temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+        try:
+            for name in self.remote.below(folder):
+                self.remote.download(name, temporary / name.removeprefix(f"{folder}/"))
+            shutil.rmtree(path, ignore_errors=True)
+            temporary.rename(path)
+        except FileExistsError:  # another process of this machine was first
+            return
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+    def _delete_below(self, folder: str) -> None:
+        for name in self.remote.below(folder):
+            self.remote.delete(name)
+
+    def _drop_idle(self) -> None:
+        """Makes room for a new copy: those that nothing has used for a while can be fetched again."""
+        for place in (self.folder, self.folder / "in_progress"):
+            for copy in place.iterdir() if place.is_dir() else ():
+                if copy.name != "in_progress" and time.time() - copy.stat().st_mtime > IDLE_SECONDS:
+                    shutil.rmtree(copy, ignore_errors=True)
+
+
+def _step(snapshot: Path) -> int:
+    """The step of a snapshot on this machine, -1 where there is none."""
+    try:
+        return int(json.loads((snapshot / "state.json").read_text(encoding="utf-8"))["step"])
+    except (OSError, ValueError, KeyError):
+        return -1
+
+
+def open_checkpoints(folder: str | Path) -> Checkpoints:
+    """The checkpoints below a local folder or a URI (`s3://bucket/folder`, whatever fsspec knows).
+
+    Raises:
+        UserError: the URI's scheme is unknown or its package is not installed.
+    """
+    place = open_folder(folder)
+    if not isinstance(place, RemoteFolder):
+        assert place.path is not None
+        return Checkpoints(place.path)
+    return RemoteCheckpoints(cache_folder() / "checkpoints" / digest(place.url), place)

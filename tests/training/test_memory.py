@@ -1,0 +1,74 @@
+"""Memory that really runs out, in a process of its own with a limited address space."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from raystilts.training.memory import is_out_of_memory, release_memory
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="limits of address space as Linux knows them")
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory"), True),
+        (MemoryError(), True),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes."), True),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate"), True),
+        (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), False),
+        (ValueError("DefaultCPUAllocator: can't allocate memory"), False),
+    ],
+)
+def test_what_out_of_memory_looks_like(error: Exception, expected: bool) -> None:
+    assert is_out_of_memory(error) is expected
+
+
+def test_giving_back_more_than_there_is() -> None:
+    for _ in range(2):
+        release_memory()
+
+
+def hungry(checkpoint: Path, megabytes: int, work: str) -> dict[str, Any]:
+    """What a process ends with whose model takes 256 MB for each feature, where so many MB are free."""
+    command = [sys.executable, "-m", "tests.training.hungry", str(checkpoint), str(megabytes), work]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[2], timeout=120)
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+@pytest.mark.slow
+def test_a_smaller_micro_batch_does_the_same_update(tiny_encoder: Path) -> None:
+    roomy, tight = (hungry(tiny_encoder, room, "train") for room in (16_000, 900))
+    assert (roomy["micro_batch"], tight["micro_batch"]) == (8, 2)
+    assert tight["tried"][:3] == [8, 4, 2]
+    assert roomy["examples"] == tight["examples"] == 32
+    assert roomy["tokens"] == tight["tokens"]
+    assert tight["losses"] == pytest.approx(roomy["losses"], abs=1e-5)
+    assert tight["weights"] == pytest.approx(roomy["weights"], abs=1e-4)
+
+
+@pytest.mark.slow
+def test_one_example_that_does_not_fit(tiny_encoder: Path) -> None:
+    found = hungry(tiny_encoder, 200, "train")
+    assert (found["tried"], found["fitted"]) == ([8, 4, 2, 1], [])
+    assert "can't allocate memory" in found["error"]
+
+
+@pytest.mark.slow
+def test_evaluation_in_smaller_batches(tiny_encoder: Path) -> None:
+    roomy, tight = (hungry(tiny_encoder, room, "predict") for room in (16_000, 900))
+    assert roomy["fitted"] == [16]
+    assert max(tight["tried"]) == 16
+    assert max(tight["fitted"]) <= 3
+    assert sum(tight["fitted"]) == 16
+    assert tight["scores"] == pytest.approx(roomy["scores"], abs=1e-5)
+    assert "can't allocate memory" in hungry(tiny_encoder, 200, "predict")["error"]

@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import uuid
+from pathlib import Path
+
+import pytest
+import torch
+
+from raystilts.errors import StorageError
+from raystilts.results.filesystem import RemoteFolder
+from raystilts.tasks.registry import get_task
+from raystilts.training import remote
+from raystilts.training.checkpoint import MARKER, Checkpoints
+from raystilts.training.encoder import Pretrained
+from raystilts.training.model import Model, build_head
+from raystilts.training.remote import RemoteCheckpoints, open_checkpoints
+from raystilts.training.snapshot import Snapshot, load_snapshot, save_snapshot
+
+
+@pytest.fixture
+def url() -> str:
+    """A folder on fsspec's object store in memory."""
+    return f"memory://{uuid.uuid4().hex}/checkpoints"
+
+
+def on_another_machine(url: str, tmp_path: Path) -> RemoteCheckpoints:
+    """The same checkpoints, seen from a machine that has no copies yet."""
+    found = open_checkpoints(url)
+    assert isinstance(found, RemoteCheckpoints)
+    return RemoteCheckpoints(tmp_path / uuid.uuid4().hex, found.remote)
+
+
+def model(tiny: Pretrained) -> Model:
+    return Model(tiny.model, [build_head(get_task("cldr_names"), tiny, "first", 0)])
+
+
+def snapshot(step: int) -> Snapshot:
+    return Snapshot(step, {"losses": [1.0] * step}, {"model.a": torch.full((2,), float(step))})
+
+
+def test_a_path_is_no_uri(tmp_path: Path, url: str) -> None:
+    assert open_checkpoints(tmp_path) == Checkpoints(tmp_path)
+    assert open_checkpoints(f"file://{tmp_path}") == Checkpoints(tmp_path)
+    assert isinstance(open_checkpoints(url), RemoteCheckpoints)
+
+
+def test_what_one_machine_saves_another_finds(tiny: Pretrained, url: str, tmp_path: Path) -> None:
+    here, there = (on_another_machine(url, tmp_path) for _ in range(2))
+    assert (here.has("key"), here.find("key")) == (False, None)
+    one = model(tiny)
+    here.save("key", one, tiny, {"steps": 3})
+    assert there.has("key")
+    assert there.place("key") == f"{url}/key"
+    found = there.find("key")
+    assert found is not None
+    assert there.facts(found) == {"steps": 3}
+    tiny.restore(found, torch.device("cpu"))
+    heads = model(tiny).heads
+    torch.nn.init.zeros_(heads[0].out.weight)  # type: ignore[union-attr, arg-type]
+    there.load_heads(found, heads)
+    assert all(torch.equal(a, b) for a, b in zip(heads.parameters(), one.heads.parameters(), strict=True))
+    assert there.find("key") == found
+    here.remove("key")
+    assert not there.has("key")
+    assert here.find("key") is None
+    assert there.remote.below("key") == []
+
+
+def test_half_an_upload_is_no_checkpoint(
+    tiny: Pretrained, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever file is not written any more, the marker is not there either."""
+    upload, files = RemoteFolder.upload, 0
+    while True:
+        here, left = on_another_machine(url, tmp_path), files
+
+        def breaks(self: RemoteFolder, path: Path, name: str) -> None:
+            nonlocal left
+            left -= 1
+            if left < 0:
+                raise StorageError("no connection")
+            upload(self, path, name)
+
+        monkeypatch.setattr(RemoteFolder, "upload", breaks)
+        try:
+            here.save("key", model(tiny), tiny, {})
+        except StorageError:
+            assert not here.has("key")
+            assert on_another_machine(url, tmp_path).find("key") is None
+            files += 1
+            continue
+        break
+    assert files > 4
+    assert MARKER in {name.rpartition("/")[2] for name in here.remote.below("key")}
+    assert on_another_machine(url, tmp_path).find("key") is not None
+
+
+def test_a_training_in_progress_moves_between_machines(url: str, tmp_path: Path) -> None:
+    here, there = (on_another_machine(url, tmp_path) for _ in range(2))
+    there.fetch_snapshot("key")
+    assert load_snapshot(there.snapshot("key")) is None
+    for step in (3, 5):
+        save_snapshot(here.snapshot("key"), snapshot(step))
+        here.push_snapshot("key")
+    there.fetch_snapshot("key")
+    found = load_snapshot(there.snapshot("key"))
+    assert found is not None
+    assert (found.step, found.state) == (5, {"losses": [1.0] * 5})
+    assert torch.equal(found.tensors["model.a"], torch.full((2,), 5.0))
+    assert len(there.remote.below("in_progress/key")) == 3, "the one before is gone"
+    save_snapshot(there.snapshot("key"), snapshot(7))
+    there.fetch_snapshot("key")
+    further = load_snapshot(there.snapshot("key"))
+    assert further is not None
+    assert further.step == 7, "what is further here stays"
+    here.drop_snapshot("key")
+    assert there.remote.below("in_progress/key") == []
+
+
+def test_copies_that_nothing_uses_make_room(
+    tiny: Pretrained, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, there = (on_another_machine(url, tmp_path) for _ in range(2))
+    for key in ("a", "b"):
+        here.save(key, model(tiny), tiny, {})
+    there.find("a")
+    monkeypatch.setattr(remote, "IDLE_SECONDS", -1.0)
+    there.find("b")
+    assert [path.name for path in there.folder.iterdir()] == ["b"]
+    assert there.find("a") is not None
