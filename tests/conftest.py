@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import settings
+
+from raystilts.tasks import registry
 
 # No deadline: how fast an example runs says more about the machine than about the code.
 settings.register_profile("raystilts", deadline=None)
@@ -30,6 +33,16 @@ LETTERS = (
 )
 WORDS = ("▁the", "▁a", "▁of", "▁in", "▁is", "▁and", "ing", "ed", "er", "tion", "▁token")
 SPECIALS = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _registry_as_it_was() -> Iterator[None]:
+    """Tasks that a module's tests register are gone after it."""
+    registry.all_tasks()
+    before = dict(registry._TASKS)
+    yield
+    registry._TASKS.clear()
+    registry._TASKS.update(before)
 
 
 @pytest.fixture(scope="session")

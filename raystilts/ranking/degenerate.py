@@ -54,6 +54,14 @@ class Flag:
     reason: str
 
 
+def is_broken(rule: str | None) -> bool:
+    """Whether a run broke in training (not a number, or a loss that does not fall), by its rule in the ledger.
+
+    The chance rule is none of these: on a hard target every run may be at chance, and none is broken.
+    """
+    return rule in ("nan", "loss")
+
+
 def flag_run(facts: RunFacts, *, alpha: float = 0.05, min_fall: float = 0.01) -> Flag | None:
     """The first rule that the run breaks (nan, chance, loss), or None.
 

@@ -79,7 +79,7 @@ def verdict(one: UnitOutcome) -> str:
 
 def _convergence(one: UnitOutcome) -> str:
     if one.converged is None:
-        return f"Too few finished trials to tell whether the search has converged (fewer than {ENOUGH})."
+        return f"Too few trials to tell whether the search has converged (fewer than {ENOUGH})."
     if one.converged:
         return "Converged: the last third of the trials brought no more than the noise of the dev sample."
     return "Not converged: the last third of the trials still brought more; raise search.num_samples and run again."

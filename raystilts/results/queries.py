@@ -69,7 +69,7 @@ def _condition(asked: Collection[str]) -> str:
 
 #: Of every attempt that has not failed, so that a stage which pauses and goes on is known at each rung.
 DEV_SCORES = """
-select s.stage, s.attempt, r.status, coalesce(r.degenerate, false) as degenerate, s.step, s.language, s.value,
+select s.stage, s.attempt, r.status, r.degenerate_rule, s.step, s.language, s.value,
     s.is_final
 from scores s join chosen r on s.stage = r.stage and s.attempt = r.attempt
 where s.split = 'dev' and s.is_main and r.kind = 'target' and r.status <> 'failed'

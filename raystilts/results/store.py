@@ -95,7 +95,7 @@ class Results:
         """Main scores on dev along the training of target stages, of every attempt that has not failed.
 
         Returns:
-            Columns stage, attempt, status, degenerate, step, language, value (0 to 1), is_final.
+            Columns stage, attempt, status, degenerate_rule, step, language, value (0 to 1), is_final.
         """
         return self._frame(queries.DEV_SCORES)
 

@@ -6,6 +6,7 @@ import math
 from collections import defaultdict
 from pathlib import Path
 
+from raystilts.ranking.degenerate import is_broken
 from raystilts.results.store import Results
 from raystilts.scheduling.strata import Curve
 from raystilts.study.data import picking_languages
@@ -23,16 +24,16 @@ def known_curves(planned: Plan, results: str | Path) -> dict[str, Curve]:
     }
     points: dict[tuple[str, int, str, bool, int], list[tuple[float, bool]]] = defaultdict(list)
     frame = Results(results, stages=planned.stages).dev_scores()
-    for stage, attempt, status, flagged, step, language, value, is_final in frame.itertuples(index=False):
+    for stage, attempt, status, rule, step, language, value, is_final in frame.itertuples(index=False):
         if language in languages[str(planned.stages[stage].target)]:
-            points[stage, attempt, status, flagged, step].append((value, is_final))
+            points[stage, attempt, status, is_broken(rule), step].append((value, is_final))
     curves: dict[str, Curve] = {}
-    for (stage, _, status, flagged, step), scores in points.items():
+    for (stage, _, status, broken, step), scores in points.items():
         if len(scores) < len(languages[str(planned.stages[stage].target)]):
             continue  # evaluated on fewer languages, by a study that selects otherwise
         mean = math.fsum(value for value, _ in scores) / len(scores)
         curve = curves.setdefault(stage, Curve())
         curve.steps[step] = mean
         if status == "finished" and all(is_final for _, is_final in scores):
-            curve.final = math.nan if flagged else mean
+            curve.final = math.nan if broken else mean
     return curves

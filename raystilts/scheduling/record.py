@@ -72,7 +72,7 @@ class Attempt:
 
     def failed(self, reason: str, error: str) -> RunRow:
         """The row of an attempt that did not end."""
-        return replace(self._row("failed"), stop_reason=reason, error=error[:2000])
+        return replace(self._row("failed"), stop_reason=reason, error=error[-2000:])
 
     def _row(self, status: Any) -> RunRow:
         stage, study = self.stage, self.study

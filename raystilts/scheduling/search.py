@@ -69,7 +69,7 @@ class StageSearch(Searcher):  # type: ignore[misc]
             self.lost.append(key)
         status = "failed" if error else result.get("status")
         if status == "finished":
-            # A run that failed by how it trained (see `ranking.degenerate`) is in no mean, and so in no decision.
+            # A run whose training broke is in no mean, and so in no decision.
             self.graph.finish(key, None if result.get("flagged") else result.get("dev_score"))
         elif status == "paused":
             self.graph.pause(key, until, result.get("dev_score"))

@@ -12,6 +12,7 @@ from typing import Any
 from ray import tune
 
 from raystilts.errors import StorageError, UserError
+from raystilts.ranking.degenerate import is_broken
 from raystilts.results.filesystem import is_disk_full
 from raystilts.results.writer import write_attempt
 from raystilts.scheduling.record import Attempt
@@ -125,7 +126,7 @@ def run_and_record(stage: Stage, assignment: Assignment, until: float = 1.0) -> 
             "status": row.status,
             "dev_score": result.dev_score,
             "dev_means": dict(result.dev_means),
-            "flagged": bool(row.degenerate),
+            "flagged": is_broken(row.degenerate_rule),
             "seconds": row.seconds,
         }
     finally:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from raystilts.study.search import Range, Space, Value
 from raystilts.tuning.sampler import Observed, optuna_study
 from raystilts.tuning.trials import ARM, Unit
 
-#: Finished trials below which nothing is said of importance and convergence.
+#: Trials, finished or stopped, below which nothing is said of importance and convergence.
 ENOUGH = 9
 
 
@@ -22,7 +22,7 @@ class UnitOutcome:
         trials: All that ended, in the order in which they did.
         best: The finished trial with the best score; None where none finished.
         next_best: Scores of the two behind it.
-        converged: Whether the last third of the finished trials raised the best score by no more than one standard
+        converged: Whether the last third of the trials raised the best score by no more than one standard
             error of the dev sample; None for fewer than `ENOUGH` trials.
         importance: Share of the differences in score by hyperparameter (PED-ANOVA, Watanabe et al. 2023, against the
             best tenth); empty for fewer than `ENOUGH` trials.
@@ -52,8 +52,10 @@ def outcome(unit: Unit, metric: str, space: Space, trials: Sequence[Observed], e
     finished = [t for t in trials if t.state == "finished" and t.value is not None and math.isfinite(t.value)]
     ranked = sorted(finished, key=lambda t: -(t.value or 0.0))
     best = ranked[0] if ranked else None
-    enough = len(finished) >= ENOUGH
-    scores = [float(t.value) for t in finished if t.value is not None]
+    # A stopped trial counts with its score where it was stopped: it was behind there.
+    seen = [t for t in trials if t.state in ("finished", "stopped") and t.value is not None and math.isfinite(t.value)]
+    enough = len(seen) >= ENOUGH and best is not None
+    scores = [float(t.value) for t in seen if t.value is not None]
     return UnitOutcome(
         unit=unit,
         metric=metric,
@@ -61,7 +63,7 @@ def outcome(unit: Unit, metric: str, space: Space, trials: Sequence[Observed], e
         best=best,
         next_best=tuple(float(t.value) for t in ranked[1:3] if t.value is not None),
         converged=converged(scores, examples) if enough else None,
-        importance=importance(space, finished) if enough else {},
+        importance=importance(space, [replace(t, state="finished") for t in seen]) if enough else {},
         notes=tuple(_notes(space, best)),
     )
 
@@ -79,14 +81,14 @@ def converged(scores: Sequence[float], examples: int) -> bool:
     return best - max(first) <= error
 
 
-def importance(space: Space, finished: Sequence[Observed]) -> dict[str, float]:
+def importance(space: Space, seen: Sequence[Observed]) -> dict[str, float]:
     """Each hyperparameter's share of the differences in score; nothing where all scores are equal."""
     from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 
-    if len({trial.value for trial in finished}) < 2 or len(space) < 2:
+    if len({trial.value for trial in seen}) < 2 or len(space) < 2:
         return {}
-    study = optuna_study(space, finished)
-    evaluator = PedAnovaImportanceEvaluator(target_quantile=max(0.1, 3 / len(finished)))
+    study = optuna_study(space, seen)
+    evaluator = PedAnovaImportanceEvaluator(target_quantile=max(0.1, 3 / len(seen)))
     found = get_param_importances(study, evaluator=evaluator)
     return {name: round(float(share), 3) for name, share in found.items()}
 

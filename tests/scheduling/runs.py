@@ -38,6 +38,7 @@ class Run:
             "RAYSTILTS_CACHE_DIR": str(folder / "cache"),
             "RAYSTILTS_TEST_RUN": self._mark,
             "OMP_NUM_THREADS": "1",
+            "RAY_worker_niceness": "0",
             "PYTHONPATH": f"{path or ''}:{os.environ.get('PYTHONPATH', '')}",
         }
         environment.pop("RAYSTILTS_DATA_DIR", None)

@@ -67,7 +67,7 @@ def test_a_finite_space_is_exhausted_and_no_more(sampler: str) -> None:
         "lr_scheduler_type": Range.model_validate({"choice": ["linear", "cosine"]}),
         "num_train_epochs": Range.model_validate({"int": [1, 3]}),
     }
-    asked = Search(space=space, sampler=sampler)  # type: ignore[arg-type]
+    asked = Search(space=space, sampler=sampler)
     one = TrialSampler(space, asked)
     found = [one.ask() for _ in range(7)]
     assert found[-1] is None

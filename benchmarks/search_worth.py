@@ -1,12 +1,11 @@
 """Is a hyperparameter search worth its price? Three measurements on real data.
 
-  python benchmarks/tuning.py table  --data-dir DIR --out FOLDER    train every combination of a finite space once
-  python benchmarks/tuning.py replay --out FOLDER                   TPE against random search, with and without ASHA,
-                                                                    on the recorded curves (nothing is trained)
-  python benchmarks/tuning.py heldout --results SEARCH --data-dir DIR   chosen values against the study's own, on seeds
-                                                                    that the search has not seen
-
-`table` takes some minutes (and goes on where it was stopped); `replay` seconds; `heldout` trains a small grid.
+  python benchmarks/search_worth.py table --data-dir DIR --out FOLDER
+      trains every combination of a finite space once, for three tasks (goes on where it was stopped)
+  python benchmarks/search_worth.py replay --out FOLDER
+      TPE against random search, with and without ASHA, on the recorded curves; nothing is trained
+  python benchmarks/search_worth.py heldout --results SEARCH
+      trains with the chosen values and with the study's own, on seeds that the search has not seen
 """
 
 from __future__ import annotations
