@@ -24,7 +24,15 @@ def report(
     from raystilts.report.answers import Results
     from raystilts.report.html import gather, page
 
-    text = page(gather(Results(results)))
+    loaded = Results(results)
+    study = loaded.study()
+    if study is not None and study.search is not None:
+        from raystilts.report.html.search_page import search_page
+        from raystilts.scheduling.search_outcome import outcomes
+
+        text = search_page(loaded.folder.url, study, outcomes(loaded, study))
+    else:
+        text = page(gather(loaded))
     try:
         out.write_text(text, encoding="utf-8")
     except OSError as error:

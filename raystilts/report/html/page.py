@@ -33,31 +33,39 @@ def page(data: ReportData) -> str:
         "Provenance": provenance_section(data),
     }
     there = {name: section for name, section in sections.items() if section is not None}
-    body = tag(
-        "body",
+    links = [tag("li", tag("a", name, href=f"#{_anchor(name)}")) for name in there]
+    return document(
+        data.name,
         tag("a", "To the answer", href="#answer", class_="skip"),
         _header(data),
-        tag("nav", tag("ul", [tag("li", tag("a", name, href=f"#{_anchor(name)}")) for name in there]),
-            aria_label="Sections"),
+        tag("nav", tag("ul", links), aria_label="Sections"),
         tag("main", list(there.values())),
+    )
+
+
+def document(name: str, *content: Markup) -> str:
+    """A page of this kind around its content."""
+    body = tag(
+        "body",
+        list(content),
         tag("footer", f"Made by raystilts {__version__} on {datetime.now(UTC):%Y-%m-%d %H:%M} UTC."),
         tag("script", Markup(_file("script.js"))),
-    )  # fmt: skip
-    return f"<!doctype html>\n{tag('html', _head(data), body, lang='en')}\n"
+    )
+    return f"<!doctype html>\n{tag('html', _head(name), body, lang='en')}\n"
 
 
 def _anchor(name: str) -> str:
     return {"P(best)": "p-best"}.get(name, name.lower())
 
 
-def _head(data: ReportData) -> Markup:
+def _head(name: str) -> Markup:
     return tag(
         "head",
         tag("meta", charset="utf-8"),
         tag("meta", name_="viewport", content="width=device-width, initial-scale=1"),
         tag("meta", name_="color-scheme", content="light dark"),
         tag("meta", http_equiv="Content-Security-Policy", content=POLICY),
-        tag("title", f"{data.name}: raystilts report"),
+        tag("title", f"{name}: raystilts report"),
         tag("style", Markup(style())),
     )
 
