@@ -34,6 +34,10 @@ class TrialSearch(Searcher):  # type: ignore[misc]
         self.lost: list[Work] = []
         self.halted: str | None = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Tune pickles its searcher for a restore that never comes (the ledger is what a restart reads)."""
+        return {}
+
     def set_search_properties(self, metric: str | None, mode: str | None, config: dict[str, Any], **spec: Any) -> bool:
         """There is nothing to set: the space is the study's."""
         return True
