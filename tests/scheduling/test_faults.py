@@ -174,7 +174,7 @@ class TestProcesses:
     def bucket(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         """A bucket on an S3 server of this machine."""
         moto = pytest.importorskip("moto.server", reason="no S3 server: pip install 'moto[server]' s3fs")
-        pytest.importorskip("s3fs", reason="no S3 client: pip install s3fs")
+        s3fs = pytest.importorskip("s3fs", reason="no S3 client: pip install s3fs")
         boto3 = pytest.importorskip("boto3")
         server = moto.ThreadedMotoServer(port=0, verbose=False)
         server.start()
@@ -184,6 +184,7 @@ class TestProcesses:
             "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
         }.items():  # fmt: skip
             monkeypatch.setenv(name, value)
+        s3fs.S3FileSystem.clear_instance_cache()  # clients of another test's server
         boto3.client("s3").create_bucket(Bucket="bucket")
         yield "s3://bucket/studies"
         server.stop()
