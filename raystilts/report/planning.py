@@ -11,10 +11,9 @@ from rich.text import Text
 
 from raystilts.scheduling.preflight import disk_bytes
 from raystilts.study.cost import Cost
+from raystilts.study.overlap import overlaps
 from raystilts.study.plan import Plan, Stage
 from raystilts.study.schedule import schedule_name
-from raystilts.tasks.registry import get_task
-from raystilts.tasks.task import shares_training_data
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,19 +93,9 @@ def summarise(
         trained_high=trained[1],
         cost=cost,
         disk_bytes=disk_bytes(plan),
-        overlap=overlaps(plan),
+        overlap=overlaps(plan.study),
         keep_targets=plan.study.keep_targets,
         verified=plan.verified,
-    )
-
-
-def overlaps(plan: Plan) -> tuple[tuple[str, str], ...]:
-    """Intermediates that train on a target's own training data."""
-    return tuple(
-        (arm.label, target.task)
-        for arm in plan.study.intermediates
-        for target in plan.study.targets
-        if any(shares_training_data(get_task(name), get_task(target.task)) for name in arm.tasks)
     )
 
 

@@ -25,7 +25,7 @@ from raystilts.scheduling.preflight import check_data, check_encoder, check_stor
 from raystilts.scheduling.storage import HeldLock, checkpoints_folder, driver_lock, results_folder
 from raystilts.scheduling.strata import Strata
 from raystilts.study.data import data_folder
-from raystilts.study.encoders import fetch_encoder
+from raystilts.study.encoders import EncoderInfo, fetch_encoder
 from raystilts.study.merge import merged
 from raystilts.study.plan import Plan, Stage, plan
 from raystilts.study.schema import Study
@@ -75,6 +75,21 @@ def with_absolute_paths(study: Study) -> Study:
     return study.model_copy(update=paths)
 
 
+def checked(study: Study) -> tuple[Study, EncoderInfo]:
+    """The study as workers see it, and its encoder: what it needs is here, and can be used.
+
+    Raises:
+        UserError: something cannot.
+    """
+    study = with_absolute_paths(study)
+    if study.tensorboard:
+        check_tensorboard()
+    info = fetch_encoder(study.encoder)
+    check_encoder(info)
+    check_data(study)
+    return study, info
+
+
 def run(study: Study, *, address: str | None = None, console: Console | None = None) -> RunOutcome:
     """Runs what is missing of a study.
 
@@ -94,12 +109,7 @@ def run(study: Study, *, address: str | None = None, console: Console | None = N
 
     started = time.monotonic()
     console = console or Console(stderr=True)
-    study = with_absolute_paths(study)
-    if study.tensorboard:
-        check_tensorboard()
-    info = fetch_encoder(study.encoder)
-    check_encoder(info)
-    check_data(study)
+    study, _ = checked(study)
     planned = plan(study)
     results = results_folder(study)
     check_storage(results, disk_bytes(planned))

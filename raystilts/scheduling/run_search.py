@@ -15,10 +15,9 @@ from raystilts.results.upkeep import compacting
 from raystilts.results.writer import next_attempt, write_attempt
 from raystilts.scheduling.decisions import record_stopped
 from raystilts.scheduling.fit import WORKER_RESTARTS, count_slots, fit, ray_cluster, set_ray_environment
-from raystilts.scheduling.preflight import check_data, check_encoder, check_storage
-from raystilts.scheduling.run import with_absolute_paths, write_study
+from raystilts.scheduling.preflight import check_storage
+from raystilts.scheduling.run import checked, write_study
 from raystilts.scheduling.storage import HeldLock, checkpoints_folder, driver_lock, results_folder
-from raystilts.study.encoders import fetch_encoder
 from raystilts.study.plan import Kind, Plan
 from raystilts.study.schema import Study
 from raystilts.training.checkpoint import Checkpoints
@@ -62,10 +61,7 @@ def run_search(study: Study, *, address: str | None = None, console: Console | N
     set_ray_environment()
     started = time.monotonic()
     console = console or Console(stderr=True)
-    study = with_absolute_paths(study)
-    info = fetch_encoder(study.encoder)
-    check_encoder(info)
-    check_data(study)
+    study, info = checked(study)
     results = results_folder(study)
     check_storage(results, None)
     planned = Plan(study, info, (), {}, (), info.verified)

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 
 from raystilts.scheduling.rules import BASELINE, Run, StratumRule, Verdict, stratum_rule
 from raystilts.study.data import picking_languages
+from raystilts.study.overlap import overlaps
 from raystilts.study.plan import Plan
 from raystilts.study.schedule import Asha
 from raystilts.study.schema import Study
 from raystilts.tasks.registry import get_task
-from raystilts.tasks.task import shares_training_data
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +165,8 @@ class Strata:
 def _governed(planned: Plan) -> list[_Governed]:
     """The strata that compete, in the order of the study file."""
     study = planned.study
-    apart = _overlaps(study)
+    # Never called best there, so no eligible arm may lose to them.
+    apart = set(overlaps(study))
     found: dict[tuple[str, float], dict[Run, str]] = {}
     for cell, key in zip(planned.cells, planned.cell_stages, strict=True):
         compared = cell.intermediate == BASELINE or cell.intermediate_fraction == study.compared_fraction
@@ -178,16 +179,6 @@ def _governed(planned: Plan) -> list[_Governed]:
         _Governed(target, fraction, stratum_rule(study.schedule, stages), stages)
         for (target, fraction), stages in found.items()
     ]
-
-
-def _overlaps(study: Study) -> set[tuple[str, str]]:
-    """Arms that train on a target's own data: never called best there, so no eligible arm may lose to them."""
-    return {
-        (arm.label, target.task)
-        for arm in study.intermediates
-        for target in study.targets
-        if any(shares_training_data(get_task(name), get_task(target.task)) for name in arm.tasks)
-    }
 
 
 def _has_dev(study: Study, target: str) -> bool:

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
-from raystilts.report.planning import overlaps, summarise
+from raystilts.report.planning import summarise
 from raystilts.study.cost import Cost
+from raystilts.study.overlap import overlaps
 from raystilts.study.plan import plan
 
 from .examples import study
@@ -31,7 +32,7 @@ def test_overlap_of_training_data() -> None:
         intermediates=["none", "mnli", "mnli@sw", "squad", {"tasks": ["hellaswag", "squad"], "name": "both"}],
         targets=["xnli", "xquad", "mlqa", "tatoeba"],
     )
-    assert overlaps(plan(one)) == (
+    assert overlaps(one) == (
         ("mnli", "xnli"),
         ("mnli@sw", "xnli"),
         ("squad", "xquad"),
