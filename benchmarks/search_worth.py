@@ -22,6 +22,7 @@ from raystilts.report.answers import Results
 from raystilts.scheduling.run import run
 from raystilts.scheduling.run_search import run_search
 from raystilts.scheduling.trial_board import TrialBoard
+from raystilts.study.plan import plan
 from raystilts.study.schema import Study
 from raystilts.tuning.trials import Unit, trial_stages, units
 
@@ -114,7 +115,7 @@ def heldout(arguments: argparse.Namespace) -> None:
     searched = Results(arguments.results).study()
     assert searched is not None
     chosen = f"{arguments.results}/hyperparameters.yaml"
-    own = searched.hyperparameters.model_dump(exclude_unset=True)
+    own = searched.hyperparameters.model_dump(exclude_unset=True, exclude_none=True)
     seeds = tuple(range(1, 1 + arguments.seeds))
     scores: dict[str, dict[str, list[float]]] = {}
     for name, hyperparameters in {"own": own, "chosen": own | {"from": chosen}}.items():
@@ -145,7 +146,7 @@ def _without(hyperparameters: dict[str, Any], name: str) -> dict[str, Any]:
 
 def _finals(study: Study) -> dict[str, list[float]]:
     """Final English dev scores by what was trained, in the order of seeds: targets after `none`, and intermediates."""
-    frame = Results(f"{study.storage_path}/{study.name}").scores()
+    frame = Results(f"{study.storage_path}/{study.name}", stages=plan(study).stages).scores()
     frame = frame[frame["is_final"] & frame["is_main"] & (frame["split"] == "dev") & (frame["language"] == "en")]
     frame = frame[(frame["kind"] == "intermediate") | (frame["intermediate"] == "none")].sort_values("seed")
     return {str(name): list(rows["value"]) for name, rows in frame.groupby("target")}
@@ -166,6 +167,9 @@ def main() -> None:
     if arguments.what == "table":
         run_search(table_study(arguments))
     elif arguments.what == "replay":
+        trained = Results(f"{arguments.out}/tuning_table").study()
+        assert trained is not None
+        arguments.data_dir = trained.data_dir
         compare(arguments)
     else:
         heldout(arguments)

@@ -84,7 +84,12 @@ def with_tuned(data: dict[str, Any]) -> dict[str, Any]:
     """The hyperparameters of a study file, with those of the file named under `from` beneath them."""
     tuned = read_tuned(data["from"])
     chosen = {name: one.values.model_dump(exclude_unset=True) for name, one in tuned.tasks.items()}
-    given = data.get("tasks") or {}
-    tasks = {name: {**chosen.get(name, {}), **(given.get(name) or {})} for name in {**chosen, **given}}
+    given = {name: _set(own) for name, own in (data.get("tasks") or {}).items()}
+    tasks = {name: {**chosen.get(name, {}), **given.get(name, {})} for name in {**chosen, **given}}
     rest = {name: value for name, value in data.items() if name != "from"}
     return {**rest, "tasks": tasks, "tuned_for": tuned.encoder}
+
+
+def _set(own: dict[str, Any] | None) -> dict[str, Any]:
+    """What a study sets itself for a task: null means not set, as everywhere, and hides no chosen value."""
+    return {name: value for name, value in (own or {}).items() if value is not None}

@@ -123,10 +123,10 @@ def test_a_grid_takes_values_from_a_file_and_its_own_win(tmp_path: Path) -> None
     given = {
         "from": str(tmp_path / "chosen.yaml"),
         "weight_decay": 0.1,
-        "tasks": {"cldr_dates": {"num_train_epochs": 5}},
+        "tasks": {"cldr_dates": {"num_train_epochs": 5, "learning_rate": None}},
     }
     hyperparameters = Study.model_validate(STUDY | {"hyperparameters": given}).hyperparameters
-    assert hyperparameters.resolve("cldr_dates").learning_rate == 3e-4
+    assert hyperparameters.resolve("cldr_dates").learning_rate == 3e-4, "null sets nothing"
     assert hyperparameters.resolve("cldr_dates").num_train_epochs == 5
     assert hyperparameters.resolve("cldr_dates").weight_decay == 0.1
     assert hyperparameters.resolve("cldr_units").learning_rate == 2e-5
