@@ -174,9 +174,14 @@ select {_COLUMNS}, score - base as gain
 from ({_long("paired", ", unnest(if(macro is null, base[:-2], base)) as base")})
 """
 
+_ENDED_EARLY = "kind <> 'intermediate' and status not in ('finished', 'paused')"
+
+#: A row if any stage was stopped or has failed.
+ANY_UNFINISHED = f"select 1 from latest where {_ENDED_EARLY} limit 1"
+
 #: Arms whose stages were stopped or failed. A run that trains on one task may score another, so
 #: tasks that finished runs were scored on tell which runs belong to a stratum.
-UNFINISHED = """
+UNFINISHED = f"""
 with scored_on as (
     select distinct target as trained, target as scored from latest
     union
@@ -186,6 +191,6 @@ with scored_on as (
 select s.scored as target, l.target_fraction, l.intermediate, l.intermediate_fraction, l.hyperparameters, l.status,
     l.rung
 from latest l join scored_on s on l.target = s.trained
-where l.kind <> 'intermediate' and l.status not in ('finished', 'paused')
+where {_ENDED_EARLY}
 order by all
 """

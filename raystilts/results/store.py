@@ -54,6 +54,7 @@ class Results:
         self._tables = Tables(self.folder)
         self._viewed = 0
         self._prepared: dict[tuple[str, str | None], str] = {}
+        self._ended: tuple[int, dict[tuple[str, float | None], list[Unfinished]]] = (0, {})
 
     def runs(self, *, all_attempts: bool = False) -> pd.DataFrame:
         """One row a stage: its latest finished attempt, else its latest attempt.
@@ -220,11 +221,20 @@ class Results:
 
     def _unfinished(self) -> dict[tuple[str, float | None], list[Unfinished]]:
         """Stages that were stopped or have failed, by target and its fraction."""
-        rows = self._tables.query(lambda connection: self._views(connection).execute(cells.UNFINISHED).fetchall())
-        found = defaultdict(list)
-        for target, fraction, *arm, status, rung in rows:
-            found[target, fraction].append(Unfinished(Arm(*arm), status, rung))
-        return found
+        return self._tables.query(self._find_unfinished)
+
+    def _find_unfinished(
+        self, connection: duckdb.DuckDBPyConnection
+    ) -> dict[tuple[str, float | None], list[Unfinished]]:
+        """Asked once a moment: a question looks at two splits, and where nothing failed a count is enough."""
+        if self._ended[0] != self._tables.moment:
+            self._views(connection)
+            found = defaultdict(list)
+            if connection.execute(cells.ANY_UNFINISHED).fetchone():
+                for target, fraction, *arm, status, rung in connection.execute(cells.UNFINISHED).fetchall():
+                    found[target, fraction].append(Unfinished(Arm(*arm), status, rung))
+            self._ended = (self._tables.moment, found)
+        return self._ended[1]
 
     def _matrix(self, connection: duckdb.DuckDBPyConnection, query: str, split: str) -> pd.DataFrame:
         self._create_cells(connection, split, None)
