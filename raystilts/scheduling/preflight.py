@@ -40,6 +40,11 @@ def splits(study: Study) -> Iterator[Split]:
             place = f"intermediates.{index} ({name})"
             yield Split(place, name, "train", None)
             yield from (Split(place, name, "dev", lang) for lang in dev_languages(get_task(name), ()))
+        if arm.align is not None:
+            yield Split(f"intermediates.{index}.align.to ({arm.align.to})", arm.align.to, "train", None)
+        if arm.masked_lm is not None and arm.masked_lm.text_of is not None:
+            text_of = arm.masked_lm.text_of
+            yield Split(f"intermediates.{index}.masked_lm.text_of ({text_of})", text_of, "train", None)
     for index, target in enumerate(study.targets):
         task, place = get_task(target.task), f"targets.{index} ({target.task})"
         if task.requires_training:
@@ -75,7 +80,7 @@ def check_data(study: Study) -> None:
         if faults:
             raise UserError(f"{one.place}: {one.split} {one.language or ''}: {faults[0]}; see raystilts tasks check")
     for index, arm in enumerate(study.intermediates):
-        if arm.masked_lm is not None:
+        if arm.masked_lm is not None and arm.masked_lm.text_of is None:
             try:
                 masked_lm_task(arm.masked_lm).load_train(folder)
             except UserError as error:

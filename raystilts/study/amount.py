@@ -37,11 +37,13 @@ def task_weights(arm: Intermediate, sizes: list[int]) -> list[float]:
 
 
 def steps_of(arm: Intermediate | None, rows: list[int], fraction: float, hold: Hold, hp: Hyperparameters) -> int:
-    """Updates of a training; masked-LM updates come on top of the tasks' own."""
+    """Updates of a training; masked-LM updates come on top of the tasks' own, unless they share these."""
     masked_lm = arm.masked_lm if arm else None
     if not rows:
         assert masked_lm is not None
         assert masked_lm.max_steps is not None
         return masked_lm.max_steps
     steps = hp.steps(sum(counted_rows(arm, rows, fraction, hold)))
-    return steps if masked_lm is None else math.ceil(steps / (1 - masked_lm.probability))
+    if masked_lm is None or masked_lm.updates == "shared":
+        return steps
+    return math.ceil(steps / (1 - masked_lm.probability))

@@ -72,7 +72,11 @@ def tokens_per_row(task: Task, source: AnySource | None) -> int:
 
 
 def masked_lm_task(masked_lm: MaskedLM) -> Task:
-    """Plain text as a task: a dataset of the folder layout, or Wikipedia on the hub."""
+    """Plain text as a task: a dataset of the folder layout, or Wikipedia on the hub.
+
+    Text of another task (`text_of`) is read by its own source; this one's is not used then.
+    """
+    languages = masked_lm.languages or ("en",)
     source = Source(
         dataset=masked_lm.dataset,
         split="train",
@@ -81,11 +85,11 @@ def masked_lm_task(masked_lm: MaskedLM) -> Task:
         rows=100_000,
     )
     return Task(
-        name=f"mlm@{'+'.join(masked_lm.languages)}",
+        name=f"mlm@{masked_lm.text_of or '+'.join(languages)}",
         type=MaskedLMType(text="text"),
         train=source,
-        train_language="+".join(masked_lm.languages),
-        languages=masked_lm.languages,
+        train_language="+".join(languages),
+        languages=languages,
         main_score="accuracy",
         description="masked language modelling on plain text",
         licence="see the data",

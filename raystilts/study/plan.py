@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from raystilts.study.amount import steps_of
-from raystilts.study.data import StudyData, dev_languages, masked_lm_task, target_languages
+from raystilts.study.data import StudyData, TrainingSet, dev_languages, masked_lm_task, target_languages
 from raystilts.study.encoders import EncoderInfo, describe_encoder
 from raystilts.study.expand import Cell, arm_points, expand, target_points
 from raystilts.study.hyperparameters import Hyperparameters
@@ -210,16 +210,17 @@ class _Planner:
         tasks = [get_task(name) for name in arm.tasks]
         hp = self.study.hyperparameters.resolve(arm.label)
         sets = [self.data.training(task, self.study.hyperparameters.resolve(task.name)) for task in tasks]
-        text = None
-        if arm.masked_lm is not None:
-            text = self.data.training(masked_lm_task(arm.masked_lm), Hyperparameters(max_length=hp.max_length))
+        text = self._plain_text(arm, hp)
+        domain = None if arm.align is None else self._whole_task(arm.align.to)
         scored = [self.data.evaluation(task, "dev", dev_languages(task, ())) for task in tasks]
         parts = [*sets, text] if text else sets
-        self.verified &= all(one.verified for one in parts) and all(one.verified for one in scored)
+        others = [domain] if domain else []
+        self.verified &= all(one.verified for one in (*parts, *others)) and all(one.verified for one in scored)
         mixing = arm.model_dump(mode="json", exclude={"name"})
         if len(tasks) == 1:
-            mixing = {"masked_lm": mixing["masked_lm"]}
-        data = digest([[one.fingerprint for one in sets], text.fingerprint if text else None])
+            mixing = {name: mixing[name] for name in ("masked_lm", "align") if name in mixing}
+        fingerprints = [one.fingerprint for one in sets]
+        data = digest([fingerprints, text.fingerprint if text else None, *(one.fingerprint for one in others)])
         dev = [one.fingerprint for one in scored]
         train = digest([data, mixing, self._training_rules(hp, dev)])
         eval_key = digest([EVAL_RECIPE, dev, self.study.evaluation.max_dev_samples])
@@ -230,10 +231,22 @@ class _Planner:
             rows=rows,
             hyperparameters=hp,
             data_hash=data,
-            tokens_per_example=sum(one.tokens_per_row for one in parts) / len(parts),
+            tokens_per_example=_tokens_per_example(parts, domain),
             picking_tokens=sum(one.tokens for one in scored),
             final_tokens=0,
         )
+
+    def _plain_text(self, arm: Intermediate, hp: Hyperparameters) -> TrainingSet | None:
+        """The text of masked-LM training, if the arm has any."""
+        if arm.masked_lm is None:
+            return None
+        if arm.masked_lm.text_of is not None:
+            return self._whole_task(arm.masked_lm.text_of)
+        return self.data.training(masked_lm_task(arm.masked_lm), Hyperparameters(max_length=hp.max_length))
+
+    def _whole_task(self, name: str) -> TrainingSet:
+        """A task's training set as a target of the study has it at fraction 1."""
+        return self.data.training(get_task(name), self.study.hyperparameters.resolve(name))
 
     def _target_recipe(self, task: Task) -> _Recipe:
         """A target: its English training data, and what is scored in which languages."""
@@ -279,3 +292,12 @@ class _Planner:
             evaluation = self.study.evaluation
             picked = [dev, evaluation.eval_steps, evaluation.max_dev_samples, self.study.selection]
         return digest([hp.model_dump(mode="json", exclude={"max_train_samples"}), picked])
+
+
+def _tokens_per_example(parts: list[TrainingSet], domain: TrainingSet | None) -> float:
+    """Rough sub-words of a training example; texts that are only aligned with count like those of the arm itself.
+
+    Alignment reads both a second time, to compare whole batches whatever the device can hold: a third of the work.
+    """
+    own = sum(one.tokens_per_row for one in parts) / len(parts)
+    return own if domain is None else (own + domain.tokens_per_row) * 4 / 3

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from raystilts.errors import UserError, did_you_mean
+from raystilts.study.alignment import Alignment, arm_name, check_domain
 from raystilts.study.hyperparameters import StudyHyperparameters
 from raystilts.study.mixtures import ALL, all_tasks_of, named_mixture
 from raystilts.study.schedule import Schedule, check_seeds
@@ -66,14 +67,31 @@ class MaskedLM(_Model):
         max_steps: Updates, where no task gives a number.
         smoothing: Exponent of the languages' sizes in their shares of the text: 1 in proportion to size, 0 evenly;
             between them small languages are drawn more often than they are large (Conneau and Lample 2019).
+        text_of: A task whose training texts are the text, without labels, in place of a dataset and its languages:
+            the domain of a target.
+        when: `during` mixes masked-LM updates with the tasks', `before` has them all first.
+        updates: `added` gives the tasks their own number of updates and masked LM its share on top; `shared` takes
+            the share out of it, so that the arm has as many updates as one without masked LM.
     """
 
-    languages: Annotated[tuple[Language, ...], Field(min_length=1)]
+    languages: tuple[Language, ...] = ()
     dataset: str = "mono"
     probability: Annotated[float, Field(gt=0, lt=1)] = 0.5
     max_steps: Annotated[int, Field(ge=1)] | None = None
     # Left out of keys at 1, which is what a study file without it has always meant.
     smoothing: Annotated[float, Field(ge=0, le=1, exclude_if=lambda value: value == 1)] = 1.0
+    # These too are left out of keys where a study file does not give them.
+    text_of: Annotated[str | None, Field(exclude_if=lambda value: value is None)] = None
+    when: Annotated[Literal["during", "before"], Field(exclude_if=lambda value: value == "during")] = "during"
+    updates: Annotated[Literal["added", "shared"], Field(exclude_if=lambda value: value == "added")] = "added"
+
+    @model_validator(mode="after")
+    def _some_text(self) -> Self:
+        if self.text_of is None and not self.languages:
+            raise ValueError("give the languages of the text, or text_of: a task whose training texts it is")
+        if self.text_of is not None and (self.languages or self.dataset != "mono" or self.smoothing != 1):
+            raise ValueError(f"text_of: {self.text_of} is the text; leave out languages, dataset and smoothing")
+        return self
 
 
 class Intermediate(_Model):
@@ -85,6 +103,7 @@ class Intermediate(_Model):
         sampling: How a mixture draws tasks: in proportion to their sizes, evenly, or to sizes ** (1 / temperature).
         cap: The largest size that counts for a task in `proportional` and `temperature` (2 ** 17 in the paper).
         masked_lm: Co-training with masked language modelling.
+        align: A loss that draws the encoder's states towards another task's texts.
         name: What tables call the arm; default from the tasks.
     """
 
@@ -93,6 +112,7 @@ class Intermediate(_Model):
     cap: Annotated[int, Field(ge=1)] = 2**17
     temperature: Annotated[float, Field(ge=1)] = 2.0
     masked_lm: MaskedLM | None = None
+    align: Annotated[Alignment | None, Field(exclude_if=lambda value: value is None)] = None
     name: Annotated[str, Field(pattern=r"^[\w.+@-]+$")] | None = None
 
     @model_validator(mode="before")
@@ -109,8 +129,8 @@ class Intermediate(_Model):
             data["tasks"] = data.pop("task")
         if isinstance(data, dict) and isinstance(data.get("tasks"), str):
             mixture = named_mixture(data["tasks"]) or {"tasks": (data["tasks"],)}
-            if "name" in mixture and data.get("masked_lm"):
-                mixture |= {"name": f"{mixture['name']}+mlm"}
+            if "name" in mixture and (data.get("masked_lm") or data.get("align")):
+                mixture |= {"name": _mixture_name(str(mixture["name"]), data)}
             data = mixture | data | {"tasks": mixture["tasks"]}
         return data
 
@@ -122,6 +142,8 @@ class Intermediate(_Model):
             raise ValueError(f"name: {self.name!r}; the arm without training, and no other, is called none")
         if not self.tasks and self.masked_lm is not None and self.masked_lm.max_steps is None:
             raise ValueError("masked_lm without a task needs masked_lm.max_steps")
+        if not self.tasks and self.align is not None:
+            raise ValueError("align needs a task: it draws an intermediate's texts and another task's together")
         return self
 
     @property
@@ -134,8 +156,14 @@ class Intermediate(_Model):
         """The arm's name in tables."""
         if self.name:
             return self.name
-        parts = list(self.tasks) + (["mlm"] if self.masked_lm else [])
-        return "+".join(parts) or "none"
+        return arm_name(self.tasks, self.masked_lm, self.align)
+
+
+def _mixture_name(name: str, data: dict[str, Any]) -> str:
+    """The name of a mixture that has one, with what an intermediate adds to it."""
+    given = data.get("masked_lm"), data.get("align")
+    masked_lm = MaskedLM.model_validate(given[0]) if given[0] else None
+    return arm_name([name], masked_lm, Alignment.model_validate(given[1]) if given[1] else None)
 
 
 class Target(_Model):
@@ -203,10 +231,15 @@ class Evaluation(_Model):
 
 
 class StageResources(_Model):
-    """What one stage takes. `cpus` is also its number of threads."""
+    """What one stage takes. `cpus` is also its number of threads.
+
+    Attributes:
+        gpu_memory_gb: Memory that its GPU must have, in GB: it goes to nodes whose GPUs have as much.
+    """
 
     cpus: Annotated[float, Field(gt=0)] = 1
     gpus: Annotated[float, Field(ge=0)] = 0
+    gpu_memory_gb: Annotated[float, Field(gt=0)] | None = None
 
 
 class Resources(StageResources):
@@ -333,6 +366,10 @@ def _check_tasks(study: Study) -> None:
         for name in arm.tasks:
             if not _known_task(name, f"intermediates.{index}").requires_training:
                 raise ValueError(f"intermediates.{index}: {name!r} has no training data; it can only be a target")
+        if arm.align is not None:
+            check_domain(arm.align.to, arm.tasks, f"intermediates.{index}.align.to")
+        if arm.masked_lm is not None and arm.masked_lm.text_of is not None:
+            check_domain(arm.masked_lm.text_of, (), f"intermediates.{index}.masked_lm.text_of")
     # Hyperparameters of tasks that the study leaves out do no harm: study files share them, and --set drops arms.
     names = {name for arm in study.intermediates for name in (arm.label, *arm.tasks)} | all_tasks().keys()
     for name in study.hyperparameters.tasks:
@@ -411,7 +448,8 @@ def _first_problem(error: ValidationError) -> str:
 def _fields_at(place: tuple[int | str, ...]) -> list[str]:
     """Field names of the model at a place of a study file."""
     models: dict[str, type[BaseModel]] = {
-        "encoder": Encoder, "intermediates": Intermediate, "masked_lm": MaskedLM, "targets": Target,
+        "encoder": Encoder, "intermediates": Intermediate, "masked_lm": MaskedLM, "align": Alignment,
+        "targets": Target,
         "intermediate_fractions": Fractions, "target_fractions": Fractions, "evaluation": Evaluation,
         "resources": Resources, "hyperparameters": StudyHyperparameters, "tasks": StudyHyperparameters,
         "search": Search,

@@ -80,6 +80,11 @@ def smoothed_batches(sizes: Sequence[int], exponent: float, hp: Hyperparameters,
     return [out[i : i + hp.batch] for i in range(0, len(out), hp.batch)]
 
 
+def aligned_batches(examples: int, hp: Hyperparameters, seed: int, steps: int) -> list[Longs]:
+    """Batches of another domain's texts, in random order and all of the full size: a spread needs several texts."""
+    return smoothed_batches([examples], 1.0, hp, seed + 7919, steps)
+
+
 @dataclass(frozen=True, slots=True)
 class Update:
     """One update: which part of the mixture, and which of its examples."""
@@ -92,6 +97,11 @@ def mixture_order(weights: list[float], steps: int, seed: int) -> Longs:
     """The part of the mixture that each update takes, drawn by weight, shape [steps]."""
     shares = np.asarray(weights) / sum(weights)
     return np.random.default_rng([17, seed]).choice(len(weights), size=steps, p=shares).astype(np.int64)
+
+
+def text_first(order: Longs, text: int) -> Longs:
+    """The same updates with those of one part, the plain text, before all others."""
+    return np.concatenate([order[order == text], order[order != text]])
 
 
 def mix(order: Longs, streams: list[list[Longs]]) -> list[Update]:

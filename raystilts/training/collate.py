@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import cast
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from raystilts.tasks.features import Features, Longs
+from raystilts.tasks.features import Features, Longs, Ragged
 
 IGNORED = -100
 
@@ -93,6 +94,25 @@ def _labels(features: Features, rows: Longs, multiple: int) -> Tensor | None:
     examples = features.example[rows]  # in the order of the batch, which need not ascend
     first = np.concatenate(([True], examples[1:] != examples[:-1]))
     return torch.from_numpy(features.labels[examples[first]])
+
+
+def joined(parts: Sequence[Features]) -> Features:
+    """The sequences of several sets, one set after the other, without labels; an example is a sequence."""
+    if len(parts) == 1 and parts[0].num_examples == len(parts[0].input_ids):
+        return replace(parts[0], labels=None, token_labels=None, char_spans=None)
+    number = sum(len(part.input_ids) for part in parts)
+    types = [part.token_type_ids for part in parts if part.token_type_ids is not None]
+    return Features(
+        input_ids=_stacked([part.input_ids for part in parts]),
+        example=np.arange(number, dtype=np.int64),
+        num_examples=number,
+        token_type_ids=_stacked(types) if len(types) == len(parts) else None,
+    )
+
+
+def _stacked(parts: Sequence[Ragged]) -> Ragged:
+    lengths = np.concatenate([part.lengths for part in parts])
+    return Ragged(np.concatenate([part.values for part in parts]), np.concatenate([[0], np.cumsum(lengths)]))
 
 
 def mask_tokens(batch: Batch, vocabulary: int, mask_id: int, special: Tensor, generator: torch.Generator) -> Batch:

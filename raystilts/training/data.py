@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,10 +11,13 @@ import pyarrow as pa
 from raystilts.study.data import masked_lm_task
 from raystilts.study.hyperparameters import Hyperparameters
 from raystilts.study.schema import MaskedLM
-from raystilts.tasks.features import Features, Longs, Ragged
+from raystilts.tasks.features import Features, Longs
 from raystilts.tasks.sampling import fixed_sample
 from raystilts.tasks.task import Split, Task
+from raystilts.tasks.texts import plain_text
+from raystilts.tasks.types.masked_lm import MaskedLM as MaskedLMType
 from raystilts.training.cache import cached_features
+from raystilts.training.collate import joined
 from raystilts.training.encoder import Pretrained
 from raystilts.training.evaluate import EvalSet
 
@@ -50,9 +52,25 @@ class DataReader:
         parts = [self.training(masked_lm_task(one), hp) for one in alone]
         return joined(parts), tuple(part.num_examples for part in parts)
 
-    def _encode_training(self, task: Task, hp: Hyperparameters) -> Features:
+    def text_of(self, task: Task, hp: Hyperparameters, max_length: int | None) -> Features:
+        """The texts of a task's training set (after its `max_train_samples`) as plain text, without labels."""
+        kind = MaskedLMType(text="text")
+        length = self._length(task.model_copy(update={"type": kind}), Hyperparameters(max_length=max_length))
+        values = [one.value for one in task.train_fingerprint(self.folder)]
+        key = [task.definition(), values, hp.max_train_samples, length, "text"]
+
+        def encode() -> Features:
+            rows = plain_text(task, self._training_rows(task, hp))
+            return kind.encode(rows, self.pretrained.tokenizer, max_length=length, training=True)
+
+        return cached_features([*key, self.pretrained.info.fingerprint], encode)
+
+    def _training_rows(self, task: Task, hp: Hyperparameters) -> pa.Table:
         rows = task.load_train(self.folder)
-        rows = rows.take(pa.array(fixed_sample(rows.num_rows, hp.max_train_samples)))
+        return rows.take(pa.array(fixed_sample(rows.num_rows, hp.max_train_samples)))
+
+    def _encode_training(self, task: Task, hp: Hyperparameters) -> Features:
+        rows = self._training_rows(task, hp)
         return task.type.encode(rows, self.pretrained.tokenizer, max_length=self._length(task, hp), training=True)
 
     def evaluation(
@@ -78,25 +96,6 @@ class DataReader:
         limit = getattr(self.pretrained.config, "max_position_embeddings", wanted)
         # XLM-R numbers positions from padding_idx + 1, so that two of its 514 are never used.
         return int(min(wanted, limit - 2 if limit > 512 else limit))
-
-
-def joined(parts: Sequence[Features]) -> Features:
-    """Features of plain text, one set after the other."""
-    if len(parts) == 1:
-        return parts[0]
-    number = sum(part.num_examples for part in parts)
-    types = [part.token_type_ids for part in parts if part.token_type_ids is not None]
-    return Features(
-        input_ids=_stacked([part.input_ids for part in parts]),
-        example=np.arange(number, dtype=np.int64),
-        num_examples=number,
-        token_type_ids=_stacked(types) if len(types) == len(parts) else None,
-    )
-
-
-def _stacked(parts: Sequence[Ragged]) -> Ragged:
-    lengths = np.concatenate([part.lengths for part in parts])
-    return Ragged(np.concatenate([part.values for part in parts]), np.concatenate([[0], np.cumsum(lengths)]))
 
 
 def used_tokens(features: list[Features], extra: tuple[int, ...]) -> Longs:

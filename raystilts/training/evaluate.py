@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,10 +13,13 @@ from torch import Tensor
 
 from raystilts.tasks.features import Features, Longs, Outputs, Ragged, SpanLogits
 from raystilts.tasks.task import Task
-from raystilts.training.collate import Batch, collate
+from raystilts.training.collate import Batch, collate, joined
 from raystilts.training.heads import Pooling, pool_tokens
 from raystilts.training.memory import is_out_of_memory, release_memory
 from raystilts.training.model import Model
+
+#: Batches whose scores may be on their way from the device.
+ON_THEIR_WAY = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,34 +72,37 @@ def evaluate(model: Model, task: Task, sets: list[EvalSet], readout: Readout) ->
 def predict(model: Model, task: Task, features: list[Features], readout: Readout) -> list[Outputs]:
     """What the model says about several sets of features; where memory runs out, in batches of half the size."""
     model.eval()
-    found: list[dict[int, np.ndarray]] = [{} for _ in features]
-    todo = _batches(features, readout.tokens, _unit(task))[::-1]
+    unit, everything = _unit(task), joined(features)
+    lengths = everything.input_ids.lengths
+    found = _Found(task, lengths)
+    todo = _batches(lengths, readout.tokens, unit)[::-1]
     budget = readout.tokens
-    while todo:
-        if readout.deadline is not None and time.monotonic() > readout.deadline:
-            raise TimeoutError
-        index, rows = todo.pop()
-        padded = len(rows) * int(features[index].input_ids.lengths[rows].max())
-        if padded > budget and len(rows) > _unit(task):
-            todo += [(index, half) for half in reversed(_halves(rows, _unit(task)))]
-            continue
-        scores = _attempt(model, task, collate(features[index], rows, readout.pad_id), readout, len(rows))
-        if scores is None:
-            release_memory()
-            budget = padded // 2
-            todo.append((index, rows))
-            continue
-        _keep(found[index], task, scores, features[index], rows)
-    return [_assemble(task, one, f) for one, f in zip(found, features, strict=True)]
+    device = next(model.parameters()).device
+    # Around all batches: weights are cast once, not once a batch.
+    with torch.autocast(device.type, torch.bfloat16, enabled=readout.bf16):
+        while todo:
+            if readout.deadline is not None and time.monotonic() > readout.deadline:
+                raise TimeoutError
+            rows = todo.pop()
+            padded = len(rows) * int(lengths[rows].max())
+            if padded > budget and len(rows) > unit:
+                todo += reversed(_halves(rows, unit))
+                continue
+            scores = _attempt(model, task, collate(everything, rows, readout.pad_id), readout, len(rows))
+            if scores is None:
+                release_memory()
+                budget = padded // 2
+                todo.append(rows)
+                continue
+            found.add(rows, scores)
+    return found.by_set(features)
 
 
 def _attempt(model: Model, task: Task, batch: Batch, readout: Readout, features: int) -> Tensor | None:
-    """The scores of a batch; None where memory ran out and a smaller batch may fit."""
-    batch.labels = None
+    """The scores of a batch, on their way to the host; None where memory ran out and a smaller batch may fit."""
     device = next(model.parameters()).device
     try:
-        with torch.autocast(device.type, torch.bfloat16, enabled=readout.bf16):
-            return _read(model, task, batch.to(device), readout).cpu()
+        return _read(model, task, batch.to(device), readout).to("cpu", non_blocking=True)
     except (RuntimeError, MemoryError) as error:
         if features > _unit(task) and is_out_of_memory(error):
             return None  # and with it the error, whose traceback holds on to the tensors
@@ -113,21 +120,20 @@ def _unit(task: Task) -> int:
     return task.type.num_labels if task.type.head == "choice" else 1
 
 
-def _batches(features: list[Features], tokens: int, unit: int) -> list[tuple[int, Longs]]:
-    """Features of all sets, longest first, in batches of at most `tokens` padded tokens, a set a batch.
+def _batches(lengths: Longs, tokens: int, unit: int) -> list[Longs]:
+    """Features, longest first, in batches of at most `tokens` padded tokens, whatever set they are of.
 
     Longest first: a batch that is too large for the device fails at once.
     """
-    batches: list[tuple[int, Longs]] = []
-    for index, one in enumerate(features):
-        lengths = one.input_ids.lengths.reshape(-1, unit).max(axis=1)
-        order = np.argsort(-lengths, kind="stable")
-        start = 0
-        while start < len(order):
-            size = max(1, tokens // int(max(lengths[order[start]], 1) * unit))
-            groups = order[start : start + size]
-            batches.append((index, (groups[:, None] * unit + np.arange(unit)).reshape(-1)))
-            start += size
+    batches: list[Longs] = []
+    longest = lengths.reshape(-1, unit).max(axis=1)
+    order = np.argsort(-longest, kind="stable")
+    start = 0
+    while start < len(order):
+        size = max(1, tokens // int(max(longest[order[start]], 1) * unit))
+        groups = order[start : start + size]
+        batches.append((groups[:, None] * unit + np.arange(unit)).reshape(-1))
+        start += size
     return batches
 
 
@@ -138,25 +144,49 @@ def _read(model: Model, task: Task, batch: Batch, readout: Readout) -> Tensor:
     return scores.argmax(-1) if task.type.head == "token" else scores.float()
 
 
-def _keep(found: dict[int, np.ndarray], task: Task, scores: Tensor, features: Features, rows: Longs) -> None:
-    """Files scores under feature (or example), without padding."""
-    values = scores.numpy()
-    if task.type.head == "choice":
-        found.update(zip((features.example[rows[:: _unit(task)]]).tolist(), values, strict=True))
-        return
-    if task.type.head in ("token", "span"):
-        lengths = features.input_ids.lengths[rows]
-        found.update((int(r), v[:n]) for r, v, n in zip(rows, values, lengths, strict=True))
-        return
-    found.update(zip(rows.tolist(), values, strict=True))
+class _Found:
+    """Scores by feature (multiple choice: by example), as they arrive from the device.
 
+    Batches are taken over some time after they were launched, so that the device has its next work already.
+    """
 
-def _assemble(task: Task, found: dict[int, np.ndarray], features: Features) -> Outputs:
-    rows = [found[i] for i in range(len(found))]
-    if task.type.head == "token":
-        return Ragged(np.concatenate(rows), features.input_ids.offsets)
-    if task.type.head == "span":
-        both = np.concatenate(rows)
-        offsets = features.input_ids.offsets
-        return SpanLogits(Ragged(both[:, 0].copy(), offsets), Ragged(both[:, 1].copy(), offsets))
-    return np.stack(rows).astype(np.float32)
+    def __init__(self, task: Task, lengths: Longs) -> None:
+        self._head, self._unit, self._lengths = task.type.head, _unit(task), lengths
+        self._rows: list[np.ndarray | None] = [None] * (len(lengths) // self._unit)
+        self._arriving: deque[tuple[Longs, Tensor, torch.cuda.Event | None]] = deque()
+
+    def add(self, rows: Longs, scores: Tensor) -> None:
+        """Scores of a batch that may still be on their way."""
+        event = None
+        if scores.is_pinned():
+            event = torch.cuda.Event()  # type: ignore[no-untyped-call]
+            event.record()
+        self._arriving.append((rows, scores, event))
+        if len(self._arriving) > ON_THEIR_WAY:
+            self._file(*self._arriving.popleft())
+
+    def by_set(self, features: list[Features]) -> list[Outputs]:
+        """What was found about each set."""
+        while self._arriving:
+            self._file(*self._arriving.popleft())
+        ends = np.cumsum([len(one.input_ids) // self._unit for one in features]).tolist()
+        starts = [0, *ends[:-1]]
+        return [self._assemble(one, a, b) for one, a, b in zip(features, starts, ends, strict=True)]
+
+    def _file(self, rows: Longs, scores: Tensor, event: torch.cuda.Event | None) -> None:
+        if event is not None:
+            event.synchronize()
+        padded = self._head in ("token", "span")
+        for row, value in zip(rows[:: self._unit].tolist(), scores.numpy(), strict=True):
+            self._rows[row // self._unit] = value[: self._lengths[row]] if padded else value
+
+    def _assemble(self, features: Features, start: int, end: int) -> Outputs:
+        rows = [one for one in self._rows[start:end] if one is not None]
+        assert len(rows) == end - start
+        if self._head == "token":
+            return Ragged(np.concatenate(rows), features.input_ids.offsets)
+        if self._head == "span":
+            both = np.concatenate(rows)
+            offsets = features.input_ids.offsets
+            return SpanLogits(Ragged(both[:, 0].copy(), offsets), Ragged(both[:, 1].copy(), offsets))
+        return np.stack(rows).astype(np.float32)

@@ -18,6 +18,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from raystilts.study.hyperparameters import Hyperparameters
 from raystilts.tasks.features import Features, Longs
+from raystilts.training.alignment import Aligner, Pull, pulls
 from raystilts.training.batches import Update
 from raystilts.training.collate import Batch, collate, features_of, mask_tokens
 from raystilts.training.heads import MaskedLMHead, label_count
@@ -60,6 +61,7 @@ class Job:
         stop_at: Updates after which the training pauses with a snapshot; None for its end. An evaluated step, so
             that the pause changes nothing.
         deadline: Monotonic time after which `TimeoutError` is raised, or None.
+        aligner: Another domain that the encoder's states are drawn towards, or None.
     """
 
     model: Model
@@ -75,6 +77,7 @@ class Job:
     on_snapshot: Callable[[], None] | None = None
     stop_at: int | None = None
     deadline: float | None = None
+    aligner: Aligner | None = None
 
 
 @dataclass(slots=True)
@@ -140,6 +143,8 @@ class _Run:
         self.pause = 0.0
 
     def run(self) -> Progress:
+        # A stage that failed in the middle of an update may have left its gradients on the encoder that is kept warm.
+        self.optimizer.zero_grad(set_to_none=True)
         self._resume()
         self.job.model.train()
         stop_at = len(self.job.updates) if self.job.stop_at is None else self.job.stop_at
@@ -186,36 +191,54 @@ class _Run:
             batches = self._micro_batches(update)
             total = max(1, sum(label_count(self.job.model.head(update.part), b) for b in batches))
             loss = torch.zeros((), device=self.device)
-            for batch in batches:
-                loss += self._backward(batch.to(self.device), update.part, total)
+            for batch, pull in zip(batches, self._pulls(update, batches), strict=True):
+                loss += self._backward(batch.to(self.device), update.part, total, pull)
         except (RuntimeError, MemoryError) as error:
             if self.progress.micro_batch > 1 and is_out_of_memory(error):
                 return None  # and with it the error, whose traceback holds on to the tensors
             raise
         return loss
 
-    def _backward(self, batch: Batch, part: int, total: int) -> Tensor:
+    def _backward(self, batch: Batch, part: int, total: int, pull: Pull | None) -> Tensor:
         head = self.job.model.head(part)
+        if pull is not None:
+            torch.manual_seed(pull.seed)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.hp.bf16):
-            scores = head(self.job.model.states(batch), batch)
+            states = self.job.model.states(batch)
+            scores = head(states, batch)
         loss = head.loss(scores, batch) / total
-        loss.backward()  # type: ignore[no-untyped-call]
+        whole = loss if pull is None else loss + pull.loss(states, batch)
+        whole.backward()  # type: ignore[no-untyped-call]
         return loss.detach()
+
+    def _pulls(self, update: Update, batches: list[Batch]) -> list[Pull] | list[None]:
+        """What alignment asks of each micro-batch; nothing of masked LM, and nothing where there is none."""
+        aligner, step = self.job.aligner, self.progress.step
+        if aligner is None or update.part >= aligner.tasks:
+            return [None] * len(batches)
+        other = self._collated(aligner.features, aligner.examples[step])
+        own, other = ([batch.to(self.device) for batch in side] for side in (batches, other))
+        seed = (self.job.seed + 1) * 1_000_003 + step * 1_009
+        return pulls(aligner, self.job.model, own, other, step / len(self.job.updates), seed, self.hp.bf16)
 
     def _micro_batches(self, update: Update) -> list[Batch]:
         """The update's examples, shortest first, as many at a time as the device takes."""
-        features, vocabulary = self.job.features[update.part], self.job.vocabulary
-        examples = update.examples[np.argsort(_longest(features, update.examples), kind="stable")]
-        size = self.progress.micro_batch
-        chunks = [examples[start : start + size] for start in range(0, len(examples), size)]
-        multiple = 8 if self.device.type == "cuda" else 1
-        batches = [collate(features, features_of(features, c), vocabulary.pad_id, multiple=multiple) for c in chunks]
+        vocabulary = self.job.vocabulary
+        batches = self._collated(self.job.features[update.part], update.examples)
         if isinstance(self.job.model.head(update.part), MaskedLMHead):
             assert vocabulary.mask_id is not None
             generator = torch.Generator().manual_seed(self.job.seed * 1_000_003 + self.progress.step)
             special = torch.tensor(vocabulary.special_ids)
             batches = [mask_tokens(b, vocabulary.size, vocabulary.mask_id, special, generator) for b in batches]
         return batches
+
+    def _collated(self, features: Features, examples: Longs) -> list[Batch]:
+        """Examples in micro-batches, shortest first."""
+        examples = examples[np.argsort(_longest(features, examples), kind="stable")]
+        size = self.progress.micro_batch
+        chunks = [examples[start : start + size] for start in range(0, len(examples), size)]
+        multiple, pad_id = 8 if self.device.type == "cuda" else 1, self.job.vocabulary.pad_id
+        return [collate(features, features_of(features, c), pad_id, multiple=multiple) for c in chunks]
 
     def _evaluate(self) -> None:
         self._collect_losses()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import cast
 
 import torch
@@ -18,10 +19,10 @@ class Model(nn.Module):
 
     Args:
         encoder: The Hugging Face model.
-        heads: In the order of the mixture's parts.
+        heads: In the order of the mixture's parts; others that train with them behind.
     """
 
-    def __init__(self, encoder: nn.Module, heads: list[Head]) -> None:
+    def __init__(self, encoder: nn.Module, heads: Sequence[nn.Module]) -> None:
         super().__init__()
         self.encoder = encoder
         self.heads = nn.ModuleList(heads)

@@ -20,12 +20,15 @@ from raystilts.study.schema import Study
 from raystilts.tasks.features import Features, Longs
 from raystilts.tasks.registry import get_task
 from raystilts.tasks.task import Split, Task
+from raystilts.training.alignment import Aligner, DomainHead
 from raystilts.training.batches import (
+    aligned_batches,
     example_lengths,
     mix,
     mixture_order,
     smoothed_batches,
     subset,
+    text_first,
     training_batches,
 )
 from raystilts.training.data import DataReader, used_tokens
@@ -158,7 +161,7 @@ class _StageRun:
         """The weights of an earlier training of this stage, or of the parent where there is nothing to train."""
         source = done if done is not None else self._parent()
         encoder = self.loaded.restore(source, self.device)
-        heads = [] if self.stage.kind == "retrieval" else self._heads()
+        heads = [] if self.stage.kind == "retrieval" else [*self._heads(), *self._domain_head()]
         self.model = Model(encoder, heads).to(self.device)
         if done is None:
             return Progress()
@@ -194,20 +197,37 @@ class _StageRun:
         pooling, seed = self.study.encoder.pooling, self.stage.seed or 0
         return [build_head(task, self.loaded, pooling, seed * 101 + i) for i, task in enumerate(tasks)]
 
+    def _domain_head(self) -> list[DomainHead]:
+        """The classifier of domains of an arm that is aligned by one."""
+        align = self.stage.intermediate.align if self.stage.kind == "intermediate" else None
+        adversarial = align is not None and align.loss == "adversarial"
+        return [DomainHead(self.loaded.hidden, (self.stage.seed or 0) * 101 + 97)] if adversarial else []
+
+    def _aligner(self, heads: list[DomainHead], steps: int) -> Aligner | None:
+        """What an arm's training is aligned with, if it is."""
+        align = self.stage.intermediate.align if self.stage.kind == "intermediate" else None
+        if align is None:
+            return None
+        features = self.reader.training(get_task(align.to), self.study.hyperparameters.resolve(align.to))
+        examples = aligned_batches(features.num_examples, self.hp, self.stage.seed or 0, steps)
+        return Aligner(align, features, examples, len(self.tasks), heads[0] if heads else None)
+
     def _train(self) -> Progress:
         assert self.stage.seed is not None
         encoder = self.loaded.restore(self._parent(), self.device)
-        heads = self._heads()
+        heads, domain = self._heads(), self._domain_head()
         parts, fraction, hold = self._parts()
         masked_lm = self.stage.kind == "intermediate" and self.stage.intermediate.masked_lm is not None
         vocabulary = self._vocabulary()
         features = [part.features for part in parts]
         if masked_lm and vocabulary.mask_id is None:
             raise UserError(f"{self.loaded.info.location}: its tokenizer has no mask token; leave masked_lm out")
-        used = None if masked_lm else torch.from_numpy(used_tokens(features, (vocabulary.pad_id,)))
+        updates = self._updates(parts, fraction, hold)
+        aligner = self._aligner(domain, len(updates))
+        seen = features if aligner is None else [*features, aligner.features]
+        used = None if masked_lm else torch.from_numpy(used_tokens(seen, (vocabulary.pad_id,)))
         with compact_rows(encoder, used):
-            self.model = Model(encoder, heads).to(self.device)
-            updates = self._updates(parts, fraction, hold)
+            self.model = Model(encoder, [*heads, *domain]).to(self.device)
             key = self.stage.train_key
             self.checkpoints.fetch_snapshot(key)
             job = Job(
@@ -224,6 +244,7 @@ class _StageRun:
                 on_snapshot=lambda: self.checkpoints.push_snapshot(key),
                 stop_at=self.study.evaluation.rung(self.until, len(updates)),
                 deadline=self.deadline,
+                aligner=aligner,
             )
             progress = train(job)
         if not progress.best_step:
@@ -247,7 +268,10 @@ class _StageRun:
             text = masked_lm_task(masked_lm)
             hp = Hyperparameters(max_length=self.hp.max_length)
             languages: tuple[int, ...] = ()
-            if masked_lm.smoothing == 1:
+            if masked_lm.text_of is not None:
+                whole = self.study.hyperparameters.resolve(masked_lm.text_of)
+                features = self.reader.text_of(get_task(masked_lm.text_of), whole, self.hp.max_length)
+            elif masked_lm.smoothing == 1:
                 features = self.reader.training(text, hp)
             else:
                 features, languages = self.reader.text(masked_lm, hp)
@@ -271,6 +295,8 @@ class _StageRun:
             weights.append(share)
         seed = self.stage.seed or 0
         order = mixture_order(weights, self.steps, seed)
+        if masked_lm is not None and masked_lm.when == "before":
+            order = text_first(order, len(rows))
         counts = [int((order == i).sum()) for i in range(len(parts))]
         return mix(order, [self._stream(p, seed, count) for p, count in zip(parts, counts, strict=True)])
 

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from raystilts.study.hyperparameters import Hyperparameters
+from raystilts.tasks.features import Outputs, Ragged, SpanLogits
 from raystilts.tasks.registry import get_task
 from raystilts.training.data import DataReader
 from raystilts.training.encoder import Pretrained
-from raystilts.training.evaluate import EvalSet, Readout, evaluate, predict
+from raystilts.training.evaluate import EvalSet, Readout, _batches, evaluate, predict
 from raystilts.training.model import Model, build_head
 
 TASKS = ["cldr_names", "cldr_choice", "cldr_span", "cldr_dates", "cldr_match"]
@@ -51,6 +52,32 @@ def test_outputs_stand_in_the_order_of_the_rows(tiny: Pretrained, name: str) -> 
     assert isinstance(single, np.ndarray)
     np.testing.assert_allclose(whole, single, atol=1e-5)
     assert len(whole) == len(first.features.input_ids)
+
+
+def test_batches_hold_what_is_of_similar_length_whatever_its_set() -> None:
+    lengths = np.array([30, 5, 8, 29, 6, 7], dtype=np.int64)
+    assert [batch.tolist() for batch in _batches(lengths, 60, 1)] == [[0, 3], [2, 5, 4, 1]]
+    # Choices of an example stay together: three examples of two choices, the longest choice counts.
+    assert [batch.tolist() for batch in _batches(lengths, 60, 2)] == [[0, 1], [2, 3], [4, 5]]
+    assert [batch.tolist() for batch in _batches(lengths, 120, 2)] == [[0, 1, 2, 3], [4, 5]]
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_a_set_has_the_same_outputs_alone_and_together(tiny: Pretrained, name: str) -> None:
+    task, one = get_task(name), model(tiny, name)
+    features = [part.features for part in sets(tiny, name)]
+    together = predict(one, task, features, readout(500))
+    for own, part in zip(together, features, strict=True):
+        alone = predict(one, task, [part], readout(500))[0]
+        for a, b in zip(flat(own), flat(alone), strict=True):
+            np.testing.assert_allclose(a, b, atol=1e-5)
+
+
+def flat(outputs: Outputs) -> list[np.ndarray]:
+    """All numbers of outputs of any kind."""
+    if isinstance(outputs, SpanLogits):
+        return [outputs.start.values, outputs.end.values]
+    return [outputs.values if isinstance(outputs, Ragged) else outputs]
 
 
 def test_a_deadline(tiny: Pretrained) -> None:
