@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from raystilts.errors import StorageError, UserError
+from raystilts.scheduling.capacity import ACCELERATOR, Capacity
 from raystilts.study.plan import Kind
-from raystilts.study.schema import Resources, StageResources
+from raystilts.study.schema import StageResources
 
 #: Ray is told before it is imported: no usage reports, no files a trial, no takeover of Ctrl-C.
 RAY_ENVIRONMENT = {
@@ -35,6 +36,9 @@ RAY_ENVIRONMENT = {
 WORKER_RESTARTS = 2
 #: Trials of one Tune run: Tune keeps every trial of a run in memory, some 60 kB each, and lets go of all at its end.
 TRIALS_A_FIT = 2500
+#: While a Tune run's last stage ends the other slots wait, so that many slots take longer runs: so many stages a slot,
+#: up to so many trials (1.2 GB).
+ROUNDS_A_FIT, MOST_TRIALS = 40, 20_000
 
 
 class StageSource(Protocol):
@@ -85,13 +89,19 @@ def ray_cluster(address: str | None) -> Iterator[None]:
         ray.shutdown()
 
 
+def trials_a_fit(slots: int) -> int:
+    """The trials of one Tune run where so many stages run at a time."""
+    return max(TRIALS_A_FIT, min(MOST_TRIALS, ROUNDS_A_FIT * slots))
+
+
 def fit(
     search: StageSource,
     trainable: Any,
     bundle: Callable[[Kind], StageResources],
     slots: int,
     callbacks: Sequence[Any] = (),
-    trials: int = TRIALS_A_FIT,
+    trials: int | None = None,
+    cluster: Capacity | None = None,
 ) -> None:
     """Runs all that a search hands out, so many trials a Tune run: memory does not grow with what is done.
 
@@ -101,18 +111,20 @@ def fit(
         bundle: What a kind of stage takes.
         slots: How many stages run at a time; Tune starts as many actors side by side.
         callbacks: Tune callbacks.
-        trials: The most trials of one Tune run.
+        trials: The most trials of one Tune run; default `trials_a_fit`.
+        cluster: What there is, where stages may ask for GPUs of some memory.
 
     Raises:
         StorageError: the disk of temporary files is full.
     """
     from ray import tune
 
+    trials = trials or trials_a_fit(slots)
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(slots)
     # Tune shows a traceback of its own for each worker that dies; the callbacks say it in a line.
     logging.getLogger("ray.tune.execution.tune_controller").setLevel(logging.CRITICAL)
     logging.getLogger("ray.tune.tune").setLevel(logging.CRITICAL)
-    sized = tune.with_resources(trainable, lambda config: _placement(bundle(config["kind"])))
+    sized = tune.with_resources(trainable, lambda config: _placement(bundle(config["kind"]), cluster))
     while not search.ended:
         scratch = Path(tempfile.mkdtemp(prefix="raystilts-tune-"))
         try:
@@ -138,37 +150,9 @@ def fit(
             shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _placement(resources: StageResources) -> Any:
+def _placement(resources: StageResources, cluster: Capacity | None) -> Any:
     from ray import tune
 
-    return tune.PlacementGroupFactory([{"CPU": resources.cpus, "GPU": resources.gpus}])
-
-
-def count_slots(resources: Resources, kinds: Sequence[Kind]) -> int:
-    """How many stages of these kinds can run at a time.
-
-    Raises:
-        UserError: a kind of stage asks for more than any machine has.
-    """
-    import ray
-
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    most = 1
-    for kind in kinds:
-        wanted = resources.of(kind)
-        room = [
-            min(
-                node.get("CPU", 0) / wanted.cpus,
-                node.get("GPU", 0) / wanted.gpus if wanted.gpus else float("inf"),
-            )
-            for node in nodes
-        ]
-        if max(room, default=0) < 1:
-            gpus = max((node.get("GPU", 0) for node in nodes), default=0)
-            cpus = max((node.get("CPU", 0) for node in nodes), default=0)
-            raise UserError(
-                f"resources: a {kind} stage asks for {wanted.cpus:g} CPUs and {wanted.gpus:g} GPUs, but no machine "
-                f"has more than {cpus:g} CPUs and {gpus:g} GPUs; try --set resources.gpus=0 or --set resources.cpus=1"
-            )
-        most = max(most, sum(int(share) for share in room))
-    return most
+    fitting = cluster.fitting_gpus(resources) if cluster else ()
+    where = {"bundle_label_selector": [{ACCELERATOR: f"in({','.join(fitting)})"}]} if fitting else {}
+    return tune.PlacementGroupFactory([{"CPU": resources.cpus, "GPU": resources.gpus}], **where)

@@ -36,9 +36,12 @@ class StageGraph:
     Args:
         stages: The stages to run, parents before children. A parent that is not among them is done.
         strata: What the schedule wants; default everything, to the end.
+        places: Stages with a smaller number are handed out first, others count as 0; it decides nothing else.
     """
 
-    def __init__(self, stages: Mapping[str, Stage], strata: Strata | None = None) -> None:
+    def __init__(
+        self, stages: Mapping[str, Stage], strata: Strata | None = None, places: Mapping[str, int] | None = None
+    ) -> None:
         self.stages = dict(stages)
         self.strata = strata
         self.state: dict[str, State] = dict.fromkeys(stages, "held")
@@ -47,7 +50,8 @@ class StageGraph:
         self._children: dict[str, list[str]] = {}
         self._path = remaining_path(stages)
         self._number = {key: i for i, key in enumerate(stages)}
-        self._ready: list[tuple[bool, int, int, str]] = []
+        self._places = places or {}
+        self._ready: list[tuple[bool, int, int, int, str]] = []
         self._stopped: list[str] = []
         for key, stage in stages.items():
             if stage.parent in self.stages:
@@ -143,7 +147,8 @@ class StageGraph:
             return
         self._move(key, new)
         if new == "ready":
-            heapq.heappush(self._ready, (self._is_leftover(key), -self._path[key], self._number[key], key))
+            place = self._places.get(key, 0)
+            heapq.heappush(self._ready, (self._is_leftover(key), place, -self._path[key], self._number[key], key))
         elif new == "stopped":
             self._stopped.append(key)
 

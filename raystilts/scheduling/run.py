@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -18,10 +19,11 @@ from raystilts.results.ledger import Ledger
 from raystilts.results.upkeep import compacting
 from raystilts.scheduling.adoption import adopt
 from raystilts.scheduling.decisions import record_outcome
-from raystilts.scheduling.fit import count_slots, fit, ray_cluster, set_ray_environment
+from raystilts.scheduling.fit import fit, ray_cluster, set_ray_environment
 from raystilts.scheduling.graph import StageGraph
 from raystilts.scheduling.lost import record_not_run
 from raystilts.scheduling.preflight import check_data, check_encoder, check_storage, disk_bytes
+from raystilts.scheduling.prior import only_intermediates, promising_first
 from raystilts.scheduling.storage import HeldLock, checkpoints_folder, driver_lock, results_folder
 from raystilts.scheduling.strata import Strata
 from raystilts.study.data import data_folder
@@ -90,7 +92,14 @@ def checked(study: Study) -> tuple[Study, EncoderInfo]:
     return study, info
 
 
-def run(study: Study, *, address: str | None = None, console: Console | None = None) -> RunOutcome:
+def run(
+    study: Study,
+    *,
+    address: str | None = None,
+    console: Console | None = None,
+    intermediates_only: bool = False,
+    first: Path | None = None,
+) -> RunOutcome:
     """Runs what is missing of a study.
 
     The ledger is the truth: stages that it holds as finished are not run again, whatever happened since.
@@ -98,6 +107,8 @@ def run(study: Study, *, address: str | None = None, console: Console | None = N
     Args:
         address: A running Ray cluster ("auto" for this machine's); None starts Ray here.
         console: Where progress goes; default standard error.
+        intermediates_only: Train no targets, and keep the intermediates' checkpoints.
+        first: A prediction whose promising cells are to run first; see `raystilts.scheduling.prior`.
 
     Raises:
         UserError: something in the study cannot be used; nothing was trained.
@@ -110,7 +121,8 @@ def run(study: Study, *, address: str | None = None, console: Console | None = N
     started = time.monotonic()
     console = console or Console(stderr=True)
     study, _ = checked(study)
-    planned = plan(study)
+    planned = only_intermediates(plan(study)) if intermediates_only else plan(study)
+    places = None if first is None else promising_first(planned, first)
     results = results_folder(study)
     check_storage(results, disk_bytes(planned))
     with driver_lock(results) as held:
@@ -118,7 +130,7 @@ def run(study: Study, *, address: str | None = None, console: Console | None = N
         checkpoints = open_checkpoints(checkpoints_folder(study))
         checkpoints.clean_up()
         adopt(planned, results)
-        graph = outstanding(planned, results)
+        graph = outstanding(planned, results, places)
         already = len(planned.stages) - len(graph.stages)
         record = None
         if graph.strata is not None:
@@ -143,14 +155,19 @@ def _outcome(
     )  # fmt: skip
 
 
-def outstanding(planned: Plan, results: str) -> StageGraph:
-    """What is left to do of a plan: what its ledger lacks, and its schedule wants by the scores that are there."""
+def outstanding(planned: Plan, results: str, places: Mapping[str, int] | None = None) -> StageGraph:
+    """What is left to do of a plan: what its ledger lacks, and its schedule wants by the scores that are there.
+
+    Args:
+        places: Which stages are to run first, see `StageGraph`.
+    """
     todo = missing_stages(planned, Ledger(results), open_checkpoints(checkpoints_folder(planned.study)))
     if planned.study.schedule == "full":
-        return StageGraph(todo)
+        return StageGraph(todo, places=places)
     from raystilts.scheduling.curves import known_curves
 
-    return StageGraph(todo, Strata(planned, known_curves(planned, results) if open_folder(results).exists() else {}))
+    known = known_curves(planned, results) if open_folder(results).exists() else {}
+    return StageGraph(todo, Strata(planned, known), places)
 
 
 def missing_stages(planned: Plan, ledger: Ledger, checkpoints: Checkpoints) -> dict[str, Stage]:
@@ -202,21 +219,24 @@ def _fit(
     with ray_cluster(address):
         from ray import tune
 
+        from raystilts.scheduling.node_check import prepared
         from raystilts.scheduling.progress import ProgressView
         from raystilts.scheduling.search import StageSearch
         from raystilts.scheduling.trainable import Assignment, StageTrainable
 
         resources = planned.study.resources
-        slots = count_slots(resources, list(dict.fromkeys(stage.kind for stage in graph.stages.values())))
+        kinds = list(dict.fromkeys(stage.kind for stage in graph.stages.values()))
+        expected, cluster = prepared(planned, results, kinds, address, console)
+        slots = cluster.slots(resources, kinds)
         search = StageSearch(graph, record)
         held.when_lost = search.halt
         # Cells are for answers; workers need none of them.
         lean = replace(planned, cells=(), cell_stages=(), stages=graph.stages)
         attempts = {row.stage: row.attempt for row in Ledger(results).rows() if row.stage in graph.stages}
-        assignment = Assignment(lean, results, checkpoints_folder(planned.study), attempts)
+        assignment = Assignment(lean, results, checkpoints_folder(planned.study), attempts, expected)
         trainable = tune.with_parameters(StageTrainable, assignment=assignment)
         with ProgressView(tally, results, console) as view:
-            fit(search, trainable, resources.of, slots, [view, keeping])
+            fit(search, trainable, resources.of, slots, [view, keeping], cluster=cluster)
     record_not_run(planned, graph, search.lost, results)
     if search.halted is not None:
         raise StorageError(search.halted)

@@ -14,7 +14,7 @@ from raystilts.results.ledger import Ledger
 from raystilts.results.upkeep import compacting
 from raystilts.results.writer import next_attempt, write_attempt
 from raystilts.scheduling.decisions import record_stopped
-from raystilts.scheduling.fit import WORKER_RESTARTS, count_slots, fit, ray_cluster, set_ray_environment
+from raystilts.scheduling.fit import WORKER_RESTARTS, fit, ray_cluster, set_ray_environment
 from raystilts.scheduling.preflight import check_storage
 from raystilts.scheduling.run import checked, write_study
 from raystilts.scheduling.storage import HeldLock, checkpoints_folder, driver_lock, results_folder
@@ -117,15 +117,18 @@ def _fit(
     with compacting(results), ray_cluster(address):
         from ray import tune
 
+        from raystilts.scheduling.node_check import prepared
         from raystilts.scheduling.trainable import Assignment
         from raystilts.scheduling.trial_progress import TrialTally, TrialView
         from raystilts.scheduling.tuning import TrialSearch, TrialTrainable
 
         study = planned.study
         kinds: list[Kind] = list(dict.fromkeys(unit.role for unit in units(study)))
-        slots = count_slots(study.resources, ["intermediate", "target"] if settings(study).joint else kinds)
+        kinds = ["intermediate", "target"] if settings(study).joint else kinds
+        expected, cluster = prepared(planned, results, kinds, address, console)
+        slots = cluster.slots(study.resources, kinds)
         attempts = {row.stage: row.attempt for row in Ledger(results).rows()}
-        assignment = Assignment(planned, results, checkpoints_folder(study), attempts)
+        assignment = Assignment(planned, results, checkpoints_folder(study), attempts, expected)
         tally = TrialTally(board)
         with TrialView(tally, results, console) as view:
 
@@ -136,7 +139,8 @@ def _fit(
 
             search = TrialSearch(board, on_end)
             held.when_lost = search.halt
-            fit(search, tune.with_parameters(TrialTrainable, assignment=assignment), study.resources.of, slots, [view])
+            trainable = tune.with_parameters(TrialTrainable, assignment=assignment)
+            fit(search, trainable, study.resources.of, slots, [view], cluster=cluster)
     _record_lost(planned, search.lost, results)
     if search.halted is not None:
         raise StorageError(search.halted)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,6 +15,7 @@ from raystilts.errors import StorageError, UserError
 from raystilts.ranking.degenerate import is_broken
 from raystilts.results.filesystem import is_disk_full
 from raystilts.results.writer import write_attempt
+from raystilts.scheduling.nodes import Expected, fault_table, faults
 from raystilts.scheduling.record import Attempt
 from raystilts.study.plan import Plan, Stage
 from raystilts.study.schema import StageResources
@@ -32,12 +33,14 @@ class Assignment:
         results: The results folder.
         checkpoints: The folder of checkpoints.
         attempts: The last attempt of stages that were tried before.
+        expected: What a node must be, where the cluster may have several.
     """
 
     plan: Plan
     results: str
     checkpoints: str
     attempts: Mapping[str, int] = field(default_factory=dict)
+    expected: Expected | None = None
 
 
 class StageTrainable(tune.Trainable):  # type: ignore[misc]
@@ -47,8 +50,8 @@ class StageTrainable(tune.Trainable):  # type: ignore[misc]
         """Takes the stage named by the config."""
         from raystilts.tasks.registry import load_task_file
 
-        self.assignment = assignment
-        for path in assignment.plan.study.task_files:
+        self.assignment, self.unfit = at_home(assignment)
+        for path in () if self.unfit else assignment.plan.study.task_files:
             load_task_file(path)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -57,17 +60,40 @@ class StageTrainable(tune.Trainable):  # type: ignore[misc]
 
     def step(self) -> dict[str, Any]:
         """Runs the stage to its rung or its end; failures of the stage are results, not failures of the actor."""
-        stage = self.assignment.plan.stages[self.config["stage"]]
+        if self.unfit is not None:
+            return {"done": True, "status": "storage", "error": self.unfit}
+        stage, assignment = self.stage_and_assignment()
         try:
-            return {"done": True, **run_and_record(stage, self.assignment, self.config["until"])}
+            return {"done": True, **run_and_record(stage, assignment, self.config["until"])}
         except StorageError as error:
             return {"done": True, "status": "storage", "error": str(error)}
+
+    def stage_and_assignment(self) -> tuple[Stage, Assignment]:
+        """The stage that the config names, and the assignment that it belongs to."""
+        return self.assignment.plan.stages[self.config["stage"]], self.assignment
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """Nothing: stages keep their own checkpoints, which outlive the run."""
 
     def load_checkpoint(self, checkpoint: Any) -> None:
         """Nothing, likewise."""
+
+
+def at_home(assignment: Assignment) -> tuple[Assignment, str | None]:
+    """An assignment with the encoder as it lies on this node, and what keeps the node from taking part, if anything.
+
+    Nodes that were there at the start have been looked at; those that came later are looked at here.
+    """
+    if assignment.expected is None:
+        return assignment, None
+    from raystilts.scheduling.node_check import node_report
+
+    report = node_report(assignment.expected)
+    wrong = faults(assignment.expected, report)
+    if wrong:
+        return assignment, f"a node that came later cannot take part.\n{fault_table([(report.host, wrong)])}"
+    encoder = replace(assignment.plan.encoder, location=report.encoder_location)
+    return replace(assignment, plan=replace(assignment.plan, encoder=encoder)), None
 
 
 def run_and_record(stage: Stage, assignment: Assignment, until: float = 1.0) -> dict[str, Any]:

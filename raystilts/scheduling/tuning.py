@@ -8,7 +8,7 @@ from typing import Any
 
 from ray.tune.search import Searcher
 
-from raystilts.scheduling.trainable import Assignment, StageTrainable, run_and_record
+from raystilts.scheduling.trainable import Assignment, StageTrainable
 from raystilts.scheduling.trial_board import TrialBoard, Work
 from raystilts.tuning.trials import Unit, trial_stages, trial_study
 
@@ -107,13 +107,3 @@ class TrialTrainable(StageTrainable):
         stages = {stage.key: stage for stage in trial_stages(planned.study, unit, values)}
         own = replace(planned, study=trial_study(planned.study, unit, values), stages=stages)
         return stages[self.config["stage"]], replace(self.assignment, plan=own)
-
-    def step(self) -> dict[str, Any]:
-        """Runs the segment."""
-        from raystilts.errors import StorageError
-
-        stage, assignment = self.stage_and_assignment()
-        try:
-            return {"done": True, **run_and_record(stage, assignment, self.config["until"])}
-        except StorageError as error:
-            return {"done": True, "status": "storage", "error": str(error)}

@@ -8,7 +8,8 @@ import pytest
 import ray
 from ray import tune
 
-from raystilts.scheduling.fit import count_slots, fit, ray_cluster
+from raystilts.scheduling.capacity import capacity
+from raystilts.scheduling.fit import fit, ray_cluster, trials_a_fit
 from raystilts.scheduling.search import StageSearch
 from raystilts.study.schema import Resources
 
@@ -64,15 +65,20 @@ def test_a_halted_search_hands_nothing_out() -> None:
     assert one.graph.counts["failed"] == 0
 
 
+def test_more_slots_take_longer_tune_runs() -> None:
+    assert [trials_a_fit(slots) for slots in (1, 62, 100, 500, 1000)] == [2500, 2500, 4000, 20_000, 20_000]
+
+
 @pytest.mark.slow
 def test_many_tune_runs_over_one_graph() -> None:
     stages = [stage("p", tokens=9), *(stage(f"c{i}", "p", i) for i in range(7)), stage("q")]
     search, seen = StageSearch(graph(*stages)), Seen()
     with ray_cluster(None):
-        assert count_slots(Resources(), ["target"]) == int(ray.cluster_resources()["CPU"])
+        slots = capacity().slots(Resources(), ["target"])
+        assert slots == int(ray.cluster_resources()["CPU"])
         fit(search, Echo, Resources().of, 1, [seen], trials=4)
         halted = StageSearch(graph(stage("full", tokens=9), *(stage(f"q{i}") for i in range(7))))
-        fit(halted, Echo, lambda kind: Resources(cpus=count_slots(Resources(), [kind])), 1, [seen])
+        fit(halted, Echo, lambda kind: Resources(cpus=slots), 1, [seen])
     assert [len(run) for run in seen.runs[:3]] == [4, 4, 1]
     assert sorted(key for run in seen.runs[:3] for key in run) == sorted(one.key for one in stages)
     assert seen.runs[0][0] == "p"

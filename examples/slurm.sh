@@ -1,0 +1,52 @@
+#!/bin/bash
+# A study on a Slurm cluster: sbatch examples/slurm.sh STUDY.yaml /shared/results
+# The first node also holds Ray's head and the driver. When the time limit ends the job, submit it again: it goes on.
+#SBATCH --job-name=raystilts
+#SBATCH --nodes=4                     # EDIT
+#SBATCH --ntasks-per-node=1
+#SBATCH --gpus-per-node=4             # EDIT
+#SBATCH --cpus-per-task=32            # EDIT
+#SBATCH --time=24:00:00               # EDIT
+#SBATCH --output=raystilts-%j.log
+set -euo pipefail
+study=${1:?STUDY.yaml}
+storage=${2:?a folder that all nodes share, or s3://bucket/folder}
+source "${RAYSTILTS_ENV:-$HOME/raystilts-env}/bin/activate"    # EDIT: an environment on a file system that all nodes share
+
+# Others have accounts on these nodes: only who holds this job's token can talk to its Ray.
+export RAY_USAGE_STATS_ENABLED=0 RAY_AUTH_MODE=token RAY_AUTH_TOKEN
+RAY_AUTH_TOKEN=$(python -c 'import secrets; print(secrets.token_hex(32))')
+# Compute nodes often have no internet: fetch the encoder and the data on a login node before.
+export HF_HUB_OFFLINE="${HF_HUB_OFFLINE:-1}"
+
+head=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
+address=$(srun --nodes=1 --ntasks=1 -w "$head" hostname --ip-address | awk '{print $1}')
+port=$((20000 + SLURM_JOB_ID % 20000))    # two jobs may share a node
+gpus=${SLURM_GPUS_ON_NODE:-0}
+common=(--num-cpus="${SLURM_CPUS_PER_TASK:-1}" --num-gpus="$gpus" --block --temp-dir="/tmp/ray-$SLURM_JOB_ID")
+
+srun --nodes=1 --ntasks=1 --overlap -w "$head" \
+  ray start --head --node-ip-address="$address" --port="$port" --include-dashboard=false "${common[@]}" &
+for _ in $(seq 60); do
+  RAY_ADDRESS="$address:$port" ray status >/dev/null 2>&1 && break
+  sleep 2
+done
+others=$((SLURM_JOB_NUM_NODES - 1))
+if [ "$others" -gt 0 ]; then
+  srun --nodes="$others" --ntasks="$others" --overlap --exclude="$head" \
+    ray start --address="$address:$port" "${common[@]}" &
+  for _ in $(seq 60); do
+    joined=$(python - "$address:$port" <<'PY'
+import sys
+import ray
+ray.init(sys.argv[1], log_to_driver=False, logging_level="ERROR")
+print(sum(node["Alive"] for node in ray.nodes()))
+PY
+    )
+    [ "$joined" -gt "$others" ] && break
+    sleep 2
+  done
+fi
+
+srun --nodes=1 --ntasks=1 --overlap -w "$head" \
+  raystilts run "$study" --address "$address:$port" --storage-path "$storage"

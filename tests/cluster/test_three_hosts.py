@@ -1,0 +1,183 @@
+"""docs/cluster.md, done for real: a laptop, a head and two workers, of which some lose their power.
+
+Some six minutes on one slow core, and rights that few machines give: RAYSTILTS_TEST_CLUSTER=1 asks for it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from .hosts import GATEWAY, Host, make_hosts, on, remove_bridge, switch_off, switch_on, why_not
+from .trial import (
+    LAPTOP,
+    ROOT,
+    STAGES,
+    STUDY,
+    WHEEL,
+    alive,
+    cluster_file,
+    ended,
+    finished,
+    logs,
+    status,
+    submit,
+    tables,
+    wait_until,
+)
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(900),
+    pytest.mark.skipif(os.environ.get("RAYSTILTS_TEST_CLUSTER") != "1", reason="minutes: RAYSTILTS_TEST_CLUSTER=1"),
+]
+RUN = [sys.executable, "-c", "from raystilts.cli import main; main()", "run", "trial.yaml"]
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """The hosts, a folder that all of them see, a bucket, and the tables of one undisturbed machine."""
+
+    laptop: Host
+    head: Host
+    workers: list[Host]
+    environment: dict[str, str]
+    shared: Path
+    bucket: str
+    calm: dict[str, pd.DataFrame]
+
+    @property
+    def nodes(self) -> set[str]:
+        """Addresses of all hosts of the cluster."""
+        return {host.address for host in (self.head, *self.workers)}
+
+    def up(self) -> None:
+        """`ray up`, until all nodes have joined."""
+        on(self.laptop, f"{LAPTOP}ray up -y cluster.yaml")
+        wait_until("all nodes join", lambda: alive(self.head) == self.nodes)
+        on(self.laptop, f"{LAPTOP}ray rsync-up cluster.yaml trial.yaml '~/trial.yaml'")
+
+    def matches(self, results: str) -> None:
+        """Fails where a value differs from that of the undisturbed machine."""
+        found = tables(results)
+        for name, table in self.calm.items():
+            pd.testing.assert_frame_equal(found[name], table, check_exact=True, obj=name)
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[Site]:
+    """Hosts that are switched on, with nothing on them but what a laptop has: a wheel, a study, a cluster file."""
+    for package in ("aiohttp_cors", "moto", "s3fs"):
+        if importlib.util.find_spec(package) is None:
+            pytest.skip(f"no {package}: pip install 'raystilts[test,cluster]'")
+    with tempfile.TemporaryDirectory(prefix="raystilts-hosts-") as name, pytest.MonkeyPatch.context() as patch:
+        folder = Path(name)
+        if (reason := why_not(folder / "probe")) is not None:
+            pytest.skip(reason)
+        (folder / "trial.yaml").write_text(STUDY)
+        wheel = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", name, str(ROOT)]
+        subprocess.run(wheel, check=True)
+        patch.setenv("OMP_NUM_THREADS", "1")
+        subprocess.run([*RUN, "--storage-path", "calm"], cwd=folder, check=True, capture_output=True)
+        laptop, head, *workers = make_hosts(folder, ["laptop", "head", "worker1", "worker2"])
+        server = _bucket(patch)
+        try:
+            for host in (laptop, head, *workers):
+                switch_on(host, environment(server.get_host_and_port()[1]))
+            (folder / "cluster.yaml").write_text(cluster_file(laptop, head, workers))
+            on(laptop, f"mkdir ~/dist && cd {folder} && cp {WHEEL} ~/dist/ && cp trial.yaml cluster.yaml ~/")
+            on(laptop, f"{LAPTOP}ray get-auth-token --generate >/dev/null")
+            shared = folder / "shared"
+            shared.mkdir()
+            port = server.get_host_and_port()[1]
+            yield Site(
+                laptop, head, workers, environment(port), shared, "s3://bucket/studies", tables(folder / "calm/trial")
+            )
+        finally:
+            for host in (laptop, head, *workers):
+                switch_off(host)
+            server.stop()
+            remove_bridge()
+
+
+def environment(port: int) -> dict[str, str]:
+    """What a login finds: the bucket's endpoint, as an instance role would give it, and no network but this one."""
+    return {
+        "AWS_ENDPOINT_URL": f"http://{GATEWAY}:{port}", "AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_DEFAULT_REGION": "us-east-1", "OMP_NUM_THREADS": "1", "RAY_worker_niceness": "0", "TERM": "xterm",
+        "PIP_NO_INDEX": "1", "PIP_ROOT_USER_ACTION": "ignore", "HF_HUB_OFFLINE": "1", "RAY_USAGE_STATS_ENABLED": "0",
+    }  # fmt: skip
+
+
+def _bucket(patch: pytest.MonkeyPatch) -> Any:
+    """An S3 server that all hosts reach, with an empty bucket."""
+    boto3, s3fs, moto = (importlib.import_module(name) for name in ("boto3", "s3fs", "moto.server"))
+    server = moto.ThreadedMotoServer(ip_address=GATEWAY, port=0, verbose=False)
+    server.start()
+    for name, value in environment(server.get_host_and_port()[1]).items():
+        if name.startswith("AWS_"):
+            patch.setenv(name, value)
+    s3fs.S3FileSystem.clear_instance_cache()
+    boto3.client("s3").create_bucket(Bucket="bucket")
+    return server
+
+
+def test_a_folder_of_the_head_alone_is_refused(site: Site) -> None:
+    site.up()
+    job = submit(site.laptop, '--storage-path "~/results"')
+    wait_until("the driver ends", lambda: ended(site.head))
+    assert "failed" in status(site.laptop, job)
+    said = " ".join(logs(site.laptop, job).split())
+    assert "2 of 3 nodes cannot take part; nothing was trained." in said
+    assert "/root/results/trial: no such folder" in said
+    assert "--storage-path /mnt/shared/... or s3://bucket/folder" in said
+    on(site.head, "test ! -e ~/results/trial/runs")
+
+
+def test_a_worker_that_goes_and_comes_back(site: Site) -> None:
+    """On a folder that all hosts share. Its stage goes on elsewhere; the new machine is set up and takes stages."""
+    results, lost = str(site.shared / "trial"), site.workers[1]
+    job = submit(site.laptop, f"--storage-path {site.shared}")
+    wait_until("some stages end", lambda: finished(results) >= 3)
+    switch_off(lost)
+    wait_until("Ray sees that it is gone", lambda: lost.address not in alive(site.head))
+    switch_on(lost, site.environment)
+    wait_until("Ray sets it up again", lambda: lost.address in alive(site.head))
+    wait_until("the driver ends", lambda: ended(site.head))
+    assert "succeeded" in status(site.laptop, job), logs(site.laptop, job)
+    assert f"{STAGES} stages finished, 0 were there already" in logs(site.laptop, job)
+    site.matches(results)
+
+
+def test_a_head_that_goes(site: Site) -> None:
+    """On a bucket. `ray up` sets up a new one, and the same command goes on with what is missing."""
+    results = f"{site.bucket}/trial"
+    submit(site.laptop, f"--storage-path {site.bucket}")
+    wait_until("some stages end", lambda: finished(results) >= 5)
+    switch_off(site.head)
+    there = finished(results)
+    assert there < STAGES
+    switch_on(site.head, site.environment)
+    site.up()
+    job = submit(site.laptop, f"--storage-path {site.bucket}")
+    wait_until("the driver ends", lambda: ended(site.head))
+    said = logs(site.laptop, job)
+    if "another raystilts run is writing here" in said:
+        pytest.fail(said)
+    assert "succeeded" in status(site.laptop, job), said
+    site.matches(results)
+    best = on(site.laptop, f"{LAPTOP}raystilts best {results}").stdout
+    assert "cldr_units" in best
+    on(site.laptop, f"{LAPTOP}ray down -y cluster.yaml")
+    wait_until("Ray ends", lambda: not on(site.head, "pgrep -f '[g]cs_server'", check=False).stdout.strip(), 60)
