@@ -5,11 +5,17 @@ from __future__ import annotations
 import sys
 
 from raystilts.cli import (  # noqa: F401 (each adds its commands)
+    analyze,
+    analyze_domain,
+    analyze_gains,
+    analyze_languages,
+    analyze_size,
     answers,
     benchmark,
     compact,
     import_,
     next_runs,
+    predict,
     report,
     run,
     search,

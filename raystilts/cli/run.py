@@ -47,6 +47,12 @@ def run(
     assignments: Assignments = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and stop.")] = False,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write events for TensorBoard too.")] = False,
+    intermediates_only: Annotated[
+        bool, typer.Option("--intermediates-only", help="Train no targets and keep all checkpoints, for predict.")
+    ] = False,
+    first: Annotated[
+        Path | None, typer.Option(help="Output of predict --json: run its promising cells first; changes no outcome.")
+    ] = None,
 ) -> None:
     """Run what is missing of a study, and show the gains.
 
@@ -69,7 +75,9 @@ def run(
 
     _print_advice(loaded)
     with _interruptible(log):
-        outcome = run_study(loaded, address=address, console=log)
+        outcome = run_study(
+            loaded, address=address, console=log, intermediates_only=intermediates_only, first=first
+        )
     from raystilts.scheduling.progress import clock
 
     trained = f"{outcome.finished} stages finished" if outcome.finished or outcome.failed else "nothing to train"

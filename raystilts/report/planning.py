@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from raystilts.scheduling.preflight import disk_bytes
+from raystilts.study.alignment import domain_of
 from raystilts.study.cost import Cost
 from raystilts.study.overlap import overlaps
 from raystilts.study.plan import Plan, Stage
@@ -33,6 +34,7 @@ class PlanSummary:
         disk_bytes: Of all checkpoints that are kept, None where the encoder's size is not known.
         overlap: Pairs (intermediate, target) that train on the same data.
         verified: Whether all data and the encoder are here; otherwise counts rest on declared sizes.
+        aligned: Arms that read another task's training texts, without labels, and which task's.
     """
 
     study: str
@@ -55,6 +57,7 @@ class PlanSummary:
     overlap: tuple[tuple[str, str], ...]
     keep_targets: str
     verified: bool
+    aligned: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """For programs."""
@@ -96,6 +99,7 @@ def summarise(
         overlap=overlaps(plan.study),
         keep_targets=plan.study.keep_targets,
         verified=plan.verified,
+        aligned=tuple(f"{arm.label} (to {domain_of(arm)})" for arm in plan.study.intermediates if domain_of(arm)),
     )
 
 
@@ -145,6 +149,8 @@ def _notes(summary: PlanSummary) -> list[str]:
     for target in dict.fromkeys(target for _, target in summary.overlap):
         arms = ", ".join(arm for arm, other in summary.overlap if other == target)
         notes.append(f"{target} trains on the same data as {arms}: shown, left out of best")
+    if summary.aligned:
+        notes.append(f"drawn to another task's texts without its labels: {', '.join(summary.aligned)}")
     if summary.keep_targets == "none":
         notes.append("target checkpoints are not kept: a new language or metric will train the targets again")
     if not summary.verified:

@@ -1,0 +1,150 @@
+"""One step of a published recipe: a process that trains a task with Trainer, or scores one, and ends.
+
+`benchmarks/study_speed.py` starts it twice a cell: for the intermediate, then for the target from its checkpoint. The
+job is a JSON file; scores by language are printed as JSON. What such scripts do badly is done well here, so that the
+comparison is with the best of them: the tokenisation is raystilts', Trainer has its best settings, data is local, and
+nothing is evaluated during training.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+from torch import nn
+from trainer_baseline import Rows, Watch, arguments, pad_together, trainer
+
+from raystilts.study.hyperparameters import Hyperparameters
+from raystilts.tasks.features import Features, Outputs, Ragged
+from raystilts.tasks.registry import get_task
+from raystilts.tasks.sampling import fixed_sample
+from raystilts.tasks.task import Task
+from raystilts.training.heads import pool_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one process does.
+
+    Attributes:
+        start: The folder of the encoder, or of the intermediate's checkpoint.
+        fraction: Share of the task's training rows.
+        save: Where the checkpoint goes; None for a target.
+        languages: Languages to score on test; none for an intermediate, which is scored on English dev.
+        layer: Retrieval: the hidden state to pool.
+        seen: Rows that are scored, a language: at most so many of dev and of test.
+    """
+
+    start: str
+    task: str
+    fraction: float
+    seed: int
+    hyperparameters: dict[str, Any]
+    data: str | None
+    save: str | None
+    languages: tuple[str, ...]
+    layer: int
+    seen: tuple[int | None, int | None]
+
+
+def encoded(task: Task, rows: pa.Table, tokenizer: Any, hp: Hyperparameters, *, training: bool) -> Features:
+    """Rows as sequences, tokenised in this process."""
+    length = hp.max_length or task.type.default_max_length
+    return task.type.encode(rows, tokenizer, max_length=length, training=training)
+
+
+def evaluation_rows(step: Step, task: Task, folder: Path | None) -> list[tuple[str, str, pa.Table]]:
+    """Split, language and rows of what is scored."""
+    dev, test = step.seen
+    wanted: list[tuple[Any, str, int | None]] = [("dev", "en", dev)] if "en" in task.split_languages("dev") else []
+    wanted += [("test", language, test) for language in step.languages]
+    return [(s, lang, task.type.sample(task.load_split(s, lang, folder), limit)) for s, lang, limit in wanted]
+
+
+def fine_tune(step: Step, task: Task, hp: Hyperparameters, folder: Path | None) -> dict[str, float]:
+    """Trains, saves and scores."""
+    from transformers import AutoModelForSequenceClassification, AutoModelForTokenClassification, AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(step.start)
+    rows = task.load_train(folder)
+    rows = rows.take(pa.array(fixed_sample(rows.num_rows, hp.max_train_samples)))
+    count = max(1, round(step.fraction * rows.num_rows))
+    chosen = np.sort(np.random.default_rng([step.seed, rows.num_rows]).permutation(rows.num_rows)[:count])
+    train = encoded(task, rows.take(pa.array(chosen)), tokenizer, hp, training=True)
+    tagging = task.type.head == "token"
+    auto = AutoModelForTokenClassification if tagging else AutoModelForSequenceClassification
+    options = {"num_labels": task.type.num_labels, "ignore_mismatched_sizes": True, "dtype": torch.float32}
+    torch.manual_seed(step.seed)
+    model = auto.from_pretrained(step.start, **options)
+    updates = hp.steps(count)
+    micro = min(hp.batch, 8)
+    args = arguments(hp, torch.device("cpu"), micro=micro, updates=updates, order="group_by_length", log_every=updates)
+    args.per_device_eval_batch_size = 16
+    pad = tokenizer.pad_token_id
+    made = trainer(model, args, Rows(train, range(count)), pad, Watch(torch.device("cpu")))
+    if tagging:
+        made.preprocess_logits_for_metrics = lambda logits, labels: logits.argmax(-1)
+    made.train()
+    if step.save is not None:
+        made.save_model(step.save)
+        tokenizer.save_pretrained(step.save)
+    args.train_sampling_strategy = "sequential"
+    scores = {}
+    for split, language, rows in evaluation_rows(step, task, folder):
+        features = encoded(task, rows, tokenizer, hp, training=False)
+        found = made.predict(Rows(features, range(len(features.input_ids)))).predictions
+        scores[f"{split}/{language}"] = scored(task, found, features, rows, language)
+    return scores
+
+
+def scored(task: Task, found: Any, features: Features, rows: pa.Table, language: str) -> float:
+    """The task's main score of Trainer's predictions."""
+    outputs: Outputs = np.asarray(found, dtype=np.float32)
+    if task.type.head == "token":
+        lengths = features.input_ids.lengths.tolist()
+        flat = np.concatenate([np.asarray(found)[i, :n] for i, n in enumerate(lengths)])
+        outputs = Ragged(flat, features.input_ids.offsets)
+    return task.type.score(task.type.predict(outputs, features, rows), rows, language)[task.main_score]
+
+
+@torch.inference_mode()
+def retrieve(step: Step, task: Task, hp: Hyperparameters, folder: Path | None) -> dict[str, float]:
+    """Embeds queries and candidates language by language, in batches in the order of the rows, and scores."""
+    from transformers import AutoModel, AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(step.start)
+    model: nn.Module = AutoModel.from_pretrained(step.start, dtype=torch.float32).eval()
+    scores = {}
+    for split, language, rows in evaluation_rows(step, task, folder):
+        features = encoded(task, rows, tokenizer, hp, training=False)
+        items, vectors = Rows(features, range(len(features.input_ids))).items, []
+        for start in range(0, len(items), 64):
+            chunk = [{**item, "labels": None} for item in items[start : start + 64]]
+            batch = pad_together(tokenizer.pad_token_id, 1)(chunk)
+            with torch.autocast("cpu", torch.bfloat16, enabled=hp.bf16):
+                states = model(**batch, output_hidden_states=True).hidden_states[step.layer]
+            vectors.append(pool_tokens(states, batch["attention_mask"], "mean").float().numpy())
+        found = task.type.predict(np.concatenate(vectors), features, rows)
+        scores[f"{split}/{language}"] = task.type.score(found, rows, language)[task.main_score]
+    return scores
+
+
+def main() -> None:
+    """Does one step."""
+    given = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    step = Step(**{**given, "languages": tuple(given["languages"]), "seen": tuple(given["seen"])})
+    task, hp = get_task(step.task), Hyperparameters(**step.hyperparameters)
+    torch.set_num_threads(int(sys.argv[2]))
+    folder = None if step.data is None else Path(step.data)
+    act = retrieve if task.type.head == "embedding" else fine_tune
+    print(json.dumps(act(step, task, hp, folder)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,77 @@
+"""What an arm that is aligned, or co-trained on a target's texts, scores over the same arm without."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import t as student
+
+from raystilts.analysis.multiplicity import holm
+from raystilts.results.strata import Stratum
+from raystilts.study.alignment import domain_of
+from raystilts.study.schema import Intermediate
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """The difference on one target, in shares.
+
+    Attributes:
+        arm: The aligned one; `plain` is the same without.
+        domain: The task whose texts it was drawn to.
+        difference: Mean over the seeds that both have, with its 95 % interval (paired t).
+        p_holm: Of no difference, over all that are tested; None with one seed.
+    """
+
+    arm: str
+    plain: str
+    domain: str
+    target: str
+    seeds: int
+    difference: float
+    low: float | None
+    high: float | None
+    p_holm: float | None
+
+
+def plain_of(arm: Intermediate, arms: Sequence[Intermediate]) -> Intermediate | None:
+    """The arm of a study that is the same but for alignment."""
+    return next((one for one in arms if one.tasks == arm.tasks and not one.align and not one.masked_lm), None)
+
+
+def effects(arms: Sequence[Intermediate], strata: Sequence[Stratum], fraction: float) -> list[Effect]:
+    """The effect of alignment on every target, each paired over seeds."""
+    found: list[tuple[Effect, float]] = []
+    for arm in arms:
+        domain, plain = domain_of(arm), plain_of(arm, arms)
+        if domain is None or plain is None:
+            continue
+        for stratum in strata:
+            rows = {(one.intermediate, one.intermediate_fraction): i for i, one in enumerate(stratum.arms)}
+            if (arm.label, fraction) in rows and (plain.label, fraction) in rows:
+                pair = [stratum.scores[rows[one.label, fraction]] for one in (arm, plain)]
+                differences = pair[0] - pair[1]
+                differences = differences[np.isfinite(differences)]
+                if len(differences):
+                    found.append(_effect(arm.label, plain.label, domain, stratum.target, differences))
+    adjusted = holm([p for _, p in found])
+    return [
+        Effect(e.arm, e.plain, e.domain, e.target, e.seeds, e.difference, e.low, e.high, _known(float(p)))
+        for (e, _), p in zip(found, adjusted, strict=True)
+    ]
+
+
+def _effect(arm: str, plain: str, domain: str, target: str, differences: np.ndarray) -> tuple[Effect, float]:
+    seeds, mean = len(differences), float(differences.mean())
+    if seeds < 2:
+        return Effect(arm, plain, domain, target, seeds, mean, None, None, None), float("nan")
+    error = float(differences.std(ddof=1)) / np.sqrt(seeds)
+    half = float(student.ppf(0.975, seeds - 1)) * error
+    p = 2 * float(student.sf(abs(mean) / error, seeds - 1)) if error > 0 else float(mean == 0)
+    return Effect(arm, plain, domain, target, seeds, mean, mean - half, mean + half, None), p
+
+
+def _known(value: float) -> float | None:
+    return None if np.isnan(value) else value

@@ -1,0 +1,1 @@
+"""The answers of `raystilts analyze` as text, tables and figures."""

@@ -1,0 +1,62 @@
+"""What the figures of the analyses share: told apart by marker and line, not by colour; their data beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from raystilts.errors import UserError
+from raystilts.report.analysis.table_rows import Row, write_csv
+
+#: Line, marker and grey of the series of a figure, in turn.
+STYLES = (
+    ("-", "o", "0.0"),
+    ("--", "s", "0.35"),
+    ("-.", "^", "0.15"),
+    (":", "D", "0.45"),
+    ((0, (5, 1)), "v", "0.25"),
+    ((0, (1, 1)), "P", "0.5"),
+    ((0, (3, 1, 1, 1)), "X", "0.1"),
+)
+
+
+def style(index: int) -> dict[str, Any]:
+    """Arguments of `plot` and `errorbar` for a series."""
+    line, marker, grey = STYLES[index % len(STYLES)]
+    return {"linestyle": line, "marker": marker, "color": grey, "markersize": 4, "linewidth": 1.2}
+
+
+def panels(number: int, width: float = 3.4, height: float = 2.6, columns: int = 3) -> tuple[Any, list[Any]]:
+    """A figure with so many axes in a grid."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt
+
+    across = min(columns, max(1, number))
+    down = -(-max(1, number) // across)
+    figure, axes = plt.subplots(
+        down, across, figsize=(0.4 + width * across, 0.5 + height * down), layout="constrained", squeeze=False
+    )
+    flat = list(axes.ravel())
+    for spare in flat[number:]:
+        spare.set_visible(False)
+    return figure, flat[:number]
+
+
+def save(figure: Any, path: Path, rows: Sequence[Row]) -> None:
+    """Writes the figure, and its data beside it as CSV.
+
+    Raises:
+        UserError: The file cannot be written.
+    """
+    from matplotlib import pyplot as plt
+
+    try:
+        figure.savefig(path, dpi=150)
+    except OSError as error:
+        raise UserError(f"--plot {path}: cannot be written ({error.strerror}); give another file") from None
+    finally:
+        plt.close(figure)
+    write_csv(rows, path.with_suffix(".csv"), "--plot")
