@@ -235,6 +235,7 @@ def main() -> None:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--rows", type=int, default=64, help="a language")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--settings", nargs="+", choices=sorted(SETTINGS), default=list(SETTINGS), help="of Trainer")
     parser.add_argument("--precision", nargs="+", choices=("fp32", "bf16"), default=["fp32", "bf16"])
     parser.add_argument("--threads", type=int, default=2)
     asked = parser.parse_args()
@@ -250,7 +251,7 @@ def main() -> None:
             work = from_shape(asked.shape, name, asked.rows, device)
         for precision in asked.precision:
             hp = Hyperparameters(bf16=precision == "bf16")
-            compare(work, hp, device, asked.rounds, [n for n, s in SETTINGS.items() if hp.bf16 or not s[2]])
+            compare(work, hp, device, asked.rounds, [n for n in asked.settings if hp.bf16 or not SETTINGS[n][2]])
     if device.type != "cuda":
         print(empty_row("all tasks, cuda"))
 

@@ -170,10 +170,10 @@ def _start(host: Host) -> str:
             f"mkdir -p {upper} {work}",
             f"mount -t overlay overlay -o lowerdir={place},upperdir={upper},workdir={work} {place}",
         ]
-    for own in ("/tmp/ray", "/dev/shm"):
+    # What this machine's own user has set up is not on a new one. (It may change meanwhile: hide it, remove nothing.)
+    for own in ("/tmp/ray", "/dev/shm", "~/.ray", "~/.cache", "~/.ssh"):
         lines += [f"mkdir -p {own}", f"mount -t tmpfs -o size=2g tmpfs {own}"]
-    # What this machine's own user has set up is not on a new one.
-    lines += ["rm -rf ~/.ray ~/.cache/raystilts ~/.ssh ~/.bash_profile", "cp /etc/skel/.bashrc /etc/skel/.profile ~"]
+    lines += ["rm -f ~/.bash_profile", "cp /etc/skel/.bashrc /etc/skel/.profile ~"]
     return "\n".join([*lines, f"exec /usr/sbin/sshd -D -e -f {host.folder}/sshd_config"])
 
 

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from raystilts.analysis.labelled import labelled_states
+from raystilts.analysis.transferability import Prediction, checkpoint_places, predict_study
+from raystilts.errors import UserError
+from raystilts.report.analysis.predictions import _row, predictions_text
+from raystilts.study.encoders import describe_encoder
+from raystilts.study.hyperparameters import Hyperparameters
+from raystilts.study.plan import plan
+from raystilts.study.schema import Study
+from raystilts.tasks.registry import get_task
+from raystilts.training.data import DataReader
+from raystilts.training.encoder import pretrained
+from raystilts.training.stage import run_stage
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAYSTILTS_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.delenv("RAYSTILTS_DATA_DIR", raising=False)
+
+
+def a_study(encoder: Path, folder: Path, **changes: Any) -> Study:
+    return Study.model_validate({
+        "name": "x", "encoder": {"model_name_or_path": str(encoder)}, "storage_path": str(folder),
+        "intermediates": ["none", "cldr_names"], "targets": [{"task": "cldr_units", "languages": ["en"]}],
+        "seeds": [0, 1], "hyperparameters": {"max_train_samples": 32, "max_length": 48, "num_train_epochs": 1},
+        "evaluation": {"max_dev_samples": 8, "max_test_samples": 8}, **changes,
+    })  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("task", "classes"), [("cldr_units", 11), ("cldr_choice", 2), ("cldr_dates", 13), ("cldr_span", 2)]
+)
+def test_rows_and_labels_of_each_type(tiny_encoder: Path, tmp_path: Path, task: str, classes: int) -> None:
+    loaded = pretrained(describe_encoder(a_study(tiny_encoder, tmp_path).encoder))
+    model = loaded.restore(None, torch.device("cpu"))
+    features = DataReader(loaded, None).training(get_task(task), Hyperparameters(max_train_samples=40, max_length=64))
+    found = labelled_states(model, get_task(task), features, 1, "mean", 60)
+    assert found.embeddings.shape == (len(found.labels), 32)
+    assert 10 < len(found.labels) <= 60
+    assert len(np.unique(found.labels)) <= classes
+    if task == "cldr_span":
+        assert (found.labels == 1).sum() == (found.labels == 0).sum()
+
+
+def test_a_choice_has_one_right_row(tiny_encoder: Path, tmp_path: Path) -> None:
+    loaded = pretrained(describe_encoder(a_study(tiny_encoder, tmp_path).encoder))
+    task = get_task("cldr_choice")
+    features = DataReader(loaded, None).training(task, Hyperparameters(max_train_samples=12, max_length=64))
+    model = loaded.restore(None, torch.device("cpu"))
+    found = labelled_states(model, task, features, 1, "mean", 10_000)
+    assert found.labels.sum() == 12
+    assert len(found.labels) == 12 * task.type.num_labels
+
+
+def test_checkpoints_that_are_not_there_and_a_ranking_where_they_are(tiny_encoder: Path, tmp_path: Path) -> None:
+    one = a_study(tiny_encoder, tmp_path)
+    planned = plan(one)
+    with pytest.raises(UserError, match=r"2 of 2 intermediate checkpoints are not in .* --intermediates-only"):
+        predict_study(one, 32)
+    for stage in planned.of_kind("intermediate"):
+        run_stage(stage, one, tmp_path / "checkpoints")
+    assert len(checkpoint_places(planned)) == 3
+    found = predict_study(one, 32)
+    assert [(p.target, p.intermediate, p.seeds) for p in found] == [
+        ("cldr_units", "none", 1), ("cldr_units", "cldr_names", 2),
+    ]  # fmt: skip
+    assert all(np.isfinite([p.logme, p.h_score]).all() for p in found)
+    text = predictions_text(found, [])
+    assert "how good these rankings are is not known" in text
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_a_ranking_against_the_grid() -> None:
+    row = _row("t", "logme", [3.0, 2.0, 1.0, 0.0], [0.4, 0.5, 0.8, 0.6])
+    assert (row["regret@1"], row["regret@3"]) == (pytest.approx(0.5), 0)
+    chance = _row("t", "chance", None, [0.4, 0.5, 0.8, 0.6])
+    assert chance["regret@1"] == pytest.approx((0.8 - 0.575) / 0.8)
+    assert 0.5 < chance["ndcg"] < 0.95
+    text = predictions_text([Prediction("t", "a", 1, 0.1, 0.2)], [row, chance])
+    assert "Mean regret@3: LogME 0.0%" in text
+    assert max(map(len, text.splitlines())) <= 80
