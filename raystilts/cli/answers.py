@@ -61,7 +61,9 @@ def best(
         return
     answers = loaded.answers(target, language, intermediate_fraction, include_overlap=include_overlap, strict=strict)
     if as_json and not overall:
-        print(json.dumps([arm.to_json() for answer in answers for arm in answer.arms], indent=1))
+        # An object a line: with indent, Python's own slow encoder would do it.
+        arms = [json.dumps(arm.to_json()) for answer in answers for arm in answer.arms]
+        print("[" + ",\n ".join(arms) + "]")
         return
     from raystilts.report.overall import over_targets
 

@@ -13,7 +13,11 @@ from pathlib import Path
 
 from raystilts.results.ledger import Ledger
 
-COMMAND = [sys.executable, "-c", "from raystilts.cli import main; main()"]
+#: Ctrl-C works as in a terminal, also where the tests themselves were started by `&`, which hides it from a process.
+COMMAND = [
+    sys.executable, "-c",
+    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from raystilts.cli import main; main()",
+]  # fmt: skip
 
 STUDY = """
 name: small
