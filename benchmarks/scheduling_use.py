@@ -23,8 +23,9 @@ from ray import tune
 from raystilts.scheduling.fit import RAY_ENVIRONMENT, fit
 from raystilts.scheduling.graph import StageGraph
 from raystilts.scheduling.search import StageSearch
+from raystilts.study.intermediate import Intermediate
 from raystilts.study.plan import Stage
-from raystilts.study.schema import Intermediate, Resources
+from raystilts.study.schema import Resources
 
 INTERMEDIATES, TARGETS, SLOW = 8, 12, 6.0
 #: Sub-words that stand for a second: what the schedule knows of the length of a stage.

@@ -11,7 +11,7 @@ from scipy.stats import t as student
 from raystilts.analysis.multiplicity import holm
 from raystilts.results.strata import Stratum
 from raystilts.study.alignment import domain_of
-from raystilts.study.schema import Intermediate
+from raystilts.study.intermediate import Intermediate
 
 
 @dataclass(frozen=True, slots=True)

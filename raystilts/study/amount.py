@@ -6,7 +6,7 @@ import math
 from typing import Literal
 
 from raystilts.study.hyperparameters import Hyperparameters
-from raystilts.study.schema import Intermediate
+from raystilts.study.intermediate import Intermediate
 
 Hold = Literal["epochs", "updates"]
 

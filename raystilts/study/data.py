@@ -8,8 +8,9 @@ from pathlib import Path
 
 from raystilts.errors import UserError
 from raystilts.study.hyperparameters import Hyperparameters
+from raystilts.study.intermediate import MaskedLM
 from raystilts.study.keys import digest
-from raystilts.study.schema import MaskedLM, Study
+from raystilts.study.schema import Study
 from raystilts.tasks.registry import get_task
 from raystilts.tasks.source import AnySource, Fingerprint, Source, fingerprint
 from raystilts.tasks.task import Split, Task

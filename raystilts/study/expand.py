@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from raystilts.study.schema import Intermediate, Study, Target
+from raystilts.study.intermediate import Intermediate
+from raystilts.study.schema import Study, Target
 from raystilts.tasks.registry import get_task
 
 

@@ -10,8 +10,9 @@ from raystilts.study.data import StudyData, TrainingSet, dev_languages, masked_l
 from raystilts.study.encoders import EncoderInfo, describe_encoder
 from raystilts.study.expand import Cell, arm_points, expand, target_points
 from raystilts.study.hyperparameters import Hyperparameters
+from raystilts.study.intermediate import Intermediate
 from raystilts.study.keys import EVAL_RECIPE, TRAIN_RECIPE, digest
-from raystilts.study.schema import Intermediate, Study
+from raystilts.study.schema import Study
 from raystilts.tasks.registry import get_task
 from raystilts.tasks.task import Task
 

@@ -3,39 +3,26 @@
 from __future__ import annotations
 
 import math
-import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
-from raystilts.errors import UserError, did_you_mean
-from raystilts.study.alignment import Alignment, arm_name, check_domain
+from raystilts.errors import UserError
+from raystilts.study.alignment import Alignment
+from raystilts.study.checks import check_distinct_seeds, check_search, check_tasks, check_unique
+from raystilts.study.fields import Fraction, Language, Model, Seed
 from raystilts.study.hyperparameters import StudyHyperparameters
-from raystilts.study.mixtures import ALL, all_tasks_of, named_mixture
+from raystilts.study.intermediate import Intermediate, MaskedLM
+from raystilts.study.mixtures import ALL, all_tasks_of
+from raystilts.study.problems import first_problem
 from raystilts.study.schedule import Schedule, check_seeds
 from raystilts.study.search import Search
 from raystilts.study.yaml_io import read_yaml, set_key
-from raystilts.tasks.registry import all_tasks, get_task, load_task_file
-from raystilts.tasks.task import Task
+from raystilts.tasks.registry import load_task_file
 
 
-def _code(value: Any) -> Any:
-    if isinstance(value, bool) or not isinstance(value, str):
-        raise ValueError(f"{value!r} is not a language code; write it in quotes (Norwegian Bokmal is \"nb\")")
-    return value
-
-
-Language = Annotated[str, BeforeValidator(_code)]
-Fraction = Annotated[float, Field(gt=0, le=1)]
-Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
-
-
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Encoder(_Model):
+class Encoder(Model):
     """The pretrained encoder that every arm starts from.
 
     Attributes:
@@ -57,116 +44,7 @@ class Encoder(_Model):
     retrieval_pooling: Annotated[Literal["first", "mean"], Field(exclude_if=lambda value: value == "mean")] = "mean"
 
 
-class MaskedLM(_Model):
-    """Masked-LM training beside (or without) the tasks of an intermediate.
-
-    Attributes:
-        dataset: Plain text: a folder `<dataset>/<language>/train.parquet` with a column `text` (without a data folder:
-            Wikipedia from the hub).
-        probability: The share of updates that are masked-LM updates; the tasks keep their own number of updates.
-        max_steps: Updates, where no task gives a number.
-        smoothing: Exponent of the languages' sizes in their shares of the text: 1 in proportion to size, 0 evenly;
-            between them small languages are drawn more often than they are large (Conneau and Lample 2019).
-        text_of: A task whose training texts are the text, without labels, in place of a dataset and its languages:
-            the domain of a target.
-        when: `during` mixes masked-LM updates with the tasks', `before` has them all first.
-        updates: `added` gives the tasks their own number of updates and masked LM its share on top; `shared` takes
-            the share out of it, so that the arm has as many updates as one without masked LM.
-    """
-
-    languages: tuple[Language, ...] = ()
-    dataset: str = "mono"
-    probability: Annotated[float, Field(gt=0, lt=1)] = 0.5
-    max_steps: Annotated[int, Field(ge=1)] | None = None
-    # Left out of keys at 1, which is what a study file without it has always meant.
-    smoothing: Annotated[float, Field(ge=0, le=1, exclude_if=lambda value: value == 1)] = 1.0
-    # These too are left out of keys where a study file does not give them.
-    text_of: Annotated[str | None, Field(exclude_if=lambda value: value is None)] = None
-    when: Annotated[Literal["during", "before"], Field(exclude_if=lambda value: value == "during")] = "during"
-    updates: Annotated[Literal["added", "shared"], Field(exclude_if=lambda value: value == "added")] = "added"
-
-    @model_validator(mode="after")
-    def _some_text(self) -> Self:
-        if self.text_of is None and not self.languages:
-            raise ValueError("give the languages of the text, or text_of: a task whose training texts it is")
-        if self.text_of is not None and (self.languages or self.dataset != "mono" or self.smoothing != 1):
-            raise ValueError(f"text_of: {self.text_of} is the text; leave out languages, dataset and smoothing")
-        return self
-
-
-class Intermediate(_Model):
-    """What the encoder is trained on before the target; `none` is the arm without.
-
-    Attributes:
-        tasks: One task, or several mixed; `squad@de` reads the training data of another language. `all` stands for
-            the tasks of the study's other intermediates, and `anli_plus` for its three sets.
-        sampling: How a mixture draws tasks: in proportion to their sizes, evenly, or to sizes ** (1 / temperature).
-        cap: The largest size that counts for a task in `proportional` and `temperature` (2 ** 17 in the paper).
-        masked_lm: Co-training with masked language modelling.
-        align: A loss that draws the encoder's states towards another task's texts.
-        name: What tables call the arm; default from the tasks.
-    """
-
-    tasks: tuple[str, ...] = ()
-    sampling: Literal["proportional", "uniform", "temperature"] = "proportional"
-    cap: Annotated[int, Field(ge=1)] = 2**17
-    temperature: Annotated[float, Field(ge=1)] = 2.0
-    masked_lm: MaskedLM | None = None
-    align: Annotated[Alignment | None, Field(exclude_if=lambda value: value is None)] = None
-    name: Annotated[str, Field(pattern=r"^[\w.+@-]+$")] | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _short_form(cls, data: Any) -> Any:
-        if data is None or isinstance(data, bool):
-            raise ValueError(f"{data!r} is not an intermediate; the arm without one is written: none")
-        if isinstance(data, str):
-            return {"tasks": ()} if data == "none" else named_mixture(data) or {"tasks": (data,)}
-        if isinstance(data, dict) and "task" in data:
-            if "tasks" in data:
-                raise ValueError("give task or tasks, not both")
-            data = dict(data)
-            data["tasks"] = data.pop("task")
-        if isinstance(data, dict) and isinstance(data.get("tasks"), str):
-            mixture = named_mixture(data["tasks"]) or {"tasks": (data["tasks"],)}
-            if "name" in mixture and (data.get("masked_lm") or data.get("align")):
-                mixture |= {"name": _mixture_name(str(mixture["name"]), data)}
-            data = mixture | data | {"tasks": mixture["tasks"]}
-        return data
-
-    @model_validator(mode="after")
-    def _distinct(self) -> Self:
-        if len(set(self.tasks)) < len(self.tasks):
-            raise ValueError(f"a task stands twice in {list(self.tasks)}")
-        if self.name is not None and (self.name == "none") != self.is_none:
-            raise ValueError(f"name: {self.name!r}; the arm without training, and no other, is called none")
-        if not self.tasks and self.masked_lm is not None and self.masked_lm.max_steps is None:
-            raise ValueError("masked_lm without a task needs masked_lm.max_steps")
-        if not self.tasks and self.align is not None:
-            raise ValueError("align needs a task: it draws an intermediate's texts and another task's together")
-        return self
-
-    @property
-    def is_none(self) -> bool:
-        """Whether this is the arm without intermediate training."""
-        return not self.tasks and self.masked_lm is None
-
-    @property
-    def label(self) -> str:
-        """The arm's name in tables."""
-        if self.name:
-            return self.name
-        return arm_name(self.tasks, self.masked_lm, self.align)
-
-
-def _mixture_name(name: str, data: dict[str, Any]) -> str:
-    """The name of a mixture that has one, with what an intermediate adds to it."""
-    given = data.get("masked_lm"), data.get("align")
-    masked_lm = MaskedLM.model_validate(given[0]) if given[0] else None
-    return arm_name([name], masked_lm, Alignment.model_validate(given[1]) if given[1] else None)
-
-
-class Target(_Model):
+class Target(Model):
     """A task to be transferred to.
 
     Attributes:
@@ -183,7 +61,7 @@ class Target(_Model):
         return {"task": data} if isinstance(data, str) else data
 
 
-class Fractions(_Model):
+class Fractions(Model):
     """Shares of a training set to use.
 
     Attributes:
@@ -206,7 +84,7 @@ class Fractions(_Model):
         return self
 
 
-class Evaluation(_Model):
+class Evaluation(Model):
     """When and on how much to evaluate.
 
     Attributes:
@@ -230,7 +108,7 @@ class Evaluation(_Model):
         return min(steps, math.ceil(share * steps / every - 1e-9) * every)
 
 
-class StageResources(_Model):
+class StageResources(Model):
     """What one stage takes. `cpus` is also its number of threads.
 
     Attributes:
@@ -245,14 +123,14 @@ class StageResources(_Model):
 class Resources(StageResources):
     """What a stage takes, and kinds of stages that take something else."""
 
-    by_kind: dict[Literal["intermediate", "target", "retrieval"], StageResources] = {}
+    by_kind: dict[Literal["intermediate", "target", "retrieval"], StageResources] = Field(default_factory=dict)
 
     def of(self, kind: Literal["intermediate", "target", "retrieval"]) -> StageResources:
         """The resources of one kind of stage."""
         return self.by_kind.get(kind, self)
 
 
-class Study(_Model):
+class Study(Model):
     """A transfer study: the grid of intermediates, targets, fractions and seeds.
 
     Attributes:
@@ -311,18 +189,18 @@ class Study(_Model):
     def _consistent(self) -> Self:
         for path in self.task_files:
             load_task_file(Path(path))
-        _check_seeds("seeds", self.seeds)
-        _check_seeds("baseline_seeds", self.baseline_seeds or ())
+        check_distinct_seeds("seeds", self.seeds)
+        check_distinct_seeds("baseline_seeds", self.baseline_seeds or ())
         check_seeds(self.schedule, len(self.seeds))
-        _check_unique("intermediates", [arm.label for arm in self.intermediates])
-        _check_unique("targets", [target.task for target in self.targets])
+        check_unique("intermediates", [arm.label for arm in self.intermediates])
+        check_unique("targets", [target.task for target in self.targets])
         if self.compare_at is not None and self.compare_at not in self.intermediate_fractions.values:
             raise ValueError(
                 f"compare_at is {self.compare_at:g}, but must be one of intermediate_fractions: "
                 f"{list(self.intermediate_fractions.values)}"
             )
-        _check_tasks(self)
-        _check_search(self)
+        check_tasks(self)
+        check_search(self)
         return self
 
     @property
@@ -346,103 +224,7 @@ class Study(_Model):
         try:
             return cls.model_validate(data)
         except ValidationError as error:
-            raise UserError(f"{path}: {_first_problem(error)}") from None
-
-
-def _check_seeds(name: str, seeds: tuple[int, ...]) -> None:
-    twice = sorted({seed for seed in seeds if seeds.count(seed) > 1})
-    if twice:
-        raise ValueError(f"{name}: {twice[0]} is given twice; a seed is one replicate, name each once")
-
-
-def _check_unique(name: str, labels: list[str]) -> None:
-    twice = sorted({label for label in labels if labels.count(label) > 1})
-    if twice:
-        raise ValueError(f"{name}: {twice[0]!r} is given twice; drop one, or give a mixture another `name`")
-
-
-def _check_tasks(study: Study) -> None:
-    for index, arm in enumerate(study.intermediates):
-        for name in arm.tasks:
-            if not _known_task(name, f"intermediates.{index}").requires_training:
-                raise ValueError(f"intermediates.{index}: {name!r} has no training data; it can only be a target")
-        if arm.align is not None:
-            check_domain(arm.align.to, arm.tasks, f"intermediates.{index}.align.to")
-        if arm.masked_lm is not None and arm.masked_lm.text_of is not None:
-            check_domain(arm.masked_lm.text_of, (), f"intermediates.{index}.masked_lm.text_of")
-    # Hyperparameters of tasks that the study leaves out do no harm: study files share them, and --set drops arms.
-    names = {name for arm in study.intermediates for name in (arm.label, *arm.tasks)} | all_tasks().keys()
-    for name in study.hyperparameters.tasks:
-        if name not in names:
-            raise ValueError(f"hyperparameters.tasks.{name}: no such task or arm; {did_you_mean(name, names)}")
-        mixture = any(arm.label == name and arm.tasks != (name,) for arm in study.intermediates)
-        if mixture and study.hyperparameters.tasks[name].max_train_samples is not None:
-            raise ValueError(
-                f"hyperparameters.tasks.{name}.max_train_samples: {name!r} has no data of its own; set it for its tasks"
-            )
-    for index, target in enumerate(study.targets):
-        task = _known_task(target.task, f"targets.{index}")
-        for language in target.languages or ():
-            if language not in task.languages:
-                hint = did_you_mean(language, task.languages)
-                raise ValueError(f"targets.{index}.languages: {task.name} has no {language!r}; {hint}")
-        if len(set(target.languages or ())) < len(target.languages or ()):
-            raise ValueError(f"targets.{index}.languages: a language is given twice")
-
-
-def _check_search(study: Study) -> None:
-    tuned_for, encoder = study.hyperparameters.tuned_for, study.encoder.model_name_or_path
-    if tuned_for is not None and Path(tuned_for).name != Path(encoder).name:
-        raise ValueError(
-            f"hyperparameters.from: these values were found for {tuned_for!r}, but encoder.model_name_or_path is "
-            f"{encoder!r}; search again for it, or copy the values to hyperparameters.tasks"
-        )
-    if study.search is None:
-        return
-    arms = [] if study.search.joint else [arm.label for arm in study.intermediates if not arm.is_none]
-    names = [*arms, *(t.task for t in study.targets if get_task(t.task).requires_training)]
-    if not names:
-        raise ValueError("search: no intermediate or target of the study trains")
-    for name in study.search.tasks:
-        if name not in names:
-            raise ValueError(f"search.tasks.{name}: not searched in this study; {did_you_mean(name, names)}")
-    _check_metric(study, study.search.metric)
-    mixtures = [arm.label for arm in study.intermediates if arm.label in names and arm.tasks != (arm.label,)]
-    for name in mixtures:
-        if "max_train_samples" in study.search.space_of(name):
-            raise ValueError(f"search.space.max_train_samples: {name!r} has no data of its own; leave it out")
-
-
-def _check_metric(study: Study, metric: str | None) -> None:
-    """Every unit of a search must report its metric."""
-    joint = study.search is not None and study.search.joint
-    searched = [] if joint else [task for arm in study.intermediates for task in arm.tasks]
-    tasks = [get_task(n) for n in (*searched, *(t.task for t in study.targets)) if get_task(n).requires_training]
-    for task in tasks:
-        if metric is not None and metric not in task.type.metrics:
-            known = sorted({name for one in tasks for name in one.type.metrics})
-            raise ValueError(f"search.metric: {task.name} reports no {metric!r}; {did_you_mean(metric, known)}")
-
-
-def _known_task(name: str, place: str) -> Task:
-    try:
-        return get_task(name)
-    except UserError as error:
-        raise ValueError(f"{place}: {error}") from None
-
-
-def _first_problem(error: ValidationError) -> str:
-    """One line for the first problem of a pydantic error, with the place in the file and the value given."""
-    # A list whose items are wrong also counts as too short; that is no second problem.
-    problems = [p for p in error.errors() if p["type"] != "too_short" or not p["input"]]
-    problem = problems[0]
-    place = ".".join(str(part) for part in problem["loc"] if not str(part).startswith("function-"))
-    message = re.sub(r"^Value error, ", "", problem["msg"])
-    if problem["type"] == "extra_forbidden":
-        return f"{place}: no such field; {did_you_mean(str(problem['loc'][-1]), _fields_at(problem['loc'][:-1]))}"
-    given = "" if problem["type"] in ("value_error", "missing") else f" (given: {problem['input']!r})"
-    more = f" [and {len(problems) - 1} more]" if len(problems) > 1 else ""
-    return f"{place}: {message}{given}{more}" if place else f"{message}{more}"
+            raise UserError(f"{path}: {first_problem(error, _fields_at)}") from None
 
 
 def _fields_at(place: tuple[int | str, ...]) -> list[str]:

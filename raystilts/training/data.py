@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from raystilts.study.data import masked_lm_task
 from raystilts.study.hyperparameters import Hyperparameters
-from raystilts.study.schema import MaskedLM
+from raystilts.study.intermediate import MaskedLM
 from raystilts.tasks.features import Features, Longs
 from raystilts.tasks.sampling import fixed_sample
 from raystilts.tasks.task import Split, Task
@@ -96,6 +96,18 @@ class DataReader:
         limit = getattr(self.pretrained.config, "max_position_embeddings", wanted)
         # XLM-R numbers positions from padding_idx + 1, so that two of its 514 are never used.
         return int(min(wanted, limit - 2 if limit > 512 else limit))
+
+
+_READERS: dict[tuple[str, str], DataReader] = {}
+
+
+def warm_reader(loaded: Pretrained, folder: Path | None) -> DataReader:
+    """The process's reader for an encoder and a data folder; one at a time is kept."""
+    key = (loaded.info.fingerprint, str(folder))
+    if key not in _READERS:
+        _READERS.clear()
+        _READERS[key] = DataReader(loaded, folder)
+    return _READERS[key]
 
 
 def used_tokens(features: list[Features], extra: tuple[int, ...]) -> Longs:

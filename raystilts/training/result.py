@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -67,3 +68,19 @@ class StageResult:
     checkpoint: str | None
     paused_at: float | None = None
     dev_means: Mapping[str, float] = field(default_factory=dict)
+
+
+def mean_dev(scores: Iterable[Score]) -> float | None:
+    """The mean main score over tasks and languages on dev; None where there is none."""
+    values = [s.value for s in scores if s.split == "dev" and s.is_main]
+    # Exact, so that the same scores in another order, as the ledger gives them, have the same mean.
+    return math.fsum(values) / len(values) if values else None
+
+
+def dev_means(scores: Iterable[Score]) -> dict[str, float]:
+    """Each metric's mean over tasks and languages on dev."""
+    values: dict[str, list[float]] = {}
+    for score in scores:
+        if score.split == "dev":
+            values.setdefault(score.metric, []).append(score.value)
+    return {metric: math.fsum(found) / len(found) for metric, found in values.items()}

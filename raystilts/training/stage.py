@@ -2,44 +2,42 @@
 
 from __future__ import annotations
 
-import math
 import time
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from raystilts.errors import UserError
-from raystilts.study.amount import counted_rows, steps_of, task_weights
-from raystilts.study.data import data_folder, dev_languages, masked_lm_task, picking_languages, target_languages
+from raystilts.study.data import data_folder, masked_lm_task
 from raystilts.study.encoders import EncoderInfo, describe_encoder
-from raystilts.study.hyperparameters import Hyperparameters
 from raystilts.study.plan import Stage
 from raystilts.study.schema import Study
-from raystilts.tasks.features import Features, Longs
 from raystilts.tasks.registry import get_task
-from raystilts.tasks.task import Split, Task
 from raystilts.training.alignment import Aligner, DomainHead
-from raystilts.training.batches import (
-    aligned_batches,
-    example_lengths,
-    mix,
-    mixture_order,
-    smoothed_batches,
-    subset,
-    text_first,
-    training_batches,
-)
-from raystilts.training.data import DataReader, used_tokens
+from raystilts.training.batches import Update, aligned_batches
+from raystilts.training.data import used_tokens, warm_reader
+from raystilts.training.device import device_name
 from raystilts.training.embedding import compact_rows
-from raystilts.training.encoder import Pretrained, pretrained
-from raystilts.training.evaluate import EvalSet, Readout, evaluate
+from raystilts.training.encoder import pretrained
+from raystilts.training.evaluate import Readout, evaluate
 from raystilts.training.heads import Head
 from raystilts.training.loop import Job, Progress, Vocabulary, train
 from raystilts.training.model import Model, build_head
+from raystilts.training.parts import (
+    Part,
+    stage_hyperparameters,
+    stage_masked_lm,
+    stage_tasks,
+    training_parts,
+    training_updates,
+)
 from raystilts.training.remote import open_checkpoints
-from raystilts.training.result import Score, StageResult
+from raystilts.training.result import Score, StageResult, dev_means, mean_dev
+from raystilts.training.scored_sets import Sets, final_sets, picking_sets, stage_picking_languages
 
 #: Padded tokens a batch in evaluation.
 EVAL_TOKENS = {"cpu": 4096, "cuda": 131072}
@@ -79,38 +77,11 @@ def run_stage(
     """
     torch.set_num_threads(threads)
     torch.backends.cuda.matmul.allow_tf32 = True
-    return _StageRun(stage, study, folder, torch.device(device), threads, encoder, until).run()
+    return StageRun(stage, study, folder, torch.device(device), threads, encoder, until).run()
 
 
-@dataclass(slots=True)
-class _Part:
-    """One part of a training: a task with its features and the chosen share of its examples.
-
-    Attributes:
-        languages: Examples of each language, where they are drawn by the smoothed sizes of the languages.
-    """
-
-    task: Task
-    hyperparameters: Hyperparameters
-    features: Features
-    chosen: Longs
-    languages: tuple[int, ...] = ()
-
-
-_READERS: dict[tuple[str, str], DataReader] = {}
-
-
-def _reader(loaded: Pretrained, data: Path | None) -> DataReader:
-    """The process's reader for an encoder and a data folder; one at a time is kept."""
-    key = (loaded.info.fingerprint, str(data))
-    if key not in _READERS:
-        _READERS.clear()
-        _READERS[key] = DataReader(loaded, data)
-    return _READERS[key]
-
-
-class _StageRun:
-    """The pieces of one stage's run."""
+class StageRun:
+    """The pieces of one stage's run; its arguments are those of `run_stage`."""
 
     def __init__(
         self,
@@ -128,10 +99,8 @@ class _StageRun:
         self.deadline = None if study.time_limit_s is None else self.started + study.time_limit_s
         self.checkpoints = open_checkpoints(folder)
         self.loaded = pretrained(encoder or describe_encoder(study.encoder))
-        self.reader = _reader(self.loaded, data_folder(study))
-        names = (stage.target,) if stage.target else stage.intermediate.tasks
-        self.tasks = [get_task(name) for name in names]
-        self.hp = study.hyperparameters.resolve(stage.target or stage.intermediate.label)
+        self.reader = warm_reader(self.loaded, data_folder(study))
+        self.tasks, self.hp = stage_tasks(stage), stage_hyperparameters(stage, study)
         self.steps = 0
         self.eval_seconds = 0.0
 
@@ -145,7 +114,7 @@ class _StageRun:
         scores = [Score(**record) for record in progress.records]
         scores = [replace(s, is_final=s.step == progress.best_step) for s in scores]
         known = {(s.task, s.split, s.language) for s in scores if s.is_final}
-        scores += self._score(self._final_sets(known), progress.best_step, final=True)
+        scores += self._score(final_sets(self.stage, self.study, self.reader, known), progress.best_step, final=True)
         kept = self._finish(progress, done)
         return self._result(progress, scores, done is None and trains, kept)
 
@@ -191,9 +160,8 @@ class _StageRun:
         return found
 
     def _heads(self) -> list[Head]:
-        tasks = list(self.tasks)
-        if self.stage.kind == "intermediate" and self.stage.intermediate.masked_lm:
-            tasks.append(masked_lm_task(self.stage.intermediate.masked_lm))
+        masked_lm = stage_masked_lm(self.stage)
+        tasks = [*self.tasks, masked_lm_task(masked_lm)] if masked_lm else self.tasks
         pooling, seed = self.study.encoder.pooling, self.stage.seed or 0
         return [build_head(task, self.loaded, pooling, seed * 101 + i) for i, task in enumerate(tasks)]
 
@@ -213,24 +181,38 @@ class _StageRun:
         return Aligner(align, features, examples, len(self.tasks), heads[0] if heads else None)
 
     def _train(self) -> Progress:
+        parts = training_parts(self.stage, self.study, self.reader)
+        updates = training_updates(self.stage, self.study, parts)
+        self.steps = len(updates)
+        key = self.stage.train_key
+        with self.training(parts, updates, self._parent()) as job:
+            self.checkpoints.fetch_snapshot(key)
+            job.snapshot, job.on_snapshot = self.checkpoints.snapshot(key), lambda: self.checkpoints.push_snapshot(key)
+            progress = train(job)
+        if not progress.best_step:
+            progress.best_step = progress.step
+        return progress
+
+    @contextmanager
+    def training(self, parts: list[Part], updates: list[Update], parent: Path | None) -> Iterator[Job]:
+        """The training of these updates from a parent's weights, or the encoder's; within the block it can run.
+
+        Raises:
+            UserError: masked LM with a tokenizer that has no mask.
+        """
         assert self.stage.seed is not None
-        encoder = self.loaded.restore(self._parent(), self.device)
+        encoder = self.loaded.restore(parent, self.device)
         heads, domain = self._heads(), self._domain_head()
-        parts, fraction, hold = self._parts()
-        masked_lm = self.stage.kind == "intermediate" and self.stage.intermediate.masked_lm is not None
-        vocabulary = self._vocabulary()
-        features = [part.features for part in parts]
+        masked_lm, vocabulary = stage_masked_lm(self.stage) is not None, self._vocabulary()
         if masked_lm and vocabulary.mask_id is None:
             raise UserError(f"{self.loaded.info.location}: its tokenizer has no mask token; leave masked_lm out")
-        updates = self._updates(parts, fraction, hold)
+        features = [part.features for part in parts]
         aligner = self._aligner(domain, len(updates))
         seen = features if aligner is None else [*features, aligner.features]
         used = None if masked_lm else torch.from_numpy(used_tokens(seen, (vocabulary.pad_id,)))
         with compact_rows(encoder, used):
             self.model = Model(encoder, [*heads, *domain]).to(self.device)
-            key = self.stage.train_key
-            self.checkpoints.fetch_snapshot(key)
-            job = Job(
+            yield Job(
                 model=self.model,
                 features=features,
                 updates=updates,
@@ -239,74 +221,11 @@ class _StageRun:
                 seed=self.stage.seed,
                 every=self.study.evaluation.every(len(updates)),
                 evaluate=self._evaluate,
-                snapshot=self.checkpoints.snapshot(key),
                 snapshot_seconds=self.study.snapshot_s,
-                on_snapshot=lambda: self.checkpoints.push_snapshot(key),
                 stop_at=self.study.evaluation.rung(self.until, len(updates)),
                 deadline=self.deadline,
                 aligner=aligner,
             )
-            progress = train(job)
-        if not progress.best_step:
-            progress.best_step = progress.step
-        return progress
-
-    def _parts(self) -> tuple[list[_Part], float, Any]:
-        """What is trained on: the tasks, then the plain text if there is any."""
-        assert self.stage.seed is not None
-        target = self.stage.kind == "target"
-        axis = self.study.target_fractions if target else self.study.intermediate_fractions
-        fraction = self.stage.target_fraction if target else self.stage.intermediate_fraction
-        assert fraction is not None
-        parts = []
-        for task in self.tasks:
-            hp = self.study.hyperparameters.resolve(task.name)
-            features = self.reader.training(task, hp)
-            parts.append(_Part(task, hp, features, subset(features.num_examples, fraction, self.stage.seed)))
-        masked_lm = None if target else self.stage.intermediate.masked_lm
-        if masked_lm is not None:
-            text = masked_lm_task(masked_lm)
-            hp = Hyperparameters(max_length=self.hp.max_length)
-            languages: tuple[int, ...] = ()
-            if masked_lm.text_of is not None:
-                whole = self.study.hyperparameters.resolve(masked_lm.text_of)
-                features = self.reader.text_of(get_task(masked_lm.text_of), whole, self.hp.max_length)
-            elif masked_lm.smoothing == 1:
-                features = self.reader.training(text, hp)
-            else:
-                features, languages = self.reader.text(masked_lm, hp)
-            everything = subset(features.num_examples, 1.0, self.stage.seed)
-            parts.append(_Part(text, hp, features, everything, languages))
-        return parts, fraction, axis.hold
-
-    def _updates(self, parts: list[_Part], fraction: float, hold: Any) -> list[Any]:
-        """The fixed list of updates of this training."""
-        arm = self.stage.intermediate if self.stage.kind == "intermediate" else None
-        masked_lm = arm.masked_lm if arm else None
-        rows = [p.features.num_examples for p in parts[: len(self.tasks)]]
-        self.steps = steps_of(arm, rows, fraction, hold, self.hp)
-        weights = [1.0]
-        if arm and rows:
-            weights = task_weights(arm, counted_rows(arm, rows, fraction, "epochs"))
-        if masked_lm is not None:
-            share = masked_lm.probability if rows else 1.0
-            total = sum(weights) if rows else 1.0
-            weights = [w / total * (1 - share) for w in weights] if rows else []
-            weights.append(share)
-        seed = self.stage.seed or 0
-        order = mixture_order(weights, self.steps, seed)
-        if masked_lm is not None and masked_lm.when == "before":
-            order = text_first(order, len(rows))
-        counts = [int((order == i).sum()) for i in range(len(parts))]
-        return mix(order, [self._stream(p, seed, count) for p, count in zip(parts, counts, strict=True)])
-
-    def _stream(self, part: _Part, seed: int, steps: int) -> list[Longs]:
-        """The batches of one part, as many as it has updates."""
-        if not part.languages:
-            return training_batches(part.chosen, example_lengths(part.features), self.hp, seed, steps)
-        masked_lm = self.stage.intermediate.masked_lm
-        assert masked_lm is not None
-        return smoothed_batches(part.languages, masked_lm.smoothing, self.hp, seed, steps)
 
     def _vocabulary(self) -> Vocabulary:
         tokenizer = self.loaded.tokenizer
@@ -315,47 +234,16 @@ class _StageRun:
 
     def _evaluate(self, step: int) -> tuple[float | None, list[dict[str, Any]]]:
         """Scores on the dev data that picks the checkpoint."""
-        scores = self._score(self._picking_sets(), step, final=False)
+        scores = self._score(picking_sets(self.stage, self.study, self.reader), step, final=False)
         return mean_dev(scores), [score.to_dict() for score in scores]
 
-    def _picking_languages(self, task: Task) -> tuple[str, ...]:
-        return dev_languages(task, ()) if self.stage.kind == "intermediate" else picking_languages(self.study, task)
-
-    def _picking_sets(self) -> list[tuple[int, EvalSet]]:
-        return [
-            (i, self._set(task, "dev", language))
-            for i, task in enumerate(self.tasks)
-            for language in self._picking_languages(task)
-        ]
-
-    def _final_sets(self, known: set[tuple[str, str, str]]) -> list[tuple[int, EvalSet]]:
-        """Everything that the stage is to score, less what is already known of the final weights."""
-        wanted: list[tuple[int, Split, str]] = []
-        for i, task in enumerate(self.tasks):
-            languages = target_languages(self.study, task.name) if self.stage.target else ()
-            wanted += [(i, "dev", language) for language in dev_languages(task, languages)]
-            wanted += [(i, "test", language) for language in languages]
-            wanted += [(i, "pool", language) for language in task.split_languages("pool")]
-        return [
-            (i, self._set(self.tasks[i], split, language))
-            for i, split, language in wanted
-            if (self.tasks[i].name, split, language) not in known
-        ]
-
-    def _set(self, task: Task, split: Split, language: str) -> EvalSet:
-        evaluation = self.study.evaluation
-        short = split == "dev" and not task.type.calibrates
-        limit = evaluation.max_dev_samples if short else evaluation.max_test_samples
-        hp = self.study.hyperparameters.resolve(task.name)
-        return self.reader.evaluation(task, split, language, limit, hp)
-
-    def _score(self, sets: list[tuple[int, EvalSet]], step: int, *, final: bool) -> list[Score]:
+    def _score(self, sets: Sets, step: int, *, final: bool) -> list[Score]:
         begin = time.monotonic()
         found: list[Score] = []
         for i, task in enumerate(self.tasks):
             own = [one for part, one in sets if part == i]
             if own:
-                values = evaluate(self.model, task, own, self._readout(i))
+                values = evaluate(self.model, task, own, self.readout(i))
                 for one, scores in zip(own, values, strict=True):
                     found += [
                         Score(task.name, one.split, one.language, metric, value, step, task.type.item_count(one.rows),
@@ -365,7 +253,8 @@ class _StageRun:
         self.eval_seconds += time.monotonic() - begin
         return found
 
-    def _readout(self, part: int) -> Readout:
+    def readout(self, part: int) -> Readout:
+        """How the outputs of one task are read."""
         layer = self.study.encoder.retrieval_layer
         if layer is None:
             layer = 14 if self.loaded.layers == 24 else self.loaded.layers // 2
@@ -422,30 +311,5 @@ class _StageRun:
         )
 
     def _languages_of(self, name: str) -> tuple[str, ...]:
-        return self._picking_languages(next(task for task in self.tasks if task.name == name))
-
-
-def mean_dev(scores: list[Score]) -> float | None:
-    """The mean main score over tasks and languages on dev; None where there is none."""
-    values = [s.value for s in scores if s.split == "dev" and s.is_main]
-    # Exact, so that the same scores in another order, as the ledger gives them, have the same mean.
-    return math.fsum(values) / len(values) if values else None
-
-
-def dev_means(scores: list[Score]) -> dict[str, float]:
-    """Each metric's mean over tasks and languages on dev."""
-    values: dict[str, list[float]] = {}
-    for score in scores:
-        if score.split == "dev":
-            values.setdefault(score.metric, []).append(score.value)
-    return {metric: math.fsum(found) / len(found) for metric, found in values.items()}
-
-
-def device_name(device: torch.device) -> str:
-    """The type of a device as tables give it."""
-    if device.type == "cuda":
-        return str(torch.cuda.get_device_name(device))
-    for line in Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []:
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return "cpu"
+        task = next(task for task in self.tasks if task.name == name)
+        return stage_picking_languages(self.stage, self.study, task)

@@ -12,7 +12,8 @@ from raystilts.analysis.embeddings import language_offsets
 from raystilts.report.analysis.domain import DomainAnswer, answer_rows, answer_text, plot_shifts
 from raystilts.results.strata import Arm, Final, Place, build_stratum
 from raystilts.study.encoders import describe_encoder
-from raystilts.study.schema import Intermediate, Study
+from raystilts.study.intermediate import Intermediate
+from raystilts.study.schema import Study
 from raystilts.tasks.features import Ragged
 from raystilts.training.encoder import pretrained
 

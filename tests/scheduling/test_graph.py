@@ -4,8 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from raystilts.scheduling.graph import StageGraph, remaining_path
+from raystilts.study.intermediate import Intermediate
 from raystilts.study.plan import Stage
-from raystilts.study.schema import Intermediate
 
 
 def stage(key: str, parent: str | None = None, tokens: int = 0, eval_tokens: int = 0) -> Stage:

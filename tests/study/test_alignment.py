@@ -9,8 +9,9 @@ from pydantic import ValidationError
 from raystilts.report.planning import summarise
 from raystilts.study.alignment import domain_of
 from raystilts.study.cost import estimate
+from raystilts.study.intermediate import Intermediate
 from raystilts.study.plan import Stage, plan
-from raystilts.study.schema import Intermediate, Study
+from raystilts.study.schema import Study
 
 from .examples import study
 

@@ -6,7 +6,7 @@ import pytest
 
 from raystilts.study.amount import counted_rows, fraction_rows, steps_of, task_weights
 from raystilts.study.hyperparameters import Hyperparameters
-from raystilts.study.schema import Intermediate
+from raystilts.study.intermediate import Intermediate
 
 ONE_EPOCH = Hyperparameters(num_train_epochs=1, per_device_train_batch_size=10)
 

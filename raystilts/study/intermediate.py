@@ -1,0 +1,120 @@
+"""What an encoder may be trained on before a target."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from raystilts.study.alignment import Alignment, arm_name
+from raystilts.study.fields import Language, Model
+from raystilts.study.mixtures import named_mixture
+
+
+class MaskedLM(Model):
+    """Masked-LM training beside (or without) the tasks of an intermediate.
+
+    Attributes:
+        dataset: Plain text: a folder `<dataset>/<language>/train.parquet` with a column `text` (without a data folder:
+            Wikipedia from the hub).
+        probability: The share of updates that are masked-LM updates; the tasks keep their own number of updates.
+        max_steps: Updates, where no task gives a number.
+        smoothing: Exponent of the languages' sizes in their shares of the text: 1 in proportion to size, 0 evenly;
+            between them small languages are drawn more often than they are large (Conneau and Lample 2019).
+        text_of: A task whose training texts are the text, without labels, in place of a dataset and its languages:
+            the domain of a target.
+        when: `during` mixes masked-LM updates with the tasks', `before` has them all first.
+        updates: `added` gives the tasks their own number of updates and masked LM its share on top; `shared` takes
+            the share out of it, so that the arm has as many updates as one without masked LM.
+    """
+
+    languages: tuple[Language, ...] = ()
+    dataset: str = "mono"
+    probability: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    max_steps: Annotated[int, Field(ge=1)] | None = None
+    # Left out of keys at 1, which is what a study file without it has always meant.
+    smoothing: Annotated[float, Field(ge=0, le=1, exclude_if=lambda value: value == 1)] = 1.0
+    # These too are left out of keys where a study file does not give them.
+    text_of: Annotated[str | None, Field(exclude_if=lambda value: value is None)] = None
+    when: Annotated[Literal["during", "before"], Field(exclude_if=lambda value: value == "during")] = "during"
+    updates: Annotated[Literal["added", "shared"], Field(exclude_if=lambda value: value == "added")] = "added"
+
+    @model_validator(mode="after")
+    def _some_text(self) -> Self:
+        if self.text_of is None and not self.languages:
+            raise ValueError("give the languages of the text, or text_of: a task whose training texts it is")
+        if self.text_of is not None and (self.languages or self.dataset != "mono" or self.smoothing != 1):
+            raise ValueError(f"text_of: {self.text_of} is the text; leave out languages, dataset and smoothing")
+        return self
+
+
+class Intermediate(Model):
+    """What the encoder is trained on before the target; `none` is the arm without.
+
+    Attributes:
+        tasks: One task, or several mixed; `squad@de` reads the training data of another language. `all` stands for
+            the tasks of the study's other intermediates, and `anli_plus` for its three sets.
+        sampling: How a mixture draws tasks: in proportion to their sizes, evenly, or to sizes ** (1 / temperature).
+        cap: The largest size that counts for a task in `proportional` and `temperature` (2 ** 17 in the paper).
+        masked_lm: Co-training with masked language modelling.
+        align: A loss that draws the encoder's states towards another task's texts.
+        name: What tables call the arm; default from the tasks.
+    """
+
+    tasks: tuple[str, ...] = ()
+    sampling: Literal["proportional", "uniform", "temperature"] = "proportional"
+    cap: Annotated[int, Field(ge=1)] = 2**17
+    temperature: Annotated[float, Field(ge=1)] = 2.0
+    masked_lm: MaskedLM | None = None
+    align: Annotated[Alignment | None, Field(exclude_if=lambda value: value is None)] = None
+    name: Annotated[str, Field(pattern=r"^[\w.+@-]+$")] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, data: Any) -> Any:
+        if data is None or isinstance(data, bool):
+            raise ValueError(f"{data!r} is not an intermediate; the arm without one is written: none")
+        if isinstance(data, str):
+            return {"tasks": ()} if data == "none" else named_mixture(data) or {"tasks": (data,)}
+        if isinstance(data, dict) and "task" in data:
+            if "tasks" in data:
+                raise ValueError("give task or tasks, not both")
+            data = dict(data)
+            data["tasks"] = data.pop("task")
+        if isinstance(data, dict) and isinstance(data.get("tasks"), str):
+            mixture = named_mixture(data["tasks"]) or {"tasks": (data["tasks"],)}
+            if "name" in mixture and (data.get("masked_lm") or data.get("align")):
+                mixture |= {"name": _mixture_name(str(mixture["name"]), data)}
+            data = mixture | data | {"tasks": mixture["tasks"]}
+        return data
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        if len(set(self.tasks)) < len(self.tasks):
+            raise ValueError(f"a task stands twice in {list(self.tasks)}")
+        if self.name is not None and (self.name == "none") != self.is_none:
+            raise ValueError(f"name: {self.name!r}; the arm without training, and no other, is called none")
+        if not self.tasks and self.masked_lm is not None and self.masked_lm.max_steps is None:
+            raise ValueError("masked_lm without a task needs masked_lm.max_steps")
+        if not self.tasks and self.align is not None:
+            raise ValueError("align needs a task: it draws an intermediate's texts and another task's together")
+        return self
+
+    @property
+    def is_none(self) -> bool:
+        """Whether this is the arm without intermediate training."""
+        return not self.tasks and self.masked_lm is None
+
+    @property
+    def label(self) -> str:
+        """The arm's name in tables."""
+        if self.name:
+            return self.name
+        return arm_name(self.tasks, self.masked_lm, self.align)
+
+
+def _mixture_name(name: str, data: dict[str, Any]) -> str:
+    """The name of a mixture that has one, with what an intermediate adds to it."""
+    given = data.get("masked_lm"), data.get("align")
+    masked_lm = MaskedLM.model_validate(given[0]) if given[0] else None
+    return arm_name([name], masked_lm, Alignment.model_validate(given[1]) if given[1] else None)
