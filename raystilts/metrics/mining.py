@@ -24,11 +24,10 @@ from raystilts.metrics.retrieval import (
     BLOCK,
     Doubles,
     Longs,
+    NearestSoFar,
     Neighbours,
     Vectors,
     cosine_blocks,
-    empty_neighbours,
-    keep_nearest,
     searchable,
 )
 
@@ -90,11 +89,12 @@ def mine(
             1.
     """
     sources, targets = searchable(source_vectors, target_vectors, block)
-    forward = empty_neighbours(len(sources), len(targets), k)
-    backward = empty_neighbours(len(targets), len(sources), k)
+    ahead = NearestSoFar(len(sources), len(targets), k, sources.device.type)
+    back = NearestSoFar(len(targets), len(sources), k, sources.device.type)
     for row, column, cosines in cosine_blocks(sources, targets, block):
-        keep_nearest(forward, row, column, cosines)
-        keep_nearest(backward, column, row, np.ascontiguousarray(cosines.T))
+        ahead.keep(row, column, cosines)
+        back.keep(column, row, cosines.T)
+    forward, backward = ahead.neighbours(), back.neighbours()
     forward_mean, backward_mean = forward.cosine.mean(axis=1), backward.cosine.mean(axis=1)
     target, forward_score = _proposals(forward, forward_mean, backward_mean)
     source, backward_score = _proposals(backward, backward_mean, forward_mean)

@@ -1,19 +1,23 @@
 """Nearest neighbours by cosine similarity, and the retrieval score of XTREME's Tatoeba.
 
-The search is exact and goes block by block, so that memory grows with the block and not with the
-data. It runs in float64 and rounds similarities to 10 decimals: equal pairs then tie whatever the
-block, and the lowest index wins.
+The search is exact and goes block by block, on the GPU if the process has one, so that memory grows
+with the block and not with the data. It runs in float64 and rounds similarities to 10 decimals:
+equal pairs then tie whatever the block, and the lowest index wins.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from raystilts.metrics.pairing import require_pairs
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Longs = NDArray[np.int64]
 Doubles = NDArray[np.float64]
@@ -72,10 +76,10 @@ def neighbours(
             1.
     """
     queries, index = searchable(query_vectors, index_vectors, block)
-    state = empty_neighbours(len(queries), len(index), k)
+    state = NearestSoFar(len(queries), len(index), k, queries.device.type)
     for row, column, cosines in cosine_blocks(queries, index, block):
-        keep_nearest(state, row, column, cosines)
-    return state
+        state.keep(row, column, cosines)
+    return state.neighbours()
 
 
 def nearest(query_vectors: Vectors, index_vectors: Vectors, block: int = BLOCK) -> Longs:
@@ -112,57 +116,76 @@ def accuracy_at_1(nearest: Sequence[int] | Longs, gold_indices: Sequence[int] | 
     return float(np.mean(np.asarray(nearest) == np.asarray(gold_indices)))
 
 
-def empty_neighbours(rows: int, candidates: int, k: int) -> Neighbours:
-    """Neighbours to be filled by `keep_nearest`: min(k, candidates) a row, all at -infinity.
+class NearestSoFar:
+    """The k nearest of every row among the columns that were seen.
+
+    Args:
+        rows: How many rows there are.
+        candidates: How many columns there will be.
+        k: Neighbours a row; all columns where there are fewer.
+        device: Where the pieces lie.
 
     Raises:
         ValueError: k is below 1.
     """
-    if k < 1:
-        raise ValueError(f"k is {k}: ask for at least one neighbour")
-    shape = (rows, min(k, candidates))
-    return Neighbours(np.full(shape, -np.inf), np.full(shape, -1, dtype=np.int64))
+
+    def __init__(self, rows: int, candidates: int, k: int, device: str = "cpu") -> None:
+        import torch
+
+        if k < 1:
+            raise ValueError(f"k is {k}: ask for at least one neighbour")
+        self.k = min(k, candidates)
+        self._cosine = torch.full((rows, self.k), -torch.inf, dtype=torch.float64, device=device)
+        self._index = torch.full((rows, self.k), -1, dtype=torch.int64, device=device)
+
+    def keep(self, row: int, column: int, cosines: Tensor) -> None:
+        """Merges one piece of the similarity matrix.
+
+        Args:
+            row: The first row of the piece.
+            column: Its first column; pieces of a row must come with columns ascending, so that ties
+                go to the lower.
+            cosines: Shape [rows, columns]; left as it is.
+        """
+        import torch
+
+        # Later pieces improve few rows: only these are searched further and merged.
+        better = cosines.amax(dim=1) > self._cosine[row : row + len(cosines), -1]
+        improved = better.nonzero().squeeze(1)
+        rest, rows = cosines[improved], improved + row
+        values, indices = [self._cosine[rows]], [self._index[rows]]
+        for _ in range(min(self.k, cosines.shape[1])):
+            # Of equal values the first: `topk` does not promise that.
+            best = rest.argmax(dim=1, keepdim=True)
+            values.append(rest.gather(1, best))
+            indices.append(best + column)
+            rest.scatter_(1, best, -torch.inf)
+        every = torch.cat(values, dim=1)
+        order = every.argsort(dim=1, descending=True, stable=True)[:, : self.k]
+        self._cosine[rows] = every.gather(1, order)
+        self._index[rows] = torch.cat(indices, dim=1).gather(1, order)
+
+    def neighbours(self) -> Neighbours:
+        """What was found."""
+        return Neighbours(self._cosine.cpu().numpy(), self._index.cpu().numpy())
 
 
-def cosine_blocks(
-    queries: Doubles, index: Doubles, block: int
-) -> Iterator[tuple[int, int, Doubles]]:
+def cosine_blocks(queries: Tensor, index: Tensor, block: int) -> Iterator[tuple[int, int, Tensor]]:
     """The similarity matrix of unit vectors as (first row, first column, piece), in order."""
     for row in range(0, len(queries), block):
         for column in range(0, len(index), block):
             piece = queries[row : row + block] @ index[column : column + block].T
-            yield row, column, np.round(piece, _DECIMALS, out=piece)
+            yield row, column, piece.round_(decimals=_DECIMALS)
 
 
-def keep_nearest(state: Neighbours, row: int, column: int, cosines: Doubles) -> None:
-    """Merges one piece of the similarity matrix into `state`, in place.
+def searchable(query_vectors: Vectors, index_vectors: Vectors, block: int) -> tuple[Tensor, Tensor]:
+    """Unit vectors of both sides, in float64 on the device that searches.
 
-    Args:
-        state: The nearest so far.
-        row: The first row of the piece.
-        column: Its first column; pieces of a row must come with columns ascending, so that ties go
-            to the lower.
-        cosines: Shape [rows, columns]; left as it is.
+    Raises:
+        ValueError: As `nearest`.
     """
-    k = state.index.shape[1]
-    # Later pieces improve few rows: only these are searched further and merged.
-    improved = np.flatnonzero(cosines.max(axis=1) > state.cosine[row : row + len(cosines), -1])
-    rest, every, rows = cosines[improved], np.arange(len(improved)), improved + row
-    values, indices = [state.cosine[rows]], [state.index[rows]]
-    for _ in range(min(k, cosines.shape[1])):
-        best = rest.argmax(axis=1)
-        values.append(rest[every, best][:, None])
-        indices.append(best[:, None] + column)
-        rest[every, best] = -np.inf
-    all_values, all_indices = np.concatenate(values, axis=1), np.concatenate(indices, axis=1)
-    order = np.argsort(-all_values, axis=1, kind="stable")[:, :k]
-    state.cosine[rows] = np.take_along_axis(all_values, order, axis=1)
-    state.index[rows] = np.take_along_axis(all_indices, order, axis=1)
+    import torch
 
-
-def searchable(
-    query_vectors: Vectors, index_vectors: Vectors, block: int
-) -> tuple[Doubles, Doubles]:
     queries, index = unit_vectors(query_vectors), unit_vectors(index_vectors)
     if not len(queries) or not len(index) or queries.shape[1] != index.shape[1]:
         raise ValueError(
@@ -171,4 +194,5 @@ def searchable(
         )
     if block < 1:
         raise ValueError(f"block is {block}: expected 1 or more rows at a time")
-    return queries, index
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.from_numpy(queries).to(device), torch.from_numpy(index).to(device)
