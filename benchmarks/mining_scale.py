@@ -33,7 +33,8 @@ def pools(size: int, width: int) -> tuple[Floats, Floats]:
     source, target = (rng.normal(size=(size, width)).astype(np.float32) for _ in range(2))
     half = size // 2
     target[:half] = source[:half] + 0.8 * target[:half]
-    return source / np.linalg.norm(source, axis=1, keepdims=True), target / np.linalg.norm(target, axis=1, keepdims=True)
+    norms = (np.linalg.norm(one, axis=1, keepdims=True) for one in (source, target))
+    return source / next(norms), target / next(norms)
 
 
 def whole(source: Floats, target: Floats) -> set[tuple[int, int]]:
