@@ -12,21 +12,18 @@ from typing import Any
 import torch
 
 from raystilts.errors import UserError
-from raystilts.study.data import data_folder, masked_lm_task
+from raystilts.study.data import data_folder
 from raystilts.study.encoders import EncoderInfo, describe_encoder
 from raystilts.study.plan import Stage
 from raystilts.study.schema import Study
-from raystilts.tasks.registry import get_task
-from raystilts.training.alignment import Aligner, DomainHead
-from raystilts.training.batches import Update, aligned_batches
+from raystilts.training.batches import Update
 from raystilts.training.data import used_tokens, warm_reader
 from raystilts.training.device import device_name
 from raystilts.training.embedding import compact_rows
 from raystilts.training.encoder import pretrained
 from raystilts.training.evaluate import Readout, evaluate
-from raystilts.training.heads import Head
 from raystilts.training.loop import Job, Progress, Vocabulary, train
-from raystilts.training.model import Model, build_head
+from raystilts.training.model import Model
 from raystilts.training.parts import (
     Part,
     stage_hyperparameters,
@@ -38,6 +35,7 @@ from raystilts.training.parts import (
 from raystilts.training.remote import open_checkpoints
 from raystilts.training.result import Score, StageResult, dev_means, mean_dev
 from raystilts.training.scored_sets import Sets, final_sets, picking_sets, stage_picking_languages
+from raystilts.training.stage_heads import domain_heads, stage_aligner, stage_heads
 
 #: Padded tokens a batch in evaluation.
 EVAL_TOKENS = {"cpu": 4096, "cuda": 131072}
@@ -130,7 +128,11 @@ class StageRun:
         """The weights of an earlier training of this stage, or of the parent where there is nothing to train."""
         source = done if done is not None else self._parent()
         encoder = self.loaded.restore(source, self.device)
-        heads = [] if self.stage.kind == "retrieval" else [*self._heads(), *self._domain_head()]
+        heads = (
+            []
+            if self.stage.kind == "retrieval"
+            else [*stage_heads(self.stage, self.study, self.loaded), *domain_heads(self.stage, self.loaded)]
+        )
         self.model = Model(encoder, heads).to(self.device)
         if done is None:
             return Progress()
@@ -159,27 +161,6 @@ class StageRun:
             )
         return found
 
-    def _heads(self) -> list[Head]:
-        masked_lm = stage_masked_lm(self.stage)
-        tasks = [*self.tasks, masked_lm_task(masked_lm)] if masked_lm else self.tasks
-        pooling, seed = self.study.encoder.pooling, self.stage.seed or 0
-        return [build_head(task, self.loaded, pooling, seed * 101 + i) for i, task in enumerate(tasks)]
-
-    def _domain_head(self) -> list[DomainHead]:
-        """The classifier of domains of an arm that is aligned by one."""
-        align = self.stage.intermediate.align if self.stage.kind == "intermediate" else None
-        adversarial = align is not None and align.loss == "adversarial"
-        return [DomainHead(self.loaded.hidden, (self.stage.seed or 0) * 101 + 97)] if adversarial else []
-
-    def _aligner(self, heads: list[DomainHead], steps: int) -> Aligner | None:
-        """What an arm's training is aligned with, if it is."""
-        align = self.stage.intermediate.align if self.stage.kind == "intermediate" else None
-        if align is None:
-            return None
-        features = self.reader.training(get_task(align.to), self.study.hyperparameters.resolve(align.to))
-        examples = aligned_batches(features.num_examples, self.hp, self.stage.seed or 0, steps)
-        return Aligner(align, features, examples, len(self.tasks), heads[0] if heads else None)
-
     def _train(self) -> Progress:
         parts = training_parts(self.stage, self.study, self.reader)
         updates = training_updates(self.stage, self.study, parts)
@@ -202,12 +183,12 @@ class StageRun:
         """
         assert self.stage.seed is not None
         encoder = self.loaded.restore(parent, self.device)
-        heads, domain = self._heads(), self._domain_head()
+        heads, domain = stage_heads(self.stage, self.study, self.loaded), domain_heads(self.stage, self.loaded)
         masked_lm, vocabulary = stage_masked_lm(self.stage) is not None, self._vocabulary()
         if masked_lm and vocabulary.mask_id is None:
             raise UserError(f"{self.loaded.info.location}: its tokenizer has no mask token; leave masked_lm out")
         features = [part.features for part in parts]
-        aligner = self._aligner(domain, len(updates))
+        aligner = stage_aligner(self.stage, self.study, self.reader, domain, len(updates))
         seen = features if aligner is None else [*features, aligner.features]
         used = None if masked_lm else torch.from_numpy(used_tokens(seen, (vocabulary.pad_id,)))
         with compact_rows(encoder, used):

@@ -1,0 +1,64 @@
+"""The largest update and the largest evaluation batch of a stage, done once: what memory it takes at its most."""
+
+from __future__ import annotations
+
+import tempfile
+from typing import Any
+
+import numpy as np
+import torch
+
+from raystilts.study.encoders import EncoderInfo
+from raystilts.study.plan import Stage
+from raystilts.study.schema import Study
+from raystilts.tasks.features import Longs
+from raystilts.training.batches import Update, example_lengths
+from raystilts.training.evaluate import predict
+from raystilts.training.loop import train
+from raystilts.training.model import Model
+from raystilts.training.parts import Part, training_parts
+from raystilts.training.scored_sets import final_sets, picking_sets
+from raystilts.training.stage import EVAL_TOKENS, StageRun
+
+
+def rehearse(stage: Stage, study: Study, *, device: str, threads: int = 1, encoder: EncoderInfo | None = None) -> None:
+    """Does what takes most memory in a stage, with the pretrained encoder's weights; nothing is kept but tokens.
+
+    One update of each part of the mixture, on its longest examples, and beside the optimiser's state a full batch of
+    evaluation for each task. What does not fit is done in smaller pieces, as in the stage itself.
+
+    Raises:
+        UserError: data or encoder that cannot be used.
+        torch.OutOfMemoryError, RuntimeError: not even one example fits into memory.
+    """
+    torch.set_num_threads(threads)
+    with tempfile.TemporaryDirectory(prefix="raystilts-rehearsal-") as folder:
+        run = StageRun(stage, study, folder, torch.device(device), threads, encoder, 1.0)
+        if stage.kind == "retrieval":
+            _evaluate(run, Model(run.loaded.restore(None, run.device), []).to(run.device))
+            return
+        parts = training_parts(stage, study, run.reader)
+        size = run.hp.per_device_train_batch_size
+        updates = [Update(i, _longest(part, size)) for i, part in enumerate(parts)]
+        with run.training(parts, updates, None) as job:
+
+            def evaluate(step: int) -> tuple[float | None, list[dict[str, Any]]]:
+                _evaluate(run, job.model)
+                return None, []
+
+            job.every, job.evaluate, job.stop_at, job.deadline = len(updates), evaluate, None, None
+            train(job)
+
+
+def _longest(part: Part, size: int) -> Longs:
+    """The examples of most sub-words, at most `size` of them."""
+    lengths = example_lengths(part.features)[part.chosen]
+    return part.chosen[np.argsort(-lengths, kind="stable")[:size]]
+
+
+def _evaluate(run: StageRun, model: Model) -> None:
+    """A batch as large as evaluation makes them, for each task: one of its sets as often as fills it."""
+    sets = picking_sets(run.stage, run.study, run.reader) or final_sets(run.stage, run.study, run.reader, set())
+    for part, one in dict(reversed(sets)).items():
+        copies = -(-EVAL_TOKENS[run.device.type] // max(1, int(one.features.input_ids.lengths.sum())))
+        predict(model, run.tasks[part], [one.features] * copies, run.readout(part))
