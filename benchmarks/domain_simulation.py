@@ -24,7 +24,8 @@ Matrix = NDArray[np.float64]
 def pairs(rng: np.random.Generator, rows: int, columns: int, share: float) -> Matrix:
     """Intermediates by targets; `share` of the variance within targets belongs to the intermediate."""
     own, level = rng.normal(size=(rows, 1)), 3 * rng.normal(size=(1, columns))
-    return np.sqrt(share) * own + level + np.sqrt(1 - share) * rng.normal(size=(rows, columns))
+    found: Matrix = np.sqrt(share) * own + level + np.sqrt(1 - share) * rng.normal(size=(rows, columns))
+    return found
 
 
 def relation_rates(rows: int, share: float, gaps: bool, times: int, rng: np.random.Generator) -> tuple[float, float]:

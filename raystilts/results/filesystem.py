@@ -226,6 +226,7 @@ class RemoteFolder(Folder):
             self._fs.rm_file(f"{self._root}/{name}")
 
     def age(self, name: str) -> float:
+        self._fs.invalidate_cache()
         with self._reaching("look at", name):
             written: float = self._fs.modified(f"{self._root}/{name}").timestamp()
         return time.time() - written

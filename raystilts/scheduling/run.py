@@ -125,7 +125,7 @@ def run(
     places = None if first is None else promising_first(planned, first)
     results = results_folder(study)
     check_storage(results, disk_bytes(planned))
-    with driver_lock(results) as held:
+    with driver_lock(results, partial(console.print, highlight=False, soft_wrap=True)) as held:
         write_study(results, study)
         checkpoints = open_checkpoints(checkpoints_folder(study))
         checkpoints.clean_up()
@@ -219,14 +219,15 @@ def _fit(
     with ray_cluster(address):
         from ray import tune
 
-        from raystilts.scheduling.node_check import prepared
+        from raystilts.scheduling.device_share import prepared_with_share
         from raystilts.scheduling.progress import ProgressView
         from raystilts.scheduling.search import StageSearch
         from raystilts.scheduling.trainable import Assignment, StageTrainable
 
+        stages = graph.stages.values()
+        kinds = list(dict.fromkeys(stage.kind for stage in stages))
+        planned, expected, cluster = prepared_with_share(planned, stages, results, kinds, address, console)
         resources = planned.study.resources
-        kinds = list(dict.fromkeys(stage.kind for stage in graph.stages.values()))
-        expected, cluster = prepared(planned, results, kinds, address, console)
         slots = cluster.slots(resources, kinds)
         search = StageSearch(graph, record)
         held.when_lost = search.halt

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -18,7 +19,7 @@ from raystilts.scheduling.fit import WORKER_RESTARTS, fit, ray_cluster, set_ray_
 from raystilts.scheduling.preflight import check_storage
 from raystilts.scheduling.run import checked, write_study
 from raystilts.scheduling.storage import HeldLock, checkpoints_folder, driver_lock, results_folder
-from raystilts.study.plan import Kind, Plan
+from raystilts.study.plan import Kind, Plan, plan
 from raystilts.study.schema import Study
 from raystilts.training.checkpoint import Checkpoints
 from raystilts.training.remote import open_checkpoints
@@ -65,7 +66,7 @@ def run_search(study: Study, *, address: str | None = None, console: Console | N
     results = results_folder(study)
     check_storage(results, None)
     planned = Plan(study, info, (), {}, (), info.verified)
-    with driver_lock(results) as held:
+    with driver_lock(results, partial(console.print, highlight=False, soft_wrap=True)) as held:
         write_study(results, study)
         checkpoints = open_checkpoints(checkpoints_folder(study))
         checkpoints.clean_up()
@@ -117,7 +118,7 @@ def _fit(
     with compacting(results), ray_cluster(address):
         from ray import tune
 
-        from raystilts.scheduling.node_check import prepared
+        from raystilts.scheduling.device_share import prepared_with_share
         from raystilts.scheduling.trainable import Assignment
         from raystilts.scheduling.trial_progress import TrialTally, TrialView
         from raystilts.scheduling.tuning import TrialSearch, TrialTrainable
@@ -125,8 +126,11 @@ def _fit(
         study = planned.study
         kinds: list[Kind] = list(dict.fromkeys(unit.role for unit in units(study)))
         kinds = ["intermediate", "target"] if settings(study).joint else kinds
-        expected, cluster = prepared(planned, results, kinds, address, console)
-        slots = cluster.slots(study.resources, kinds)
+        grid = plan(study).stages.values() if study.resources.auto else ()
+        stages = [stage for stage in grid if stage.kind in kinds]
+        planned, expected, cluster = prepared_with_share(planned, stages, results, kinds, address, console)
+        resources = planned.study.resources
+        slots = cluster.slots(resources, kinds)
         attempts = {row.stage: row.attempt for row in Ledger(results).rows()}
         assignment = Assignment(planned, results, checkpoints_folder(study), attempts, expected)
         tally = TrialTally(board)
@@ -140,7 +144,7 @@ def _fit(
             search = TrialSearch(board, on_end)
             held.when_lost = search.halt
             trainable = tune.with_parameters(TrialTrainable, assignment=assignment)
-            fit(search, trainable, study.resources.of, slots, [view], cluster=cluster)
+            fit(search, trainable, resources.of, slots, [view], cluster=cluster)
     _record_lost(planned, search.lost, results)
     if search.halted is not None:
         raise StorageError(search.halted)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -67,6 +68,8 @@ class StageTrainable(tune.Trainable):  # type: ignore[misc]
             return {"done": True, **run_and_record(stage, assignment, self.config["until"])}
         except StorageError as error:
             return {"done": True, "status": "storage", "error": str(error)}
+        except ImportError as error:  # those of a stage's own work are its failure, and in its row
+            return {"done": True, "status": "storage", "error": f"{socket.gethostname()}: {error}; install there again"}
 
     def stage_and_assignment(self) -> tuple[Stage, Assignment]:
         """The stage that the config names, and the assignment that it belongs to."""

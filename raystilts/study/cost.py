@@ -7,6 +7,7 @@ import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from raystilts.study.encoders import EncoderInfo
@@ -14,6 +15,8 @@ from raystilts.study.plan import Plan, Stage
 
 #: Operations a second of a stated model: what a GPU of the data-centre class, and one CPU core, sustain in training.
 GPU_FLOPS, CORE_FLOPS = 150e12, 25e9
+#: What a machine with GPUs has, as Linux shows it.
+GPU_DRIVER = Path("/proc/driver/nvidia/version")
 #: Parameters outside the word embeddings where the encoder is not here (XLM-R Large has 303 million).
 UNKNOWN_PARAMETERS = 303_000_000
 
@@ -81,8 +84,10 @@ def estimate(
         hours, low, high = hours / 3600, low / 3600, high / 3600
         basis = f"from {len(rates)} recorded stages of this encoder; half of them lie in the range"
         return Cost(hours, low, high, basis)
-    gpus = plan.study.resources.gpus
-    speed = GPU_FLOPS * min(gpus, 1) if gpus else CORE_FLOPS * min(plan.study.resources.cpus, os.cpu_count() or 1)
+    resources = plan.study.resources
+    # The share that `auto` will pick is not known yet; hours are those of a whole device either way.
+    gpus = 1.0 if resources.auto and GPU_DRIVER.exists() else resources.gpus
+    speed = GPU_FLOPS * min(gpus, 1) if gpus else CORE_FLOPS * min(resources.cpus, os.cpu_count() or 1)
     each = 6 * _dense_parameters(plan.encoder) / speed
     name = f"{speed / 1e12:.0f} Tflop/s a GPU" if gpus else f"{speed / 1e9:.0f} Gflop/s"
     basis = f"not measured: 6 operations a parameter and sub-word at {name}"

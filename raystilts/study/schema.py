@@ -121,9 +121,29 @@ class StageResources(Model):
 
 
 class Resources(StageResources):
-    """What a stage takes, and kinds of stages that take something else."""
+    """What a stage takes, and kinds of stages that take something else.
 
+    Attributes:
+        auto: The share of a GPU is picked when the study runs, from measured memory; `auto` alone says so too.
+    """
+
+    auto: bool = False
     by_kind: dict[Literal["intermediate", "target", "retrieval"], StageResources] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, data: Any) -> Any:
+        if isinstance(data, str) and data != "auto":
+            raise ValueError(f"{data!r} is neither auto nor a mapping, such as {{cpus: 4, gpus: 0.5}}")
+        if isinstance(data, dict) and data.get("gpus") == "auto":
+            raise ValueError("to have the share of a GPU picked, give auto: true and leave gpus out")
+        return {"auto": True} if data == "auto" else data
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if self.auto and self.gpus:
+            raise ValueError(f"auto picks the share of a GPU; leave gpus out, or auto (given: gpus {self.gpus:g})")
+        return self
 
     def of(self, kind: Literal["intermediate", "target", "retrieval"]) -> StageResources:
         """The resources of one kind of stage."""

@@ -101,12 +101,25 @@ def test_assignments_come_last(tmp_path: Path) -> None:
         ),
         ("hyperparameters.learning_rate=0", "hyperparameters.learning_rate: Input should be greater than 0 (given: 0)"),
         ("resources.by_kind.target.gpu=1", "resources.by_kind.target.gpu: no such field; did you mean 'gpus'?"),
+        ("resources=automatic", "resources: 'automatic' is neither auto nor a mapping, such as {cpus: 4, gpus: 0.5}"),
+        ("resources.gpus=auto", "resources: to have the share of a GPU picked, give auto: true and leave gpus out"),
+        ("resources={auto: true, gpus: 0.5}", "resources: auto picks the share of a GPU; leave gpus out, or auto"),
         ("task_files=[nope.py]", "task file: 'nope.py' is not a Python file; give a .py file"),
         ("name=a/b", "name: String should match pattern"),
     ],
 )
 def test_errors_name_place_value_and_way_out(tmp_path: Path, assignment: str, message: str) -> None:
     assert refusal(tmp_path, GOOD, assignment).startswith(message)
+
+
+def test_resources_may_be_picked(tmp_path: Path) -> None:
+    assert read(tmp_path, GOOD).resources.auto is False
+    for given in ("resources=auto", "resources.auto=true"):
+        study = read(tmp_path, GOOD, given)
+        assert (study.resources.auto, study.resources.cpus, study.resources.gpus) == (True, 1, 0)
+        assert Study.model_validate(study.model_dump(mode="json")) == study
+    with_cpus = read(tmp_path, GOOD, "resources={auto: true, cpus: 4, by_kind: {retrieval: {gpus: 1}}}").resources
+    assert (with_cpus.cpus, with_cpus.of("retrieval").gpus, with_cpus.of("target").cpus) == (4, 1, 4)
 
 
 def test_missing_field_and_wrong_shape(tmp_path: Path) -> None:

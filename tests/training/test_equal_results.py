@@ -64,13 +64,14 @@ def without_dropout(tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory
 def one_target(checkpoint: Path, task: str, **hyperparameters: Any) -> Study:
     # The mean over tokens: a random encoder's first token hardly tells choices apart.
     pooling = "mean" if task == "cldr_choice" else "first"
+    samples = 8 if task == "cldr_span" else 24
     return study(
         checkpoint,
         encoder={"model_name_or_path": str(checkpoint), "pooling": pooling},
         intermediates=["none"],
         targets=[{"task": task, "languages": LANGUAGES}],
         hyperparameters=HP | hyperparameters,
-        evaluation={"eval_steps": 0.5, "max_dev_samples": 8, "max_test_samples": 8},
+        evaluation={"eval_steps": 0.5, "max_dev_samples": samples, "max_test_samples": samples},
         keep_targets="all",
     )
 
@@ -109,6 +110,8 @@ def test_a_stage_beside_a_plain_script(without_dropout: Path, tmp_path: Path, ta
     script = script_in_fp32(without_dropout, task)
     assert set(sets(result)) == set(SETS)
     assert max(result.losses) - min(result.losses) > 0.02, "updates do something"
+    # After so few updates the tagger still answers "no date" to everything: its losses and weights have to do.
+    assert task == "cldr_dates" or len(set(script.scores.values())) > 1, "sets that change places would be seen"
     assert result.losses == pytest.approx(script.losses, abs=2e-6)
     assert equal(load_weights(kept(result)), script.encoder, 2e-6)
     assert final(result) == script.scores
@@ -133,7 +136,7 @@ def test_training_fewer_rows_of_embeddings_gives_the_bits_of_training_all(
 def test_bf16_with_every_speed_up_stays_within_its_noise(without_dropout: Path, tmp_path: Path, task: str) -> None:
     """Beside scripts in fp32 and in bf16, of which a step is 2**-7 between 1 and 2, where these losses are.
 
-    Of the eight examples of a set one may be answered otherwise: a random encoder's answers are close to each other.
+    Of eight examples of a set one may be answered otherwise: a random encoder's answers are close to each other.
     """
     planned = plan(one_target(without_dropout, task, **SMOOTH, bf16=True))
     result = run_stage(only(planned), planned.study, tmp_path)
