@@ -1,8 +1,8 @@
 """Hosts on one machine: each its own network, processes, home folder, Python environment and sshd.
 
 A host is a set of Linux namespaces on a bridge. What it writes to its home folder and to its Python environment goes
-into a layer of its own, and is gone when it is switched off, as on a new machine. All else on the disk is shared, as
-over NFS. Needs root, and: apt-get install iproute2 openssh-server openssh-client rsync
+into a layer of its own, its disk; all else is shared, as over NFS. Needs root, and:
+apt-get install iproute2 openssh-server openssh-client rsync
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Host:
     Attributes:
         name: Its host name, and the name of its network namespace.
         address: Its IP address.
-        folder: Its own folder on the real disk.
+        folder: Its own disk: a folder on the real one.
         key: The private key to log in with.
         process: The process that holds its namespaces; None while it is switched off.
     """
@@ -79,27 +79,30 @@ def remove_bridge() -> None:
 
 
 def switch_on(host: Host, environment: Mapping[str, str]) -> None:
-    """Starts a host as a new machine, and waits until one can log in.
+    """Starts a host with what is on its disk, and waits until one can log in.
 
     Args:
         environment: What every login of this host finds in its environment.
     """
-    shutil.rmtree(host.folder, ignore_errors=True)
+    new = not host.folder.exists()
     subprocess.run(["ip", "netns", "del", host.name], capture_output=True, check=False)
     _ip("netns", "add", host.name)
-    _ip("link", "add", f"v-{host.name}", "type", "veth", "peer", "name", "eth0", "netns", host.name)
+    # The same hardware address each time: else others look for it at the old one for a while.
+    hardware = f"02:00:00:00:00:{int(host.address.rsplit('.', 1)[1]):02x}"
+    peer = ("peer", "name", "eth0", "address", hardware, "netns", host.name)
+    _ip("link", "add", f"v-{host.name}", "type", "veth", *peer)
     _ip("link", "set", f"v-{host.name}", "master", BRIDGE, "up")
     inside = ("-n", host.name)
     _ip(*inside, "addr", "add", f"{host.address}/24", "dev", "eth0")
     _ip(*inside, "link", "set", "eth0", "up")
     _ip(*inside, "link", "set", "lo", "up")
     _ip(*inside, "route", "add", "default", "via", GATEWAY)
-    host.folder.mkdir(parents=True)
+    host.folder.mkdir(parents=True, exist_ok=True)
     (host.folder / "sshd_config").write_text(_sshd_config(host, environment))
     with (host.folder / "sshd.log").open("wb") as log:
         host.process = subprocess.Popen(
             ["ip", "netns", "exec", host.name, "unshare", "--pid", "--fork", "--kill-child", "--mount", "--uts",
-             "--mount-proc", "bash", "-ec", _start(host)],
+             "--mount-proc", "bash", "-ec", _start(host, new)],
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
         )  # fmt: skip
     _wait_for_port(host)
@@ -112,8 +115,16 @@ def switch_off(host: Host) -> None:
     host.process.send_signal(signal.SIGKILL)
     host.process.wait()
     host.process = None
+    while subprocess.run(["ip", "netns", "pids", host.name], capture_output=True, check=False).stdout:
+        time.sleep(0.05)
     subprocess.run(["ip", "link", "del", f"v-{host.name}"], capture_output=True, check=False)
     subprocess.run(["ip", "netns", "del", host.name], capture_output=True, check=False)
+
+
+def replace(host: Host) -> None:
+    """Puts a new machine in a host's place, under the same name and address; it is switched off."""
+    switch_off(host)
+    shutil.rmtree(host.folder)
 
 
 def on(host: Host, command: str, *, timeout: float = 300, check: bool = True) -> subprocess.CompletedProcess[str]:
@@ -161,7 +172,7 @@ def _sshd_config(host: Host, environment: Mapping[str, str]) -> str:
     return "".join(f"{name} {value}\n" for name, value in lines.items())
 
 
-def _start(host: Host) -> str:
+def _start(host: Host, new: bool) -> str:
     """What the first process of a host does: its own layers over what is shared, then sshd."""
     lines = [f"hostname {host.name}"]
     for number, place in enumerate((Path.home(), Path(sys.prefix))):
@@ -171,9 +182,12 @@ def _start(host: Host) -> str:
             f"mount -t overlay overlay -o lowerdir={place},upperdir={upper},workdir={work} {place}",
         ]
     # What this machine's own user has set up is not on a new one. (It may change meanwhile: hide it, remove nothing.)
-    for own in ("/tmp/ray", "/dev/shm", "~/.ray", "~/.cache", "~/.ssh"):
+    for own in (".ray", ".cache", ".ssh"):
+        lines += [f"mkdir -p ~/{own} {host.folder}/{own}", f"mount --bind {host.folder}/{own} ~/{own}"]
+    for own in ("/tmp/ray", "/dev/shm"):
         lines += [f"mkdir -p {own}", f"mount -t tmpfs -o size=2g tmpfs {own}"]
-    lines += ["rm -f ~/.bash_profile", "cp /etc/skel/.bashrc /etc/skel/.profile ~"]
+    if new:
+        lines += ["rm -f ~/.bash_profile", "cp /etc/skel/.bashrc /etc/skel/.profile ~"]
     return "\n".join([*lines, f"exec /usr/sbin/sshd -D -e -f {host.folder}/sshd_config"])
 
 

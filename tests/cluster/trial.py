@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import time
 from collections.abc import Callable
@@ -59,14 +60,19 @@ def submit(laptop: Host, arguments: str) -> str:
     return job
 
 
-def ended(head: Host) -> bool:
-    """Whether no driver runs on the head; cheaper than to ask Ray, which shares this machine's processors."""
-    return not on(head, "pgrep -f '[r]aystilts run'", check=False).stdout.strip()
+def outcome(laptop: Host, head: Host, job: str) -> str:
+    """Waits until a job has ended; returns what Ray says: succeeded, failed or stopped."""
+    said: list[str] = []
 
+    def ended() -> bool:
+        # Cheaper than to ask Ray, which shares this machine's processors.
+        if on(head, "pgrep -f '[r]aystilts run'", check=False).stdout.strip():
+            return False
+        said[:] = re.findall(rf"Job '{job}' (?:was )?(succeeded|failed|stopped)", _of_job(laptop, "status", job))
+        return bool(said)
 
-def status(laptop: Host, job: str) -> str:
-    """A job's status, in Ray's words."""
-    return _of_job(laptop, "status", job)
+    wait_until("the job ends", ended)
+    return said[0]
 
 
 def logs(laptop: Host, job: str) -> str:
@@ -118,3 +124,8 @@ def alive(head: Host) -> set[str]:
     done = on(head, f"python -c '{code}'", check=False).stdout
     line = next((line for line in done.splitlines() if line.startswith("NODES ")), "NODES []")
     return set(json.loads(line.removeprefix("NODES ")))
+
+
+def without_ray(host: Host) -> bool:
+    """Whether Ray's servers have ended on a host."""
+    return not on(host, "pgrep -x 'gcs_server|raylet'", check=False).stdout.strip()
