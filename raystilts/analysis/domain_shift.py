@@ -42,7 +42,9 @@ class Shift:
     Attributes:
         texts: Texts of the intermediate; `target_texts` those of the target, in `languages`.
         a_distance: Proxy A-distance, 0 (alike) to 2.
-        mmd: Unbiased MMD^2, with the p of its permutation test in `mmd_p`.
+        mmd: Unbiased MMD^2.
+        mmd_p: Of no difference between the English texts alone, by permutation: a language's zero point is an estimate
+            too, which a test over all languages would take for a difference. None without English texts.
         coral: CORAL distance.
         subwords: Jensen-Shannon divergence of sub-words of the English texts, 0 to 1; None without English texts.
         gain: Mean score over that of `none`; None where there is none, or the arm trains on the target's own data.
@@ -55,7 +57,7 @@ class Shift:
     languages: tuple[str, ...]
     a_distance: float
     mmd: float
-    mmd_p: float
+    mmd_p: float | None
     coral: float
     subwords: float | None
     gain: float | None = None
@@ -129,7 +131,8 @@ def shift(
     """The distances of an intermediate's texts from a target's."""
     one, _ = own.centred(offsets)
     two, languages = other.centred(offsets)
-    found = mmd(one, two, permutations)
+    english = [side.embeddings.get("en") for side in (own, other)]
+    tested = None if english[0] is None or english[1] is None else mmd(english[0], english[1], permutations)
     return Shift(
         intermediate=names[0],
         target=names[1],
@@ -137,8 +140,8 @@ def shift(
         target_texts=len(two),
         languages=languages,
         a_distance=proxy_a_distance(one, two),
-        mmd=found.squared,
-        mmd_p=found.p,
+        mmd=mmd(one, two, 0).squared,
+        mmd_p=None if tested is None else tested.p,
         coral=coral_distance(one, two),
         subwords=_divergence(own.ids, other.ids, special),
     )  # fmt: skip

@@ -38,10 +38,14 @@ def test_language_is_not_taken_for_domain() -> None:
     sets = {"one": Embedded({"en": points["one"]}, ids), "two": Embedded(other, ids)}
     found = shift(("one", "two"), sets["one"], sets["two"], study_offsets(sets), (0, 2), 99)
     assert abs(found.a_distance) < 0.4
+    assert abs(found.mmd) < 0.01
+    assert found.mmd_p is not None
     assert found.mmd_p > 0.05
     assert (found.subwords, found.languages, found.target_texts) == (0, ("en", "de"), 300)
     raw = {code: np.zeros(4) for code in ("en", "de")}
-    assert shift(("one", "two"), sets["one"], sets["two"], raw, (0, 2), 99).mmd_p == 0.01
+    assert shift(("one", "two"), sets["one"], sets["two"], raw, (0, 2), 99).mmd > 0.1
+    german = Embedded({"de": other["de"]}, None)
+    assert shift(("one", "two"), sets["one"], german, study_offsets(sets), (0, 2), 99).mmd_p is None
 
 
 def a_shift(source: int, target: str, distance: float, gain: float | None) -> Shift:

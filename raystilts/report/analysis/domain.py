@@ -79,8 +79,8 @@ def answer_text(found: DomainAnswer) -> str:
         lines += [_line(one) for one in mine]
         lines.append("")
     lines += wrap(
-        "A-dist: 0 alike, 2 told apart without error; p: of no difference by MMD; JS: sub-words of the English "
-        "texts, 0 to 1; gain in points over none. Languages are moved to English's zero point first."
+        "A-dist: 0 alike, 2 told apart without error; p: of no difference of the English texts, by MMD; JS: sub-words "
+        "of the English texts, 0 to 1; gain in points over none. Languages are moved to English's zero point first."
     )
     lines += ["", *_relations(found)]
     if found.effects:
