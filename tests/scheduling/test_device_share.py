@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import io
+import os
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -110,21 +113,28 @@ def test_a_run_without_a_gpu_says_what_a_stage_takes(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(torch.cuda.is_available(), reason="here it could be measured")
-def test_where_it_cannot_be_measured_a_stage_gets_a_whole_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_it_cannot_be_measured_a_stage_gets_a_whole_gpu(tmp_path: Path) -> None:
     """Ray counts a GPU that is not there: the stage goes to a worker, which says why it is not measured."""
-    planned = plan(study(tmp_path, resources="auto"))
-    expected = announce(planned, str(tmp_path), ["target"])
-    shown = io.StringIO()
-    console = Console(file=shown, width=300)
-    set_ray_environment()
-    monkeypatch.setenv("RAY_worker_niceness", "0")
-    ray.init(address="local", num_gpus=1, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
-    try:
-        found = measured(list(planned.stages.values()), Resources(gpus=1), expected, Capacity(()), console)
-    finally:
-        ray.shutdown()
+    # In a process of its own: after one Ray, a test's process cannot start a cluster of several nodes.
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+        found, shown = process.submit(measured_with_a_pretended_gpu, tmp_path).result()
     assert found is None
-    assert shown.getvalue().splitlines() == [
+    assert shown.splitlines() == [
         "resources: auto: measuring the memory of a stage on one GPU",
         "resources: auto: a whole GPU a stage (not measured: RuntimeError: torch sees no GPU there)",
     ]
+
+
+def measured_with_a_pretended_gpu(folder: Path) -> tuple[Footprint | None, str]:
+    """What is measured, and said, where Ray has been told of a GPU."""
+    planned = plan(study(folder, resources="auto"))
+    expected = announce(planned, str(folder), ["target"])
+    shown = io.StringIO()
+    set_ray_environment()
+    os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112 (Ray spells it so)
+    ray.init(address="local", num_gpus=1, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    try:
+        stages, console = list(planned.stages.values()), Console(file=shown, width=300)
+        return measured(stages, Resources(gpus=1), expected, Capacity(()), console), shown.getvalue()
+    finally:
+        ray.shutdown()
