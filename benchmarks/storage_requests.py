@@ -19,8 +19,8 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from raystilts.scheduling.storage import checkpoints_folder, results_folder
 from raystilts.scheduling.trainable import Assignment, run_and_record
+from raystilts.study.folders import checkpoints_folder, results_folder
 from raystilts.study.plan import plan
 from raystilts.study.schema import Study
 

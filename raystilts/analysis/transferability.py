@@ -13,9 +13,9 @@ from raystilts.analysis.hscore import h_score
 from raystilts.analysis.labelled import labelled_states
 from raystilts.analysis.logme import logme
 from raystilts.errors import UserError
-from raystilts.scheduling.storage import checkpoints_folder
 from raystilts.study.data import data_folder
 from raystilts.study.encoders import fetch_encoder
+from raystilts.study.folders import checkpoints_folder
 from raystilts.study.hyperparameters import Hyperparameters
 from raystilts.study.plan import Plan, plan
 from raystilts.study.schema import Study

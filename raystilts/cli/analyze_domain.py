@@ -49,7 +49,7 @@ def _study_and_results(place: str) -> tuple[Study, Results | None]:
     from raystilts.cli.run import _find
     from raystilts.report.answers import Results
     from raystilts.results.filesystem import open_folder
-    from raystilts.scheduling.storage import results_folder
+    from raystilts.study.folders import results_folder
     from raystilts.study.schema import Study
 
     path = _find(Path(place))

@@ -174,8 +174,8 @@ def _print_plan(study: Study, as_json: bool) -> None:
     from raystilts.results.ledger import Ledger
     from raystilts.scheduling.forecast import forecast
     from raystilts.scheduling.run import outstanding
-    from raystilts.scheduling.storage import results_folder
     from raystilts.study.cost import estimate
+    from raystilts.study.folders import results_folder
     from raystilts.study.plan import plan as plan_study
 
     planned = plan_study(study)

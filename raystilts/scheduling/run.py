@@ -24,10 +24,11 @@ from raystilts.scheduling.graph import StageGraph
 from raystilts.scheduling.lost import record_not_run
 from raystilts.scheduling.preflight import check_data, check_encoder, check_storage, disk_bytes
 from raystilts.scheduling.prior import only_intermediates, promising_first
-from raystilts.scheduling.storage import HeldLock, checkpoints_folder, driver_lock, results_folder
+from raystilts.scheduling.storage import HeldLock, driver_lock
 from raystilts.scheduling.strata import Strata
 from raystilts.study.data import data_folder
 from raystilts.study.encoders import EncoderInfo, fetch_encoder
+from raystilts.study.folders import checkpoints_folder, results_folder
 from raystilts.study.merge import merged
 from raystilts.study.plan import Plan, Stage, plan
 from raystilts.study.schema import Study

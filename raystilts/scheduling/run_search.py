@@ -18,7 +18,8 @@ from raystilts.scheduling.decisions import record_stopped
 from raystilts.scheduling.fit import WORKER_RESTARTS, fit, ray_cluster, set_ray_environment
 from raystilts.scheduling.preflight import check_storage
 from raystilts.scheduling.run import checked, write_study
-from raystilts.scheduling.storage import HeldLock, checkpoints_folder, driver_lock, results_folder
+from raystilts.scheduling.storage import HeldLock, driver_lock
+from raystilts.study.folders import checkpoints_folder, results_folder
 from raystilts.study.plan import Kind, Plan, plan
 from raystilts.study.schema import Study
 from raystilts.training.checkpoint import Checkpoints

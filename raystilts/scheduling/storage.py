@@ -13,37 +13,17 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from filelock import FileLock, Timeout
 
 from raystilts.errors import StorageError
 from raystilts.results.filesystem import Folder, open_folder
-from raystilts.study.schema import Study
 
 LOCAL_LOCK, REMOTE_LOCK = ".driver.lock", "driver.lock"
 #: A driver says this often that it lives, and counts as dead when it has not for so long.
 BEAT_SECONDS, DEAD_SECONDS = 20.0, 90.0
 #: Who waits for another driver looks this often whether it lives.
 LOOK_SECONDS = 1.0
-
-
-def results_folder(study: Study) -> str:
-    """Where a study's tables are: `<storage_path>/<study name>`, an absolute path or a URI."""
-    return f"{_base(study.storage_path)}/{study.name}"
-
-
-def checkpoints_folder(study: Study) -> str:
-    """Where the weights are that studies below one `storage_path` share."""
-    return f"{_base(study.storage_path)}/checkpoints"
-
-
-def _base(storage_path: str) -> str:
-    if storage_path.startswith("file://"):
-        return unquote(urlsplit(storage_path).path).rstrip("/")
-    if "://" in storage_path:
-        return storage_path.rstrip("/")
-    return str(Path(storage_path).expanduser().absolute())
 
 
 @dataclass(slots=True)

@@ -16,8 +16,8 @@ from raystilts.scheduling.decisions import record_outcome
 from raystilts.scheduling.graph import StageGraph
 from raystilts.scheduling.run import outstanding
 from raystilts.scheduling.search import StageSearch
-from raystilts.scheduling.storage import checkpoints_folder, results_folder
 from raystilts.scheduling.trainable import Assignment, run_and_record
+from raystilts.study.folders import checkpoints_folder, results_folder
 from raystilts.study.plan import plan
 from raystilts.study.schema import Study
 from raystilts.training.checkpoint import Checkpoints

@@ -8,8 +8,8 @@ from raystilts.results.compact import compact
 from raystilts.results.ledger import Ledger
 from raystilts.results.store import Results
 from raystilts.scheduling.adoption import adopt
-from raystilts.scheduling.storage import checkpoints_folder, results_folder
 from raystilts.scheduling.trainable import Assignment, run_and_record
+from raystilts.study.folders import checkpoints_folder, results_folder
 from raystilts.study.plan import Plan, plan
 
 from .examples import study

@@ -21,8 +21,9 @@ from raystilts.results.ledger import Ledger
 from raystilts.results.store import Results
 from raystilts.scheduling.graph import StageGraph
 from raystilts.scheduling.lost import record_not_run
-from raystilts.scheduling.storage import REMOTE_LOCK, checkpoints_folder, results_folder
+from raystilts.scheduling.storage import REMOTE_LOCK
 from raystilts.scheduling.trainable import Assignment, run_and_record
+from raystilts.study.folders import checkpoints_folder, results_folder
 from raystilts.study.plan import Plan, plan
 from raystilts.study.schema import Study
 

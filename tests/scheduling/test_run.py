@@ -9,8 +9,8 @@ from filelock import FileLock
 from raystilts.errors import StorageError
 from raystilts.results.ledger import Ledger
 from raystilts.scheduling.run import missing_stages, run
-from raystilts.scheduling.storage import checkpoints_folder, results_folder
 from raystilts.scheduling.trainable import Assignment, run_and_record
+from raystilts.study.folders import checkpoints_folder, results_folder
 from raystilts.study.plan import Plan, Stage, plan
 from raystilts.training.checkpoint import Checkpoints
 

@@ -16,7 +16,8 @@ from raystilts.errors import StorageError, UserError
 from raystilts.results.filesystem import open_folder
 from raystilts.scheduling import storage
 from raystilts.scheduling.preflight import check_storage
-from raystilts.scheduling.storage import REMOTE_LOCK, checkpoints_folder, driver_lock, results_folder
+from raystilts.scheduling.storage import REMOTE_LOCK, driver_lock
+from raystilts.study.folders import checkpoints_folder, results_folder
 
 from .examples import study
 

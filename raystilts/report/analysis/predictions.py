@@ -15,7 +15,7 @@ from raystilts.report.answers import Results
 from raystilts.report.notes import overlaps
 from raystilts.report.tables import wrap
 from raystilts.results.filesystem import open_folder
-from raystilts.scheduling.storage import results_folder
+from raystilts.study.folders import results_folder
 from raystilts.study.schema import Study
 
 #: Rankings that are compared with the grid; the last is the mean rank on the study's other targets.
