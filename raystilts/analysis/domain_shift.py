@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from raystilts.analysis.a_distance import proxy_a_distance
 from raystilts.analysis.coral import coral_distance
-from raystilts.analysis.embeddings import language_offsets, mean_states, sentence_layer, text_ids
-from raystilts.analysis.mmd import mmd
+from raystilts.analysis.embeddings import language_offsets, mean_states, text_ids
+from raystilts.analysis.mmd import mmd, squared_mmd
 from raystilts.analysis.multiplicity import holm
 from raystilts.analysis.qap import LEAST_INTERMEDIATES, Relation, qap
 from raystilts.analysis.subword_divergence import jensen_shannon, subword_counts
@@ -140,7 +140,7 @@ def shift(
         target_texts=len(two),
         languages=languages,
         a_distance=proxy_a_distance(one, two),
-        mmd=mmd(one, two, 0).squared,
+        mmd=squared_mmd(one, two),
         mmd_p=None if tested is None else tested.p,
         coral=coral_distance(one, two),
         subwords=_divergence(own.ids, other.ids, special),
@@ -171,7 +171,7 @@ def study_shifts(
     names = tuple(dict.fromkeys(arm.tasks[0] for arm in study.intermediates if len(arm.tasks) == 1))
     targets = {t.task: t.languages or get_task(t.task).languages for t in study.targets}
     model = loaded.restore(None, torch.device("cpu"))
-    layer = sentence_layer(study.encoder, loaded.layers)
+    layer = study.encoder.sentence_layer(loaded.layers)
     sources = {n: embed(loaded, model, domain_texts(get_task(n), (), count, folder), layer) for n in names}
     aims = {
         name: embed(loaded, model, domain_texts(get_task(name), codes, count, folder), layer)
@@ -193,17 +193,20 @@ def associations(shifts: Sequence[Shift]) -> list[Association]:
     """The relation of gains to each distance, within targets, Holm-adjusted over the distances."""
     sources = list(dict.fromkeys(one.intermediate for one in shifts))
     targets = list(dict.fromkeys(one.target for one in shifts))
-    gains, tables = (np.full((len(sources), len(targets)), np.nan) for _ in range(2))
+
+    def table(field: str) -> Matrix:
+        filled = np.full((len(sources), len(targets)), np.nan)
+        for one in shifts:
+            value = getattr(one, field)
+            filled[sources.index(one.intermediate), targets.index(one.target)] = np.nan if value is None else value
+        return filled
+
+    gains = table("gain")
     found: list[Relation | None] = []
     for name in DISTANCES:
-        tables = np.full_like(gains, np.nan)
-        for one in shifts:
-            place = sources.index(one.intermediate), targets.index(one.target)
-            value = getattr(one, name)
-            tables[place] = np.nan if value is None else value
-            gains[place] = np.nan if one.gain is None else one.gain
-        enough = (np.isfinite(tables) & np.isfinite(gains)).any(axis=1).sum() >= LEAST_INTERMEDIATES
-        found.append(qap(tables, gains) if enough else None)
+        distances = table(name)
+        enough = (np.isfinite(distances) & np.isfinite(gains)).any(axis=1).sum() >= LEAST_INTERMEDIATES
+        found.append(qap(distances, gains) if enough else None)
     adjusted = holm([np.nan if one is None else one.p for one in found])
     return [
         Association(name, one, None if one is None else float(p))

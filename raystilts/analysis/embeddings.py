@@ -14,20 +14,12 @@ from raystilts.tasks.features import Ragged
 if TYPE_CHECKING:
     from torch import nn
 
-    from raystilts.study.schema import Encoder
     from raystilts.training.encoder import Pretrained
 
 Matrix = NDArray[np.float64]
 
 #: Sub-words of a text that are read, and padded sub-words of a forward pass.
 LENGTH, BATCH_TOKENS = 128, 4096
-
-
-def sentence_layer(encoder: Encoder, layers: int) -> int:
-    """The hidden state that stands for sentences: the study's `retrieval_layer`, or its default."""
-    if encoder.retrieval_layer is not None:
-        return encoder.retrieval_layer
-    return 14 if layers == 24 else layers // 2
 
 
 def text_ids(loaded: Pretrained, texts: list[str]) -> Ragged:
@@ -48,21 +40,20 @@ def mean_states(model: nn.Module, ids: Ragged, pad_id: int, layer: int) -> Matri
     from raystilts.training.collate import collate
     from raystilts.training.encoder import hidden_states
     from raystilts.training.heads import pool_tokens
+    from raystilts.training.length_batches import length_batches
 
     features = Features(ids, np.arange(len(ids), dtype=np.int64), len(ids))
     device = next(model.parameters()).device
-    order = np.argsort(-ids.lengths, kind="stable")
-    out: Matrix = np.empty((len(ids), model.config.hidden_size))  # type: ignore[union-attr,arg-type]
+    batches = length_batches(ids.lengths, BATCH_TOKENS)
+    found: list[Matrix] = []
     model.eval()
-    start = 0
     with torch.inference_mode():
-        while start < len(order):
-            rows = order[start : start + max(1, BATCH_TOKENS // int(ids.lengths[order[start]]))]
+        for rows in batches:
             batch = collate(features, rows, pad_id).to(device)
             states = hidden_states(model, batch.input_ids, batch.attention_mask, batch.token_type_ids, layer)
-            out[rows] = pool_tokens(states.float(), batch.attention_mask, "mean").double().cpu().numpy()
-            start += len(rows)
-    return out
+            found.append(pool_tokens(states.float(), batch.attention_mask, "mean").double().cpu().numpy())
+    states_by_length: Matrix = np.concatenate(found)
+    return states_by_length[np.argsort(np.concatenate(batches))]
 
 
 def language_offsets(means: Mapping[tuple[str, str], Matrix], base: str = "en") -> dict[str, Matrix]:

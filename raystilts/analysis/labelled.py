@@ -43,19 +43,17 @@ def labelled_states(
 
     from raystilts.training.collate import collate
     from raystilts.training.encoder import hidden_states
+    from raystilts.training.length_batches import length_batches
 
     model.eval()
-    lengths = features.input_ids.lengths
-    order, found, labels, start = np.argsort(-lengths, kind="stable"), [], [], 0
+    found, labels = [], []
     with torch.inference_mode():
-        while start < len(order):
-            rows = order[start : start + max(1, BATCH_TOKENS // int(lengths[order[start]]))]
+        for rows in length_batches(features.input_ids.lengths, BATCH_TOKENS):
             batch = collate(features, rows, pad_id)
             states = hidden_states(model, batch.input_ids, batch.attention_mask, batch.token_type_ids, None)
             one, own = _rows(task, features, rows, batch, states.float(), pooling)
             found.append(one.double().numpy())
             labels.append(own)
-            start += len(rows)
     embeddings, classes = np.concatenate(found), np.concatenate(labels)
     kept = _sample(task, classes, limit)
     return Labelled(embeddings[kept], classes[kept])

@@ -68,6 +68,11 @@ def unbiased_mmd(kernel: Matrix, members: Matrix) -> Matrix:
     )
 
 
+def squared_mmd(one: Matrix, other: Matrix) -> float:
+    """MMD^2 between two sets of embeddings, each [texts, d], without a test."""
+    return float(unbiased_mmd(*_joint(one, other))[0])
+
+
 def mmd(one: Matrix, other: Matrix, permutations: int = 1000, seed: int = 0) -> Discrepancy:
     """MMD^2 between two sets of embeddings, with a permutation test.
 
@@ -77,13 +82,18 @@ def mmd(one: Matrix, other: Matrix, permutations: int = 1000, seed: int = 0) -> 
         permutations: Random divisions; p is at least 1 / (permutations + 1).
         seed: Of the divisions.
     """
-    kernel = rbf_kernel(np.concatenate([one, other]))
-    members = np.concatenate([np.ones(len(one)), np.zeros(len(other))])
-    found = float(unbiased_mmd(kernel, members[:, None])[0])
+    kernel, members = _joint(one, other)
+    found = float(unbiased_mmd(kernel, members)[0])
     rng = np.random.default_rng([29, seed])
     at_least = 0
     for start in range(0, permutations, _AT_ONCE):
         count = min(_AT_ONCE, permutations - start)
-        divisions = rng.permuted(np.repeat(members[:, None], count, axis=1), axis=0)
+        divisions = rng.permuted(np.repeat(members, count, axis=1), axis=0)
         at_least += int((unbiased_mmd(kernel, divisions) >= found - 1e-12).sum())
     return Discrepancy(found, (1 + at_least) / (1 + permutations))
+
+
+def _joint(one: Matrix, other: Matrix) -> tuple[Matrix, Matrix]:
+    """The kernel of all texts, and which of them are of the first set, [texts, 1]."""
+    members = np.concatenate([np.ones(len(one)), np.zeros(len(other))])
+    return rbf_kernel(np.concatenate([one, other])), members[:, None]

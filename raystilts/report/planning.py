@@ -9,9 +9,9 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from raystilts.scheduling.preflight import disk_bytes
 from raystilts.study.alignment import domain_of
 from raystilts.study.cost import Cost
+from raystilts.study.disk import disk_bytes
 from raystilts.study.overlap import overlaps
 from raystilts.study.plan import Plan, Stage
 from raystilts.study.schedule import schedule_name

@@ -28,6 +28,22 @@ def check_plot(path: Path) -> None:
         raise UserError(f"--plot {path}: there is no folder {path.absolute().parent}; make it first")
 
 
+def save_figure(figure: Any, path: Path) -> None:
+    """Writes a figure, and lets go of it.
+
+    Raises:
+        UserError: The file cannot be written.
+    """
+    from matplotlib import pyplot as plt
+
+    try:
+        figure.savefig(path, dpi=150)
+    except OSError as error:
+        raise UserError(f"--plot {path}: cannot be written ({error.strerror}); give another file") from None
+    finally:
+        plt.close(figure)
+
+
 def plot_matrix(matrix: Matrix, path: Path) -> None:
     """Writes a heatmap. Lightness alone carries the value (cividis), and the number stands in each cell.
 
@@ -54,12 +70,7 @@ def plot_matrix(matrix: Matrix, path: Path) -> None:
     legend = "bold: the interval excludes 0; hatched: it does not" if matrix.value == "gain" else ""
     axes.set_title("\n".join([title, legend]).strip(), fontsize=9, loc="left")
     figure.colorbar(image, ax=axes, shrink=0.8)
-    try:
-        figure.savefig(path, dpi=150)
-    except OSError as error:
-        raise UserError(f"--plot {path}: cannot be written ({error.strerror}); give another file") from None
-    finally:
-        plt.close(figure)
+    save_figure(figure, path)
 
 
 def _shown(matrix: Matrix, row: int, column: int) -> float:

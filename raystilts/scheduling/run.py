@@ -22,11 +22,12 @@ from raystilts.scheduling.decisions import record_outcome
 from raystilts.scheduling.fit import fit, ray_cluster, set_ray_environment
 from raystilts.scheduling.graph import StageGraph
 from raystilts.scheduling.lost import record_not_run
-from raystilts.scheduling.preflight import check_data, check_encoder, check_storage, disk_bytes
+from raystilts.scheduling.preflight import check_data, check_encoder, check_storage
 from raystilts.scheduling.prior import only_intermediates, promising_first
 from raystilts.scheduling.storage import HeldLock, driver_lock
 from raystilts.scheduling.strata import Strata
 from raystilts.study.data import data_folder
+from raystilts.study.disk import disk_bytes
 from raystilts.study.encoders import EncoderInfo, fetch_encoder
 from raystilts.study.folders import checkpoints_folder, results_folder
 from raystilts.study.merge import merged

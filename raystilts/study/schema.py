@@ -43,6 +43,12 @@ class Encoder(Model):
     # Left out of keys at the mean, which it has always been.
     retrieval_pooling: Annotated[Literal["first", "mean"], Field(exclude_if=lambda value: value == "mean")] = "mean"
 
+    def sentence_layer(self, layers: int) -> int:
+        """The hidden state that stands for sentences, in an encoder of so many layers."""
+        if self.retrieval_layer is not None:
+            return self.retrieval_layer
+        return 14 if layers == 24 else layers // 2
+
 
 class Target(Model):
     """A task to be transferred to.

@@ -15,6 +15,7 @@ from raystilts.tasks.features import Features, Longs, Outputs, Ragged, SpanLogit
 from raystilts.tasks.task import Task
 from raystilts.training.collate import Batch, collate, joined
 from raystilts.training.heads import Pooling, pool_tokens
+from raystilts.training.length_batches import length_batches
 from raystilts.training.memory import is_out_of_memory, release_memory
 from raystilts.training.model import Model
 
@@ -75,7 +76,7 @@ def predict(model: Model, task: Task, features: list[Features], readout: Readout
     unit, everything = _unit(task), joined(features)
     lengths = everything.input_ids.lengths
     found = _Found(task, lengths)
-    todo = _batches(lengths, readout.tokens, unit)[::-1]
+    todo = length_batches(lengths, readout.tokens, unit)[::-1]
     budget = readout.tokens
     device = next(model.parameters()).device
     # Around all batches: weights are cast once, not once a batch.
@@ -118,23 +119,6 @@ def _halves(rows: Longs, unit: int) -> list[Longs]:
 def _unit(task: Task) -> int:
     """Features that must stay together in a batch."""
     return task.type.num_labels if task.type.head == "choice" else 1
-
-
-def _batches(lengths: Longs, tokens: int, unit: int) -> list[Longs]:
-    """Features, longest first, in batches of at most `tokens` padded tokens, whatever set they are of.
-
-    Longest first: a batch that is too large for the device fails at once.
-    """
-    batches: list[Longs] = []
-    longest = lengths.reshape(-1, unit).max(axis=1)
-    order = np.argsort(-longest, kind="stable")
-    start = 0
-    while start < len(order):
-        size = max(1, tokens // int(max(longest[order[start]], 1) * unit))
-        groups = order[start : start + size]
-        batches.append((groups[:, None] * unit + np.arange(unit)).reshape(-1))
-        start += size
-    return batches
 
 
 def _read(model: Model, task: Task, batch: Batch, readout: Readout) -> Tensor:

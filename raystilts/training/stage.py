@@ -236,12 +236,9 @@ class StageRun:
 
     def readout(self, part: int) -> Readout:
         """How the outputs of one task are read."""
-        layer = self.study.encoder.retrieval_layer
-        if layer is None:
-            layer = 14 if self.loaded.layers == 24 else self.loaded.layers // 2
         return Readout(
             part=part,
-            layer=layer,
+            layer=self.study.encoder.sentence_layer(self.loaded.layers),
             pad_id=self.loaded.tokenizer.pad_token_id,
             tokens=EVAL_TOKENS[self.device.type],
             bf16=self.hp.bf16,

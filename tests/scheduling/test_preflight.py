@@ -10,9 +10,8 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from raystilts.errors import StorageError, UserError
-from raystilts.scheduling.preflight import check_data, check_encoder, check_storage, disk_bytes, splits
+from raystilts.scheduling.preflight import check_data, check_encoder, check_storage, splits
 from raystilts.study.encoders import EMBEDDED, describe_encoder
-from raystilts.study.plan import plan
 from raystilts.study.schema import Encoder, Study
 
 from .examples import study
@@ -132,16 +131,3 @@ def test_a_folder_without_permission(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     with pytest.raises(UserError, match=r"cannot be written \(Permission denied\)"):
         check_storage(tmp_path / "results", None)
-
-
-def test_disk_counts_what_is_kept(tmp_path: Path) -> None:
-    planned = plan(study(tmp_path))
-    one = 4 * (planned.encoder.parameters or 0)
-    assert disk_bytes(planned) == one
-    assert disk_bytes(plan(study(tmp_path, keep_targets="all"))) == 3 * one
-    raced = plan(study(tmp_path, schedule="asha", seeds=[0, 1]))
-    dense = (planned.encoder.parameters or 0) - (planned.encoder.embedding_parameters or 0)
-    assert disk_bytes(raced) == 2 * one + 2 * 16 * dense, "two runs of one arm may wait at a rung"
-    assert disk_bytes(plan(study(tmp_path, keep_targets="best"))) == 2 * one
-    hub = {"model_name_or_path": "raystilts-tests/nothing"}
-    assert disk_bytes(plan(study(tmp_path, encoder=hub))) is None

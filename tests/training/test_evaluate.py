@@ -10,7 +10,7 @@ from raystilts.tasks.features import Outputs, Ragged, SpanLogits
 from raystilts.tasks.registry import get_task
 from raystilts.training.data import DataReader
 from raystilts.training.encoder import Pretrained
-from raystilts.training.evaluate import EvalSet, Readout, _batches, evaluate, predict
+from raystilts.training.evaluate import EvalSet, Readout, evaluate, predict
 from raystilts.training.model import Model, build_head
 
 TASKS = ["cldr_names", "cldr_choice", "cldr_span", "cldr_dates", "cldr_match"]
@@ -52,14 +52,6 @@ def test_outputs_stand_in_the_order_of_the_rows(tiny: Pretrained, name: str) -> 
     assert isinstance(single, np.ndarray)
     np.testing.assert_allclose(whole, single, atol=1e-5)
     assert len(whole) == len(first.features.input_ids)
-
-
-def test_batches_hold_what_is_of_similar_length_whatever_its_set() -> None:
-    lengths = np.array([30, 5, 8, 29, 6, 7], dtype=np.int64)
-    assert [batch.tolist() for batch in _batches(lengths, 60, 1)] == [[0, 3], [2, 5, 4, 1]]
-    # Choices of an example stay together: three examples of two choices, the longest choice counts.
-    assert [batch.tolist() for batch in _batches(lengths, 60, 2)] == [[0, 1], [2, 3], [4, 5]]
-    assert [batch.tolist() for batch in _batches(lengths, 120, 2)] == [[0, 1, 2, 3], [4, 5]]
 
 
 @pytest.mark.parametrize("name", TASKS)

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from raystilts.errors import UserError
 from raystilts.report.analysis.table_rows import Row, write_csv
+from raystilts.report.plot import save_figure
 
 #: Line, marker and grey of the series of a figure, in turn.
 STYLES = (
@@ -51,12 +51,5 @@ def save(figure: Any, path: Path, rows: Sequence[Row]) -> None:
     Raises:
         UserError: The file cannot be written.
     """
-    from matplotlib import pyplot as plt
-
-    try:
-        figure.savefig(path, dpi=150)
-    except OSError as error:
-        raise UserError(f"--plot {path}: cannot be written ({error.strerror}); give another file") from None
-    finally:
-        plt.close(figure)
+    save_figure(figure, path)
     write_csv(rows, path.with_suffix(".csv"), "--plot")
