@@ -2,8 +2,8 @@
 
 `benchmarks/study_speed.py` starts it twice a cell: for the intermediate, then for the target from its checkpoint. The
 job is a JSON file; scores by language are printed as JSON. What such scripts do badly is done well here, so that the
-comparison is with the best of them: the tokenisation is raystilts', Trainer has its best settings, data is local, and
-nothing is evaluated during training.
+comparison is with the best of them: the tokenisation is raystilts', so are the head, its pooling and its learning
+rate, Trainer has its best settings, data is local, and nothing is evaluated during training.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.optim import AdamW
 from trainer_baseline import Rows, Watch, arguments, pad_together, trainer
 
 from raystilts.study.hyperparameters import Hyperparameters
@@ -25,7 +26,8 @@ from raystilts.tasks.features import Features, Outputs, Ragged
 from raystilts.tasks.registry import get_task
 from raystilts.tasks.sampling import fixed_sample
 from raystilts.tasks.task import Task
-from raystilts.training.heads import pool_tokens
+from raystilts.training.collate import Batch
+from raystilts.training.heads import Head, Pooling, SequenceHead, TokenHead, pool_tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,7 @@ class Step:
         save: Where the checkpoint goes; None for a target.
         languages: Languages to score on test; none for an intermediate, which is scored on English dev.
         layer: Retrieval: the hidden state to pool.
+        pooling: What a sequence is for classification.
         seen: Rows that are scored, a language: at most so many of dev and of test.
     """
 
@@ -50,7 +53,46 @@ class Step:
     save: str | None
     languages: tuple[str, ...]
     layer: int
+    pooling: Pooling
     seen: tuple[int | None, int | None]
+
+
+class Classifier(nn.Module):
+    """An encoder under a fresh head, as Trainer takes it."""
+
+    def __init__(self, start: str, task: Task, pooling: Pooling) -> None:
+        from transformers import AutoModel
+
+        super().__init__()
+        self.encoder = AutoModel.from_pretrained(start, dtype=torch.float32, add_pooling_layer=False)
+        hidden, labels, dropout = self.encoder.config.hidden_size, task.type.num_labels, 0.1
+        tagging = task.type.head == "token"
+        self.head: Head = (
+            TokenHead(hidden, labels, dropout) if tagging else SequenceHead(hidden, labels, dropout, pooling)
+        )
+        for module in self.head.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.normal_(module.weight, std=0.02)
+                nn.init.zeros_(module.bias)
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor, labels: Tensor | None = None) -> dict[str, Tensor]:
+        """The logits, and the mean loss where there are labels."""
+        states = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+        logits = self.head(states, Batch(input_ids, attention_mask, None, labels))
+        if labels is None:
+            return {"logits": logits}
+        loss = nn.functional.cross_entropy(logits.float().flatten(0, -2), labels.flatten())
+        return {"loss": loss, "logits": logits}
+
+
+def optimizer(model: Classifier, hp: Hyperparameters) -> AdamW:
+    """AdamW with the head's own learning rate, and no decay of embeddings, norms and biases."""
+    groups = []
+    for part, rate in ((model.encoder, hp.learning_rate), (model.head, hp.head_learning_rate or hp.learning_rate)):
+        for decays in (True, False):
+            own = [p for n, p in part.named_parameters() if (p.ndim > 1 and "embedding" not in n) == decays]
+            groups.append({"params": own, "lr": rate, "weight_decay": hp.weight_decay if decays else 0.0})
+    return AdamW(groups, betas=(hp.adam_beta1, hp.adam_beta2), eps=hp.adam_epsilon, fused=True)
 
 
 def encoded(task: Task, rows: pa.Table, tokenizer: Any, hp: Hyperparameters, *, training: bool) -> Features:
@@ -69,7 +111,7 @@ def evaluation_rows(step: Step, task: Task, folder: Path | None) -> list[tuple[s
 
 def fine_tune(step: Step, task: Task, hp: Hyperparameters, folder: Path | None) -> dict[str, float]:
     """Trains, saves and scores."""
-    from transformers import AutoModelForSequenceClassification, AutoModelForTokenClassification, AutoTokenizer
+    from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(step.start)
     rows = task.load_train(folder)
@@ -77,22 +119,20 @@ def fine_tune(step: Step, task: Task, hp: Hyperparameters, folder: Path | None) 
     count = max(1, round(step.fraction * rows.num_rows))
     chosen = np.sort(np.random.default_rng([step.seed, rows.num_rows]).permutation(rows.num_rows)[:count])
     train = encoded(task, rows.take(pa.array(chosen)), tokenizer, hp, training=True)
-    tagging = task.type.head == "token"
-    auto = AutoModelForTokenClassification if tagging else AutoModelForSequenceClassification
-    options = {"num_labels": task.type.num_labels, "ignore_mismatched_sizes": True, "dtype": torch.float32}
     torch.manual_seed(step.seed)
-    model = auto.from_pretrained(step.start, **options)
+    model = Classifier(step.start, task, step.pooling)
     updates = hp.steps(count)
     micro = min(hp.batch, 8)
     args = arguments(hp, torch.device("cpu"), micro=micro, updates=updates, order="group_by_length", log_every=updates)
     args.per_device_eval_batch_size = 16
     pad = tokenizer.pad_token_id
     made = trainer(model, args, Rows(train, range(count)), pad, Watch(torch.device("cpu")))
-    if tagging:
+    made.optimizer = optimizer(model, hp)
+    if task.type.head == "token":
         made.preprocess_logits_for_metrics = lambda logits, labels: logits.argmax(-1)
     made.train()
     if step.save is not None:
-        made.save_model(step.save)
+        model.encoder.save_pretrained(step.save)
         tokenizer.save_pretrained(step.save)
     args.train_sampling_strategy = "sequential"
     scores = {}

@@ -84,6 +84,7 @@ def steps_of(study: Study, cell: Cell, folder: Path) -> list[Step]:
         "seed": cell.seed or 0,
         "data": None if data is None else str(data),
         "layer": -1 if study.encoder.retrieval_layer is None else study.encoder.retrieval_layer,
+        "pooling": study.encoder.pooling,
         "seen": (study.evaluation.max_dev_samples, study.evaluation.max_test_samples),
     }
 

@@ -1,7 +1,7 @@
 """Questions about the cells of the transfer matrix in SQL, over the views of `tables` and `queries`.
 
-A cell is one row with its final main scores as a list, `numbers`, in the order of `languages`, so that ten thousand
-cells of forty languages stay ten thousand rows until somebody asks for each language.
+A cell is one row, with its mean and, for questions that need them, its final main scores as a list, `numbers`, in the
+order of `languages`: ten thousand cells of forty languages stay ten thousand rows until each language is asked for.
 """
 
 from __future__ import annotations
@@ -11,55 +11,86 @@ MACRO = "macro"
 
 _ARM = "intermediate, intermediate_fraction, hyperparameters"
 
-_MACROS = (
+MACROS = (
+    "create or replace temp macro split_names(x) as case when x = '' then []::varchar[] else string_split(x, ',') end",
     # Of numbers in the order of some languages, those of others, in their order.
     """
     create or replace temp macro in_order(numbers, languages, wanted) as
         case when languages = wanted then numbers
         else list_transform(split_names(wanted), lambda x: numbers[list_position(split_names(languages), x)]) end
     """,
-    "create or replace temp macro split_names(x) as case when x = '' then []::varchar[] else string_split(x, ',') end",
 )
 
 
-def create_cells(name: str, by_target: bool) -> list[str]:
-    """Statements that create a table of cells of the split ``$split`` (and the target ``$target``).
+def create_scored(by_target: bool) -> str:
+    """Creates `scored`: finished runs with scores on ``$split`` (of the target ``$target``), and the means of these."""
+    return f"""
+create or replace temp table scored as
+select r.encoder, f.target, f.target_fraction, f.metric, r.intermediate, r.intermediate_fraction,
+    r.hyperparameters, r.seed, r.train_key, r.ended_at, r.stage, f.attempt, r.rule, f.languages, f.mean,
+    dense_rank() over (order by r.encoder, f.target, f.target_fraction, f.metric) as stratum,
+    dense_rank() over (order by r.encoder, f.target, f.target_fraction, {_ARM}, seed) as cell
+from finals f join outcomes r on f.stage = r.stage and f.attempt = r.attempt
+where f.split = $split and r.status = 'finished' and r.kind <> 'intermediate'
+    {_of_target(by_target)}
+"""
 
-    Questions below ask a view of it, `cells`.
+
+def _of_target(by_target: bool) -> str:
+    return "and f.target = $target" if by_target else ""
+
+
+def _numbers(rows: str, by_target: bool) -> str:
+    """Rows of `scored` with their scores by language."""
+    return f"""
+    select s.*, f.numbers from {rows} s join finals f
+    on f.stage = s.stage and f.attempt = s.attempt and f.target = s.target and f.metric = s.metric
+    where f.split = $split {_of_target(by_target)}
+    """
+
+
+#: Whether each row of `scored` is a cell as it is: trained once, and in the languages of all others of its stratum.
+ALIKE = """
+select count(*) = count(distinct cell) and count(distinct (stratum, languages)) = count(distinct stratum) from scored
+"""
+
+
+def alike_cells(name: str) -> str:
+    """Creates a table of cells from `scored` where all are `ALIKE`, without `numbers`; otherwise as `merged_cells`."""
+    return f"""
+create or replace temp table {name} as
+select * exclude (train_key, ended_at, mean), null::varchar as repeated, null::varchar[] as stages,
+    languages as shared, '' as lost, mean as macro
+from scored order by stratum, cell
+"""
+
+
+def cells_with_numbers(name: str, cells: str, by_target: bool) -> str:
+    """Creates a table of the cells of another that `alike_cells` made, and their `numbers`."""
+    return f"create or replace temp table {name} as {_numbers(cells, by_target)} order by stratum, cell"
+
+
+def merged_cells(name: str, by_target: bool) -> str:
+    """Creates a table of cells from `scored`, with `numbers`.
 
     A cell trained under several train keys counts with the latest, and `repeated` names the stages. Stages of one
     train key share their weights, and may hold different languages: for each the latest counts. `shared` are the
     languages that every cell of the stratum has, `lost` those that only some have, and `macro` is the mean over
     `shared`. Rows are in the order of their columns, by stratum.
     """
-    condition = "and f.target = $target" if by_target else ""
-    return [*reversed(_MACROS), f"create or replace temp table {name} as {_cells(condition)}"]
-
-
-def _cells(condition: str) -> str:
     return f"""
-with scored as (
-    select r.encoder, f.target, f.target_fraction, f.metric, r.intermediate, r.intermediate_fraction,
-        r.hyperparameters, r.seed, r.train_key, r.ended_at, r.stage,
-        case when r.degenerate then coalesce(r.degenerate_rule, 'degenerate') end as rule,
-        f.languages, f.numbers
-    from finals f join winners r on f.stage = r.stage and f.attempt = r.attempt
-    where f.split = $split and r.kind <> 'intermediate' {condition}
-),
-numbered as (
-    select *, dense_rank() over (order by encoder, target, target_fraction, metric) as stratum,
-        dense_rank() over (order by encoder, target, target_fraction, {_ARM}, seed) as cell
-    from scored
-),
-trained as (
-    select cell, train_key, max(ended_at) as ended_at, min(stage) as stage from numbered group by all
+create or replace temp table {name} as
+with trained as (
+    select cell, train_key, max(ended_at) as ended_at, min(stage) as stage from scored group by all
 ),
 newest as (
     select cell, first(train_key order by ended_at desc, train_key) as train_key,
         case when count(*) > 1 then string_agg(stage, ', ' order by ended_at desc, train_key) end as repeated
     from trained group by cell
 ),
-used as (select * from numbered join newest using (cell, train_key)),
+used as (
+    select * exclude (attempt, mean) from ({_numbers("scored", by_target)}) join newest using (cell, train_key)
+),
 several as (select stratum, cell from used group by all having count(*) > 1),
 pieces as (
     select * exclude (languages, numbers), unnest(split_names(languages)) as language, unnest(numbers) as number
@@ -113,7 +144,7 @@ from (select distinct target, target_fraction, intermediate_fraction, languages 
 
 
 def stratum_rows(*, by_language: bool, by_target: bool, each: bool) -> str:
-    """One row a cell, strata and arms together: its score in ``$language``, or the mean over languages.
+    """One row a cell, those of a target and fraction together: its score in ``$language``, or the mean over languages.
 
     Args:
         by_target: Only ``$target``.
@@ -125,15 +156,20 @@ def stratum_rows(*, by_language: bool, by_target: bool, each: bool) -> str:
     select encoder, target, target_fraction, metric, {_ARM}, seed, {score} as score, rule, {over} as over,
         {f"in_order(numbers, languages, {over})" if each else "[]"}
     from cells where {score} is not null {"and target = $target" if by_target else ""}
+    order by target, target_fraction nulls last, cell
     """
 
 
 def _long(source: str, more: str) -> str:
-    """One row a cell and language, and one for the mean if there is one, in the order of the cells."""
+    """One row a cell and language, and one for the mean if there is one, in the order of the cells.
+
+    Lists are unnested beside each other, shorter ones filled with nulls: the mean has no stage of its own, nor has any
+    language of a cell that is one stage.
+    """
     return f"""
     select encoder, target, target_fraction, $split as split, metric,
         unnest(if(macro is null, split_names(languages), split_names(languages) || ['{MACRO}'])) as language,
-        languages, shared, {_ARM}, seed, stage, stages, rule is not null as degenerate,
+        shared, {_ARM}, seed, stage, unnest(stages) as own_stage, rule is not null as degenerate,
         unnest(if(macro is null, numbers, numbers || [macro])) as score {more}
     from {source}
     """
@@ -141,9 +177,7 @@ def _long(source: str, more: str) -> str:
 
 _COLUMNS = f"""
 encoder, target, target_fraction, split, metric, language, if(language = '{MACRO}', shared, language) as languages,
-{_ARM}, seed,
-if(stages is null, stage, coalesce(stages[list_position(split_names(languages), language)], stage)) as stage,
-degenerate, score
+{_ARM}, seed, coalesce(own_stage, stage) as stage, degenerate, score
 """
 
 MATRIX = f"select {_COLUMNS} from ({_long('cells', '')})"
@@ -177,20 +211,20 @@ from ({_long("paired", ", unnest(if(macro is null, base[:-2], base)) as base")})
 _ENDED_EARLY = "kind <> 'intermediate' and status not in ('finished', 'paused')"
 
 #: A row if any stage was stopped or has failed.
-ANY_UNFINISHED = f"select 1 from latest where {_ENDED_EARLY} limit 1"
+ANY_UNFINISHED = f"select 1 from outcomes where {_ENDED_EARLY} limit 1"
 
 #: Arms whose stages were stopped or failed. A run that trains on one task may score another, so
 #: tasks that finished runs were scored on tell which runs belong to a stratum.
 UNFINISHED = f"""
 with scored_on as (
-    select distinct target as trained, target as scored from latest
+    select distinct target as trained, target as scored from outcomes
     union
-    select distinct r.target, f.target from finals f join winners r on f.stage = r.stage and f.attempt = r.attempt
-    where r.kind <> 'intermediate'
+    select distinct r.target, f.target from finals f join outcomes r on f.stage = r.stage and f.attempt = r.attempt
+    where r.status = 'finished' and r.kind <> 'intermediate'
 )
 select s.scored as target, l.target_fraction, l.intermediate, l.intermediate_fraction, l.hyperparameters, l.status,
     l.rung
-from latest l join scored_on s on l.target = s.trained
+from outcomes l join scored_on s on l.target = s.trained
 where {_ENDED_EARLY}
 order by all
 """

@@ -38,8 +38,12 @@ class Manifest:
 
 
 def finals_name(part: str) -> str:
-    """Name of the file of final scores beside a compacted file of scores."""
-    return part.replace("scores", "finals", 1)
+    """Name of the file of final scores beside a compacted file of scores.
+
+    Its columns have no version of their own: where they change, so does the name, and files of the old one are made
+    anew from the scores.
+    """
+    return part.replace("scores", "final", 1)
 
 
 def manifest_name(generation: int) -> str:

@@ -18,7 +18,7 @@ from raystilts.results.sql import final_scores, from_files, rows_of
 
 #: What DuckDB may hold while it merges; it spills the rest to disk.
 _MEMORY = "600MB"
-_ROW_GROUP = 122_880
+_ROW_GROUP, _FINALS_GROUP = 122_880, 2_048
 _ORDER: dict[Table, str] = {
     "runs": "stage, attempt",
     "scores": "target, target_fraction, intermediate, intermediate_fraction, seed, stage, attempt, step, split, "
@@ -83,10 +83,11 @@ def _write_scores(connection: duckdb.DuckDBPyConnection, folder: Folder, name: s
         connection.execute(f"set memory_limit = '{_MEMORY}'")
         connection.execute(f"set temp_directory = '{temporary}/spilled'")
         merged, finals = Path(temporary) / "scores.parquet", Path(temporary) / "finals.parquet"
-        _copy(connection, query, merged)
+        _copy(connection, query, merged, "zstd", _ROW_GROUP)
         everything = f"from '{merged}'"
         order = "order by split, target, target_fraction, stage, attempt"
-        _copy(connection, f"{final_scores(everything)} {order}", finals)
+        # A question reads few of these rows, or all at once: they are small as they are.
+        _copy(connection, f"{final_scores(everything)} {order}", finals, "uncompressed", _FINALS_GROUP)
         # Whoever sees the scores sees their finals.
         folder.write(f"{COMPACTED}/{finals_name(name)}", finals.read_bytes())
         folder.write(f"{COMPACTED}/{name}", merged.read_bytes())
@@ -110,7 +111,7 @@ def _rows(connection: duckdb.DuckDBPyConnection, source: str) -> int:
     return int(count)
 
 
-def _copy(connection: duckdb.DuckDBPyConnection, query: str, path: Path) -> None:
+def _copy(connection: duckdb.DuckDBPyConnection, query: str, path: Path, compression: str, row_group: int) -> None:
     metadata = ", ".join(f"{key}: '{value}'" for key, value in metadata_of("scores").items())
-    options = f"format parquet, compression zstd, row_group_size {_ROW_GROUP}, kv_metadata {{{metadata}}}"
+    options = f"format parquet, compression {compression}, row_group_size {row_group}, kv_metadata {{{metadata}}}"
     connection.execute(f"copy ({query}) to '{path}' ({options})")

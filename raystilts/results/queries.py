@@ -10,7 +10,7 @@ WANTED_ENCODER = "create or replace temp table wanted_encoder as select $encoder
 
 
 def views(by_stage: bool, by_encoder: bool) -> list[str]:
-    """Statements that create `chosen` (attempts asked for), `latest` (one a stage) and `winners` (finished).
+    """Statements that create the views `chosen` (attempts asked for), `latest` (one a stage) and `winners` (finished).
 
     Args:
         by_stage: Only stages in table `wanted_stages`.
@@ -33,6 +33,15 @@ def views(by_stage: bool, by_encoder: bool) -> list[str]:
         "create or replace temp view winners as select * from latest where status = 'finished'",
     ]
 
+
+#: The columns of `latest` that questions about cells need, as a table: they ask for them several times.
+CREATE_OUTCOMES = """
+create or replace temp table outcomes as
+select stage, attempt, train_key, kind, status, encoder, intermediate, intermediate_fraction, hyperparameters, seed,
+    target, target_fraction, rung, ended_at,
+    case when degenerate then coalesce(degenerate_rule, 'degenerate') end as rule
+from latest
+"""
 
 ALL_ATTEMPTS = "select * from chosen order by stage, attempt, ended_at"
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 import duckdb
 
 from raystilts.errors import StorageError
+from raystilts.results.database import connect
 from raystilts.results.filesystem import Folder
 from raystilts.results.manifest import COMPACTED, TABLES, Manifest, finals_name, generations, load_manifest
 from raystilts.results.schema import Table, distrust_version, parse_name, schema_of, upgrade
@@ -140,7 +141,7 @@ def _footers_fast(folder: Folder, table: Table, names: list[str]) -> dict[str, F
     paths = local_paths(folder, table, names)
     query = "select file_name, key, value from parquet_kv_metadata($paths)"
     try:
-        with duckdb.connect() as connection:
+        with connect() as connection:
             rows = connection.execute(query, {"paths": paths}).fetchall()
     except duckdb.Error:
         return None

@@ -7,7 +7,7 @@ from raystilts.results.schema import Table, defaults_of, sql_columns
 #: Columns of `finals`, see `final_scores`.
 FINAL_COLUMNS = """
 stage varchar, attempt bigint, target varchar, target_fraction double, split varchar, metric varchar,
-languages varchar, numbers double[]
+languages varchar, mean double, numbers double[]
 """
 
 
@@ -38,11 +38,14 @@ def rows_of(table: Table, sources: list[str]) -> str:
 def final_scores(source: str) -> str:
     """A query for rows of `finals` from those of a source of `scores`.
 
-    One row for each attempt, scored task, split and metric: its languages, joined by commas, and their
-    final main scores.
+    One row for each attempt, scored task, split and metric: its languages, joined by commas, their final main
+    scores, and the mean of these, so that questions about means need not read them all.
     """
     return f"""
-    select stage, attempt, target, target_fraction, split, metric,
-        string_agg(language, ',' order by language) as languages, list(value order by language) as numbers
-    from ({source}) where is_final and is_main group by all
+    select * exclude (numbers), list_avg(numbers) as mean, numbers
+    from (
+        select stage, attempt, target, target_fraction, split, metric,
+            string_agg(language, ',' order by language) as languages, list(value order by language) as numbers
+        from ({source}) where is_final and is_main group by all
+    )
     """

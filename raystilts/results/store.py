@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -12,8 +13,9 @@ import duckdb
 
 from raystilts.errors import UserError
 from raystilts.results import cells, queries
+from raystilts.results.cell_tables import CellTables
 from raystilts.results.filesystem import Folder, open_folder
-from raystilts.results.frames import to_frame, warn_lost, warn_repeated
+from raystilts.results.frames import to_frame
 from raystilts.results.strata import Arm, Final, Place, Stratum, Unfinished, build_stratum
 from raystilts.results.tables import Tables
 
@@ -52,8 +54,8 @@ class Results:
         self.encoder = encoder
         self._stages = None if stages is None else sorted(stages)
         self._tables = Tables(self.folder)
-        self._viewed = 0
-        self._prepared: dict[tuple[str, str | None], str] = {}
+        self._viewed = self._joined = 0
+        self._cells = CellTables()
         self._ended: tuple[int, dict[tuple[str, float | None], list[Unfinished]]] = (0, {})
 
     def runs(self, *, all_attempts: bool = False) -> pd.DataFrame:
@@ -196,10 +198,8 @@ class Results:
         rows = self._tables.query(lambda connection: self._stratum_rows(connection, split, language, target, each))
         unfinished = self._unfinished()
         kept = [row for row in rows if metric in (None, row[3])]
-        # The same stratum of another encoder would stand elsewhere.
-        kept.sort(key=lambda row: (row[1], row[2] is None, row[2] or 0.0))
         strata = []
-        for (name, fraction), group in groupby(kept, key=lambda row: row[1:3]):
+        for (name, fraction), group in groupby(kept, key=itemgetter(1, 2)):
             mine = list(group)
             where = f"target {name!r}"
             _check_one("metric", {row[3] for row in mine}, where)
@@ -215,7 +215,7 @@ class Results:
     def _stratum_rows(
         self, connection: duckdb.DuckDBPyConnection, split: str, language: str | None, target: str | None, each: bool
     ) -> list[Any]:
-        self._create_cells(connection, split, target)
+        self._show_cells(connection, split, target, numbers=each or language is not None)
         query = cells.stratum_rows(by_language=language is not None, by_target=target is not None, each=each)
         return connection.execute(query, _given(language=language, target=target)).fetchall()
 
@@ -228,7 +228,7 @@ class Results:
     ) -> dict[tuple[str, float | None], list[Unfinished]]:
         """Asked once a moment: a question looks at two splits, and where nothing failed a count is enough."""
         if self._ended[0] != self._tables.moment:
-            self._views(connection)
+            self._outcomes(connection)
             found = defaultdict(list)
             if connection.execute(cells.ANY_UNFINISHED).fetchone():
                 for target, fraction, *arm, status, rung in connection.execute(cells.UNFINISHED).fetchall():
@@ -237,29 +237,19 @@ class Results:
         return self._ended[1]
 
     def _matrix(self, connection: duckdb.DuckDBPyConnection, query: str, split: str) -> pd.DataFrame:
-        self._create_cells(connection, split, None)
+        self._show_cells(connection, split, None, numbers=True)
         return to_frame(connection, query, {"split": split})
 
     def _known(self, connection: duckdb.DuckDBPyConnection, split: str) -> pd.DataFrame:
-        self._create_cells(connection, split, None)
+        self._show_cells(connection, split, None, numbers=False)
         return to_frame(connection, cells.KNOWN, {})
 
-    def _create_cells(self, connection: duckdb.DuckDBPyConnection, split: str, target: str | None) -> None:
-        """The view `cells` of a split, made anew where something has been written since."""
-        if self._viewed != self._tables.moment:
-            self._prepared.clear()
-        self._views(connection)
-        key = (split, None) if (split, None) in self._prepared else (split, target)
-        if key not in self._prepared:
-            name = f"cells_{len(self._prepared)}"
-            *macros, create = cells.create_cells(name, target is not None)
-            for statement in macros:
-                connection.execute(statement)
-            connection.execute(create, {"split": split} | _given(target=target))
-            self._prepared[key] = name
-        connection.execute(f"create or replace temp view cells as from {self._prepared[key]}")
-        warn_repeated(connection.execute(cells.REPEATED).fetchall())
-        warn_lost(connection.execute(cells.LOST).fetchall())
+    def _show_cells(
+        self, connection: duckdb.DuckDBPyConnection, split: str, target: str | None, *, numbers: bool
+    ) -> None:
+        """The view `cells`; see `CellTables.show`."""
+        self._outcomes(connection)
+        self._cells.show(connection, self._tables.moment, split, target, numbers=numbers)
 
     def _views(self, connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
         """The connection with views of the runs that are asked for."""
@@ -272,6 +262,14 @@ class Results:
                 connection.execute(statement)
             self._viewed = self._tables.moment
         return connection
+
+    def _outcomes(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """What questions about cells need beside the views."""
+        self._views(connection)
+        if self._joined != self._tables.moment:
+            for statement in (queries.CREATE_OUTCOMES, *cells.MACROS):
+                connection.execute(statement)
+            self._joined = self._tables.moment
 
     def _frame(self, query: str, **values: object) -> pd.DataFrame:
         return self._tables.query(lambda connection: to_frame(self._views(connection), query, values))

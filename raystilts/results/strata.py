@@ -110,20 +110,21 @@ def build_stratum(
     seeds: list[int | None] = [*sorted({final.seed for final in finals if final.seed is not None})] or [None]
     column_of = {seed: column for column, seed in enumerate(seeds)}
     void = set() if keep_degenerate else _void_chance(finals)
-    scores = np.full((len(arms), len(seeds)), np.nan)
-    width = len(finals[0].by_language) if finals else 0
-    by_language = np.full((*scores.shape, width), np.nan)
     deterministic = np.zeros(len(arms), dtype=np.bool_)
     degenerate = np.zeros(len(arms), dtype=np.int64)
+    kept, places = [], []
     for final in finals:
         row = row_of[final.arm]
         broken = final.rule is not None and not (final.rule == CHANCE and final.arm in void)
-        degenerate[row] += broken
-        deterministic[row] |= final.seed is None
+        if broken:
+            degenerate[row] += 1
+        if final.seed is None:
+            deterministic[row] = True
         if keep_degenerate or not broken:
-            place_of = slice(None) if final.seed is None else column_of[final.seed]
-            scores[row, place_of] = final.score
-            by_language[row, place_of] = final.by_language
+            columns = range(len(seeds)) if final.seed is None else (column_of[final.seed],)
+            kept += [final] * len(columns)
+            places += [row * len(seeds) + column for column in columns]
+    scores, by_language = _filled(len(arms), len(seeds), kept, places)
     return Stratum(
         target=place.target,
         target_fraction=place.target_fraction,
@@ -142,6 +143,18 @@ def build_stratum(
         at_chance=sum(final.rule == CHANCE and final.arm in void for final in finals),
         by_language=by_language,
     )
+
+
+def _filled(
+    arms: int, seeds: int, finals: Sequence[Final], places: Sequence[int]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """`Stratum.scores` and `Stratum.by_language`, from scores at their places in the flat table; NaN elsewhere."""
+    scores = np.full(arms * seeds, np.nan)
+    by_language = np.full((arms * seeds, len(finals[0].by_language) if finals else 0), np.nan)
+    if finals:
+        scores[list(places)] = [final.score for final in finals]
+        by_language[list(places)] = [final.by_language for final in finals]
+    return scores.reshape(arms, seeds), by_language.reshape(arms, seeds, -1)
 
 
 def _void_chance(finals: Sequence[Final]) -> set[Arm]:

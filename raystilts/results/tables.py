@@ -13,6 +13,7 @@ from typing import TypeVar
 import duckdb
 
 from raystilts.errors import StorageError
+from raystilts.results.database import connect
 from raystilts.results.filesystem import Folder
 from raystilts.results.ledger import Ledger
 from raystilts.results.manifest import COMPACTED, finals_name
@@ -82,7 +83,7 @@ class Tables:
     def _refresh(self, snapshot: Snapshot) -> None:
         """Makes the views show a snapshot."""
         if self._connection is None:
-            self._connection = duckdb.connect()
+            self._connection = connect()
             self._connection.execute("set TimeZone = 'UTC'")
             self._connection.execute(f"create temp table raw_finals ({FINAL_COLUMNS})")
             self._loaded = set()

@@ -1,0 +1,62 @@
+"""Tables of the cells of the transfer matrix, made when a question needs them."""
+
+from __future__ import annotations
+
+import duckdb
+
+from raystilts.results import cells
+from raystilts.results.frames import warn_lost, warn_repeated
+
+
+class CellTables:
+    """The tables of one moment of a folder: by split, and of all targets or of one."""
+
+    def __init__(self) -> None:
+        self._moment = 0
+        self._names: dict[tuple[str, str | None, bool], str] = {}
+
+    def show(
+        self, connection: duckdb.DuckDBPyConnection, moment: int, split: str, target: str | None, *, numbers: bool
+    ) -> None:
+        """Makes `cells` a view of the cells of a split, and warns of what a reader of them has to know.
+
+        Args:
+            connection: Has the tables and views `finals` and `outcomes`.
+            moment: Where it has gone up, something was written since, and all tables are made anew.
+            target: Only of this target; of all where their table is there already.
+            numbers: Whether the question needs the scores in each language.
+        """
+        if self._moment != moment:
+            self._names.clear()
+            self._moment = moment
+        name = self._table(connection, split, target, numbers)
+        connection.execute(f"create or replace temp view cells as from {name}")
+        warn_repeated(connection.execute(cells.REPEATED).fetchall())
+        warn_lost(connection.execute(cells.LOST).fetchall())
+
+    def _table(self, connection: duckdb.DuckDBPyConnection, split: str, target: str | None, numbers: bool) -> str:
+        if numbers and not self._known(split, target, True):
+            source = self._table(connection, split, target, False)
+            if not self._known(split, target, True):
+                name = f"cells_{len(self._names)}"
+                statement = cells.cells_with_numbers(name, source, target is not None)
+                connection.execute(statement, _values(split, target))
+                self._names[split, target, True] = name
+        elif not numbers and not self._known(split, target, False):
+            name = f"cells_{len(self._names)}"
+            connection.execute(cells.create_scored(target is not None), _values(split, target))
+            if connection.execute(cells.ALIKE).fetchall()[0][0]:
+                connection.execute(cells.alike_cells(name))
+            else:
+                connection.execute(cells.merged_cells(name, target is not None), _values(split, target))
+                self._names[split, target, True] = name
+            self._names[split, target, False] = name
+        return self._known(split, target, numbers)
+
+    def _known(self, split: str, target: str | None, numbers: bool) -> str:
+        """The table of all targets, or that of one; empty where there is none."""
+        return self._names.get((split, None, numbers)) or self._names.get((split, target, numbers), "")
+
+
+def _values(split: str, target: str | None) -> dict[str, str]:
+    return {"split": split} if target is None else {"split": split, "target": target}
