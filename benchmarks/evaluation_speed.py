@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 import torch
 from machine import HEADER, Timing, empty_row, machine_line, now, speed_rows
+from matrix_rate import forward_flops, matrix_share
 from torch import nn
 from trainer_baseline import Rows, arguments, copy_head, pad_together, trainer
 from training_speed import SHAPES
@@ -218,7 +219,9 @@ def compare(work: Workload, hp: Hyperparameters, device: torch.device, rounds: i
     for name in settings:
         mark = " (best)" if name == best else ""
         print(speed_rows(f"{what}; Trainer {name}{mark}", device, tokens, own, other[name]), flush=True)
-    print(f"\n{what}: the same answer on {agreement(work, hp, device, data):.2%}\n", flush=True)
+    print(f"\n{what}: the same answer on {agreement(work, hp, device, data):.2%}")
+    flops = forward_flops(work.model.encoder.config, np.concatenate([lengths_of(one) for one in work.features]))
+    print(f"{what}: {matrix_share(flops, median(t.wall for t in own), device, bf16=hp.bf16)}\n", flush=True)
 
 
 def lengths_of(features: Features) -> Longs:

@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 import torch
 from machine import HEADER, Timing, empty_row, machine_line, now, speed_rows
+from matrix_rate import forward_flops, matrix_share
 from torch import Tensor, nn
 from trainer_baseline import Rows, Watch, arguments, copy_head, trainer
 
@@ -203,26 +204,6 @@ class no_dropout:  # noqa: N801 (a context manager, used like a function)
             layer.p = p
 
 
-def matrix_rate(device: torch.device, size: int = 8192) -> float:
-    """Measured bfloat16 matrix products, FLOP/s."""
-    one, other = (torch.randn(size, size, device=device, dtype=torch.bfloat16) for _ in range(2))
-    times = []
-    for _ in range(13):
-        begin = now(device)
-        one @ other
-        times.append(now(device).since(begin).wall)
-    return float(2 * size**3 / median(times[3:]))
-
-
-def useful_flops(work: Workload) -> float:
-    """FLOPs of one pass, forward and backward, over the tokens that are not padding."""
-    config: Any = work.encoder.config
-    hidden, inner, layers = config.hidden_size, config.intermediate_size, config.num_hidden_layers
-    lengths = example_lengths(work.features).astype(np.float64)
-    weights = layers * (4 * hidden * hidden + 2 * hidden * inner)
-    return float(6 * weights * lengths.sum() + 12 * layers * hidden * (lengths**2).sum())
-
-
 def compare(work: Workload, hp: Hyperparameters, device: torch.device, micros: list[int], rounds: int) -> None:
     """Prints one precision's rows."""
     tokens = float(example_lengths(work.features).sum())
@@ -244,9 +225,8 @@ def compare(work: Workload, hp: Hyperparameters, device: torch.device, micros: l
         mark = " (best)" if micro == best else ""
         print(speed_rows(f"{name}; Trainer {micro} a pass{mark}", device, tokens, own, other[micro]), flush=True)
     print(f"\n{name}: mean loss " + ", ".join(f"{who} {loss:.4f}" for who, loss in losses.items()))
-    if device.type == "cuda":
-        rate, done = matrix_rate(device), useful_flops(work) / median(t.wall for t in own)
-        print(f"{name}: {done / 1e12:.1f} of {rate / 1e12:.1f} TFLOP/s of matrix products, {done / rate:.0%}")
+    flops = 3 * forward_flops(work.encoder.config, example_lengths(work.features))
+    print(f"{name}: {matrix_share(flops, median(t.wall for t in own), device, bf16=hp.bf16)}")
 
 
 def main() -> None:
