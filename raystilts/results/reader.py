@@ -75,6 +75,8 @@ def take_snapshot(folder: Folder, known: Manifest | None = None) -> Snapshot:
 
 
 def _ours(folder: Folder, table: Table, names: list[str], manifest: Manifest) -> list[str]:
+    if not names:  # the usual case after a clean-up, where the manifest's list is long
+        return []
     consumed = set(manifest.consumed[table])
     foreign = {n: "its name is not <stage>-<attempt>.parquet" for n in names if not parse_name(n)}
     warn_left_out(folder, table, foreign)
