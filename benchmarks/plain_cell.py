@@ -64,7 +64,7 @@ class Classifier(nn.Module):
         from transformers import AutoModel
 
         super().__init__()
-        self.encoder = AutoModel.from_pretrained(start, dtype=torch.float32, add_pooling_layer=False)
+        self.encoder = AutoModel.from_pretrained(start, dtype=torch.float32)
         hidden, labels, dropout = self.encoder.config.hidden_size, task.type.num_labels, 0.1
         tagging = task.type.head == "token"
         self.head: Head = (
