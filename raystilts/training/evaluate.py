@@ -69,7 +69,7 @@ def evaluate(model: Model, task: Task, sets: list[EvalSet], readout: Readout) ->
     return [kinds.get(s.language, task.type).score(found, s.rows, s.language) for s, found in pairs]
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def predict(model: Model, task: Task, features: list[Features], readout: Readout) -> list[Outputs]:
     """What the model says about several sets of features; where memory runs out, in batches of half the size."""
     model.eval()
@@ -79,7 +79,7 @@ def predict(model: Model, task: Task, features: list[Features], readout: Readout
     todo = length_batches(lengths, readout.tokens, unit)[::-1]
     budget = readout.tokens
     device = next(model.parameters()).device
-    # Around all batches: weights are cast once, not once a batch.
+    # Around all batches: weights are cast once, not once a batch; `inference_mode` would cast them at each use.
     with torch.autocast(device.type, torch.bfloat16, enabled=readout.bf16):
         while todo:
             if readout.deadline is not None and time.monotonic() > readout.deadline:
