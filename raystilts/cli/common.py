@@ -14,8 +14,25 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    help="Which intermediate task helps which target, in which language, with what certainty.",
 )
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        from raystilts import __version__
+
+        print(f"raystilts {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def common_options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and end.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Which intermediate task helps which target, in which language, with what certainty."""
+
 
 StudyFile = Annotated[Path, typer.Argument(help="A study file (YAML), or the name of one in search_spaces/.")]
 Assignments = Annotated[

@@ -11,7 +11,7 @@ from raystilts.errors import UserError
 from raystilts.ranking.posterior import Posterior
 from raystilts.report.arms import Selection
 from raystilts.results.strata import Stratum
-from raystilts.tasks.registry import get_task
+from raystilts.tasks.registry import all_tasks, get_task
 from raystilts.tasks.task import Task, shares_training_data
 
 if TYPE_CHECKING:
@@ -68,7 +68,9 @@ def train_language(target: str) -> str:
 
 @lru_cache(maxsize=4096)
 def _task(name: str) -> Task | None:
-    """A registered task; None for a name from elsewhere, which would cost a search for similar ones each time."""
+    """A registered task; None for a name from elsewhere."""
+    if name.partition("@")[0] not in all_tasks():
+        return None  # without the search for similar names, which the error has
     try:
         return get_task(name)
     except UserError:

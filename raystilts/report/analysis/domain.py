@@ -11,7 +11,7 @@ import numpy as np
 from raystilts.analysis.alignment_effect import Effect, effects
 from raystilts.analysis.domain_shift import DISTANCES, Association, Shift, associations, study_shifts
 from raystilts.analysis.qap import LEAST_INTERMEDIATES
-from raystilts.report.analysis.figures import panels, save, style
+from raystilts.report.analysis.figures import name_points, panels, save, style
 from raystilts.report.analysis.table_rows import Row, bounds, p_text, points
 from raystilts.report.answers import Results
 from raystilts.report.notes import overlaps
@@ -154,12 +154,11 @@ def plot_shifts(found: DomainAnswer, path: Path) -> None:
     figure, axes = panels(len(targets))
     for axis, target in zip(axes, targets, strict=True):
         mine = sorted((one for one in found.shifts if one.target == target), key=lambda one: one.intermediate)
-        for index, one in enumerate(mine):
-            height = index if one.gain is None else 100 * one.gain
+        heights = [float(i) if one.gain is None else 100 * one.gain for i, one in enumerate(mine)]
+        for index, (one, height) in enumerate(zip(mine, heights, strict=True)):
             look = style(index)
             axis.plot(one.a_distance, height, look["marker"], color=look["color"], markersize=5)
-            axis.annotate(one.intermediate, (one.a_distance, height), fontsize=5, xytext=(3, 3),
-                          textcoords="offset points")  # fmt: skip
+        name_points(axis, [(one.a_distance, y, one.intermediate) for one, y in zip(mine, heights, strict=True)])
         axis.set_title(target, fontsize=8, loc="left")
         axis.set_xlabel("proxy A-distance", fontsize=7)
         gains = any(one.gain is not None for one in mine)
