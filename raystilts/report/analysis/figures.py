@@ -58,7 +58,7 @@ def spread(heights: Sequence[float], gap: float) -> list[float]:
 
 def name_points(axis: Any, points: Sequence[tuple[float, float, str]]) -> None:
     """Names of points in a column on their right, each with a thin line to its own: crowded points stay readable."""
-    across, up = ([point[i] for point in points] for i in (0, 1))
+    across, up = [x for x, _, _ in points], [y for _, y, _ in points]
     width = (max(across) - min(across)) or 1.0
     gap = ((max(up) - min(up)) or 1.0) / 14
     column = max(across) + 0.1 * width
