@@ -40,7 +40,8 @@ def build_head(task: Task, pretrained: Pretrained, pooling: Pooling, seed: int) 
     """A fresh head; the seed alone determines its weights, whatever the arm."""
     torch.manual_seed(seed)
     config, kind = pretrained.config, task.type
-    dropout = float(getattr(config, "hidden_dropout_prob", None) or 0.1)
+    stated = getattr(config, "hidden_dropout_prob", None)
+    dropout = 0.1 if stated is None else float(stated)
     if kind.head == "sequence":
         return _small(SequenceHead(pretrained.hidden, kind.num_labels, dropout, pooling))
     if kind.head == "choice":

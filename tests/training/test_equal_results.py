@@ -47,15 +47,12 @@ SMOOTH = {"adam_epsilon": 1e-3, "learning_rate": 3e-2}
 
 @pytest.fixture(scope="module")
 def without_dropout(tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tiny encoder without dropout: its masks are drawn a forward pass, so that other batches draw others.
-
-    Not quite 0, for which a fresh head takes a probability of its own; so small that it never happens.
-    """
+    """The tiny encoder without dropout: its masks are drawn a forward pass, so that other batches draw others."""
     from transformers import AutoModel, AutoTokenizer
 
     folder = tmp_path_factory.mktemp("without_dropout")
     model = AutoModel.from_pretrained(tiny_encoder, add_pooling_layer=False)
-    model.config.hidden_dropout_prob, model.config.attention_probs_dropout_prob = 1e-12, 0.0
+    model.config.hidden_dropout_prob, model.config.attention_probs_dropout_prob = 0.0, 0.0
     model.save_pretrained(folder)
     AutoTokenizer.from_pretrained(tiny_encoder).save_pretrained(folder)
     return folder
