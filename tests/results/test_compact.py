@@ -12,7 +12,7 @@ from raystilts.errors import StorageError
 from raystilts.results.compact import MAX_PARTS, clean_up, compact
 from raystilts.results.filesystem import open_folder
 from raystilts.results.ledger import Ledger
-from raystilts.results.manifest import Manifest, load_manifest, publish
+from raystilts.results.manifest import Manifest, finals_name, load_manifest, publish
 from raystilts.results.reader import ResultsWarning
 from raystilts.results.store import Results
 
@@ -46,6 +46,21 @@ def test_answers_do_not_change(tmp_path: Path, where: str) -> None:
     _assert_same(_answers(results), before)
     assert Ledger(results).rows() == rows
     assert compact(results).generation == 1
+
+
+def test_final_scores_under_another_name_are_made_anew_from_the_scores(tmp_path: Path) -> None:
+    """As an older version has left them, with other columns."""
+    write_grid(tmp_path, _ARMS, [1, 2])
+    before = _answers(tmp_path)
+    compact(tmp_path)
+    [part] = load_manifest(open_folder(tmp_path)).parts["scores"]
+    ours = tmp_path / "compacted" / finals_name(part)
+    older = ours.with_name(part.replace("scores", "finals"))
+    ours.rename(older)
+    _assert_same(_answers(tmp_path), before)
+    clean_up(tmp_path, older_than=0)
+    assert not older.exists()
+    _assert_same(_answers(tmp_path), before)
 
 
 def test_readers_opened_before_go_on(tmp_path: Path) -> None:
