@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from functools import lru_cache
+from functools import cache
 
 import duckdb
 
@@ -21,7 +21,7 @@ def connect() -> duckdb.DuckDBPyConnection:
         return _database(os.getpid()).cursor()
 
 
-@lru_cache(maxsize=1)
+@cache
 def _database(process: int) -> duckdb.DuckDBPyConnection:
-    """Started once a process: its threads do not outlive a fork."""
+    """Started once a process: threads do not outlive a fork. A parent's is kept, since its end would wait for them."""
     return duckdb.connect()
