@@ -150,6 +150,11 @@ def _check_disk(results: Path, needed: int | None) -> None:
     free = shutil.disk_usage(results).free
     if needed is not None and free < needed:
         raise StorageError(
-            f"storage_path: {results}: {free / 1e9:.1f} GB are free, the checkpoints take {needed / 1e9:.1f} GB; free "
-            "some, set keep: needed in the study file, or choose another: --storage-path PATH"
+            f"storage_path: {results}: {_amount(free)} are free, the checkpoints take {_amount(needed)}; free some, "
+            "set keep: needed in the study file, or choose another: --storage-path PATH"
         )
+
+
+def _amount(size: int) -> str:
+    """Bytes for people."""
+    return f"{size / 1e9:.1f} GB" if size >= 10**8 else f"{size / 1e6:.1f} MB"

@@ -163,7 +163,9 @@ class TestProcesses:
         there = len(Ledger(tight / "small").finished())
         assert 1 <= there < 5
         full = run(folder, "run", "small.yaml", "--storage-path", "tight")
-        assert (full.code, "no space left" in full.err) == (1, True), full.err
+        # A killed run has left a little room, or none: less than the checkpoints take, or not enough for a probe.
+        assert full.code == 1, full.err
+        assert "no space left" in full.err or "MB are free, the checkpoints take" in full.err, full.err
         filler.unlink()
         again = run(folder, "run", "small.yaml", "--storage-path", "tight")
         assert again.code == 0, again.err
