@@ -35,23 +35,25 @@ class CellTables:
         warn_lost(connection.execute(cells.LOST).fetchall())
 
     def _table(self, connection: duckdb.DuckDBPyConnection, split: str, target: str | None, numbers: bool) -> str:
+        if not self._known(split, target, False):
+            self._create(connection, split, target)
         if numbers and not self._known(split, target, True):
-            source = self._table(connection, split, target, False)
-            if not self._known(split, target, True):
-                name = f"cells_{len(self._names)}"
-                statement = cells.cells_with_numbers(name, source, target is not None)
-                connection.execute(statement, _values(split, target))
-                self._names[split, target, True] = name
-        elif not numbers and not self._known(split, target, False):
             name = f"cells_{len(self._names)}"
-            connection.execute(cells.create_scored(target is not None), _values(split, target))
-            if connection.execute(cells.ALIKE).fetchall()[0][0]:
-                connection.execute(cells.alike_cells(name))
-            else:
-                connection.execute(cells.merged_cells(name, target is not None), _values(split, target))
-                self._names[split, target, True] = name
-            self._names[split, target, False] = name
+            statement = cells.cells_with_numbers(name, self._known(split, target, False), target is not None)
+            connection.execute(statement, _values(split, target))
+            self._names[split, target, True] = name
         return self._known(split, target, numbers)
+
+    def _create(self, connection: duckdb.DuckDBPyConnection, split: str, target: str | None) -> None:
+        """The cells, without their numbers where no merging needs them."""
+        name = f"cells_{len(self._names)}"
+        connection.execute(cells.create_scored(target is not None), _values(split, target))
+        if connection.execute(cells.ALIKE).fetchall()[0][0]:
+            connection.execute(cells.alike_cells(name))
+        else:
+            connection.execute(cells.merged_cells(name, target is not None), _values(split, target))
+            self._names[split, target, True] = name
+        self._names[split, target, False] = name
 
     def _known(self, split: str, target: str | None, numbers: bool) -> str:
         """The table of all targets, or that of one; empty where there is none."""
