@@ -27,7 +27,7 @@ from raystilts.tasks.registry import get_task
 from raystilts.tasks.sampling import fixed_sample
 from raystilts.tasks.task import Task
 from raystilts.training.collate import Batch
-from raystilts.training.heads import Head, Pooling, SequenceHead, TokenHead, pool_tokens
+from raystilts.training.heads import Head, Pooling, SequenceHead, TokenHead, label_count, pool_tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +78,11 @@ class Classifier(nn.Module):
     def forward(self, input_ids: Tensor, attention_mask: Tensor, labels: Tensor | None = None) -> dict[str, Tensor]:
         """The logits, and the mean loss where there are labels."""
         states = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
-        logits = self.head(states, Batch(input_ids, attention_mask, None, labels))
+        batch = Batch(input_ids, attention_mask, None, labels)
+        logits = self.head(states, batch)
         if labels is None:
             return {"logits": logits}
-        loss = nn.functional.cross_entropy(logits.float().flatten(0, -2), labels.flatten())
-        return {"loss": loss, "logits": logits}
+        return {"loss": self.head.loss(logits, batch) / label_count(self.head, batch), "logits": logits}
 
 
 def optimizer(model: Classifier, hp: Hyperparameters) -> AdamW:

@@ -31,6 +31,7 @@ from time import perf_counter
 import numpy as np
 from machine import machine_line
 from plain_cell import Step
+from transformers import AutoConfig
 
 from raystilts import Results, Study
 from raystilts.study.data import data_folder, target_languages
@@ -83,7 +84,7 @@ def steps_of(study: Study, cell: Cell, folder: Path) -> list[Step]:
     common = {
         "seed": cell.seed or 0,
         "data": None if data is None else str(data),
-        "layer": -1 if study.encoder.retrieval_layer is None else study.encoder.retrieval_layer,
+        "layer": study.encoder.sentence_layer(AutoConfig.from_pretrained(encoder).num_hidden_layers),
         "pooling": study.encoder.pooling,
         "seen": (study.evaluation.max_dev_samples, study.evaluation.max_test_samples),
     }
