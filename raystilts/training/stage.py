@@ -37,7 +37,7 @@ from raystilts.training.result import Score, StageResult, dev_means, mean_dev
 from raystilts.training.scored_sets import Sets, final_sets, picking_sets, stage_picking_languages
 from raystilts.training.stage_heads import domain_heads, stage_aligner, stage_heads
 
-#: Padded tokens a batch in evaluation; on a CPU what its caches hold: four times as many take an eighth longer.
+#: Padded tokens a batch in evaluation; on a CPU what its caches hold, for more are slower.
 EVAL_TOKENS = {"cpu": 1024, "cuda": 131072}
 
 
