@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from raystilts.ranking import Flag, RunFacts, flag_run, mask_failed, rank_arms
 from raystilts.ranking.degenerate import chance_applies
-from raystilts.ranking.posterior import best_of
+from raystilts.ranking.draws import best_of
 
 FloatArray = npt.NDArray[np.float64]
 METRICS = {"stsb": "spearmanr"}  # every other target: accuracy

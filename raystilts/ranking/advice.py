@@ -23,6 +23,7 @@ from raystilts.ranking.sampler import generator
 _WORLDS = 400  # simulated futures: standard error of a probability near .8 is .02
 _NEGLIGIBLE = 0.002  # an arm with a smaller P(best) is no contender
 _NODES = 7  # of the quadrature over the leader's own score
+_REACH, _STEPS = 6, 100  # the normal distribution function is tabled to so many deviations, in so many steps each
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,20 +172,32 @@ def leader_certainty(means: FloatArray, variances: FloatArray, tolerance: float)
     """
     leader = means.argmax(axis=0)
     columns = np.arange(means.shape[1])
-    points, weights = np.polynomial.hermite_e.hermegauss(_NODES)
+    points, weights = _quadrature()
     own = means[leader, columns] + np.sqrt(variances[leader, 0]) * points[:, None] + tolerance
     scale = np.sqrt(np.maximum(variances, 1e-300))
     below = _normal_cdf((own[:, None, :] - means) / scale)
     below[:, leader, columns] = 1.0
-    return np.asarray((weights / weights.sum()) @ below.prod(axis=1))
-
-
-def _normal_cdf(values: FloatArray) -> FloatArray:
-    return np.interp(values, *_normal_table())
+    return np.asarray(weights @ below.prod(axis=1))
 
 
 @cache
-def _normal_table() -> tuple[FloatArray, FloatArray]:
-    """The normal distribution function on a grid fine enough for five digits."""
-    grid = np.linspace(-6.0, 6.0, 1201)
-    return grid, np.array([0.5 * math.erfc(-x / 2**0.5) for x in grid])
+def _quadrature() -> tuple[FloatArray, FloatArray]:
+    """Points of a standard normal and their weights."""
+    points, weights = np.polynomial.hermite_e.hermegauss(_NODES)
+    return points, weights / weights.sum()
+
+
+def _normal_cdf(values: FloatArray) -> FloatArray:
+    """By the table's equal steps: `numpy.interp`, which looks for the place, takes three times as long."""
+    table = _normal_table()
+    place = np.clip((values + _REACH) * _STEPS, 0.0, len(table) - 2.0)
+    cell = place.astype(np.int32)
+    low = table[cell]
+    return np.asarray(low + (place - cell) * (table[cell + 1] - low))
+
+
+@cache
+def _normal_table() -> FloatArray:
+    """The normal distribution function on a grid fine enough for five digits; its last value stands twice."""
+    grid = np.append(np.arange(-_REACH * _STEPS, _REACH * _STEPS + 1) / _STEPS, _REACH)
+    return np.array([0.5 * math.erfc(-x / 2**0.5) for x in grid])

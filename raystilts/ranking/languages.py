@@ -22,7 +22,7 @@ from raystilts.ranking.intervals import (
     Mask,
     decompose,
 )
-from raystilts.ranking.posterior import DRAWS, MASS, Posterior, rank_arms, summarise, tied_groups
+from raystilts.ranking.posterior import DRAWS, MASS, Posterior, rank_arms, tied_groups
 from raystilts.ranking.sampler import generator, variance_factors
 
 
@@ -136,7 +136,7 @@ def _by_language(
         shifted = base + level + keep * parts.values[:, [column]] + error
         shown = replace(macro.fit, effects=fit.effects)
         still_tied = [g for g in tied if np.allclose(fit.effects[g], fit.effects[g[0]], 1e-12)]
-        answers[name] = summarise(shown, shifted, macro.competes, still_tied, mass)
+        answers[name] = Posterior(shifted, shown, macro.competes, still_tied, mass)
     return answers
 
 

@@ -15,15 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from raystilts.errors import UserError
+from raystilts.ranking.draws import best_of, interval, smallest_set
 from raystilts.ranking.intervals import BoolArray, FloatArray, IntArray
-from raystilts.ranking.posterior import (
-    MASS,
-    Posterior,
-    best_of,
-    interval,
-    number,
-    smallest_set,
-)
+from raystilts.ranking.posterior import MASS, Posterior, number
 from raystilts.ranking.sampler import generator
 
 
@@ -89,6 +83,8 @@ def align(target: Posterior, rows: Sequence[int | None]) -> Posterior:
     Args:
         rows: For every arm of the answer over targets, its row in `target`; None where it has none.
     """
+    if list(rows) == list(range(len(target.fit.effects))):
+        return target
     present = np.array([row is not None for row in rows])
     places = np.array([row or 0 for row in rows])
 
@@ -104,18 +100,14 @@ def align(target: Posterior, rows: Sequence[int | None]) -> Posterior:
         parts=take(target.fit.parts, -1),
         covariance=np.zeros((len(rows), len(rows))),
     )
-    row_of = {row: place for place, row in enumerate(rows) if row is not None}
-    leader = row_of.get(target.leader) if target.leader is not None else None
+    place_of = {row: place for place, row in enumerate(rows) if row is not None}
+    groups = [np.array([place_of[row] for row in group.tolist() if row in place_of]) for group in target.tied]
     return Posterior(
-        leader=leader,
-        best_set=tuple(row_of[arm] for arm in target.best_set if arm in row_of),
         draws=take(target.draws, np.nan),
         fit=fit,
         competes=take(target.competes, False),
-        p_best=take(target.p_best, np.nan),
-        regret=take(target.regret, np.nan),
-        tied=[],
-        notes=target.notes,
+        tied=[group for group in groups if len(group) > 1],
+        mass=target.mass,
     )
 
 
@@ -192,8 +184,8 @@ def _averages(
     for k, target, gain, scale in zip(used, chosen, gained, scales, strict=True):
         # An order of its own, so that targets of one shape are not drawn in step.
         order = generator("overall", k).permutation(size)
-        ranks[rows] += _ranks(target.draws[np.ix_(rows, order)])
-        scaled[rows] += gain.draws[np.ix_(rows, order)] / scale
+        ranks[rows] += _ranks(target.draws[rows]).take(order, axis=1)
+        scaled[rows] += gain.draws[rows].take(order, axis=1) / scale
         baseline += gain.draws[0][order] / scale
     return ranks / len(used), scaled / len(used), baseline / len(used)
 

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from raystilts.errors import UserError
+from raystilts.ranking.draws import ROUNDING_SHARE, best_of, interval, smallest_set
 from raystilts.ranking.intervals import (
     BoolArray,
     Decomposition,
@@ -31,7 +32,6 @@ DRAWS = 2000
 MASS = 0.95
 GAIN_MASS = 0.96  # what covers .95: .95 holds .93 of the true gains of winners (docs/ranking.md)
 _TIE = 1e-9
-_ROUNDING_SHARE = 1e-12  # draws closer than this share of the score are equal
 
 NO_REPEATS = "no repeated seeds: the seed variance is unknown, so no interval and no P(best)"
 NO_BASELINE = "none has no finished run: gain unavailable"
@@ -66,37 +66,69 @@ class ArmPosterior:
     in_set: bool
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Choice:
+    """Which arms may be called best; see `Posterior`."""
+
+    leader: int | None
+    best_set: tuple[int, ...]
+    p_best: FloatArray
+    regret: FloatArray
+
+
 @dataclass(frozen=True, eq=False)
 class Posterior:
-    """The posterior of one stratum.
+    """The posterior of one stratum; what follows from its draws is worked out when asked for.
 
     Attributes:
-        leader: Competing arm with the lowest expected regret; None if no arm has a run.
-        best_set: Arms not told apart from the best, by falling P(best) (then by score).
         draws: ``[arms, draws]``, joint draws of the arms' scores; nan rows for absent arms, no
             columns where the seed variance is unknown.
         fit: The decomposition behind it.
         competes: ``[arms]``, arms with a run that may be called best.
-        p_best: ``[arms]``, see `ArmPosterior`; nan for arms that do not compete.
-        regret: ``[arms]``, likewise.
         tied: Groups of exchangeable arms, which share their answers.
-        notes: What a reader must be told, one sentence each.
+        mass: Probability that the set not told apart from the best reaches.
     """
 
-    leader: int | None
-    best_set: tuple[int, ...]
     draws: FloatArray
     fit: Decomposition
     competes: BoolArray
-    p_best: FloatArray
-    regret: FloatArray
     tied: list[IntArray]
-    notes: tuple[str, ...]
+    mass: float
 
     @property
     def determined(self) -> bool:
         """Whether there are draws: a known seed variance and at least one run."""
         return bool(self.draws.shape[1] > 0)
+
+    @cached_property
+    def choice(self) -> Choice:
+        """Which arms may be called best."""
+        return _choice(self) if self.determined else _undetermined(self)
+
+    @property
+    def leader(self) -> int | None:
+        """Competing arm with the lowest expected regret; None if no arm has a run."""
+        return self.choice.leader
+
+    @property
+    def best_set(self) -> tuple[int, ...]:
+        """Arms not told apart from the best, by falling P(best) (then by score)."""
+        return self.choice.best_set
+
+    @property
+    def p_best(self) -> FloatArray:
+        """``[arms]``, see `ArmPosterior`; nan for arms that do not compete."""
+        return self.choice.p_best
+
+    @property
+    def regret(self) -> FloatArray:
+        """``[arms]``, likewise."""
+        return self.choice.regret
+
+    @cached_property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader must be told, one sentence each."""
+        return _notes(self.fit)
 
     @cached_property
     def gains(self) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -148,9 +180,8 @@ def rank_arms(
     fit = decompose(scores, deterministic=deterministic)
     competes = fit.present & check_mask(eligible, len(fit.effects), "eligible", True)
     if not fit.estimable or not fit.present.any():
-        return _undetermined(fit, competes)
-    tied = tied_groups(fit, competes)
-    return summarise(fit, draw_scores(fit, stream, draws), competes, tied, mass)
+        return Posterior(np.empty((len(fit.effects), 0)), fit, competes, [], mass)
+    return Posterior(draw_scores(fit, stream, draws), fit, competes, tied_groups(fit, competes), mass)
 
 
 def draw_scores(fit: Decomposition, stream: str, draws: int) -> FloatArray:
@@ -179,19 +210,26 @@ def canonical_order(fit: Decomposition) -> IntArray:
     return np.asarray(others[np.lexsort((fit.variances[others], fit.effects[others]))])
 
 
-def summarise(
-    fit: Decomposition, draws: FloatArray, competes: BoolArray, tied: list[IntArray], mass: float = MASS
-) -> Posterior:
-    """P(best), regret and set from draws ``[arms, draws]``; exchangeable arms (`tied`) share their answers."""
-    p_best, regret = best_of(draws, competes)
-    for group in tied:
+def _choice(answer: Posterior) -> Choice:
+    p_best, regret = best_of(answer.draws, answer.competes)
+    for group in answer.tied:
         for values in (p_best, regret):
             values[group] = values[group].mean()
-    best_set = smallest_set(p_best, fit.effects, mass)
-    leader = _leader(regret, p_best, fit.effects, competes)
+    effects = answer.fit.effects
+    best_set = smallest_set(p_best, effects, answer.mass)
+    leader = _leader(regret, p_best, effects, answer.competes)
     if leader is not None and leader not in best_set:
         best_set = (*best_set, leader)
-    return Posterior(leader, best_set, draws, fit, competes, p_best, regret, tied, _notes(fit))
+    return Choice(leader, best_set, p_best, regret)
+
+
+def _undetermined(answer: Posterior) -> Choice:
+    """Scores without a known seed variance: nothing told apart."""
+    effects = answer.fit.effects
+    rows = np.flatnonzero(answer.competes)
+    best_set = tuple(rows[np.argsort(-effects[rows], kind="stable")].tolist())
+    unknown = np.full(len(effects), np.nan)
+    return Choice(best_set[0] if best_set else None, best_set, unknown, unknown)
 
 
 def _gains(answer: Posterior) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -212,44 +250,6 @@ def _gains(answer: Posterior) -> tuple[FloatArray, FloatArray, FloatArray]:
     return gain, low, high
 
 
-def best_of(draws: FloatArray, competes: BoolArray) -> tuple[FloatArray, FloatArray]:
-    """P(best) and expected regret of the competing rows of ``draws[arm, draw]``; nan elsewhere.
-
-    Arms that are exactly equal in a draw share it.
-    """
-    p_best, regret = np.full(len(draws), np.nan), np.full(len(draws), np.nan)
-    rows = np.flatnonzero(competes)
-    if len(rows):
-        behind = draws[rows]
-        top = behind.max(axis=0)
-        np.subtract(top, behind, out=behind)
-        regret[rows] = behind.mean(axis=1)
-        winners = behind <= _ROUNDING_SHARE * np.abs(top)
-        shares = winners.sum(axis=0)
-        p_best[rows] = winners.mean(axis=1) if shares.max() == 1 else (winners / shares).mean(axis=1)
-    return p_best, regret
-
-
-def smallest_set(p_best: FloatArray, effects: FloatArray, mass: float) -> tuple[int, ...]:
-    """Arms added by falling P(best) until their sum reaches `mass`; ties enter together."""
-    known = np.flatnonzero(~np.isnan(p_best))
-    if not len(known):
-        return ()
-    order = known[np.lexsort((-effects[known], -p_best[known]))]
-    reached = int(np.searchsorted(np.cumsum(p_best[order]), mass - _TIE))
-    floor = p_best[order[min(reached, len(order) - 1)]] - _TIE
-    return tuple(int(i) for i in order if p_best[i] >= floor and p_best[i] > 0.0)
-
-
-def interval(values: FloatArray, level: float = 0.95) -> tuple[FloatArray, FloatArray]:
-    """Central interval of each row of ``values[row, draw]`` (nearest order statistics)."""
-    draws = values.shape[1]
-    tail = (1.0 - level) / 2.0
-    low, high = round(tail * (draws - 1)), round((1.0 - tail) * (draws - 1))
-    ordered = np.partition(values, (low, high), axis=1)
-    return ordered[:, low], ordered[:, high]
-
-
 def number(value: float) -> float | None:
     """A float, or None for nan."""
     return None if math.isnan(value) else float(value)
@@ -268,9 +268,9 @@ def tied_groups(fit: Decomposition, competes: BoolArray) -> list[IntArray]:
     if len(order) < 2:
         return []
     variances = fit.variances[order]
-    scale = np.abs(fit.effects[order]).max() * _ROUNDING_SHARE
+    scale = np.abs(fit.effects[order]).max() * ROUNDING_SHARE
     same = np.diff(fit.effects[order]) <= scale
-    same &= np.isclose(np.diff(variances), 0.0, atol=_TIE * float(variances.max()))
+    same &= np.abs(np.diff(variances)) <= _TIE * variances.max()
     same &= (np.diff(fit.parts[order]) == 0) & ~np.diff(competes[order])
     groups = np.split(order, np.flatnonzero(~same) + 1)
     return [group for group in groups if len(group) > 1]
@@ -285,14 +285,3 @@ def _notes(fit: Decomposition) -> tuple[str, ...]:
     elif fit.split and fit.seed_df > 0:
         notes.append(SPLIT)
     return tuple(notes)
-
-
-def _undetermined(fit: Decomposition, competes: BoolArray) -> Posterior:
-    """Scores without a known seed variance: raw gains, nothing told apart."""
-    rows = np.flatnonzero(competes)
-    order = rows[np.argsort(-fit.effects[rows], kind="stable")]
-    best_set = tuple(int(i) for i in order)
-    leader = best_set[0] if best_set else None
-    unknown = np.full(len(fit.effects), np.nan)
-    empty = np.empty((len(fit.effects), 0))
-    return Posterior(leader, best_set, empty, fit, competes, unknown, unknown, [], _notes(fit))

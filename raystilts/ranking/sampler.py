@@ -14,7 +14,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from raystilts.ranking.intervals import FloatArray, IntArray
+from raystilts.ranking.intervals import BoolArray, FloatArray, IntArray
 
 WIDE_SHARE = 0.1  # prior share of the wide component
 WIDE_FACTOR = 4.0  # its scale, in units of t
@@ -99,20 +99,36 @@ def draw_effects(
     nodes, times = _systematic(weights, draws, rng)
     centre, narrow = np.repeat(means[nodes], times), np.repeat(scales[nodes] ** 2, times)
     is_wide = uniforms < np.repeat(wide[:, nodes], times, axis=1)
-    spread = np.where(is_wide, WIDE_FACTOR**2 * narrow, narrow)
-    sampling = variances[:, None] * factors
-    keep = spread + sampling
-    keep += _TINY
-    np.divide(spread, keep, out=keep)
-    result = np.subtract(effects[:, None], centre, out=spread)
+    keep, error = _shrinkage(variances, factors, narrow, is_wide)
+    result = np.subtract(effects[:, None], centre)
     result *= keep
     result += centre
-    sampling *= keep
-    np.sqrt(sampling, out=sampling)
-    sampling *= normals
-    result += sampling
+    error *= normals
+    result += error
     result[~noisy] = effects[~noisy, None]
     return result
+
+
+def _shrinkage(
+    variances: FloatArray, factors: FloatArray, narrow: FloatArray, is_wide: BoolArray
+) -> tuple[FloatArray, FloatArray]:
+    """``[arms, draws]`` each: the share of an arm's distance to the centre that is kept, and its standard deviation.
+
+    Arms with equally many runs share their variance: the roots and quotients are taken once for all of them.
+
+    Args:
+        narrow: ``[draws]``, variance of the prior's narrow component.
+        is_wide: ``[arms, draws]``, which arms come from the wide one.
+    """
+    different, row_of = np.unique(variances, return_inverse=True)
+    rows = row_of if len(different) > 1 else slice(None)
+    sampling = different[:, None] * factors
+    keeps, errors = [], []
+    for spread in (WIDE_FACTOR**2 * narrow, narrow):
+        keep = spread / (spread + sampling + _TINY)
+        keeps.append(keep[rows])
+        errors.append(np.sqrt(sampling * keep)[rows])
+    return np.where(is_wide, *keeps), np.where(is_wide, *errors)
 
 
 def _systematic(weights: FloatArray, draws: int, rng: np.random.Generator) -> tuple[IntArray, IntArray]:

@@ -245,24 +245,24 @@ def _arm_answer(
     overlap: bool,
     selection: Selection,
 ) -> ArmAnswer:
-    arm, own = test.arms[i], gains.arms[i]
-    baseline = arm.intermediate == "none"
+    arm, baseline = test.arms[i], test.arms[i].intermediate == "none"
+    gain, low, high = (None if baseline else number(values[i]) for values in gains.gains)
     return ArmAnswer(
         target=test.target,
         language=language,
         target_fraction=test.target_fraction,
         intermediate=arm.intermediate,
         intermediate_fraction=arm.intermediate_fraction,
-        mean=own.mean,
-        gain=None if baseline else own.gain,
-        gain_low=None if baseline else own.low,
-        gain_high=None if baseline else own.high,
+        mean=number(gains.fit.effects[i]),
+        gain=gain,
+        gain_low=low,
+        gain_high=high,
         p_best=None if row is None else number(chosen.p_best[row]),
         expected_regret=None if row is None else number(chosen.regret[row]),
         in_best_set=row is not None and row in best,
         competes=competes,
         overlap=overlap,
-        seeds=own.runs,
+        seeds=int(gains.fit.counts[i]),
         stopped=int(test.stopped[i]),
         failed=int(test.failed[i]),
         degenerate=int(test.degenerate[i]),

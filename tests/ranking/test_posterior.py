@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from raystilts.errors import UserError
+from raystilts.ranking.draws import smallest_set
 from raystilts.ranking.intervals import gain_intervals
 from raystilts.ranking.posterior import (
     NO_BASELINE,
@@ -14,7 +15,6 @@ from raystilts.ranking.posterior import (
     ArmPosterior,
     Posterior,
     rank_arms,
-    smallest_set,
 )
 
 NAN = float("nan")
