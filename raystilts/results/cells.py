@@ -144,7 +144,9 @@ from (select distinct target, target_fraction, intermediate_fraction, languages 
 
 
 def stratum_rows(*, by_language: bool, by_target: bool, each: bool) -> str:
-    """One row a cell, those of a target and fraction together: its score in ``$language``, or the mean over languages.
+    """One row an arm, those of a target and fraction together: its seeds, and beside them its scores and its rules.
+
+    A score is that in ``$language``, or the mean over languages.
 
     Args:
         by_target: Only ``$target``.
@@ -152,11 +154,16 @@ def stratum_rows(*, by_language: bool, by_target: bool, each: bool) -> str:
     """
     score = "numbers[list_position(split_names(languages), $language)]" if by_language else "macro"
     over = "$language" if by_language else "shared"
+    beside = f"in_order(numbers, languages, {over})" if each else "null"
     return f"""
-    select encoder, target, target_fraction, metric, {_ARM}, seed, {score} as score, rule, {over} as over,
-        {f"in_order(numbers, languages, {over})" if each else "[]"}
-    from cells where {score} is not null {"and target = $target" if by_target else ""}
-    order by target, target_fraction nulls last, cell
+    with scores as (
+        select *, {score} as score, {over} as over, {beside} as each
+        from cells {"where target = $target" if by_target else ""}
+    )
+    select encoder, target, target_fraction, metric, over, {_ARM}, list(seed), list(score), list(rule), list(each)
+    from scores where score is not null
+    group by stratum, encoder, target, target_fraction, metric, over, {_ARM}
+    order by target, target_fraction nulls last, encoder, metric, {_ARM}
     """
 
 

@@ -206,9 +206,9 @@ class Results:
             _check_one("encoder", {row[0] for row in mine}, where)
             place = Place(
                 target=name, target_fraction=fraction, split=split, language=language,
-                languages=tuple(mine[0][10].split(",")), metric=mine[0][3],
+                languages=tuple(mine[0][4].split(",")), metric=mine[0][3],
             )  # fmt: skip
-            finals = [Final(Arm(*row[4:7]), row[7], row[8], row[9], row[11]) for row in mine]
+            finals = [Final(Arm(*row[5:8]), *run) for row in mine for run in zip(*row[8:], strict=True)]
             strata.append(build_stratum(place, finals, unfinished.get((name, fraction), []), keep_degenerate))
         return strata
 

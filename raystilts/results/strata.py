@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -27,14 +27,15 @@ class Arm(NamedTuple):
 class Final(NamedTuple):
     """The final score of one cell: the mean over `Stratum.languages`, and in each of them.
 
-    `rule` says by which rule the run is degenerate; None where it is not.
+    `rule` says by which rule the run is degenerate; None where it is not. `by_language` is None where it was not asked
+    for.
     """
 
     arm: Arm
     seed: int | None
     score: float
     rule: str | None
-    by_language: Sequence[float] = ()
+    by_language: Sequence[float] | None = None
 
 
 class Unfinished(NamedTuple):
@@ -105,26 +106,25 @@ def build_stratum(
     place: Place, finals: Sequence[Final], unfinished: Sequence[Unfinished], keep_degenerate: bool = False
 ) -> Stratum:
     """Arranges the final scores of one stratum; see `Results.stratum_scores`."""
-    arms = _order([final.arm for final in finals], [one.arm for one in unfinished])
-    row_of = {arm: row for row, arm in enumerate(arms)}
+    of_arm: dict[Arm, list[Final]] = defaultdict(list)
+    for final in finals:
+        of_arm[final.arm].append(final)
+    arms = _order(of_arm, {one.arm for one in unfinished})
     seeds: list[int | None] = [*sorted({final.seed for final in finals if final.seed is not None})] or [None]
     column_of = {seed: column for column, seed in enumerate(seeds)}
-    void = set() if keep_degenerate else _void_chance(finals)
-    deterministic = np.zeros(len(arms), dtype=np.bool_)
+    void = set() if keep_degenerate else _void_chance(of_arm)
     degenerate = np.zeros(len(arms), dtype=np.int64)
     kept, places = [], []
-    for final in finals:
-        row = row_of[final.arm]
-        broken = final.rule is not None and not (final.rule == CHANCE and final.arm in void)
-        if broken:
-            degenerate[row] += 1
-        if final.seed is None:
-            deterministic[row] = True
-        if keep_degenerate or not broken:
+    for row, arm in enumerate(arms):
+        allowed = (None, CHANCE) if arm in void else (None,)
+        sound = [final for final in of_arm.get(arm, ()) if final.rule in allowed]
+        degenerate[row] = len(of_arm.get(arm, ())) - len(sound)
+        for final in of_arm.get(arm, ()) if keep_degenerate else sound:
             columns = range(len(seeds)) if final.seed is None else (column_of[final.seed],)
             kept += [final] * len(columns)
             places += [row * len(seeds) + column for column in columns]
     scores, by_language = _filled(len(arms), len(seeds), kept, places)
+    row_of = {arm: row for row, arm in enumerate(arms)}
     return Stratum(
         target=place.target,
         target_fraction=place.target_fraction,
@@ -135,12 +135,12 @@ def build_stratum(
         arms=arms,
         seeds=seeds,
         scores=scores,
-        deterministic=deterministic,
+        deterministic=np.array([any(final.seed is None for final in of_arm.get(arm, ())) for arm in arms]),
         failed=_count(unfinished, "failed", row_of),
         stopped=_count(unfinished, "stopped", row_of),
         degenerate=degenerate,
         stopped_at=_stopped_at(unfinished, arms),
-        at_chance=sum(final.rule == CHANCE and final.arm in void for final in finals),
+        at_chance=sum(final.rule == CHANCE for arm in void for final in of_arm[arm]),
         by_language=by_language,
     )
 
@@ -150,28 +150,26 @@ def _filled(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """`Stratum.scores` and `Stratum.by_language`, from scores at their places in the flat table; NaN elsewhere."""
     scores = np.full(arms * seeds, np.nan)
-    by_language = np.full((arms * seeds, len(finals[0].by_language) if finals else 0), np.nan)
-    if finals:
-        scores[list(places)] = [final.score for final in finals]
-        by_language[list(places)] = [final.by_language for final in finals]
-    return scores.reshape(arms, seeds), by_language.reshape(arms, seeds, -1)
+    scores[places] = [final.score for final in finals]
+    each = [final.by_language for final in finals if final.by_language is not None]
+    by_language = np.full((arms * seeds, len(each[0]) if each else 0), np.nan)
+    if each:
+        by_language[places] = each
+    return scores.reshape(arms, seeds), by_language.reshape(arms, seeds, by_language.shape[1])
 
 
-def _void_chance(finals: Sequence[Final]) -> set[Arm]:
+def _void_chance(of_arm: Mapping[Arm, Sequence[Final]]) -> set[Arm]:
     """Arms whose runs at chance count all the same."""
-    runs = Counter(final.arm for final in finals)
-    at_chance = Counter(final.arm for final in finals if final.rule == CHANCE)
-    if 2 * at_chance.total() >= len(finals):
-        return set(at_chance)
-    return {arm for arm, times in at_chance.items() if times == runs[arm] > 1}
+    at_chance = {arm: sum(final.rule == CHANCE for final in own) for arm, own in of_arm.items()}
+    half = 2 * sum(at_chance.values()) >= sum(len(own) for own in of_arm.values())
+    return {arm for arm, times in at_chance.items() if times and (half or times == len(of_arm[arm]) > 1)}
 
 
-def _order(scored: list[Arm], unscored: list[Arm]) -> list[Arm]:
+def _order(of_arm: Mapping[Arm, Sequence[Final]], unscored: Collection[Arm]) -> list[Arm]:
     """Distinct arms, the baseline first."""
-    arms = sorted({*scored, *unscored}, key=lambda arm: (arm[0], arm[1] or 0.0, arm[2]))
+    arms = sorted({*of_arm, *unscored}, key=lambda arm: (arm[0], arm[1] or 0.0, arm[2]))
     baselines = [arm for arm in arms if arm.intermediate == "none"]
-    runs = Counter(scored)
-    first = max(baselines, key=lambda arm: runs[arm], default=Arm("none", None, ""))
+    first = max(baselines, key=lambda arm: len(of_arm.get(arm, ())), default=Arm("none", None, ""))
     return [first, *(arm for arm in arms if arm != first)]
 
 

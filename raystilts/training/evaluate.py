@@ -14,6 +14,7 @@ from torch import Tensor
 from raystilts.tasks.features import Features, Longs, Outputs, Ragged, SpanLogits
 from raystilts.tasks.task import Task
 from raystilts.training.collate import Batch, collate, joined
+from raystilts.training.half_precision import in_bfloat16
 from raystilts.training.heads import Pooling, pool_tokens
 from raystilts.training.length_batches import length_batches
 from raystilts.training.memory import is_out_of_memory, release_memory
@@ -42,7 +43,7 @@ class Readout:
         layer: Retrieval: hidden state to pool.
         pad_id: The tokenizer's padding id.
         tokens: Padded tokens a batch.
-        bf16: Whether to compute in bfloat16.
+        bf16: Whether the encoder computes in bfloat16; pooling and heads, which take hardly any time, never do.
         deadline: Monotonic time after which `TimeoutError` is raised, or None.
         pooling: Retrieval: what a sequence is, the mean over its tokens or the first of them.
     """
@@ -78,9 +79,7 @@ def predict(model: Model, task: Task, features: list[Features], readout: Readout
     found = _Found(task, lengths)
     todo = length_batches(lengths, readout.tokens, unit)[::-1]
     budget = readout.tokens
-    device = next(model.parameters()).device
-    # Around all batches: weights are cast once, not once a batch; `inference_mode` would cast them at each use.
-    with torch.autocast(device.type, torch.bfloat16, enabled=readout.bf16):
+    with in_bfloat16(model.encoder, readout.bf16):
         while todo:
             if readout.deadline is not None and time.monotonic() > readout.deadline:
                 raise TimeoutError
@@ -123,8 +122,8 @@ def _unit(task: Task) -> int:
 
 def _read(model: Model, task: Task, batch: Batch, readout: Readout) -> Tensor:
     if task.type.head == "embedding":
-        return pool_tokens(model.states(batch, readout.layer), batch.attention_mask, readout.pooling).float()
-    scores: Tensor = model.head(readout.part)(model.states(batch), batch)
+        return pool_tokens(model.states(batch, readout.layer).float(), batch.attention_mask, readout.pooling)
+    scores: Tensor = model.head(readout.part)(model.states(batch).float(), batch)
     return scores.argmax(-1) if task.type.head == "token" else scores.float()
 
 
