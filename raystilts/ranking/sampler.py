@@ -97,8 +97,9 @@ def draw_effects(
     means, scales, weights, wide = _prior_grid(effects, variances)
     normals, uniforms = noise(rng, len(effects), draws)
     nodes, times = _systematic(weights, draws, rng)
-    centre, narrow = np.repeat(means[nodes], times), np.repeat(scales[nodes] ** 2, times)
-    is_wide = uniforms < np.repeat(wide[:, nodes], times, axis=1)
+    node = np.repeat(nodes, times)
+    centre, narrow = means[node], scales[node] ** 2
+    is_wide = uniforms < wide.take(node, axis=1)
     keep, error = _shrinkage(variances, factors, narrow, is_wide)
     result = np.subtract(effects[:, None], centre)
     result *= keep

@@ -17,7 +17,7 @@ class CellTables:
 
     def show(
         self, connection: duckdb.DuckDBPyConnection, moment: int, split: str, target: str | None, *, numbers: bool
-    ) -> None:
+    ) -> bool:
         """Makes `cells` a view of the cells of a split, and warns of what a reader of them has to know.
 
         Args:
@@ -25,6 +25,9 @@ class CellTables:
             moment: Where it has gone up, something was written since, and all tables are made anew.
             target: Only of this target; of all where their table is there already.
             numbers: Whether the question needs the scores in each language.
+
+        Returns:
+            Whether `cells` has the scores in each language.
         """
         if self._moment != moment:
             self._names.clear()
@@ -33,6 +36,7 @@ class CellTables:
         connection.execute(f"create or replace temp view cells as from {name}")
         warn_repeated(connection.execute(cells.REPEATED).fetchall())
         warn_lost(connection.execute(cells.LOST).fetchall())
+        return name in (self._names.get((split, one, True)) for one in (None, target))
 
     def _table(self, connection: duckdb.DuckDBPyConnection, split: str, target: str | None, numbers: bool) -> str:
         if not self._known(split, target, False):

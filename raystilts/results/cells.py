@@ -143,7 +143,7 @@ from (select distinct target, target_fraction, intermediate_fraction, languages 
 """
 
 
-def stratum_rows(*, by_language: bool, by_target: bool, each: bool) -> str:
+def stratum_rows(*, by_language: bool, by_target: bool, each: bool, numbered: bool) -> str:
     """One row an arm, those of a target and fraction together: its seeds, and beside them its scores and its rules.
 
     A score is that in ``$language``, or the mean over languages.
@@ -151,14 +151,20 @@ def stratum_rows(*, by_language: bool, by_target: bool, each: bool) -> str:
     Args:
         by_target: Only ``$target``.
         each: The score in each language too.
+        numbered: Whether `cells` has `numbers`; otherwise they are those of ``$split`` in `finals`.
     """
-    score = "numbers[list_position(split_names(languages), $language)]" if by_language else "macro"
-    over = "$language" if by_language else "shared"
+    score, over, cells = "macro", "shared", "cells"
+    if by_language:
+        score, over = "numbers[place]", "$language"
+        place = "select languages, list_position(split_names(languages), $language) as place"
+        places = f"({place} from (select distinct languages from cells))"
+        rows = "cells" if numbered else f"({_numbers('cells', by_target)})"
+        cells = f"{rows} join {places} using (languages)"
     beside = f"in_order(numbers, languages, {over})" if each else "null"
     return f"""
     with scores as (
         select *, {score} as score, {over} as over, {beside} as each
-        from cells {"where target = $target" if by_target else ""}
+        from {cells} {"where target = $target" if by_target else ""}
     )
     select encoder, target, target_fraction, metric, over, {_ARM}, list(seed), list(score), list(rule), list(each)
     from scores where score is not null

@@ -215,9 +215,12 @@ class Results:
     def _stratum_rows(
         self, connection: duckdb.DuckDBPyConnection, split: str, language: str | None, target: str | None, each: bool
     ) -> list[Any]:
-        self._show_cells(connection, split, target, numbers=each or language is not None)
-        query = cells.stratum_rows(by_language=language is not None, by_target=target is not None, each=each)
-        return connection.execute(query, _given(language=language, target=target)).fetchall()
+        numbered = self._show_cells(connection, split, target, numbers=each)
+        query = cells.stratum_rows(
+            by_language=language is not None, by_target=target is not None, each=each, numbered=numbered
+        )
+        joined = split if language is not None and not numbered else None
+        return connection.execute(query, _given(language=language, target=target, split=joined)).fetchall()
 
     def _unfinished(self) -> dict[tuple[str, float | None], list[Unfinished]]:
         """Stages that were stopped or have failed, by target and its fraction."""
@@ -246,10 +249,10 @@ class Results:
 
     def _show_cells(
         self, connection: duckdb.DuckDBPyConnection, split: str, target: str | None, *, numbers: bool
-    ) -> None:
+    ) -> bool:
         """The view `cells`; see `CellTables.show`."""
         self._outcomes(connection)
-        self._cells.show(connection, self._tables.moment, split, target, numbers=numbers)
+        return self._cells.show(connection, self._tables.moment, split, target, numbers=numbers)
 
     def _views(self, connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
         """The connection with views of the runs that are asked for."""
