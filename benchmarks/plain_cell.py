@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,12 +23,21 @@ from torch.optim import AdamW
 from trainer_baseline import Rows, Watch, arguments, pad_together, trainer
 
 from raystilts.study.hyperparameters import Hyperparameters
-from raystilts.tasks.features import Features, Outputs, Ragged
+from raystilts.tasks.features import Features, Outputs, Ragged, SpanLogits
 from raystilts.tasks.registry import get_task
 from raystilts.tasks.sampling import fixed_sample
 from raystilts.tasks.task import Task
 from raystilts.training.collate import Batch
-from raystilts.training.heads import Head, Pooling, SequenceHead, TokenHead, label_count, pool_tokens
+from raystilts.training.heads import (
+    ChoiceHead,
+    Head,
+    Pooling,
+    SequenceHead,
+    SpanHead,
+    TokenHead,
+    label_count,
+    pool_tokens,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,17 +76,21 @@ class Classifier(nn.Module):
         super().__init__()
         self.encoder = AutoModel.from_pretrained(start, dtype=torch.float32)
         hidden, labels, dropout = self.encoder.config.hidden_size, task.type.num_labels, 0.1
-        tagging = task.type.head == "token"
-        self.head: Head = (
-            TokenHead(hidden, labels, dropout) if tagging else SequenceHead(hidden, labels, dropout, pooling)
-        )
+        heads: dict[str, Callable[[], Head]] = {
+            "token": lambda: TokenHead(hidden, labels, dropout),
+            "span": lambda: SpanHead(hidden),
+            "choice": lambda: ChoiceHead(hidden, labels, dropout, pooling),
+            "sequence": lambda: SequenceHead(hidden, labels, dropout, pooling),
+        }
+        self.head = heads[task.type.head]()
         for module in self.head.modules():
             if isinstance(module, nn.Linear):
                 nn.init.normal_(module.weight, std=0.02)
                 nn.init.zeros_(module.bias)
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor, labels: Tensor | None = None) -> dict[str, Tensor]:
-        """The logits, and the mean loss where there are labels."""
+        """The logits, and the mean loss where there are labels; choices are a dimension of their own."""
+        input_ids, attention_mask = (one.flatten(0, -2) for one in (input_ids, attention_mask))
         states = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
         batch = Batch(input_ids, attention_mask, None, labels)
         logits = self.head(states, batch)
@@ -101,6 +115,13 @@ def encoded(task: Task, rows: pa.Table, tokenizer: Any, hp: Hyperparameters, *, 
     return task.type.encode(rows, tokenizer, max_length=length, training=training)
 
 
+def items(features: Features, task: Task) -> Rows:
+    """What batches are made of: sequences (of a long text, each of its windows), or questions with their choices."""
+    if task.type.head == "choice":
+        return Rows(features, range(features.num_examples), task.type.num_labels)
+    return Rows(features, range(len(features.input_ids)))
+
+
 def evaluation_rows(step: Step, task: Task, folder: Path | None) -> list[tuple[str, str, pa.Table]]:
     """Split, language and rows of what is scored."""
     dev, test = step.seen
@@ -121,12 +142,13 @@ def fine_tune(step: Step, task: Task, hp: Hyperparameters, folder: Path | None) 
     train = encoded(task, rows.take(pa.array(chosen)), tokenizer, hp, training=True)
     torch.manual_seed(step.seed)
     model = Classifier(step.start, task, step.pooling)
-    updates = hp.steps(count)
+    data = items(train, task)
+    updates = hp.steps(len(data))
     micro = min(hp.batch, 8)
     args = arguments(hp, torch.device("cpu"), micro=micro, updates=updates, order="group_by_length", log_every=updates)
     args.per_device_eval_batch_size = 16
     pad = tokenizer.pad_token_id
-    made = trainer(model, args, Rows(train, range(count)), pad, Watch(torch.device("cpu")))
+    made = trainer(model, args, data, pad, Watch(torch.device("cpu")))
     made.optimizer = optimizer(model, hp)
     if task.type.head == "token":
         made.preprocess_logits_for_metrics = lambda logits, labels: logits.argmax(-1)
@@ -138,7 +160,7 @@ def fine_tune(step: Step, task: Task, hp: Hyperparameters, folder: Path | None) 
     scores = {}
     for split, language, rows in evaluation_rows(step, task, folder):
         features = encoded(task, rows, tokenizer, hp, training=False)
-        found = made.predict(Rows(features, range(len(features.input_ids)))).predictions
+        found = made.predict(items(features, task)).predictions
         scores[f"{split}/{language}"] = scored(task, found, features, rows, language)
     return scores
 
@@ -146,10 +168,13 @@ def fine_tune(step: Step, task: Task, hp: Hyperparameters, folder: Path | None) 
 def scored(task: Task, found: Any, features: Features, rows: pa.Table, language: str) -> float:
     """The task's main score of Trainer's predictions."""
     outputs: Outputs = np.asarray(found, dtype=np.float32)
-    if task.type.head == "token":
-        lengths = features.input_ids.lengths.tolist()
+    if task.type.head in ("token", "span"):
+        lengths, offsets = features.input_ids.lengths.tolist(), features.input_ids.offsets
         flat = np.concatenate([np.asarray(found)[i, :n] for i, n in enumerate(lengths)])
-        outputs = Ragged(flat, features.input_ids.offsets)
+        if task.type.head == "token":
+            outputs = Ragged(flat, offsets)
+        else:
+            outputs = SpanLogits(*(Ragged(flat[:, end].astype(np.float32), offsets) for end in (0, 1)))
     return task.type.score(task.type.predict(outputs, features, rows), rows, language)[task.main_score]
 
 
@@ -163,9 +188,9 @@ def retrieve(step: Step, task: Task, hp: Hyperparameters, folder: Path | None) -
     scores = {}
     for split, language, rows in evaluation_rows(step, task, folder):
         features = encoded(task, rows, tokenizer, hp, training=False)
-        items, vectors = Rows(features, range(len(features.input_ids))).items, []
-        for start in range(0, len(items), 64):
-            chunk = [{**item, "labels": None} for item in items[start : start + 64]]
+        sequences, vectors = items(features, task).items, []
+        for start in range(0, len(sequences), 64):
+            chunk = [{**item, "labels": None} for item in sequences[start : start + 64]]
             batch = pad_together(tokenizer.pad_token_id, 1)(chunk)
             with torch.autocast("cpu", torch.bfloat16, enabled=hp.bf16):
                 states = model(**batch, output_hidden_states=True).hidden_states[step.layer]

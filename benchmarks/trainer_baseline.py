@@ -21,19 +21,25 @@ from raystilts.training.heads import SequenceHead
 
 
 class Rows(Dataset[dict[str, Any]]):
-    """Tokenised rows of a sequence classification or tagging task, in memory."""
+    """Tokenised rows in memory, as scripts feed them.
 
-    def __init__(self, features: Features, rows: Sequence[int] | np.ndarray) -> None:
+    Args:
+        features: The sequences.
+        rows: Which of them; of questions with choices, which questions.
+        choices: Sequences a question.
+    """
+
+    def __init__(self, features: Features, rows: Sequence[int] | np.ndarray, choices: int = 1) -> None:
         self.items: list[dict[str, Any]] = []
         for row in map(int, rows):
             label: Any = None
             if features.token_labels is not None:
                 label = torch.from_numpy(np.array(features.token_labels[row], dtype=np.int64))
             elif features.labels is not None:
-                label = int(features.labels[row])
-            self.items.append(
-                {"input_ids": torch.from_numpy(features.input_ids[row].astype(np.int64)), "labels": label}
-            )
+                label = features.labels[row].tolist()
+            own = [features.input_ids[one].astype(np.int64) for one in range(row * choices, (row + 1) * choices)]
+            ids: Any = [torch.from_numpy(one) for one in own]
+            self.items.append({"input_ids": ids[0] if choices == 1 else ids, "labels": label})
 
     def __len__(self) -> int:
         return len(self.items)
@@ -43,20 +49,27 @@ class Rows(Dataset[dict[str, Any]]):
 
 
 def pad_together(pad_id: int, multiple: int) -> Any:
-    """A collator with dynamic padding: to the longest row of the batch, or the next multiple."""
+    """A collator with dynamic padding: to the longest sequence of the batch, or the next multiple.
+
+    Sequences are [rows, longest], or [questions, choices, longest]; labels a class or a start and an end a row, or
+    [rows, longest] with -100 behind their end.
+    """
 
     def collate(items: list[dict[str, Any]]) -> dict[str, Tensor]:
-        ids = [item["input_ids"] for item in items]
+        several = isinstance(items[0]["input_ids"], list)
+        ids = [one for item in items for one in (item["input_ids"] if several else [item["input_ids"]])]
         width = -(-max(map(len, ids)) // multiple) * multiple
         batch = {
             "input_ids": _padded(ids, pad_id, width),
             "attention_mask": _padded([torch.ones_like(one) for one in ids], 0, width),
         }
+        if several:
+            batch = {name: one.view(len(items), -1, width) for name, one in batch.items()}
         labels = [item["labels"] for item in items]
-        if isinstance(labels[0], int):
-            batch["labels"] = torch.tensor(labels)
-        elif labels[0] is not None:
+        if isinstance(labels[0], Tensor):
             batch["labels"] = _padded(labels, -100, width)
+        elif labels[0] is not None:
+            batch["labels"] = torch.tensor(labels)
         return batch
 
     return collate
