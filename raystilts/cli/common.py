@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -45,4 +47,15 @@ AsJson = Annotated[bool, typer.Option("--json", help="JSON on standard output.")
 
 def output() -> Console:
     """Standard output; full lines where nobody looks at them."""
-    return Console(width=None if sys.stdout.isatty() else 100)
+    return _console(width=None if sys.stdout.isatty() else 100)
+
+
+def messages() -> Console:
+    """Standard error, for what is told beside the answer."""
+    return _console(stderr=True)
+
+
+def _console(width: int | None = None, *, stderr: bool = False) -> Console:
+    from rich.console import Console  # here: many questions are answered without it, and it takes a while to load
+
+    return Console(width=width, stderr=stderr)

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
-from raystilts.cli.common import AsJson, Assignments, Storage, StudyFile, app, output
+from raystilts.cli.common import AsJson, Assignments, Storage, StudyFile, app, messages, output
 from raystilts.errors import UserError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from raystilts.study.schema import Study
 
 
@@ -62,7 +63,7 @@ def run(
     if dry_run:
         _print_plan(loaded, as_json=False)
         return
-    log = Console(stderr=True)
+    log = messages()
     if loaded.search is not None:
         from raystilts.cli.search import print_search_outcome
         from raystilts.scheduling.run_search import run_search
@@ -161,7 +162,7 @@ def _print_advice(study: Study) -> None:
     from raystilts.study.schedule_advice import advice
 
     for line in advice(study.schedule, len(study.seeds)):
-        Console(stderr=True).print(f"note: {line}", highlight=False, markup=False, soft_wrap=True)
+        messages().print(f"note: {line}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _print_plan(study: Study, as_json: bool) -> None:

@@ -6,11 +6,12 @@ import json
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from raystilts.cli.common import ResultsFolder, app, output
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from raystilts.report.answers import Results
     from raystilts.scheduling.run_search import SearchOutcome
     from raystilts.study.schema import Study
