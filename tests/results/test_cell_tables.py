@@ -72,16 +72,20 @@ def test_plain_cells_are_those_that_merging_finds(tmp_path: Path, by_target: boo
 _QUESTIONS: dict[str, Callable[[Results], pd.DataFrame]] = {
     "one target": lambda results: _frame(results, target="xnli"),
     "one target, each language": lambda results: _frame(results, target="xnli", each=True),
+    "one target, one language": lambda results: _frame(results, target="xnli", language="de"),
+    "one language": lambda results: _frame(results, language="de"),
     "all targets": lambda results: _frame(results),
     "gains": lambda results: results.matrix("gain"),
     "known": lambda results: results.known(),
 }
 
 
-def _frame(results: Results, *, target: str | None = None, each: bool = False) -> pd.DataFrame:
+def _frame(
+    results: Results, *, target: str | None = None, language: str | None = None, each: bool = False
+) -> pd.DataFrame:
     return pd.DataFrame(
         {"target": s.target, "arms": s.arms, "scores": s.scores.tolist(), "each": s.by_language.tolist()}
-        for s in results.strata("test", target=target, each=each)
+        for s in results.strata("test", language, target=target, each=each)
     )
 
 
@@ -95,3 +99,26 @@ def test_no_question_changes_the_answer_to_another(tmp_path: Path, fill: Callabl
             results = Results(tmp_path)
             for name in order:
                 pd.testing.assert_frame_equal(_QUESTIONS[name](results), alone[name])
+
+
+@pytest.mark.parametrize("fill", [_alike, _unlike])
+@pytest.mark.parametrize("first", ["known", "gains"])
+def test_one_language_has_the_scores_of_the_matrix(tmp_path: Path, fill: Callable[[Path], None], first: str) -> None:
+    """Joined where only means are there, and read where a question before has made the scores by language."""
+    fill(tmp_path)
+    results = Results(tmp_path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        _QUESTIONS[first](results)
+        strata = results.strata("test", "de")
+        matrix = results.matrix()
+    found = sorted(
+        (s.target, arm.intermediate, score)
+        for s in strata
+        for arm, row in zip(s.arms, s.scores.tolist(), strict=True)
+        for score in (row[:1] if s.deterministic[s.arms.index(arm)] else row)
+        if score == score
+    )
+    rows = matrix[matrix["language"] == "de"]
+    assert found == sorted(zip(rows["target"], rows["intermediate"], rows["score"], strict=True))
+    assert {target for target, _, _ in found} == {"xnli", "tatoeba"}
