@@ -96,8 +96,7 @@ def draw_effects(
         return np.repeat(effects[:, None], draws, axis=1)
     means, scales, weights, wide = _prior_grid(effects, variances)
     normals, uniforms = noise(rng, len(effects), draws)
-    nodes, times = _systematic(weights, draws, rng)
-    node = np.repeat(nodes, times)
+    node = _systematic(weights, draws, rng)
     centre, narrow = means[node], scales[node] ** 2
     is_wide = uniforms < wide.take(node, axis=1)
     keep, error = _shrinkage(variances, factors, narrow, is_wide)
@@ -132,8 +131,8 @@ def _shrinkage(
     return np.where(is_wide, *keeps), np.where(is_wide, *errors)
 
 
-def _systematic(weights: FloatArray, draws: int, rng: np.random.Generator) -> tuple[IntArray, IntArray]:
-    """Nodes with draws and their numbers: each gets its share of the draws, up to one.
+def _systematic(weights: FloatArray, draws: int, rng: np.random.Generator) -> IntArray:
+    """``[draws]``, the node of each draw, ascending: a node gets its share of the draws, up to one.
 
     Systematic resampling (Kitagawa, JCGS 5, 1996) from one random start.
     """
@@ -141,8 +140,7 @@ def _systematic(weights: FloatArray, draws: int, rng: np.random.Generator) -> tu
     reached = np.floor(edges * (draws / edges[-1]) + rng.random())
     reached[-1] = draws
     times = np.diff(np.minimum(reached, draws), prepend=0.0).astype(np.int64)
-    nodes = np.flatnonzero(times)
-    return nodes, times[nodes]
+    return np.repeat(np.arange(len(weights)), times)
 
 
 def _prior_grid(effects: FloatArray, variances: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
