@@ -36,7 +36,7 @@ class CellTables:
         connection.execute(f"create or replace temp view cells as from {name}")
         warn_repeated(connection.execute(cells.REPEATED).fetchall())
         warn_lost(connection.execute(cells.LOST).fetchall())
-        return name in (self._names.get((split, one, True)) for one in (None, target))
+        return name == self._known(split, target, True)
 
     def _table(self, connection: duckdb.DuckDBPyConnection, split: str, target: str | None, numbers: bool) -> str:
         if not self._known(split, target, False):

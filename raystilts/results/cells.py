@@ -143,7 +143,7 @@ from (select distinct target, target_fraction, intermediate_fraction, languages 
 """
 
 
-def stratum_rows(*, by_language: bool, by_target: bool, each: bool, numbered: bool) -> str:
+def stratum_rows(*, by_language: bool, by_target: bool, each: bool, joined: bool) -> str:
     """One row an arm, those of a target and fraction together: its seeds, and beside them its scores and its rules.
 
     A score is that in ``$language``, or the mean over languages.
@@ -151,14 +151,14 @@ def stratum_rows(*, by_language: bool, by_target: bool, each: bool, numbered: bo
     Args:
         by_target: Only ``$target``.
         each: The score in each language too.
-        numbered: Whether `cells` has `numbers`; otherwise they are those of ``$split`` in `finals`.
+        joined: Whether the scores in a language are those of ``$split`` in `finals`, since `cells` has none.
     """
     score, over, cells = "macro", "shared", "cells"
     if by_language:
         score, over = "numbers[place]", "$language"
         place = "select languages, list_position(split_names(languages), $language) as place"
         places = f"({place} from (select distinct languages from cells))"
-        rows = "cells" if numbered else f"({_numbers('cells', by_target)})"
+        rows = f"({_numbers('cells', by_target)})" if joined else "cells"
         cells = f"{rows} join {places} using (languages)"
     beside = f"in_order(numbers, languages, {over})" if each else "null"
     return f"""

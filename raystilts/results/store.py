@@ -216,11 +216,12 @@ class Results:
         self, connection: duckdb.DuckDBPyConnection, split: str, language: str | None, target: str | None, each: bool
     ) -> list[Any]:
         numbered = self._show_cells(connection, split, target, numbers=each)
+        joined = language is not None and not numbered
         query = cells.stratum_rows(
-            by_language=language is not None, by_target=target is not None, each=each, numbered=numbered
+            by_language=language is not None, by_target=target is not None, each=each, joined=joined
         )
-        joined = split if language is not None and not numbered else None
-        return connection.execute(query, _given(language=language, target=target, split=joined)).fetchall()
+        values = _given(language=language, target=target, split=split if joined else None)
+        return connection.execute(query, values).fetchall()
 
     def _unfinished(self) -> dict[tuple[str, float | None], list[Unfinished]]:
         """Stages that were stopped or have failed, by target and its fraction."""

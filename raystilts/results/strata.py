@@ -113,13 +113,16 @@ def build_stratum(
     seeds: list[int | None] = [*sorted({final.seed for final in finals if final.seed is not None})] or [None]
     column_of = {seed: column for column, seed in enumerate(seeds)}
     void = set() if keep_degenerate else _void_chance(of_arm)
+    deterministic = np.zeros(len(arms), dtype=np.bool_)
     degenerate = np.zeros(len(arms), dtype=np.int64)
     kept, places = [], []
     for row, arm in enumerate(arms):
+        own = of_arm.get(arm, [])
         allowed = (None, CHANCE) if arm in void else (None,)
-        sound = [final for final in of_arm.get(arm, ()) if final.rule in allowed]
-        degenerate[row] = len(of_arm.get(arm, ())) - len(sound)
-        for final in of_arm.get(arm, ()) if keep_degenerate else sound:
+        sound = [final for final in own if final.rule in allowed]
+        degenerate[row] = len(own) - len(sound)
+        deterministic[row] = any(final.seed is None for final in own)
+        for final in own if keep_degenerate else sound:
             columns = range(len(seeds)) if final.seed is None else (column_of[final.seed],)
             kept += [final] * len(columns)
             places += [row * len(seeds) + column for column in columns]
@@ -135,7 +138,7 @@ def build_stratum(
         arms=arms,
         seeds=seeds,
         scores=scores,
-        deterministic=np.array([any(final.seed is None for final in of_arm.get(arm, ())) for arm in arms]),
+        deterministic=deterministic,
         failed=_count(unfinished, "failed", row_of),
         stopped=_count(unfinished, "stopped", row_of),
         degenerate=degenerate,
