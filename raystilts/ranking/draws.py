@@ -6,7 +6,7 @@ import numpy as np
 
 from raystilts.ranking.intervals import BoolArray, FloatArray
 
-_TIE = 1e-9
+_SLACK = 1e-9  # of sums of probabilities
 ROUNDING_SHARE = 1e-12  # draws closer than this share of the score are equal
 
 
@@ -34,8 +34,8 @@ def smallest_set(p_best: FloatArray, effects: FloatArray, mass: float) -> tuple[
     if not len(known):
         return ()
     order = known[np.lexsort((-effects[known], -p_best[known]))]
-    reached = int(np.searchsorted(np.cumsum(p_best[order]), mass - _TIE))
-    floor = p_best[order[min(reached, len(order) - 1)]] - _TIE
+    reached = int(np.searchsorted(np.cumsum(p_best[order]), mass - _SLACK))
+    floor = p_best[order[min(reached, len(order) - 1)]] - _SLACK
     return tuple(int(i) for i in order if p_best[i] >= floor and p_best[i] > 0.0)
 
 

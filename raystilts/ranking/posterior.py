@@ -31,7 +31,7 @@ from raystilts.ranking.sampler import draw_effects, generator, variance_factors
 DRAWS = 2000
 MASS = 0.95
 GAIN_MASS = 0.96  # what covers .95: .95 holds .93 of the true gains of winners (docs/ranking.md)
-_TIE = 1e-9
+_EQUAL_VARIANCE = 1e-9  # share of the largest variance within which two are the same
 
 NO_REPEATS = "no repeated seeds: the seed variance is unknown, so no interval and no P(best)"
 NO_BASELINE = "none has no finished run: gain unavailable"
@@ -270,7 +270,7 @@ def tied_groups(fit: Decomposition, competes: BoolArray) -> list[IntArray]:
     variances = fit.variances[order]
     scale = np.abs(fit.effects[order]).max() * ROUNDING_SHARE
     same = np.diff(fit.effects[order]) <= scale
-    same &= np.abs(np.diff(variances)) <= _TIE * variances.max()
+    same &= np.abs(np.diff(variances)) <= _EQUAL_VARIANCE * variances.max()
     same &= (np.diff(fit.parts[order]) == 0) & ~np.diff(competes[order])
     groups = np.split(order, np.flatnonzero(~same) + 1)
     return [group for group in groups if len(group) > 1]
