@@ -9,19 +9,18 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from raystilts.training.encoder import word_embeddings
+
 
 @contextmanager
-def in_bfloat16(encoder: nn.Module, enabled: bool = True) -> Iterator[None]:
+def in_bfloat16(encoder: nn.Module) -> Iterator[None]:
     """Weights and activations of a Hugging Face encoder in bfloat16; its own weights are back afterwards.
 
     Autocast keeps the states between layers in float32 and so converts them several times a layer, which takes longer
     in a forward pass than what it saves in noise is worth. The table of word embeddings, most of the weights and read
     in a few rows, stays as it is; what it gives is converted.
     """
-    if not enabled:
-        yield
-        return
-    words: nn.Module = encoder.get_input_embeddings()  # type: ignore[operator]
+    words = word_embeddings(encoder)
     of_words = set(words.parameters())
     converted = [p for p in encoder.parameters() if p not in of_words and p.is_floating_point()]
     own = [p.data for p in converted]

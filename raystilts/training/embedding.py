@@ -15,6 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from raystilts.training.encoder import word_embeddings
+
 
 class CompactEmbedding(nn.Module):
     """Stands in for an `nn.Embedding`: trains the given rows, reads all of them in eval mode.
@@ -63,7 +65,7 @@ class compact_rows:  # noqa: N801 (a context manager, used like a function)
 
     def __enter__(self) -> None:
         if self._used is not None:
-            self._words: nn.Embedding = self._encoder.get_input_embeddings()  # type: ignore[operator]
+            self._words = word_embeddings(self._encoder)
             self._compact = CompactEmbedding(self._words, self._used)
             self._encoder.set_input_embeddings(self._compact)  # type: ignore[operator]
 

@@ -119,6 +119,12 @@ def _lm_head(info: EncoderInfo) -> dict[str, Tensor]:
     return found
 
 
+def word_embeddings(model: nn.Module) -> nn.Embedding:
+    """The table of word embeddings of a Hugging Face model, or what stands in for it while it trains."""
+    words: nn.Embedding = model.get_input_embeddings()  # type: ignore[operator]
+    return words
+
+
 def hidden_states(model: nn.Module, input_ids: Tensor, mask: Tensor, types: Tensor | None, layer: int | None) -> Tensor:
     """Token states [features, length, hidden]: the last ones, or hidden state `layer` (0 = embeddings)."""
     inputs: dict[str, Any] = {"input_ids": input_ids, "attention_mask": mask}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,8 +14,8 @@ from torch import Tensor
 
 from raystilts.tasks.features import Features, Longs, Outputs, Ragged, SpanLogits
 from raystilts.tasks.task import Task
+from raystilts.training.bfloat16 import in_bfloat16
 from raystilts.training.collate import Batch, collate, joined
-from raystilts.training.half_precision import in_bfloat16
 from raystilts.training.heads import Pooling, pool_tokens
 from raystilts.training.length_batches import length_batches
 from raystilts.training.memory import is_out_of_memory, release_memory
@@ -79,7 +80,7 @@ def predict(model: Model, task: Task, features: list[Features], readout: Readout
     found = _Found(task, lengths)
     todo = length_batches(lengths, readout.tokens, unit)[::-1]
     budget = readout.tokens
-    with in_bfloat16(model.encoder, readout.bf16):
+    with in_bfloat16(model.encoder) if readout.bf16 else nullcontext():
         while todo:
             if readout.deadline is not None and time.monotonic() > readout.deadline:
                 raise TimeoutError
@@ -121,10 +122,11 @@ def _unit(task: Task) -> int:
 
 
 def _read(model: Model, task: Task, batch: Batch, readout: Readout) -> Tensor:
+    """Scores, or vectors, in float32; of tags the best."""
     if task.type.head == "embedding":
         return pool_tokens(model.states(batch, readout.layer).float(), batch.attention_mask, readout.pooling)
     scores: Tensor = model.head(readout.part)(model.states(batch).float(), batch)
-    return scores.argmax(-1) if task.type.head == "token" else scores.float()
+    return scores.argmax(-1) if task.type.head == "token" else scores
 
 
 class _Found:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from raystilts.tasks.task import Task
 from raystilts.training.collate import Batch
-from raystilts.training.encoder import Pretrained, hidden_states
+from raystilts.training.encoder import Pretrained, hidden_states, word_embeddings
 from raystilts.training.heads import ChoiceHead, Head, MaskedLMHead, Pooling, SequenceHead, SpanHead, TokenHead
 
 
@@ -51,7 +51,7 @@ def build_head(task: Task, pretrained: Pretrained, pooling: Pooling, seed: int) 
     if kind.head == "span":
         return _small(SpanHead(pretrained.hidden))
     assert kind.head == "masked_lm", kind.head
-    words = pretrained.model.get_input_embeddings()  # type: ignore[operator]
+    words = word_embeddings(pretrained.model)
     head = _small(MaskedLMHead(pretrained.hidden, words, float(getattr(config, "layer_norm_eps", 1e-5))))
     if pretrained.lm_head:
         head.load_state_dict(pretrained.lm_head, strict=False)

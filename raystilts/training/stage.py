@@ -20,7 +20,7 @@ from raystilts.training.batches import Update
 from raystilts.training.data import used_tokens, warm_reader
 from raystilts.training.device import device_name
 from raystilts.training.embedding import compact_rows
-from raystilts.training.encoder import pretrained
+from raystilts.training.encoder import pretrained, word_embeddings
 from raystilts.training.evaluate import Readout, evaluate
 from raystilts.training.loop import Job, Progress, Vocabulary, train
 from raystilts.training.model import Model
@@ -210,7 +210,7 @@ class StageRun:
 
     def _vocabulary(self) -> Vocabulary:
         tokenizer = self.loaded.tokenizer
-        size = int(self.loaded.model.get_input_embeddings().num_embeddings)  # type: ignore[operator]
+        size = word_embeddings(self.loaded.model).num_embeddings
         return Vocabulary(tokenizer.pad_token_id, tokenizer.mask_token_id, tuple(tokenizer.all_special_ids), size)
 
     def _evaluate(self, step: int) -> tuple[float | None, list[dict[str, Any]]]:
