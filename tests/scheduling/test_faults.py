@@ -147,10 +147,10 @@ class TestProcesses:
 
     @pytest.fixture
     def tight(self, folder: Path) -> Iterator[Path]:
-        """A disk of 300 MB."""
+        """A disk of 600 MB: twice what two trainings that renew their snapshots, a checkpoint and leftovers take."""
         place = folder / "tight"
         place.mkdir()
-        command = ["mount", "-t", "tmpfs", "-o", "size=300m", "tmpfs", str(place)]
+        command = ["mount", "-t", "tmpfs", "-o", "size=600m", "tmpfs", str(place)]
         if os.geteuid() != 0 or subprocess.run(command, capture_output=True, check=False).returncode:
             pytest.skip("only root can mount a small disk")
         yield place
