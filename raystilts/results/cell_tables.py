@@ -14,6 +14,7 @@ class CellTables:
     def __init__(self) -> None:
         self._moment = 0
         self._names: dict[tuple[str, str | None, bool], str] = {}
+        self._merged: set[str] = set()
 
     def show(
         self, connection: duckdb.DuckDBPyConnection, moment: int, split: str, target: str | None, *, numbers: bool
@@ -31,11 +32,13 @@ class CellTables:
         """
         if self._moment != moment:
             self._names.clear()
+            self._merged.clear()
             self._moment = moment
         name = self._table(connection, split, target, numbers)
         connection.execute(f"create or replace temp view cells as from {name}")
-        warn_repeated(connection.execute(cells.REPEATED).fetchall())
-        warn_lost(connection.execute(cells.LOST).fetchall())
+        if name in self._merged:
+            warn_repeated(connection.execute(cells.REPEATED).fetchall())
+            warn_lost(connection.execute(cells.LOST).fetchall())
         return name == self._known(split, target, True)
 
     def _table(self, connection: duckdb.DuckDBPyConnection, split: str, target: str | None, numbers: bool) -> str:
@@ -51,12 +54,14 @@ class CellTables:
     def _create(self, connection: duckdb.DuckDBPyConnection, split: str, target: str | None) -> None:
         """The cells, without their numbers where no merging needs them."""
         name = f"cells_{len(self._names)}"
-        connection.execute(cells.create_scored(target is not None), _values(split, target))
-        if connection.execute(cells.ALIKE).fetchall()[0][0]:
-            connection.execute(cells.alike_cells(name))
+        scored = f"scored_{len(self._names)}"
+        connection.execute(cells.create_scored(scored, target is not None), _values(split, target))
+        if connection.execute(cells.are_alike(scored)).fetchall()[0][0]:
+            connection.execute(cells.alike_cells(name, scored))
         else:
-            connection.execute(cells.merged_cells(name, target is not None), _values(split, target))
+            connection.execute(cells.merged_cells(name, scored, target is not None), _values(split, target))
             self._names[split, target, True] = name
+            self._merged.add(name)
         self._names[split, target, False] = name
 
     def _known(self, split: str, target: str | None, numbers: bool) -> str:

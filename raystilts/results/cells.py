@@ -10,6 +10,9 @@ from __future__ import annotations
 MACRO = "macro"
 
 _ARM = "intermediate, intermediate_fraction, hyperparameters"
+_STRATUM = "encoder, target, target_fraction, metric"
+_CELL = f"encoder, target, target_fraction, {_ARM}, seed"
+_RANKS = f"dense_rank() over (order by {_STRATUM}) as stratum, dense_rank() over (order by {_CELL}) as cell"
 
 MACROS = (
     "create or replace temp macro split_names(x) as case when x = '' then []::varchar[] else string_split(x, ',') end",
@@ -22,14 +25,12 @@ MACROS = (
 )
 
 
-def create_scored(by_target: bool) -> str:
-    """Creates `scored`: finished runs with scores on ``$split`` (of the target ``$target``), and the means of these."""
+def create_scored(name: str, by_target: bool) -> str:
+    """Creates a table of the finished runs with scores on ``$split`` (of the target ``$target``), and their means."""
     return f"""
-create or replace temp table scored as
+create or replace temp table {name} as
 select r.encoder, f.target, f.target_fraction, f.metric, r.intermediate, r.intermediate_fraction,
-    r.hyperparameters, r.seed, r.train_key, r.ended_at, r.stage, f.attempt, r.rule, f.languages, f.mean,
-    dense_rank() over (order by r.encoder, f.target, f.target_fraction, f.metric) as stratum,
-    dense_rank() over (order by r.encoder, f.target, f.target_fraction, {_ARM}, seed) as cell
+    r.hyperparameters, r.seed, r.train_key, r.ended_at, r.stage, f.attempt, r.rule, f.languages, f.mean
 from finals f join outcomes r on f.stage = r.stage and f.attempt = r.attempt
 where f.split = $split and r.status = 'finished' and r.kind <> 'intermediate'
     {_of_target(by_target)}
@@ -41,7 +42,7 @@ def _of_target(by_target: bool) -> str:
 
 
 def _numbers(rows: str, by_target: bool) -> str:
-    """Rows of `scored` with their scores by language."""
+    """Rows of scored runs with their scores by language."""
     return f"""
     select s.*, f.numbers from {rows} s join finals f
     on f.stage = s.stage and f.attempt = s.attempt and f.target = s.target and f.metric = s.metric
@@ -49,29 +50,32 @@ def _numbers(rows: str, by_target: bool) -> str:
     """
 
 
-#: Whether each row of `scored` is a cell as it is: trained once, and in the languages of all others of its stratum.
-ALIKE = """
-select count(*) = count(distinct cell) and count(distinct (stratum, languages)) = count(distinct stratum) from scored
+def are_alike(scored: str) -> str:
+    """Whether each row of `create_scored` is a cell as it is: trained once, in the languages of its whole stratum."""
+    return f"""
+select not exists (from (select 1 from {scored} group by {_CELL} having count(*) > 1))
+    and not exists (from (select 1 from {scored} group by {_STRATUM} having min(languages) <> max(languages)))
 """
 
 
-def alike_cells(name: str) -> str:
-    """Creates a table of cells from `scored` where all are `ALIKE`, without `numbers`; otherwise as `merged_cells`."""
+def alike_cells(name: str, scored: str) -> str:
+    """Creates a view of the cells that `are_alike`, without `numbers` and without the numbers of stratum and cell."""
     return f"""
-create or replace temp table {name} as
+create or replace temp view {name} as
 select * exclude (train_key, ended_at, mean), null::varchar as repeated, null::varchar[] as stages,
     languages as shared, '' as lost, mean as macro
-from scored order by stratum, cell
+from {scored}
 """
 
 
 def cells_with_numbers(name: str, cells: str, by_target: bool) -> str:
-    """Creates a table of the cells of another that `alike_cells` made, and their `numbers`."""
-    return f"create or replace temp table {name} as {_numbers(cells, by_target)} order by stratum, cell"
+    """Creates a table of the cells of a view that `alike_cells` made, as `merged_cells` does."""
+    rows = _numbers(cells, by_target)
+    return f"create or replace temp table {name} as select *, {_RANKS} from ({rows}) order by stratum, cell"
 
 
-def merged_cells(name: str, by_target: bool) -> str:
-    """Creates a table of cells from `scored`, with `numbers`.
+def merged_cells(name: str, scored: str, by_target: bool) -> str:
+    """Creates a table of cells from those of `create_scored`, with `numbers`.
 
     A cell trained under several train keys counts with the latest, and `repeated` names the stages. Stages of one
     train key share their weights, and may hold different languages: for each the latest counts. `shared` are the
@@ -80,8 +84,9 @@ def merged_cells(name: str, by_target: bool) -> str:
     """
     return f"""
 create or replace temp table {name} as
-with trained as (
-    select cell, train_key, max(ended_at) as ended_at, min(stage) as stage from scored group by all
+with ranked as (select *, {_RANKS} from {scored}),
+trained as (
+    select cell, train_key, max(ended_at) as ended_at, min(stage) as stage from ranked group by all
 ),
 newest as (
     select cell, first(train_key order by ended_at desc, train_key) as train_key,
@@ -89,7 +94,7 @@ newest as (
     from trained group by cell
 ),
 used as (
-    select * exclude (attempt, mean) from ({_numbers("scored", by_target)}) join newest using (cell, train_key)
+    select * exclude (attempt, mean) from ({_numbers("ranked", by_target)}) join newest using (cell, train_key)
 ),
 several as (select stratum, cell from used group by all having count(*) > 1),
 pieces as (
@@ -166,9 +171,9 @@ def stratum_rows(*, by_language: bool, by_target: bool, each: bool, joined: bool
         select *, {score} as score, {over} as over, {beside} as each
         from {cells} {"where target = $target" if by_target else ""}
     )
-    select encoder, target, target_fraction, metric, over, {_ARM}, list(seed), list(score), list(rule), list(each)
+    select {_STRATUM}, over, {_ARM}, list(seed), list(score), list(rule), list(each)
     from scores where score is not null
-    group by stratum, encoder, target, target_fraction, metric, over, {_ARM}
+    group by {_STRATUM}, over, {_ARM}
     order by target, target_fraction nulls last, encoder, metric, {_ARM}
     """
 

@@ -208,7 +208,11 @@ class Results:
                 target=name, target_fraction=fraction, split=split, language=language,
                 languages=tuple(mine[0][4].split(",")), metric=mine[0][3],
             )  # fmt: skip
-            finals = [Final(Arm(*row[5:8]), *run) for row in mine for run in zip(*row[8:], strict=True)]
+            finals = [
+                Final(arm, *run)
+                for arm, *runs in ((Arm(*row[5:8]), *row[8:]) for row in mine)
+                for run in zip(*runs, strict=True)
+            ]
             strata.append(build_stratum(place, finals, unfinished.get((name, fraction), []), keep_degenerate))
         return strata
 

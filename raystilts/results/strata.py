@@ -111,21 +111,22 @@ def build_stratum(
         of_arm[final.arm].append(final)
     arms = _order(of_arm, {one.arm for one in unfinished})
     seeds: list[int | None] = [*sorted({final.seed for final in finals if final.seed is not None})] or [None]
-    column_of = {seed: column for column, seed in enumerate(seeds)}
+    columns_of: dict[int | None, Sequence[int]] = {seed: (column,) for column, seed in enumerate(seeds)}
+    columns_of[None] = range(len(seeds))
     void = set() if keep_degenerate else _void_chance(of_arm)
     deterministic = np.zeros(len(arms), dtype=np.bool_)
     degenerate = np.zeros(len(arms), dtype=np.int64)
-    kept, places = [], []
+    kept: list[Final] = []
+    places: list[int] = []
     for row, arm in enumerate(arms):
         own = of_arm.get(arm, [])
         allowed = (None, CHANCE) if arm in void else (None,)
         sound = [final for final in own if final.rule in allowed]
         degenerate[row] = len(own) - len(sound)
         deterministic[row] = any(final.seed is None for final in own)
-        for final in own if keep_degenerate else sound:
-            columns = range(len(seeds)) if final.seed is None else (column_of[final.seed],)
-            kept += [final] * len(columns)
-            places += [row * len(seeds) + column for column in columns]
+        used = own if keep_degenerate else sound
+        kept += [final for final in used for _ in columns_of[final.seed]]
+        places += [row * len(seeds) + column for final in used for column in columns_of[final.seed]]
     scores, by_language = _filled(len(arms), len(seeds), kept, places)
     row_of = {arm: row for row, arm in enumerate(arms)}
     return Stratum(

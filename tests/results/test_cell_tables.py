@@ -41,7 +41,7 @@ def _connection(folder: Path, by_target: bool = False) -> duckdb.DuckDBPyConnect
     def prepare(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
         for statement in (*queries.views(False, False), queries.CREATE_OUTCOMES, *cells.MACROS):
             connection.execute(statement)
-        connection.execute(cells.create_scored(by_target), _VALUES | ({"target": "xnli"} if by_target else {}))
+        connection.execute(cells.create_scored("scored", by_target), _VALUES | ({"target": "xnli"} if by_target else {}))
         return connection
 
     return Tables(open_folder(folder)).query(prepare)
@@ -50,7 +50,7 @@ def _connection(folder: Path, by_target: bool = False) -> duckdb.DuckDBPyConnect
 def test_only_plain_cells_are_alike(tmp_path: Path) -> None:
     _alike(tmp_path / "alike")
     _unlike(tmp_path / "unlike")
-    found = [_connection(tmp_path / name).execute(cells.ALIKE).fetchone() for name in ("alike", "unlike")]
+    found = [_connection(tmp_path / name).execute(cells.are_alike("scored")).fetchone() for name in ("alike", "unlike")]
     assert found == [(True,), (False,)]
 
 
@@ -59,9 +59,9 @@ def test_plain_cells_are_those_that_merging_finds(tmp_path: Path, by_target: boo
     _alike(tmp_path)
     connection = _connection(tmp_path, by_target)
     values = _VALUES | ({"target": "xnli"} if by_target else {})
-    connection.execute(cells.alike_cells("narrow"))
+    connection.execute(cells.alike_cells("narrow", "scored"))
     connection.execute(cells.cells_with_numbers("plain", "narrow", by_target), values)
-    connection.execute(cells.merged_cells("merged", by_target), values)
+    connection.execute(cells.merged_cells("merged", "scored", by_target), values)
     columns = ", ".join(connection.table("merged").columns)
     assert "numbers" in columns
     plain, merged = (connection.execute(f"select {columns} from {name}").fetchall() for name in ("plain", "merged"))
