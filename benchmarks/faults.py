@@ -28,7 +28,7 @@ import pandas as pd
 from raystilts.results.ledger import Ledger
 from raystilts.results.store import Results
 
-COMMAND = [sys.executable, "-c", "from raystilts.cli import main; main()", "run", "faults.yaml"]
+COMMAND = [sys.executable, "-c", "from raystilts.cli import script; script()", "run", "faults.yaml"]
 STUDY = """
 name: faults
 intermediates: [none, cldr_names, cldr_same, cldr_choice]

@@ -45,7 +45,7 @@ pytestmark = [
     pytest.mark.timeout(900),
     pytest.mark.skipif(os.environ.get("RAYSTILTS_TEST_CLUSTER") != "1", reason="minutes: RAYSTILTS_TEST_CLUSTER=1"),
 ]
-RUN = [sys.executable, "-c", "from raystilts.cli import main; main()", "run", "trial.yaml"]
+RUN = [sys.executable, "-c", "from raystilts.cli import script; script()", "run", "trial.yaml"]
 
 
 @dataclass(frozen=True, slots=True)

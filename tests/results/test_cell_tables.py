@@ -41,7 +41,8 @@ def _connection(folder: Path, by_target: bool = False) -> duckdb.DuckDBPyConnect
     def prepare(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
         for statement in (*queries.views(False, False), queries.CREATE_OUTCOMES, *cells.MACROS):
             connection.execute(statement)
-        connection.execute(cells.create_scored("scored", by_target), _VALUES | ({"target": "xnli"} if by_target else {}))
+        values = _VALUES | ({"target": "xnli"} if by_target else {})
+        connection.execute(cells.create_scored("scored", by_target), values)
         return connection
 
     return Tables(open_folder(folder)).query(prepare)

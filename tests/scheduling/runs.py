@@ -16,7 +16,8 @@ from raystilts.results.ledger import Ledger
 #: Ctrl-C works as in a terminal, also where the tests themselves were started by `&`, which hides it from a process.
 COMMAND = [
     sys.executable, "-c",
-    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from raystilts.cli import main; main()",
+    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    "from raystilts.cli import script; script()",
 ]  # fmt: skip
 
 STUDY = """

@@ -1,0 +1,54 @@
+"""The end of the process that the command `raystilts` is."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+_BEFORE = """
+import atexit, sys, weakref
+from pathlib import Path
+import raystilts.cli
+def main():
+    atexit.register(lambda: print("at exit"))
+    weakref.finalize(raystilts.cli.app, Path("cleaned").touch)
+    {what}
+raystilts.cli.main = main
+raystilts.cli.script()
+"""
+
+
+def _ended(folder: Path, what: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", _BEFORE.format(what=what)]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(("code", "status"), [("0", 0), ("None", 0), ("2", 2), ("130", 130), ("'no'", 1)])
+def test_the_status_is_that_of_the_command(tmp_path: Path, code: str, status: int) -> None:
+    assert _ended(tmp_path, f"sys.exit({code})").returncode == status
+
+
+def test_all_that_is_done_at_exit_is_done(tmp_path: Path) -> None:
+    """Ray stops its processes there, and folders for copies of remote files are removed."""
+    found = _ended(tmp_path, "print('x' * 100_000); sys.exit(0)")
+    assert found.stdout == "x" * 100_000 + "\nat exit\n"
+    assert (tmp_path / "cleaned").exists()
+
+
+def test_an_error_of_ours_has_its_trace(tmp_path: Path) -> None:
+    found = _ended(tmp_path, "raise ValueError('ours')")
+    assert found.returncode == 1
+    assert "ValueError: ours" in found.stderr
+
+
+def test_nothing_is_lost_that_somebody_reads_slowly(tmp_path: Path) -> None:
+    """A pipe holds less than an answer may be long."""
+    command = [sys.executable, "-c", _BEFORE.format(what="print('y' * 3_000_000); sys.exit(0)")]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        first = process.stdout.read(10)
+        assert len(first + process.stdout.read()) == 3_000_000 + len("\nat exit\n")
+        assert process.wait() == 0
