@@ -34,14 +34,24 @@ def views(by_stage: bool, by_encoder: bool) -> list[str]:
     ]
 
 
-#: The columns of `latest` that questions about cells need, as a table: they ask for them several times.
-CREATE_OUTCOMES = """
+
+def create_outcomes(source: str) -> str:
+    """Creates a table of the columns of `latest` that questions about cells need: they ask for them several times.
+
+    Args:
+        source: ``latest``, or ``chosen`` where no stage has several attempts (`SEVERAL_ATTEMPTS`), which is quicker.
+    """
+    return f"""
 create or replace temp table outcomes as
 select stage, attempt, train_key, kind, status, encoder, intermediate, intermediate_fraction, hyperparameters, seed,
     target, target_fraction, rung, ended_at,
     case when degenerate then coalesce(degenerate_rule, 'degenerate') end as rule
-from latest
+from {source}
 """
+
+
+#: Whether some stage is in `outcomes` more than once.
+SEVERAL_ATTEMPTS = "select count(*) > count(distinct stage) from outcomes"
 
 ALL_ATTEMPTS = "select * from chosen order by stage, attempt, ended_at"
 

@@ -275,7 +275,10 @@ class Results:
         """What questions about cells need beside the views."""
         self._views(connection)
         if self._joined != self._tables.moment:
-            for statement in (queries.CREATE_OUTCOMES, *cells.MACROS):
+            connection.execute(queries.create_outcomes("chosen"))
+            if connection.execute(queries.SEVERAL_ATTEMPTS).fetchall()[0][0]:
+                connection.execute(queries.create_outcomes("latest"))
+            for statement in cells.MACROS:
                 connection.execute(statement)
             self._joined = self._tables.moment
 

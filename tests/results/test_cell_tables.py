@@ -39,7 +39,7 @@ def _unlike(folder: Path) -> None:
 
 def _connection(folder: Path, by_target: bool = False) -> duckdb.DuckDBPyConnection:
     def prepare(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
-        for statement in (*queries.views(False, False), queries.CREATE_OUTCOMES, *cells.MACROS):
+        for statement in (*queries.views(False, False), queries.create_outcomes("latest"), *cells.MACROS):
             connection.execute(statement)
         values = _VALUES | ({"target": "xnli"} if by_target else {})
         connection.execute(cells.create_scored("scored", by_target), values)
