@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from raystilts.training.encoder import word_embeddings
+from raystilts.training.packed import packed
 
 
 @contextmanager
@@ -18,7 +19,7 @@ def in_bfloat16(encoder: nn.Module) -> Iterator[None]:
 
     Autocast keeps the states between layers in float32 and so converts them several times a layer, which takes longer
     in a forward pass than what it saves in noise is worth. The table of word embeddings, most of the weights and read
-    in a few rows, stays as it is; what it gives is converted.
+    in a few rows, stays as it is; what it gives is converted. On a CPU linear layers are `packed`.
     """
     words = word_embeddings(encoder)
     of_words = set(words.parameters())
@@ -28,7 +29,8 @@ def in_bfloat16(encoder: nn.Module) -> Iterator[None]:
     try:
         for p in converted:
             p.data = p.data.to(torch.bfloat16)
-        yield
+        with packed(encoder):
+            yield
     finally:
         hook.remove()
         for p, data in zip(converted, own, strict=True):
