@@ -63,8 +63,8 @@ def _leave(status: list[int]) -> None:
     if not status:  # an error of ours, with its trace
         return
     try:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in filter(None, (sys.stdout, sys.stderr)):  # None where the shell has closed it
+            stream.flush()
     except OSError:  # nobody reads any more: Python says so
         return
     os._exit(status[0])
