@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import errno
 import gc
 import os
 import sys
@@ -27,6 +28,8 @@ from raystilts.cli import (  # noqa: F401 (each adds its commands)
 from raystilts.cli.common import app
 from raystilts.errors import StorageError, UserError
 
+_UNWRITTEN = "raystilts: the output cannot be written: {}"
+
 
 def main() -> None:
     """Runs the command line; a user's mistake is one or two lines and exit code 2."""
@@ -42,6 +45,11 @@ def main() -> None:
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:  # a full disk under results or checkpoints is a `StorageError`
+            raise
+        print(_UNWRITTEN.format(error.strerror), file=sys.stderr)
+        sys.exit(1)
 
 
 def script() -> None:
@@ -53,6 +61,7 @@ def script() -> None:
     except SystemExit as end:
         status.append(end.code if isinstance(end.code, int) else int(end.code is not None))
         raise
+    status.append(0)
 
 
 def _leave(status: list[int]) -> None:
@@ -65,6 +74,9 @@ def _leave(status: list[int]) -> None:
     try:
         for stream in filter(None, (sys.stdout, sys.stderr)):  # None where the shell has closed it
             stream.flush()
-    except OSError:  # nobody reads any more: Python says so
-        return
+    except BrokenPipeError:  # nobody reads any more
+        os._exit(status[0] or 1)
+    except OSError as error:
+        print(_UNWRITTEN.format(error.strerror), file=sys.stderr)
+        os._exit(status[0] or 1)
     os._exit(status[0])

@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+#: A device without any room.
+_FULL = Path("/dev/full")
+
 _BEFORE = """
 import atexit, sys, weakref
 from pathlib import Path
@@ -52,3 +55,24 @@ def test_nothing_is_lost_that_somebody_reads_slowly(tmp_path: Path) -> None:
         first = process.stdout.read(10)
         assert len(first + process.stdout.read()) == 3_000_000 + len("\nat exit\n")
         assert process.wait() == 0
+
+
+@pytest.mark.skipif(not _FULL.exists(), reason="no device that is always full")
+@pytest.mark.parametrize("length", [10, 3_000_000])
+def test_an_output_that_cannot_be_written_is_said_and_no_trace(length: int) -> None:
+    """A short one is written when the process ends, a long one before."""
+    code = f"import raystilts.cli as cli; cli.app = lambda **_: print('y' * {length}); cli.script()"
+    command = [sys.executable, "-c", code]
+    with _FULL.open("w") as full:
+        ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert ended.returncode == 1
+    assert ended.stderr == "raystilts: the output cannot be written: No space left on device\n"
+
+
+def test_a_reader_that_leaves_is_no_fault_of_ours(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", "from raystilts.cli import script; script()", "--version"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert (process.stderr.read(), process.wait()) == ("", 1)
