@@ -28,8 +28,6 @@ from raystilts.cli import (  # noqa: F401 (each adds its commands)
 from raystilts.cli.common import app
 from raystilts.errors import StorageError, UserError
 
-_UNWRITTEN = "raystilts: the output cannot be written: {}"
-
 
 def main() -> None:
     """Runs the command line; a user's mistake is one or two lines and exit code 2."""
@@ -48,14 +46,16 @@ def main() -> None:
     except OSError as error:
         if error.errno != errno.ENOSPC:  # a full disk under results or checkpoints is a `StorageError`
             raise
-        print(_UNWRITTEN.format(error.strerror), file=sys.stderr)
+        where = error.filename or "the output, or a temporary file,"
+        print(f"raystilts: {error.strerror}: {where} cannot be written", file=sys.stderr)
         sys.exit(1)
 
 
 def script() -> None:
     """What the command `raystilts` runs: `main`, and then the quick end of a process that is all ours."""
     status: list[int] = []
-    atexit.register(_leave, status)
+    if atexit._ncallbacks() == 0:  # otherwise something is done later, at the ordinary end
+        atexit.register(_leave, status)
     try:
         main()
     except SystemExit as end:
@@ -65,18 +65,19 @@ def script() -> None:
 
 
 def _leave(status: list[int]) -> None:
-    """Ends the process after all else that is done at exit, which was registered later.
+    """Ends the process after all else that is done at exit, for what is registered first is done last.
 
     All that is left to Python then is to look through its memory for garbage and free it: .1 to .2 seconds.
     """
     if not status:  # an error of ours, with its trace
         return
     try:
-        for stream in filter(None, (sys.stdout, sys.stderr)):  # None where the shell has closed it
-            stream.flush()
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None and not stream.closed:  # None where the shell has closed it
+                stream.flush()
     except BrokenPipeError:  # nobody reads any more
         os._exit(status[0] or 1)
     except OSError as error:
-        print(_UNWRITTEN.format(error.strerror), file=sys.stderr)
+        print(f"raystilts: {error.strerror}: the output cannot be written", file=sys.stderr)
         os._exit(status[0] or 1)
     os._exit(status[0])

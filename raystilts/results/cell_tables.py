@@ -53,13 +53,16 @@ class CellTables:
 
     def _create(self, connection: duckdb.DuckDBPyConnection, split: str, target: str | None) -> None:
         """The cells, without their numbers where no merging needs them."""
-        name = f"cells_{len(self._names)}"
-        scored = f"scored_{len(self._names)}"
+        number = len(self._names)
+        scored = f"scored_{number}"
         connection.execute(cells.create_scored(scored, target is not None), _values(split, target))
         if connection.execute(cells.are_alike(scored)).fetchall()[0][0]:
+            name = f"alike_{number}"  # a view: a table of an earlier moment cannot be replaced by one
             connection.execute(cells.alike_cells(name, scored))
         else:
+            name = f"cells_{number}"
             connection.execute(cells.merged_cells(name, scored, target is not None), _values(split, target))
+            connection.execute(f"drop table {scored}")
             self._names[split, target, True] = name
             self._merged.add(name)
         self._names[split, target, False] = name

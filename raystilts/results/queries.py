@@ -34,7 +34,6 @@ def views(by_stage: bool, by_encoder: bool) -> list[str]:
     ]
 
 
-
 def create_outcomes(source: str) -> str:
     """Creates a table of the columns of `latest` that questions about cells need: they ask for them several times.
 

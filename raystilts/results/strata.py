@@ -125,6 +125,8 @@ def build_stratum(
         degenerate[row] = len(own) - len(sound)
         deterministic[row] = any(final.seed is None for final in own)
         used = own if keep_degenerate else sound
+        if deterministic[row]:  # where an arm has both, the score that depends on no seed counts
+            used = sorted(used, key=lambda final: final.seed is None)
         kept += [final for final in used for _ in columns_of[final.seed]]
         places += [row * len(seeds) + column for final in used for column in columns_of[final.seed]]
     scores, by_language = _filled(len(arms), len(seeds), kept, places)

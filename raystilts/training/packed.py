@@ -17,25 +17,20 @@ class PackedLinear(nn.Module):
 
     def __init__(self, layer: nn.Linear) -> None:
         super().__init__()
-        self.bias = layer.bias
-        self._weight: Tensor = torch.ops.mkldnn._reorder_linear_weight(layer.weight.detach(), _ROWS)
+        self.weight, self.bias = layer.weight, layer.bias  # which some encoders look at
+        self._packed: Tensor = torch.ops.mkldnn._reorder_linear_weight(layer.weight.detach(), _ROWS)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Outputs [..., out_features] from inputs [..., in_features]."""
-        result: Tensor = torch.ops.mkldnn._linear_pointwise(inputs, self._weight, self.bias, "none", [], "")
+        result: Tensor = torch.ops.mkldnn._linear_pointwise(inputs, self._packed, self.bias, "none", [], "")
         return result
 
 
 @contextmanager
 def packed(encoder: nn.Module) -> Iterator[None]:
     """Linear layers in bfloat16 on a CPU are packed where they can be; then they are back."""
-    layers = [
-        (name, layer)
-        for name, layer in encoder.named_modules()
-        if type(layer) is nn.Linear and layer.weight.dtype is torch.bfloat16 and layer.weight.device.type == "cpu"
-    ]
-    if not can_pack():
-        layers = []
+    linear = [(name, layer) for name, layer in encoder.named_modules() if type(layer) is nn.Linear]
+    layers = [(name, layer) for name, layer in linear if _plain(layer)] if can_pack() else []
     try:
         for name, layer in layers:
             encoder.set_submodule(name, PackedLinear(layer))
@@ -43,6 +38,13 @@ def packed(encoder: nn.Module) -> Iterator[None]:
     finally:
         for name, layer in layers:
             encoder.set_submodule(name, layer)
+
+
+def _plain(layer: nn.Linear) -> bool:
+    """Whether a layer computes in bfloat16 on a CPU, and nothing hangs on it that a product does not know."""
+    hooked = layer._forward_hooks or layer._forward_pre_hooks or "forward" in vars(layer)
+    weight = layer.weight
+    return not hooked and weight.dtype is torch.bfloat16 and weight.device.type == "cpu" and weight.numel() > 0
 
 
 def can_pack() -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -66,13 +67,30 @@ def test_an_output_that_cannot_be_written_is_said_and_no_trace(length: int) -> N
     with _FULL.open("w") as full:
         ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert ended.returncode == 1
-    assert ended.stderr == "raystilts: the output cannot be written: No space left on device\n"
+    assert ended.stderr.startswith("raystilts: No space left on device: the output")
+    assert "Traceback" not in ended.stderr
 
 
 def test_a_reader_that_leaves_is_no_fault_of_ours(tmp_path: Path) -> None:
     command = [sys.executable, "-c", "from raystilts.cli import script; script()", "--version"]
-    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        assert process.stderr is not None
-        process.stdout.close()
-        assert (process.stderr.read(), process.wait()) == ("", 1)
+    reader, writer = os.pipe()
+    os.close(reader)
+    ended = subprocess.run(command, cwd=tmp_path, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writer)
+    assert (ended.stderr, ended.returncode) == ("", 1)
+
+
+def test_what_was_to_be_done_before_is_done_too(tmp_path: Path) -> None:
+    """As where a tool that was started with Python has something to write at the end."""
+    code = "import atexit; atexit.register(print, 'first'); import raystilts.cli as cli; cli.app = lambda **_: None"
+    command = [sys.executable, "-c", f"{code}; cli.script()"]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (ended.stdout, ended.stderr, ended.returncode) == ("first\n", "", 0)
+
+
+def test_nothing_is_to_be_done_when_a_command_starts() -> None:
+    """Otherwise no process ends quickly."""
+    code = "import atexit, raystilts.cli; print(atexit._ncallbacks())"
+    ended = subprocess.run([sys.executable, "-I", "-S", "-c", f"import sys; sys.path[:] = {sys.path!r}; {code}"],
+                           capture_output=True, text=True, check=True)  # fmt: skip
+    assert ended.stdout == "0\n"

@@ -123,3 +123,23 @@ def test_one_language_has_the_scores_of_the_matrix(tmp_path: Path, fill: Callabl
     rows = matrix[matrix["language"] == "de"]
     assert found == sorted(zip(rows["target"], rows["intermediate"], rows["score"], strict=True))
     assert {target for target, _, _ in found} == {"xnli", "tatoeba"}
+
+
+@pytest.mark.parametrize("fill", [_alike, _unlike])
+def test_questions_between_which_something_is_written(tmp_path: Path, fill: Callable[[Path], None]) -> None:
+    """Each sees what a folder just opened shows, also where cells that were alike no longer are."""
+    fill(tmp_path)
+    seeds = itertools.count(3)
+    results, often = Results(tmp_path), Results(tmp_path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for first, second in itertools.permutations(_QUESTIONS, 2):
+            for name in (first, second):
+                pd.testing.assert_frame_equal(_QUESTIONS[name](results), _QUESTIONS[name](Results(tmp_path)))
+            _QUESTIONS[second](often)
+            seed = next(seeds)
+            name, fraction = _ARMS[seed % 3]
+            write(tmp_path, f"more-{seed}", {"en": 0.5, "de": 0.4}, intermediate=name, intermediate_fraction=fraction,
+                  seed=seed, ended_at=START + timedelta(days=2))  # fmt: skip
+            if seed == 20:
+                _unlike(tmp_path)

@@ -58,3 +58,13 @@ def test_what_is_not_in_bfloat16_is_left_alone() -> None:
     model = Shared()
     with packed(model):
         assert not any(isinstance(one, PackedLinear) for one in model.modules())
+
+
+def test_a_layer_that_more_hangs_on_is_left_alone() -> None:
+    """Old-style weight normalisation makes the weight in a hook before each product."""
+    model = nn.Sequential(nn.Linear(8, 8), nn.Linear(8, 8)).bfloat16()
+    model[0].register_forward_pre_hook(lambda module, inputs: None)
+    with packed(model):
+        assert [type(one) for one in model] == [nn.Linear, PackedLinear]
+        assert [one.weight.shape for one in model] == [(8, 8), (8, 8)]
+        assert len(list(model.parameters())) == 4
