@@ -75,9 +75,8 @@ def _leave(status: list[int]) -> None:
         for stream in (sys.stdout, sys.stderr):
             if stream is not None and not stream.closed:  # None where the shell has closed it
                 stream.flush()
-    except BrokenPipeError:  # nobody reads any more
-        os._exit(status[0] or 1)
     except OSError as error:
-        print(f"raystilts: {error.strerror}: the output cannot be written", file=sys.stderr)
+        if not isinstance(error, BrokenPipeError):  # which only says that nobody reads any more
+            print(f"raystilts: {error.strerror}: the output cannot be written", file=sys.stderr)
         os._exit(status[0] or 1)
     os._exit(status[0])

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from functools import lru_cache
-from statistics import NormalDist
+from statistics import NormalDist, median
 
 import numpy as np
 
@@ -148,7 +148,8 @@ def _prior_grid(effects: FloatArray, variances: FloatArray) -> tuple[FloatArray,
     arms = len(effects)
     spread = float(effects.std(ddof=1)) if arms > 1 else 0.0
     unit = max(spread, float(variances.mean()) ** 0.5)
-    means = _median(effects) + unit * _UNIT_MEANS
+    # numpy's own median loads masked arrays, which takes longer than all medians of an answer
+    means = median(effects.tolist()) + unit * _UNIT_MEANS
     scales = unit * _UNIT_SCALES
     # exact scores would be a point mass at t = 0: a millionth of the unit keeps it finite
     sampling = np.maximum(variances, (1e-6 * unit) ** 2)[:, None]
@@ -164,12 +165,6 @@ def _prior_grid(effects: FloatArray, variances: FloatArray) -> tuple[FloatArray,
     log_weight = np.log(parts + _TINY).sum(axis=0)
     weights = np.exp(log_weight - log_weight.max()) * np.tile(_UNIT_STEPS, _MEANS)
     return np.repeat(means, _SCALES), np.tile(scales, _MEANS), weights, wide.reshape(arms, nodes)
-
-
-def _median(values: FloatArray) -> float:
-    """numpy's own loads masked arrays, which takes longer than all medians of an answer."""
-    ordered = np.sort(values)
-    return float(ordered[(len(values) - 1) // 2] + ordered[len(values) // 2]) / 2.0
 
 
 def _densities(squares: FloatArray, variances: FloatArray, share: float) -> FloatArray:

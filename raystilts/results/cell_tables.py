@@ -14,7 +14,6 @@ class CellTables:
     def __init__(self) -> None:
         self._moment = 0
         self._names: dict[tuple[str, str | None, bool], str] = {}
-        self._merged: set[str] = set()
 
     def show(
         self, connection: duckdb.DuckDBPyConnection, moment: int, split: str, target: str | None, *, numbers: bool
@@ -32,11 +31,11 @@ class CellTables:
         """
         if self._moment != moment:
             self._names.clear()
-            self._merged.clear()
             self._moment = moment
         name = self._table(connection, split, target, numbers)
         connection.execute(f"create or replace temp view cells as from {name}")
-        if name in self._merged:
+        # One table is both where cells were merged; those that are alike lack nothing and were trained once.
+        if self._known(split, target, False) == self._known(split, target, True):
             warn_repeated(connection.execute(cells.REPEATED).fetchall())
             warn_lost(connection.execute(cells.LOST).fetchall())
         return name == self._known(split, target, True)
@@ -64,7 +63,6 @@ class CellTables:
             connection.execute(cells.merged_cells(name, scored, target is not None), _values(split, target))
             connection.execute(f"drop table {scored}")
             self._names[split, target, True] = name
-            self._merged.add(name)
         self._names[split, target, False] = name
 
     def _known(self, split: str, target: str | None, numbers: bool) -> str:

@@ -208,12 +208,7 @@ class Results:
                 target=name, target_fraction=fraction, split=split, language=language,
                 languages=tuple(mine[0][4].split(",")), metric=mine[0][3],
             )  # fmt: skip
-            finals = [
-                Final(arm, *run)
-                for arm, *runs in ((Arm(*row[5:8]), *row[8:]) for row in mine)
-                for run in zip(*runs, strict=True)
-            ]
-            strata.append(build_stratum(place, finals, unfinished.get((name, fraction), []), keep_degenerate))
+            strata.append(build_stratum(place, _finals(mine), unfinished.get((name, fraction), []), keep_degenerate))
         return strata
 
     def _stratum_rows(
@@ -284,6 +279,15 @@ class Results:
 
     def _frame(self, query: str, **values: object) -> pd.DataFrame:
         return self._tables.query(lambda connection: to_frame(self._views(connection), query, values))
+
+
+def _finals(rows: Iterable[Any]) -> list[Final]:
+    """The cells of the arms of `cells.stratum_rows`."""
+    finals: list[Final] = []
+    for row in rows:
+        arm = Arm(*row[5:8])
+        finals += [Final(arm, *run) for run in zip(*row[8:], strict=True)]
+    return finals
 
 
 def _given(**values: object) -> dict[str, object]:
