@@ -3,7 +3,9 @@
 `benchmarks/study_speed.py` starts it twice a cell: for the intermediate, then for the target from its checkpoint. The
 job is a JSON file; scores by language are printed as JSON. What such scripts do badly is done well here, so that the
 comparison is with the best of them: the tokenisation is raystilts', so are the head, its pooling and its learning
-rate, Trainer has its best settings, data is local, and nothing is evaluated during training.
+rate, Trainer has its best settings, and data is local. English dev data is looked at when a stage does it, and at the
+end the same sets are scored. Recipes that look at nothing but English dev and test data, at their end, do without some
+of that: its time is printed beside the scores.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -21,8 +24,10 @@ import torch
 from torch import Tensor, nn
 from torch.optim import AdamW
 from trainer_baseline import Rows, Watch, arguments, pad_together, trainer
+from transformers import Trainer, TrainerCallback
 
 from raystilts.study.hyperparameters import Hyperparameters
+from raystilts.study.schema import Evaluation
 from raystilts.tasks.features import Features, Outputs, Ragged, SpanLogits
 from raystilts.tasks.registry import get_task
 from raystilts.tasks.sampling import fixed_sample
@@ -48,7 +53,9 @@ class Step:
         start: The folder of the encoder, or of the intermediate's checkpoint.
         fraction: Share of the task's training rows.
         save: Where the checkpoint goes; None for a target.
-        languages: Languages to score on test; none for an intermediate, which is scored on English dev.
+        dev_languages: Languages to score on dev, English first.
+        languages: Languages to score on test; none for an intermediate.
+        eval_steps: Updates between two looks at English dev data; below 1 a share of all updates.
         layer: Retrieval: the hidden state to pool.
         pooling: What a sequence is for classification.
         seen: Rows that are scored, a language: at most so many of dev and of test.
@@ -61,7 +68,9 @@ class Step:
     hyperparameters: dict[str, Any]
     data: str | None
     save: str | None
+    dev_languages: tuple[str, ...]
     languages: tuple[str, ...]
+    eval_steps: float
     layer: int
     pooling: Pooling
     seen: tuple[int | None, int | None]
@@ -122,16 +131,55 @@ def items(features: Features, task: Task) -> Rows:
     return Rows(features, range(len(features.input_ids)))
 
 
-def evaluation_rows(step: Step, task: Task, folder: Path | None) -> list[tuple[str, str, pa.Table]]:
-    """Split, language and rows of what is scored."""
+@dataclass(frozen=True, slots=True)
+class ScoredSet:
+    """What is scored: one split in one language."""
+
+    split: str
+    language: str
+    rows: pa.Table
+    features: Features
+
+
+def scored_sets(step: Step, task: Task, tokenizer: Any, hp: Hyperparameters, folder: Path | None) -> list[ScoredSet]:
+    """Everything that is scored at the end."""
     dev, test = step.seen
-    wanted: list[tuple[Any, str, int | None]] = [("dev", "en", dev)] if "en" in task.split_languages("dev") else []
+    wanted: list[tuple[Any, str, int | None]] = [("dev", language, dev) for language in step.dev_languages]
     wanted += [("test", language, test) for language in step.languages]
-    return [(s, lang, task.type.sample(task.load_split(s, lang, folder), limit)) for s, lang, limit in wanted]
+    found = []
+    for split, language, limit in wanted:
+        rows = task.type.sample(task.load_split(split, language, folder), limit)
+        found.append(ScoredSet(split, language, rows, encoded(task, rows, tokenizer, hp, training=False)))
+    return found
 
 
-def fine_tune(step: Step, task: Task, hp: Hyperparameters, folder: Path | None) -> dict[str, float]:
-    """Trains, saves and scores."""
+class Looks(TrainerCallback):  # type: ignore[misc]
+    """Scores English dev data at the updates at which a stage does, but for the last."""
+
+    def __init__(self, every: int, task: Task) -> None:
+        self.every, self.task = every, task
+        self.made: Trainer | None = None
+        self.dev: ScoredSet | None = None
+        self.seconds = 0.0
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **rest: Any) -> None:
+        """An update is done."""
+        due = state.global_step % self.every == 0 and state.global_step < state.max_steps
+        if self.made is None or self.dev is None or not due:
+            return
+        begin = perf_counter()
+        predicted_score(self.made, self.task, self.dev)
+        self.seconds += perf_counter() - begin
+
+
+def predicted_score(made: Trainer, task: Task, one: ScoredSet) -> float:
+    """The main score of what Trainer predicts for a set."""
+    found = made.predict(items(one.features, task)).predictions
+    return scored(task, found, one.features, one.rows, one.language)
+
+
+def fine_tune(step: Step, task: Task, hp: Hyperparameters, folder: Path | None) -> tuple[dict[str, float], float]:
+    """Trains, saves and scores; the scores, and the seconds of looks and of dev data that is not English."""
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(step.start)
@@ -147,22 +195,26 @@ def fine_tune(step: Step, task: Task, hp: Hyperparameters, folder: Path | None) 
     micro = min(hp.batch, 8)
     args = arguments(hp, torch.device("cpu"), micro=micro, updates=updates, order="group_by_length", log_every=updates)
     args.per_device_eval_batch_size = 16
-    pad = tokenizer.pad_token_id
-    made = trainer(model, args, data, pad, Watch(torch.device("cpu")))
+    made = trainer(model, args, data, tokenizer.pad_token_id, Watch(torch.device("cpu")))
     made.optimizer = optimizer(model, hp)
     if task.type.head == "token":
         made.preprocess_logits_for_metrics = lambda logits, labels: logits.argmax(-1)
+    sets = scored_sets(step, task, tokenizer, hp, folder)
+    looks = Looks(Evaluation(eval_steps=step.eval_steps).every(updates), task)
+    looks.made, looks.dev = made, next((one for one in sets if one.split == "dev"), None)
+    made.add_callback(looks)
     made.train()
     if step.save is not None:
         model.encoder.save_pretrained(step.save)
         tokenizer.save_pretrained(step.save)
     args.train_sampling_strategy = "sequential"
-    scores = {}
-    for split, language, rows in evaluation_rows(step, task, folder):
-        features = encoded(task, rows, tokenizer, hp, training=False)
-        found = made.predict(items(features, task)).predictions
-        scores[f"{split}/{language}"] = scored(task, found, features, rows, language)
-    return scores
+    scores, beyond = {}, looks.seconds
+    for one in sets:
+        begin = perf_counter()
+        scores[f"{one.split}/{one.language}"] = predicted_score(made, task, one)
+        if one.split == "dev" and one is not looks.dev:
+            beyond += perf_counter() - begin
+    return scores, beyond
 
 
 def scored(task: Task, found: Any, features: Features, rows: pa.Table, language: str) -> float:
@@ -179,36 +231,42 @@ def scored(task: Task, found: Any, features: Features, rows: pa.Table, language:
 
 
 @torch.inference_mode()
-def retrieve(step: Step, task: Task, hp: Hyperparameters, folder: Path | None) -> dict[str, float]:
-    """Embeds queries and candidates language by language, in batches in the order of the rows, and scores."""
+def retrieve(step: Step, task: Task, hp: Hyperparameters, folder: Path | None) -> tuple[dict[str, float], float]:
+    """Embeds queries and candidates language by language, in batches in the order of the rows, and scores.
+
+    The seconds are of dev data that is not English, as in `fine_tune`.
+    """
     from transformers import AutoModel, AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(step.start)
     model: nn.Module = AutoModel.from_pretrained(step.start, dtype=torch.float32).eval()
-    scores = {}
-    for split, language, rows in evaluation_rows(step, task, folder):
-        features = encoded(task, rows, tokenizer, hp, training=False)
-        sequences, vectors = items(features, task).items, []
+    scores, beyond = {}, 0.0
+    for one in scored_sets(step, task, tokenizer, hp, folder):
+        begin = perf_counter()
+        sequences, vectors = items(one.features, task).items, []
         for start in range(0, len(sequences), 64):
             chunk = [{**item, "labels": None} for item in sequences[start : start + 64]]
             batch = pad_together(tokenizer.pad_token_id, 1)(chunk)
             with torch.autocast("cpu", torch.bfloat16, enabled=hp.bf16):
                 states = model(**batch, output_hidden_states=True).hidden_states[step.layer]
             vectors.append(pool_tokens(states, batch["attention_mask"], "mean").float().numpy())
-        found = task.type.predict(np.concatenate(vectors), features, rows)
-        scores[f"{split}/{language}"] = task.type.score(found, rows, language)[task.main_score]
-    return scores
+        found = task.type.predict(np.concatenate(vectors), one.features, one.rows)
+        scores[f"{one.split}/{one.language}"] = task.type.score(found, one.rows, one.language)[task.main_score]
+        beyond += perf_counter() - begin if one.split == "dev" and one.language != "en" else 0.0
+    return scores, beyond
 
 
 def main() -> None:
     """Does one step."""
     given = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    step = Step(**{**given, "languages": tuple(given["languages"]), "seen": tuple(given["seen"])})
+    lists: dict[str, Any] = {name: tuple(one) for name, one in given.items() if isinstance(one, list)}
+    step = Step(**{**given, **lists})
     task, hp = get_task(step.task), Hyperparameters(**step.hyperparameters)
     torch.set_num_threads(int(sys.argv[2]))
     folder = None if step.data is None else Path(step.data)
     act = retrieve if task.type.head == "embedding" else fine_tune
-    print(json.dumps(act(step, task, hp, folder)))
+    scores, beyond = act(step, task, hp, folder)
+    print(json.dumps({"scores": scores, "beyond": beyond}))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim import AdamW
@@ -23,11 +22,14 @@ from raystilts.training.batches import Update
 from raystilts.training.collate import Batch, collate, features_of, mask_tokens
 from raystilts.training.heads import MaskedLMHead, label_count
 from raystilts.training.memory import is_out_of_memory, release_memory
+from raystilts.training.micro_batches import micro_batches
 from raystilts.training.model import Model
 from raystilts.training.snapshot import Snapshot, load_snapshot, save_snapshot
 
-#: Examples a forward pass on a CPU: sorted by length within the batch, small ones waste little on padding.
+#: Examples, and sub-words with padding, a forward pass on a CPU, at most: sorted by length within the batch, small ones
+#: waste little on padding, and what layers hand on stays in the caches, also where two stages share them.
 CPU_MICRO_BATCH = 8
+CPU_MICRO_TOKENS = 384
 
 
 class TrainingDiverged(RuntimeError):  # noqa: N818 (says what happened)
@@ -88,7 +90,7 @@ class Progress:
         losses: Mean loss of each update.
         best_step: Updates after which the dev score was best, 0 before the first evaluation.
         tokens: Sub-words trained on, without padding.
-        micro_batch: Examples a forward pass.
+        micro_batch: Examples a forward pass, at most.
         records: What the evaluations so far kept.
     """
 
@@ -234,10 +236,9 @@ class _Run:
 
     def _collated(self, features: Features, examples: Longs) -> list[Batch]:
         """Examples in micro-batches, shortest first."""
-        examples = examples[np.argsort(_longest(features, examples), kind="stable")]
-        size = self.progress.micro_batch
-        chunks = [examples[start : start + size] for start in range(0, len(examples), size)]
-        multiple, pad_id = 8 if self.device.type == "cuda" else 1, self.job.vocabulary.pad_id
+        multiple, tokens = (1, CPU_MICRO_TOKENS) if self.device.type == "cpu" else (8, None)
+        chunks = micro_batches(features, examples, self.progress.micro_batch, tokens)
+        pad_id = self.job.vocabulary.pad_id
         return [collate(features, features_of(features, c), pad_id, multiple=multiple) for c in chunks]
 
     def _evaluate(self) -> None:
@@ -301,11 +302,6 @@ class _Run:
         with warnings.catch_warnings():  # torch cannot know that the optimiser has stepped before the interruption
             warnings.simplefilter("ignore", UserWarning)
             self.schedule.step()
-
-
-def _longest(features: Features, examples: Longs) -> Longs:
-    """The length of each example's first feature, shape [examples]: a stand-in for all of them."""
-    return features.input_ids.lengths[np.searchsorted(features.example, examples)]
 
 
 def _optimizer(named: dict[str, nn.Parameter], hp: Hyperparameters, device: torch.device) -> AdamW:

@@ -29,6 +29,7 @@ from raystilts.training.batches import example_lengths, subset, training_batches
 from raystilts.training.collate import Batch, collate, features_of
 from raystilts.training.encoder import pretrained
 from raystilts.training.heads import Head, label_count
+from raystilts.training.micro_batches import micro_batches
 from raystilts.training.model import build_head
 
 #: The tiny tokenizer's padding.
@@ -49,15 +50,15 @@ def plain_stage(
     study: Study,
     sets: Sequence[tuple[Split, str]],
     *,
-    micro_batch: int | None = None,
+    micro_batch: tuple[int, int] | None = None,
     attention: str = "eager",
     fused: bool = False,
 ) -> Plain:
     """Trains a target from the pretrained encoder and scores (split, language) by (split, language).
 
     Args:
-        micro_batch: Draw dropout for so many examples at a time, shortest first, as the product does on a CPU; default
-            one forward pass a batch, as it comes.
+        micro_batch: Draw dropout for so many examples and padded sub-words at a time, shortest first, as the product
+            does on a CPU; default one forward pass a batch, as it comes.
         attention: How transformers computes attention.
         fused: Whether AdamW updates in one kernel.
     """
@@ -117,13 +118,9 @@ def _rate(step: int, warmup: int, steps: int) -> float:
     return max(0.0, (steps - step) / max(1, steps - warmup))
 
 
-def _parts(features: Features, examples: Longs, micro_batch: int | None) -> list[Batch]:
-    if micro_batch is None:
-        return [collate(features, features_of(features, examples), PAD)]
-    first = features.input_ids.lengths[np.searchsorted(features.example, examples)]
-    order = examples[np.argsort(first, kind="stable")]
-    parts = [order[start : start + micro_batch] for start in range(0, len(order), micro_batch)]
-    return [collate(features, features_of(features, part), PAD) for part in parts]
+def _parts(features: Features, examples: Longs, micro_batch: tuple[int, int] | None) -> list[Batch]:
+    pieces = [examples] if micro_batch is None else micro_batches(features, examples, *micro_batch)
+    return [collate(features, features_of(features, piece), PAD) for piece in pieces]
 
 
 def _update(encoder: nn.Module, head: Head, parts: list[Batch], hp: Hyperparameters) -> float:

@@ -23,7 +23,7 @@ from raystilts.tasks.task import Split
 from raystilts.training import data
 from raystilts.training.cache import cache_folder
 from raystilts.training.encoder import load_weights
-from raystilts.training.loop import CPU_MICRO_BATCH
+from raystilts.training.loop import CPU_MICRO_BATCH, CPU_MICRO_TOKENS
 from raystilts.training.result import StageResult
 from raystilts.training.stage import run_stage
 
@@ -122,7 +122,8 @@ def test_training_fewer_rows_of_embeddings_gives_the_bits_of_training_all(
     """With dropout, in the same micro-batches, without a norm over all gradients: no sum is taken otherwise."""
     planned = plan(one_target(tiny_encoder, task, max_grad_norm=0))
     result = run_stage(only(planned), planned.study, tmp_path)
-    script = plain_stage(only(planned), planned.study, SETS, micro_batch=CPU_MICRO_BATCH, attention="sdpa", fused=True)
+    pieces = CPU_MICRO_BATCH, CPU_MICRO_TOKENS
+    script = plain_stage(only(planned), planned.study, SETS, micro_batch=pieces, attention="sdpa", fused=True)
     assert equal(load_weights(kept(result)), script.encoder)
     assert result.losses == pytest.approx(script.losses, rel=1e-6)  # the script adds them up in another precision
     assert final(result) == script.scores

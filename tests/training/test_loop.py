@@ -91,8 +91,9 @@ def test_the_micro_batch_changes_nothing_but_rounding(
     tiny: Pretrained, monkeypatch: pytest.MonkeyPatch, task: str
 ) -> None:
     found: list[tuple[Progress, dict[str, torch.Tensor]]] = []
-    for size in (16, 5):
+    for size, tokens in ((16, 100_000), (5, 40)):
         monkeypatch.setattr(loop, "CPU_MICRO_BATCH", size)
+        monkeypatch.setattr(loop, "CPU_MICRO_TOKENS", tokens)
         # Adam's first steps are the signs of gradients, where rounding could show; a large epsilon makes them smooth.
         one = scored(tiny, task, per_device_train_batch_size=16, adam_epsilon=1e-3)
         for module in one.model.modules():
