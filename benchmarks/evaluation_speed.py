@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -33,6 +34,7 @@ from raystilts.study.hyperparameters import Hyperparameters
 from raystilts.tasks.features import Features, Longs, Ragged
 from raystilts.tasks.registry import get_task
 from raystilts.tasks.task import Task
+from raystilts.training.attention import attend_without_asking
 from raystilts.training.evaluate import EvalSet, Readout, evaluate, predict
 from raystilts.training.heads import Head, SequenceHead, TokenHead
 from raystilts.training.model import Model
@@ -134,7 +136,9 @@ def from_shape(shape: str, name: str, rows: int, device: torch.device) -> Worklo
     )  # fmt: skip
     torch.manual_seed(0)
     other = (XLMRobertaForTokenClassification if tagging else XLMRobertaForSequenceClassification)(config)
-    model, other = both(task, XLMRobertaModel(config, add_pooling_layer=False), other, device)
+    encoder = XLMRobertaModel(deepcopy(config), add_pooling_layer=False)
+    attend_without_asking(encoder)
+    model, other = both(task, encoder, other, device)
     rng = np.random.default_rng(0)
     features = [_random(rng, rows, vocabulary, tagging, task.type.num_labels) for _ in range(38 if tagging else 15)]
     return Workload(task, model, other, features, None, 1)

@@ -19,6 +19,7 @@ import argparse
 import gc
 import os
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, median
@@ -33,6 +34,7 @@ from trainer_baseline import Rows, Watch, arguments, copy_head, trainer
 
 from raystilts.study.hyperparameters import Hyperparameters
 from raystilts.tasks.features import Features, Longs, Ragged
+from raystilts.training.attention import attend_without_asking
 from raystilts.training.batches import Update, epoch_batches, example_lengths
 from raystilts.training.data import used_tokens
 from raystilts.training.embedding import compact_rows
@@ -100,7 +102,8 @@ def from_shape(shape: str, rows: int) -> Workload:
         attn_implementation="sdpa", pad_token_id=1,
     )  # fmt: skip
     torch.manual_seed(0)
-    encoder = XLMRobertaModel(config, add_pooling_layer=False)
+    encoder = XLMRobertaModel(deepcopy(config), add_pooling_layer=False)
+    attend_without_asking(encoder)
     rng = np.random.default_rng(0)
     lengths = np.clip(rng.lognormal(np.log(34), 0.45, rows).round(), 8, 256).astype(np.int64)
     # Words of a text repeat: ids by Zipf's law, as the embeddings that a training set touches depend on it.

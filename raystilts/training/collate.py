@@ -26,12 +26,14 @@ class Batch:
         token_type_ids: [features, longest], or None.
         labels: Sequence and choice heads [examples]; span head [features, 2]; token and masked-LM heads [features,
             longest] with -100 where there is nothing to predict; None without labels.
+        padded: Whether there may be padding, which the host knows and a device would have to be asked.
     """
 
     input_ids: Tensor
     attention_mask: Tensor
     token_type_ids: Tensor | None
     labels: Tensor | None
+    padded: bool = True
 
     def to(self, device: torch.device) -> Batch:
         """The same batch on a device. To a GPU it goes from pinned memory, so that nobody waits for the copy."""
@@ -39,7 +41,7 @@ class Batch:
         if device.type == "cuda":
             tensors = [t if t is None or t.is_cuda else t.pin_memory() for t in tensors]
         moved = [None if t is None else t.to(device, non_blocking=True) for t in tensors]
-        return Batch(cast(Tensor, moved[0]), cast(Tensor, moved[1]), moved[2], moved[3])
+        return Batch(cast(Tensor, moved[0]), cast(Tensor, moved[1]), moved[2], moved[3], self.padded)
 
 
 def features_of(features: Features, examples: Longs) -> Longs:
@@ -82,6 +84,7 @@ def collate(features: Features, rows: Longs, pad_id: int, *, multiple: int = 1) 
         torch.from_numpy(mask),
         None if types is None else torch.from_numpy(types),
         _labels(features, rows, multiple),
+        padded=bool(lengths.min() < input_ids.shape[1]),
     )
 
 
@@ -132,4 +135,4 @@ def mask_tokens(batch: Batch, vocabulary: int, mask_id: int, special: Tensor, ge
     inputs = torch.where(chosen & (fate < 0.8), torch.full_like(batch.input_ids, mask_id), batch.input_ids)
     inputs = torch.where(chosen & (fate >= 0.9), noise, inputs)
     labels = torch.where(chosen, batch.input_ids, torch.full_like(batch.input_ids, IGNORED))
-    return Batch(inputs, batch.attention_mask, batch.token_type_ids, labels)
+    return replace(batch, input_ids=inputs, labels=labels)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from raystilts.errors import UserError
 from raystilts.study.encoders import EncoderInfo
 from raystilts.tasks.encoding import Tokenizer
+from raystilts.training.attention import attend_without_asking
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
@@ -89,7 +90,7 @@ def _load(info: EncoderInfo) -> Pretrained:
     logging.disable_progress_bar()
     try:
         tokenizer = AutoTokenizer.from_pretrained(info.location, revision=info.revision)
-        options = {"dtype": torch.float32, "attn_implementation": "sdpa", "use_safetensors": True}
+        options = {"dtype": torch.float32, "use_safetensors": True}
         try:
             model = AutoModel.from_pretrained(info.location, revision=info.revision, add_pooling_layer=False, **options)
         except TypeError:  # architectures without a pooling layer do not know the word
@@ -99,6 +100,7 @@ def _load(info: EncoderInfo) -> Pretrained:
         raise UserError(f"encoder.model_name_or_path: {info.location} does not load: {reason}") from error
     if not tokenizer.is_fast:
         raise UserError(f"encoder.model_name_or_path: {info.location} has no fast tokenizer (tokenizer.json)")
+    attend_without_asking(model)
     weights = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
     return Pretrained(
         info, model, tokenizer, weights, _lm_head(info), model.config.num_hidden_layers, model.config.hidden_size
@@ -125,8 +127,14 @@ def word_embeddings(model: nn.Module) -> nn.Embedding:
     return words
 
 
-def hidden_states(model: nn.Module, input_ids: Tensor, mask: Tensor, types: Tensor | None, layer: int | None) -> Tensor:
-    """Token states [features, length, hidden]: the last ones, or hidden state `layer` (0 = embeddings)."""
+def hidden_states(
+    model: nn.Module, input_ids: Tensor, mask: Tensor | None, types: Tensor | None, layer: int | None
+) -> Tensor:
+    """Token states [features, length, hidden]: the last ones, or hidden state `layer` (0 = embeddings).
+
+    Args:
+        mask: 1 for tokens, [features, length]; None where all are.
+    """
     inputs: dict[str, Any] = {"input_ids": input_ids, "attention_mask": mask}
     if types is not None and getattr(model.config, "type_vocab_size", 0) > 1:
         inputs["token_type_ids"] = types

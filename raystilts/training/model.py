@@ -29,7 +29,8 @@ class Model(nn.Module):
 
     def states(self, batch: Batch, layer: int | None = None) -> Tensor:
         """Token states [features, length, hidden]."""
-        return hidden_states(self.encoder, batch.input_ids, batch.attention_mask, batch.token_type_ids, layer)
+        mask = batch.attention_mask if batch.padded else None
+        return hidden_states(self.encoder, batch.input_ids, mask, batch.token_type_ids, layer)
 
     def head(self, part: int) -> Head:
         """The head of one part."""

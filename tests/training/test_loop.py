@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import copy
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +105,21 @@ def test_the_micro_batch_changes_nothing_but_rounding(
     assert [progress.micro_batch for progress, _ in found] == [16, 5]
     assert found[0][0].losses == pytest.approx(found[1][0].losses, abs=1e-5)
     assert equal(found[0][1], found[1][1], 1e-5)
+
+
+@pytest.mark.parametrize("task", ["cldr_names", "cldr_choice", "cldr_span", "cldr_dates"])
+def test_gradients_ask_the_device_nothing(tiny: Pretrained, monkeypatch: pytest.MonkeyPatch, task: str) -> None:
+    """On a device without data, where any question fails: a GPU would be waited for."""
+    one = job(tiny, task, 2)
+    one.model = copy.deepcopy(one.model).to("meta")
+    monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())  # which does not know such a device
+    run = loop._Run(one)
+    one.model.train()
+    for update in one.updates:
+        loss = run._gradients(update)
+        assert loss is not None
+        assert loss.is_meta
+        assert nn.utils.clip_grad_norm_(run.named.values(), 1.0).is_meta
 
 
 def test_a_loss_that_is_no_number_ends_the_training(tiny: Pretrained) -> None:
