@@ -168,6 +168,7 @@ class Looks(TrainerCallback):  # type: ignore[misc]
         if self.made is None or self.dev is None or not due:
             return
         begin = perf_counter()
+        args.train_sampling_strategy = "sequential"  # that of training is made; predictions come in the rows' order
         predicted_score(self.made, self.task, self.dev)
         self.seconds += perf_counter() - begin
 
