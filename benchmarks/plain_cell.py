@@ -33,6 +33,7 @@ from raystilts.tasks.registry import get_task
 from raystilts.tasks.sampling import fixed_sample
 from raystilts.tasks.task import Task
 from raystilts.training.collate import Batch
+from raystilts.training.evaluate import EvalSet
 from raystilts.training.heads import (
     ChoiceHead,
     Head,
@@ -131,17 +132,7 @@ def items(features: Features, task: Task) -> Rows:
     return Rows(features, range(len(features.input_ids)))
 
 
-@dataclass(frozen=True, slots=True)
-class ScoredSet:
-    """What is scored: one split in one language."""
-
-    split: str
-    language: str
-    rows: pa.Table
-    features: Features
-
-
-def scored_sets(step: Step, task: Task, tokenizer: Any, hp: Hyperparameters, folder: Path | None) -> list[ScoredSet]:
+def scored_sets(step: Step, task: Task, tokenizer: Any, hp: Hyperparameters, folder: Path | None) -> list[EvalSet]:
     """Everything that is scored at the end."""
     dev, test = step.seen
     wanted: list[tuple[Any, str, int | None]] = [("dev", language, dev) for language in step.dev_languages]
@@ -149,23 +140,20 @@ def scored_sets(step: Step, task: Task, tokenizer: Any, hp: Hyperparameters, fol
     found = []
     for split, language, limit in wanted:
         rows = task.type.sample(task.load_split(split, language, folder), limit)
-        found.append(ScoredSet(split, language, rows, encoded(task, rows, tokenizer, hp, training=False)))
+        found.append(EvalSet(split, language, rows, encoded(task, rows, tokenizer, hp, training=False)))
     return found
 
 
 class Looks(TrainerCallback):  # type: ignore[misc]
     """Scores English dev data at the updates at which a stage does, but for the last."""
 
-    def __init__(self, every: int, task: Task) -> None:
-        self.every, self.task = every, task
-        self.made: Trainer | None = None
-        self.dev: ScoredSet | None = None
+    def __init__(self, made: Trainer, every: int, task: Task, dev: EvalSet) -> None:
+        self.made, self.every, self.task, self.dev = made, every, task, dev
         self.seconds = 0.0
 
     def on_step_end(self, args: Any, state: Any, control: Any, **rest: Any) -> None:
         """An update is done."""
-        due = state.global_step % self.every == 0 and state.global_step < state.max_steps
-        if self.made is None or self.dev is None or not due:
+        if state.global_step % self.every or state.global_step == state.max_steps:
             return
         begin = perf_counter()
         args.train_sampling_strategy = "sequential"  # that of training is made; predictions come in the rows' order
@@ -173,7 +161,7 @@ class Looks(TrainerCallback):  # type: ignore[misc]
         self.seconds += perf_counter() - begin
 
 
-def predicted_score(made: Trainer, task: Task, one: ScoredSet) -> float:
+def predicted_score(made: Trainer, task: Task, one: EvalSet) -> float:
     """The main score of what Trainer predicts for a set."""
     found = made.predict(items(one.features, task)).predictions
     return scored(task, found, one.features, one.rows, one.language)
@@ -201,8 +189,7 @@ def fine_tune(step: Step, task: Task, hp: Hyperparameters, folder: Path | None) 
     if task.type.head == "token":
         made.preprocess_logits_for_metrics = lambda logits, labels: logits.argmax(-1)
     sets = scored_sets(step, task, tokenizer, hp, folder)
-    looks = Looks(Evaluation(eval_steps=step.eval_steps).every(updates), task)
-    looks.made, looks.dev = made, next((one for one in sets if one.split == "dev"), None)
+    looks = Looks(made, Evaluation(eval_steps=step.eval_steps).every(updates), task, sets[0])  # English dev
     made.add_callback(looks)
     made.train()
     if step.save is not None:
