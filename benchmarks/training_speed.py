@@ -37,6 +37,7 @@ from raystilts.tasks.features import Features, Longs, Ragged
 from raystilts.training.attention import attend_without_asking
 from raystilts.training.batches import Update, epoch_batches, example_lengths
 from raystilts.training.data import used_tokens
+from raystilts.training.dropout import drop_quickly
 from raystilts.training.embedding import compact_rows
 from raystilts.training.heads import SequenceHead
 from raystilts.training.loop import Job, Vocabulary, train
@@ -104,6 +105,7 @@ def from_shape(shape: str, rows: int) -> Workload:
     torch.manual_seed(0)
     encoder = XLMRobertaModel(deepcopy(config), add_pooling_layer=False)
     attend_without_asking(encoder)
+    drop_quickly(encoder)
     rng = np.random.default_rng(0)
     lengths = np.clip(rng.lognormal(np.log(34), 0.45, rows).round(), 8, 256).astype(np.int64)
     # Words of a text repeat: ids by Zipf's law, as the embeddings that a training set touches depend on it.

@@ -14,6 +14,7 @@ from raystilts.errors import UserError
 from raystilts.study.encoders import EncoderInfo
 from raystilts.tasks.encoding import Tokenizer
 from raystilts.training.attention import attend_without_asking
+from raystilts.training.dropout import drop_quickly
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
@@ -101,6 +102,7 @@ def _load(info: EncoderInfo) -> Pretrained:
     if not tokenizer.is_fast:
         raise UserError(f"encoder.model_name_or_path: {info.location} has no fast tokenizer (tokenizer.json)")
     attend_without_asking(model)
+    drop_quickly(model)
     weights = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
     return Pretrained(
         info, model, tokenizer, weights, _lm_head(info), model.config.num_hidden_layers, model.config.hidden_size

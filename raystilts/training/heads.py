@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from raystilts.training.collate import IGNORED, Batch
+from raystilts.training.dropout import Dropout
 
 Pooling = Literal["first", "mean"]
 
@@ -45,7 +46,7 @@ class SequenceHead(Head):
     def __init__(self, hidden: int, classes: int, dropout: float, pooling: Pooling) -> None:
         super().__init__()
         self.pooling: Pooling = pooling
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.dense = nn.Linear(hidden, hidden) if pooling == "first" else None
         self.out = nn.Linear(hidden, classes)
 
@@ -73,7 +74,7 @@ class TokenHead(Head):
 
     def __init__(self, hidden: int, tags: int, dropout: float) -> None:
         super().__init__()
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.out = nn.Linear(hidden, tags)
 
     def forward(self, states: Tensor, batch: Batch) -> Tensor:

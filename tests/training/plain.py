@@ -8,7 +8,7 @@ order, the fresh head of its seed, its loss.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
@@ -51,7 +51,7 @@ def plain_stage(
     sets: Sequence[tuple[Split, str]],
     *,
     micro_batch: tuple[int, int] | None = None,
-    attention: str = "eager",
+    prepare: Callable[[Any], None] | None = None,
     fused: bool = False,
 ) -> Plain:
     """Trains a target from the pretrained encoder and scores (split, language) by (split, language).
@@ -59,7 +59,7 @@ def plain_stage(
     Args:
         micro_batch: Draw dropout for so many examples and padded sub-words at a time, shortest first, as the product
             does on a CPU; default one forward pass a batch, as it comes.
-        attention: How transformers computes attention.
+        prepare: Lets the encoder attend and draw dropout as the product does; default what transformers calls eager.
         fused: Whether AdamW updates in one kernel.
     """
     from transformers import AutoModel, AutoTokenizer
@@ -70,7 +70,10 @@ def plain_stage(
     assert hp.max_length is not None
     folder = study.encoder.model_name_or_path
     tokenizer = AutoTokenizer.from_pretrained(folder)
+    attention = "eager" if prepare is None else "sdpa"
     encoder = AutoModel.from_pretrained(folder, add_pooling_layer=False, attn_implementation=attention)
+    if prepare is not None:
+        prepare(encoder)
     head = build_head(task, pretrained(describe_encoder(study.encoder)), study.encoder.pooling, stage.seed * 101)
     rows = task.load_train(None)
     rows = rows.take(fixed_sample(rows.num_rows, hp.max_train_samples))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
-from transformers import AutoModel, DebertaV2Config
+from transformers import AutoModel, DebertaV2Config, ModernBertConfig
 
 from raystilts.study.encoders import describe_encoder
 from raystilts.study.schema import Encoder
@@ -51,6 +51,69 @@ def test_a_pass_asks_the_device_nothing(config: Any) -> None:
         states = hidden_states(other, ids, one, None, None)
         assert states.shape == (*IDS.shape, 16)
         states.sum().backward()  # type: ignore[no-untyped-call]
+
+
+#: A window so small that padding sees none but padding.
+NARROW = ModernBertConfig(**SIZES, pad_token_id=0, eos_token_id=1, bos_token_id=2, cls_token_id=2, sep_token_id=1,
+                          local_attention=2, global_attn_every_n_layers=2)  # fmt: skip
+
+
+def training(config: Any, attention_dropout: float) -> nn.Module:
+    """An encoder with dropout in its attention alone."""
+    config = copy.deepcopy(config)
+    for name in vars(config):
+        if "dropout" in name and not isinstance(getattr(config, name), bool):
+            setattr(config, name, attention_dropout if name.startswith(("attention_", "attn_")) else 0.0)
+    return encoder(config).train()
+
+
+def fail(*given: Any, **named: Any) -> None:
+    raise AssertionError("torch's own attention was used")
+
+
+@pytest.mark.parametrize("bf16", [False, True])
+@pytest.mark.parametrize("config", [*CHOOSING, NARROW], ids=lambda config: config.model_type)
+@pytest.mark.parametrize("mask", [MASK, None], ids=["padded", "full"])
+def test_attention_that_draws_its_dropout_is_attention(
+    config: Any, mask: torch.Tensor | None, bf16: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With dropout so seldom that nothing is dropped, beside torch's without dropout: states and gradients."""
+    plain = training(config, 0.0)
+    model = training(config, 1e-6)
+    attend_without_asking(model)
+    kept = torch.ones_like(IDS, dtype=torch.bool) if mask is None else mask.bool()
+    found = []
+    for one in (plain, model):
+        if one is model:
+            monkeypatch.setattr(nn.functional, "scaled_dot_product_attention", fail)
+        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+            states = hidden_states(one, IDS, mask, None, None)[kept].float()
+        (states * torch.linspace(-1, 1, states.numel()).view_as(states)).sum().backward()  # type: ignore[no-untyped-call]
+        grads = {name: p.grad for name, p in one.named_parameters() if p.grad is not None}
+        found.append((states.detach(), grads))
+    tolerance = 2**-6 if bf16 else 1e-5
+    torch.testing.assert_close(found[1][0], found[0][0], atol=tolerance, rtol=tolerance)
+    assert found[0][1].keys() == found[1][1].keys()
+    for name, gradient in found[0][1].items():
+        assert torch.isfinite(found[1][1][name]).all()
+        scale = max(1.0, float(gradient.abs().max()))
+        torch.testing.assert_close(found[1][1][name], gradient, atol=2 * tolerance * scale, rtol=0)
+
+
+@torch.no_grad()
+def test_what_is_mixed_is_dropped_and_its_mean_stays() -> None:
+    model: Any = training(CONFIGS[0], 0.3)
+    attend_without_asking(model)
+    attention = model.encoder.layer[0].attention.self
+    states = torch.randn(1, 6, 16).expand(4000, 6, 16)
+    torch.manual_seed(0)
+    drawn, _ = attention(states)
+    torch.manual_seed(0)
+    assert torch.equal(drawn, attention(states)[0])
+    expected, _ = attention.eval()(states[:1])
+    error = drawn.std(0) / 4000**0.5
+    assert float(error.min()) > 0
+    assert float(((drawn.mean(0) - expected[0]) / error).abs().max()) < 5
 
 
 def test_a_saved_encoder_says_nothing_of_it(tmp_path: Path) -> None:

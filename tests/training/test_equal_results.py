@@ -21,7 +21,9 @@ from raystilts.study.plan import Plan, Stage, plan
 from raystilts.study.schema import Study
 from raystilts.tasks.task import Split
 from raystilts.training import data
+from raystilts.training.attention import attend_without_asking
 from raystilts.training.cache import cache_folder
+from raystilts.training.dropout import drop_quickly
 from raystilts.training.encoder import load_weights
 from raystilts.training.loop import CPU_MICRO_BATCH, CPU_MICRO_TOKENS
 from raystilts.training.result import StageResult
@@ -114,6 +116,11 @@ def test_a_stage_beside_a_plain_script(without_dropout: Path, tmp_path: Path, ta
     assert final(result) == script.scores
 
 
+def as_the_product(encoder: Any) -> None:
+    attend_without_asking(encoder)
+    drop_quickly(encoder)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
 def test_training_fewer_rows_of_embeddings_gives_the_bits_of_training_all(
@@ -123,7 +130,7 @@ def test_training_fewer_rows_of_embeddings_gives_the_bits_of_training_all(
     planned = plan(one_target(tiny_encoder, task, max_grad_norm=0))
     result = run_stage(only(planned), planned.study, tmp_path)
     pieces = CPU_MICRO_BATCH, CPU_MICRO_TOKENS
-    script = plain_stage(only(planned), planned.study, SETS, micro_batch=pieces, attention="sdpa", fused=True)
+    script = plain_stage(only(planned), planned.study, SETS, micro_batch=pieces, prepare=as_the_product, fused=True)
     assert equal(load_weights(kept(result)), script.encoder)
     assert result.losses == pytest.approx(script.losses, rel=1e-6)  # the script adds them up in another precision
     assert final(result) == script.scores

@@ -35,7 +35,7 @@ def scored(tiny: Pretrained, task: str = "cldr_names", fail_at: int | None = Non
 
 
 @pytest.mark.parametrize(
-    ("task", "steps"), [("cldr_names", 60), ("cldr_choice", 60), ("cldr_span", 24), ("cldr_dates", 60)]
+    ("task", "steps"), [("cldr_names", 100), ("cldr_choice", 60), ("cldr_span", 24), ("cldr_dates", 60)]
 )
 def test_every_type_of_task_learns_sixteen_rows(tiny: Pretrained, task: str, steps: int) -> None:
     losses = train(job(tiny, task, steps, per_device_train_batch_size=16)).losses
