@@ -124,7 +124,7 @@ def run_cell(study: Study, cell: Cell, threads: int, loop: Loop) -> None:
         job = folder / "job.json"
         job.write_text(json.dumps(asdict(step)), encoding="utf-8")
         command = [sys.executable, str(script), str(job), str(threads)]
-        done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
+        done = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True).stdout
         answer = json.loads(done.splitlines()[-1])
         beyond += answer["beyond"]
     loop.seconds[group_of(cell)].append(perf_counter() - begin)

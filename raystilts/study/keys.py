@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 #: Raised when the meaning of the training or evaluation code changes, so that older rows are not taken for new ones.
-TRAIN_RECIPE = 1
+TRAIN_RECIPE = 2
 EVAL_RECIPE = 1
 
 

@@ -18,7 +18,7 @@ def attend_without_asking(model: Any) -> None:
 
     transformers leaves the mask out where there is no padding, and in each forward pass asks the device whether there
     is any: a GPU then stands still until the next pass is launched. The host knows it anyway (`Batch.padded`). What is
-    computed stays the same.
+    computed stays the same, but for dropout on a CPU.
     """
     from transformers import AttentionInterface, AttentionMaskInterface
 
@@ -46,7 +46,10 @@ def _attend(
     scaling: float | None = None,
     **given: Any,
 ) -> tuple[Tensor, None]:
-    """What transformers does for "sdpa", but for the masks of dropout on a CPU."""
+    """What transformers does for "sdpa"; plain attention with dropout on a CPU draws that quickly.
+
+    Relative positions (as in T5) are not plain: there torch draws its own.
+    """
     from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
     if dropout == 0 or query.device.type != "cpu" or not _plain(module, query, key, attention_mask, given):
@@ -59,7 +62,7 @@ def _attend(
     with torch.autocast("cpu", enabled=False):
         scores = (query.float() * scale) @ key.float().transpose(-2, -1)
         if attention_mask is not None:
-            # Finite: a row of padding may attend to nothing, and its softmax is to be a number.
+            # Finite: a row of padding may see nothing, and its softmax is to be a number, of which nothing is read.
             scores = scores.masked_fill(~attention_mask, torch.finfo(torch.float32).min)
         mixed = drop(scores.softmax(-1), dropout) @ value.float()
     return mixed.to(value.dtype).transpose(1, 2).contiguous(), None

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -88,3 +89,13 @@ def test_many_tune_runs_over_one_graph() -> None:
     assert len(seen.runs) == 4
     assert len(seen.runs[3]) < 8
     assert halted.graph.state["q6"] == "ready"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path(ray.__file__).with_name("core").joinpath("libjemalloc.so").exists(), reason="Ray has none")
+def test_workers_allocate_by_the_allocator_that_ray_brings_along() -> None:
+    def libraries() -> str:
+        return Path("/proc/self/maps").read_text(encoding="utf-8")
+
+    with ray_cluster(None):
+        assert "libjemalloc" in ray.get(ray.remote(libraries).remote())
