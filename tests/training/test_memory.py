@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+import ray
 import torch
 
+from raystilts.scheduling.fit import RAY_ENVIRONMENT
 from raystilts.training.memory import is_out_of_memory, release_memory
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="limits of address space as Linux knows them")
+JEMALLOC = Path(ray.__file__).with_name("core") / "libjemalloc.so"
 
 
 @pytest.mark.parametrize(
@@ -34,6 +38,31 @@ def test_what_out_of_memory_looks_like(error: Exception, expected: bool) -> None
 def test_giving_back_more_than_there_is() -> None:
     for _ in range(2):
         release_memory()
+
+
+KEPT = """
+import os, torch
+from raystilts.training.memory import release_memory
+
+def held() -> int:
+    return int(open("/proc/self/statm").read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+kept = [torch.ones(2**18) for _ in range(400)]
+del kept
+before = held()
+release_memory()
+print("jemalloc" in open("/proc/self/maps").read(), before - held())
+"""
+
+
+@pytest.mark.skipif(not JEMALLOC.exists(), reason="Ray brings no jemalloc along here")
+def test_memory_goes_back_where_jemalloc_stands_in_for_glibc() -> None:
+    """400 MB that it would keep: workers run with what Ray is told."""
+    environment = {**os.environ, "LD_PRELOAD": str(JEMALLOC), "MALLOC_CONF": RAY_ENVIRONMENT["MALLOC_CONF"]}
+    done = subprocess.run([sys.executable, "-c", KEPT], capture_output=True, text=True, env=environment, check=True)
+    loaded, given_back = done.stdout.split()
+    assert loaded == "True"
+    assert int(given_back) > 390 * 2**20
 
 
 def hungry(checkpoint: Path, megabytes: int, work: str) -> dict[str, Any]:
