@@ -31,11 +31,10 @@ RAY_ENVIRONMENT = {
     # Relative paths in a study file mean the same to a worker as to the driver.
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "HF_HUB_DISABLE_TELEMETRY": "1",
-    # Workers allocate by jemalloc, which Ray brings along (on Linux) for itself, and keep what they were given: where
-    # stage follows stage, glibc comes to look for free memory a tenth of the time.
-    "RAY_LD_PRELOAD_ON_WORKERS": "1",
-    "MALLOC_CONF": "dirty_decay_ms:-1,muzzy_decay_ms:-1",
 }
+#: Workers allocate by the jemalloc that Ray brings along (on Linux) for its own processes: where stage follows stage
+#: glibc takes a tenth of the time to look for free memory. Pages stay with a worker until its stage ends.
+ALLOCATOR = {"RAY_LD_PRELOAD_ON_WORKERS": "1", "MALLOC_CONF": "dirty_decay_ms:-1,muzzy_decay_ms:-1"}
 #: Restarts of a stage whose worker died, before the stage counts as failed.
 WORKER_RESTARTS = 2
 #: Trials of one Tune run: Tune keeps every trial of a run in memory, some 60 kB each, and lets go of all at its end.
@@ -61,6 +60,18 @@ def set_ray_environment() -> None:
 
 
 @contextmanager
+def _environment(values: dict[str, str]) -> Iterator[None]:
+    """Variables that processes started in the block get; what the user has set stays."""
+    added = {name: value for name, value in values.items() if name not in os.environ}
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        for name in added:
+            del os.environ[name]
+
+
+@contextmanager
 def ray_cluster(address: str | None) -> Iterator[None]:
     """Ray for the length of the block; one that was started before is used and left alone.
 
@@ -79,7 +90,8 @@ def ray_cluster(address: str | None) -> Iterator[None]:
     try:
         # None is a cluster of our own, even where RAY_ADDRESS names another.
         options = {"address": "local", "include_dashboard": False} if address is None else {"address": address}
-        ray.init(**options, log_to_driver=False, logging_level="ERROR")
+        with _environment(ALLOCATOR):
+            ray.init(**options, log_to_driver=False, logging_level="ERROR")
     except (ConnectionError, ValueError, RuntimeError) as error:
         if address is None:
             raise

@@ -10,7 +10,7 @@ import ray
 from ray import tune
 
 from raystilts.scheduling.capacity import capacity
-from raystilts.scheduling.fit import fit, ray_cluster, trials_a_fit
+from raystilts.scheduling.fit import ALLOCATOR, fit, ray_cluster, trials_a_fit
 from raystilts.scheduling.search import StageSearch
 from raystilts.study.schema import Resources
 
@@ -93,9 +93,15 @@ def test_many_tune_runs_over_one_graph() -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path(ray.__file__).with_name("core").joinpath("libjemalloc.so").exists(), reason="Ray has none")
-def test_workers_allocate_by_the_allocator_that_ray_brings_along() -> None:
-    def libraries() -> str:
-        return Path("/proc/self/maps").read_text(encoding="utf-8")
+def test_workers_allocate_by_the_allocator_that_ray_brings_along(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("LD_PRELOAD", *ALLOCATOR):
+        monkeypatch.delenv(name, raising=False)
+
+    def seen() -> tuple[str, str | None]:
+        return Path("/proc/self/maps").read_text(encoding="utf-8"), os.environ.get("MALLOC_CONF")
 
     with ray_cluster(None):
-        assert "libjemalloc" in ray.get(ray.remote(libraries).remote())
+        assert not ALLOCATOR.keys() & os.environ.keys(), "another Ray that is started here is left alone"
+        libraries, conf = ray.get(ray.remote(seen).remote())
+    assert "libjemalloc" in libraries
+    assert conf == ALLOCATOR["MALLOC_CONF"]

@@ -13,7 +13,7 @@ import pytest
 import ray
 import torch
 
-from raystilts.scheduling.fit import RAY_ENVIRONMENT
+from raystilts.scheduling.fit import ALLOCATOR
 from raystilts.training.memory import is_out_of_memory, release_memory
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="limits of address space as Linux knows them")
@@ -47,6 +47,7 @@ from raystilts.training.memory import release_memory
 def held() -> int:
     return int(open("/proc/self/statm").read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
+release_memory()  # which may load what it asks
 kept = [torch.ones(2**18) for _ in range(400)]
 del kept
 before = held()
@@ -58,7 +59,7 @@ print("jemalloc" in open("/proc/self/maps").read(), before - held())
 @pytest.mark.skipif(not JEMALLOC.exists(), reason="Ray brings no jemalloc along here")
 def test_memory_goes_back_where_jemalloc_stands_in_for_glibc() -> None:
     """400 MB that it would keep: workers run with what Ray is told."""
-    environment = {**os.environ, "LD_PRELOAD": str(JEMALLOC), "MALLOC_CONF": RAY_ENVIRONMENT["MALLOC_CONF"]}
+    environment = {**os.environ, "LD_PRELOAD": str(JEMALLOC), "MALLOC_CONF": ALLOCATOR["MALLOC_CONF"]}
     done = subprocess.run([sys.executable, "-c", KEPT], capture_output=True, text=True, env=environment, check=True)
     loaded, given_back = done.stdout.split()
     assert loaded == "True"
