@@ -32,7 +32,7 @@ schedule: {schedule}
 #: Schedule, intermediates, seeds, and after how many attempts in the ledger the driver is killed.
 CASES = {
     "asha": ("asha", "[none, cldr_names, cldr_same]", "[0, 1]", (3, 8)),
-    "race": ("{race: {confidence: 0.8}}", "[none, cldr_names, cldr_same, cldr_dates]", "[0, 1, 2, 3]", (9,)),
+    "race": ("{race: {confidence: 0.95}}", "[none, cldr_names, cldr_same, cldr_dates]", "[0, 1, 2, 3]", (9,)),
 }
 
 
