@@ -14,16 +14,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from raystilts.analysis.correlation import partial_spearman, spearman
-from raystilts.analysis.curve_check import LEVEL, judge_curve
-from raystilts.analysis.extrapolation import hold_out
-from raystilts.analysis.gains import language_gains
-from raystilts.analysis.inversion import size_reaching
-from raystilts.analysis.language_effects import group_means, language_effects
-from raystilts.analysis.power_law import SizeMeans
+from raystilts.analysis.curves import CHECK_LEVEL, SizeMeans, hold_out, judge_curve, size_reaching
+from raystilts.analysis.gains import group_means, language_effects, language_gains
 from raystilts.analysis.slopes import compare_slopes
 from raystilts.analysis.target_size import TargetCurve, target_curves
 from raystilts.ranking.intervals import FloatArray
-from raystilts.results.strata import Arm, Final, Place, Stratum, build_stratum
+from raystilts.results.stratum import Arm, Final, Place, Stratum, build_stratum
 
 SIZES = np.array([300.0, 700, 1_500, 3_000, 5_000, 10_000])
 NOISE, SHIFT, LANGUAGE = 0.01, 0.015, 0.007
@@ -104,7 +100,7 @@ def sizes(studies: int) -> None:
             for _ in range(studies):
                 points = size_means(rng, shape(relative), seeds)
                 one = judge_curve(points)
-                judged.append((one.refused is not None, one.monotone_p is not None and one.monotone_p < LEVEL))
+                judged.append((one.refused is not None, one.monotone_p is not None and one.monotone_p < CHECK_LEVEL))
                 if one.refused is None and one.law is not None and name.startswith("alpha"):
                     far = one.law.predict(float(10 * SIZES[-1]))
                     covered.append(far.low <= float(shape(10 * relative[-1:])[0]) <= far.high)

@@ -31,13 +31,12 @@ from trainer_baseline import Rows, arguments, copy_head, pad_together, trainer
 from training_speed import SHAPES
 
 from raystilts.study.hyperparameters import Hyperparameters
-from raystilts.tasks.features import Features, Longs, Ragged
+from raystilts.tasks.encoding import Features, Longs, Ragged
 from raystilts.tasks.registry import get_task
 from raystilts.tasks.task import Task
-from raystilts.training.attention import attend_without_asking
+from raystilts.training.encoder import attend_without_asking
 from raystilts.training.evaluate import EvalSet, Readout, evaluate, predict
-from raystilts.training.heads import Head, SequenceHead, TokenHead
-from raystilts.training.model import Model
+from raystilts.training.model import Head, Model, SequenceHead, TokenHead
 from raystilts.training.stage import EVAL_TOKENS
 
 #: Name, batches of Trainer in the order of the rows or by length, whole model in bf16.
@@ -100,7 +99,7 @@ def from_folder(folder: str, name: str, rows: int, device: torch.device) -> Work
     """A real encoder on a task's test data in all languages."""
     from transformers import AutoModelForSequenceClassification, AutoModelForTokenClassification
 
-    from raystilts.study.encoders import describe_encoder
+    from raystilts.planning.encoders import describe_encoder
     from raystilts.study.schema import Encoder
     from raystilts.training.data import DataReader
     from raystilts.training.encoder import pretrained

@@ -14,10 +14,10 @@ import argparse
 from typing import Any
 
 from raystilts import Study, plan
-from raystilts.scheduling.forecast import forecast
+from raystilts.planning.stages import Plan
 from raystilts.scheduling.graph import StageGraph
-from raystilts.scheduling.strata import Strata
-from raystilts.study.plan import Plan
+from raystilts.scheduling.outstanding import forecast
+from raystilts.scheduling.schedule import Strata
 
 #: Name, schedule and number of seeds.
 SCHEDULES: tuple[tuple[str, Any, int], ...] = (

@@ -30,7 +30,7 @@ from training_speed import Workload, from_shape, ours
 from raystilts import Study, run
 from raystilts.scheduling.fit import set_ray_environment
 from raystilts.study.hyperparameters import Hyperparameters
-from raystilts.tasks.features import Features, Ragged
+from raystilts.tasks.encoding import Features, Ragged
 
 LANGUAGES = ["en", "de", "ru", "zh", "ar", "hi"]
 TASKS = ["cldr_names", "cldr_units", "cldr_dates"]

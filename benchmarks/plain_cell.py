@@ -28,13 +28,13 @@ from transformers import Trainer, TrainerCallback
 
 from raystilts.study.hyperparameters import Hyperparameters
 from raystilts.study.schema import Evaluation
-from raystilts.tasks.features import Features, Outputs, Ragged, SpanLogits
+from raystilts.tasks.encoding import Features, Outputs, Ragged, SpanLogits
 from raystilts.tasks.registry import get_task
-from raystilts.tasks.sampling import fixed_sample
+from raystilts.tasks.splits import fixed_sample
 from raystilts.tasks.task import Task
-from raystilts.training.collate import Batch
+from raystilts.training.batches import Batch
 from raystilts.training.evaluate import EvalSet
-from raystilts.training.heads import (
+from raystilts.training.model import (
     ChoiceHead,
     Head,
     Pooling,

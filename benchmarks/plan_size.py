@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import time
 
-from raystilts.study.plan import plan
+from raystilts.planning.stages import plan
 from raystilts.study.schema import Study
 
 ARMS = ["cldr_names", "cldr_units", "cldr_span", "cldr_same", "cldr_choice"]

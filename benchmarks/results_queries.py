@@ -25,9 +25,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from raystilts.report.answers import Results
 from raystilts.results import Ledger, RunRow, ScoreRow
-from raystilts.results.compact import clean_up, compact
+from raystilts.results.answers import Results
+from raystilts.results.compaction import clean_up, compact
 from raystilts.results.schema import encode_run, encode_table, file_name, schema_of
 
 TARGETS = 50

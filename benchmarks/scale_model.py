@@ -23,10 +23,10 @@ from itertools import islice
 from pathlib import Path
 from statistics import fmean
 
+from raystilts.planning.stages import Plan, plan
 from raystilts.results.ledger import Ledger
 from raystilts.scheduling.fit import TRIALS_A_FIT, trials_a_fit
 from raystilts.scheduling.graph import StageGraph
-from raystilts.study.plan import Plan, plan
 
 sys.path.insert(0, str(Path(__file__).parent))
 from plan_size import study

@@ -25,14 +25,14 @@ import ray
 from ray import tune
 from rich.console import Console
 
-from raystilts.results.writer import write_attempt
+from raystilts.planning.stages import Plan, plan
+from raystilts.results.ledger import write_attempt
 from raystilts.scheduling.fit import RAY_ENVIRONMENT, TRIALS_A_FIT, fit
 from raystilts.scheduling.graph import StageGraph
 from raystilts.scheduling.progress import ProgressView, Tally
 from raystilts.scheduling.record import Attempt
-from raystilts.scheduling.search import StageSearch
+from raystilts.scheduling.searchers import StageSearch
 from raystilts.scheduling.trainable import Assignment, StageTrainable
-from raystilts.study.plan import Plan, plan
 from raystilts.training.result import Score, StageResult
 
 sys.path.insert(0, str(Path(__file__).parent))

@@ -20,11 +20,11 @@ import numpy as np
 import ray
 from ray import tune
 
+from raystilts.planning.stages import Stage
 from raystilts.scheduling.fit import RAY_ENVIRONMENT, fit
 from raystilts.scheduling.graph import StageGraph
-from raystilts.scheduling.search import StageSearch
+from raystilts.scheduling.searchers import StageSearch
 from raystilts.study.intermediate import Intermediate
-from raystilts.study.plan import Stage
 from raystilts.study.schema import Resources
 
 INTERMEDIATES, TARGETS, SLOW = 8, 12, 6.0

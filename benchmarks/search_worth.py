@@ -18,11 +18,11 @@ from typing import Any
 
 import numpy as np
 
-from raystilts.report.answers import Results
+from raystilts.planning.stages import plan
+from raystilts.results.answers import Results
 from raystilts.scheduling.run import run
 from raystilts.scheduling.run_search import run_search
 from raystilts.scheduling.trial_board import TrialBoard
-from raystilts.study.plan import plan
 from raystilts.study.schema import Study
 from raystilts.tuning.trials import Unit, trial_stages, units
 

@@ -21,7 +21,7 @@ from machine import machine_line
 
 import raystilts.training.stage as stage_module
 from raystilts import Study, plan
-from raystilts.study.plan import Plan, Stage
+from raystilts.planning.stages import Plan, Stage
 from raystilts.training.loop import Job, Progress
 
 

@@ -19,9 +19,9 @@ import time
 from collections import Counter
 from pathlib import Path
 
+from raystilts.planning.cost import checkpoints_folder, results_folder
+from raystilts.planning.stages import plan
 from raystilts.scheduling.trainable import Assignment, run_and_record
-from raystilts.study.folders import checkpoints_folder, results_folder
-from raystilts.study.plan import plan
 from raystilts.study.schema import Study
 
 _REQUEST = re.compile(r'"(?:\x1b\[[\d;]*m)?(GET|PUT|POST|DELETE|HEAD) ')

@@ -36,9 +36,9 @@ from plain_cell import Step
 from transformers import AutoConfig
 
 from raystilts import Results, Study
-from raystilts.study.data import data_folder, dev_languages, target_languages
-from raystilts.study.encoders import describe_encoder
-from raystilts.study.expand import Cell, expand
+from raystilts.planning.cells import Cell, expand
+from raystilts.planning.data import data_folder, dev_languages, target_languages
+from raystilts.planning.encoders import describe_encoder
 from raystilts.tasks.registry import get_task
 
 #: A target, and whether the cell has an intermediate.

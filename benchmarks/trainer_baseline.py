@@ -16,8 +16,8 @@ from torch.utils.data import Dataset
 from transformers import Trainer, TrainerCallback, TrainingArguments
 
 from raystilts.study.hyperparameters import Hyperparameters
-from raystilts.tasks.features import Features
-from raystilts.training.heads import SequenceHead
+from raystilts.tasks.encoding import Features
+from raystilts.training.model import SequenceHead
 
 
 class Rows(Dataset[dict[str, Any]]):

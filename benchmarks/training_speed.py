@@ -33,15 +33,13 @@ from torch import Tensor, nn
 from trainer_baseline import Rows, Watch, arguments, copy_head, trainer
 
 from raystilts.study.hyperparameters import Hyperparameters
-from raystilts.tasks.features import Features, Longs, Ragged
-from raystilts.training.attention import attend_without_asking
+from raystilts.tasks.encoding import Features, Longs, Ragged
 from raystilts.training.batches import Update, epoch_batches, example_lengths
 from raystilts.training.data import used_tokens
-from raystilts.training.dropout import drop_quickly
-from raystilts.training.embedding import compact_rows
-from raystilts.training.heads import SequenceHead
+from raystilts.training.encoder import attend_without_asking
+from raystilts.training.fast_cpu import drop_quickly
 from raystilts.training.loop import Job, Vocabulary, train
-from raystilts.training.model import Model
+from raystilts.training.model import Model, SequenceHead, compact_rows
 
 CLASSES = 3
 #: Layers, hidden size, heads, inner size, vocabulary.
@@ -72,7 +70,7 @@ def from_folder(folder: str, task: str, rows: int) -> Workload:
     """A real encoder on a real task."""
     from transformers import AutoModelForSequenceClassification
 
-    from raystilts.study.encoders import describe_encoder
+    from raystilts.planning.encoders import describe_encoder
     from raystilts.study.schema import Encoder
     from raystilts.tasks.registry import get_task
     from raystilts.training.data import DataReader

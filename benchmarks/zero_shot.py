@@ -22,10 +22,10 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from raystilts.planning.data import data_folder
 from raystilts.ranking.degenerate import chance_p_value
-from raystilts.report.answers import Results
-from raystilts.study.data import data_folder
-from raystilts.tasks.features import Features, Ragged
+from raystilts.results.answers import Results
+from raystilts.tasks.encoding import Features, Ragged
 from raystilts.tasks.languages import language_name
 from raystilts.tasks.registry import get_task
 from raystilts.tasks.task import Task

@@ -8,18 +8,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from raystilts.report.answers import Results
+    from raystilts.planning.stages import plan
+    from raystilts.results.answers import Results
     from raystilts.scheduling.run import run
-    from raystilts.study.plan import plan
     from raystilts.study.schema import Study
 
 __all__ = ["Results", "Study", "plan", "run"]
 __version__ = "0.1.0"
 
 _HOMES = {
-    "Results": "raystilts.report.answers",
+    "Results": "raystilts.results.answers",
     "Study": "raystilts.study.schema",
-    "plan": "raystilts.study.plan",
+    "plan": "raystilts.planning.stages",
     "run": "raystilts.scheduling.run",
 }
 

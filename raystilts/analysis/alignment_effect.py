@@ -8,10 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import t as student
 
-from raystilts.analysis.multiplicity import holm
-from raystilts.results.strata import Stratum
-from raystilts.study.alignment import domain_of
-from raystilts.study.intermediate import Intermediate
+from raystilts.analysis.correlation import holm
+from raystilts.results.stratum import Stratum
+from raystilts.study.intermediate import Intermediate, domain_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import pandas as pd
 from raystilts.errors import UserError, did_you_mean
 from raystilts.ranking.intervals import FloatArray
 from raystilts.results.store import Results
-from raystilts.results.strata import Arm, Final, Place, Stratum, build_stratum
+from raystilts.results.stratum import Arm, Final, Place, Stratum, build_stratum
 
 #: Whether an intermediate trains on a target's own training data.
 Overlaps = Callable[[str, str], bool]

@@ -1,4 +1,7 @@
-"""How the gain of an intermediate changes with the size of its data, for each target and language."""
+"""How the gain of an intermediate changes with the size of its data, for each target and language.
+
+Sizes in training examples, where the study says of how much data a fraction is.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from raystilts.analysis.curve_check import judge_curve
-from raystilts.analysis.extrapolation import HeldOut, hold_out
-from raystilts.analysis.power_law import Estimate, SizeMeans
+from raystilts.analysis.curves import Estimate, HeldOut, SizeMeans, hold_out, judge_curve
 from raystilts.analysis.reading import Overlaps, table_of
+from raystilts.errors import UserError
+from raystilts.planning.data import StudyData
+from raystilts.planning.stages import fraction_rows
 from raystilts.ranking.intervals import Decomposition, FloatArray, decompose, gain_variance
-from raystilts.results.strata import Stratum
+from raystilts.results.stratum import Stratum
+from raystilts.study.schema import Study
+from raystilts.tasks.registry import get_task
 
 #: Training examples of an intermediate or a target at a fraction; the fraction itself where sizes are not known.
 SizeOf = Callable[[str, float], float]
@@ -169,3 +175,35 @@ def student_half(variance: float, df: float, level: float = 0.95) -> float:
     from scipy.stats import t as student  # here: loading it is slow
 
     return float(student.ppf(0.5 + level / 2, df)) * float(variance**0.5)
+
+
+def sizes_in_examples(study: Study | None) -> tuple[SizeOf, str]:
+    """A function from a task (or mixture) and a fraction to training examples, and the unit's name.
+
+    Without a study, or where its data cannot be looked up, the size is the fraction itself.
+    """
+    rows = {} if study is None else _rows(study)
+
+    def in_examples(name: str, fraction: float) -> float:
+        if name not in rows:
+            raise UserError(f"the results hold {name!r}, which their study.json does not name; run the study again")
+        return float(fraction_rows(rows[name], fraction))
+
+    def as_share(name: str, fraction: float) -> float:
+        return fraction
+
+    return (in_examples, "examples") if rows else (as_share, "share of the data")
+
+
+def _rows(study: Study) -> dict[str, int]:
+    """Training examples of every intermediate and target at fraction 1; nothing where one is not known."""
+    parts = {arm.label: arm.tasks for arm in study.intermediates if arm.tasks}
+    parts |= {target.task: (target.task,) for target in study.targets if get_task(target.task).requires_training}
+    try:
+        data = StudyData(study)
+        return {
+            label: sum(data.training(get_task(name), study.hyperparameters.resolve(name)).rows for name in names)
+            for label, names in parts.items()
+        }
+    except UserError:
+        return {}

@@ -17,7 +17,7 @@ from raystilts.analysis.reading import Overlaps
 from raystilts.analysis.size_curves import SizeOf, rows_by_intermediate
 from raystilts.errors import UserError, did_you_mean
 from raystilts.ranking.intervals import FloatArray
-from raystilts.results.strata import Stratum
+from raystilts.results.stratum import Stratum
 
 #: The power that "could have seen" and "seeds needed" stand for.
 POWER = 0.8

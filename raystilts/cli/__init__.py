@@ -8,23 +8,7 @@ import gc
 import os
 import sys
 
-from raystilts.cli import (  # noqa: F401 (each adds its commands)
-    analyze,
-    analyze_domain,
-    analyze_gains,
-    analyze_languages,
-    analyze_size,
-    answers,
-    benchmark,
-    compact,
-    import_,
-    next_runs,
-    predict,
-    report,
-    run,
-    search,
-    tasks,
-)
+from raystilts.cli import analyze, answers, import_, run, tasks  # noqa: F401 (each adds its commands)
 from raystilts.cli.common import app
 from raystilts.errors import StorageError, UserError
 

@@ -1,14 +1,34 @@
-"""The group of commands `raystilts analyze`; each research question adds its own."""
+"""The group of commands `raystilts analyze`; each research question adds its own.
+
+`raystilts analyze domain-shift`: how far apart data sets are, and whether gains follow that.
+
+`raystilts analyze gains`: gains in each language, honest for all of them together.
+
+`raystilts analyze language-similarity`: do gains follow the distance between languages?
+
+`raystilts analyze intermediate-size` and `target-size`: what more data does to a gain.
+
+`raystilts predict`: ranks intermediates before any target is trained.
+"""
 
 from __future__ import annotations
 
+import sys
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from raystilts.cli.common import app
+from raystilts.cli.answers import Compared, Language, Target
+from raystilts.cli.common import AsJson, Assignments, ResultsFolder, Storage, StudyFile, app
 from raystilts.errors import UserError
+
+if TYPE_CHECKING:
+    from raystilts.analysis.language_distances import Distances
+    from raystilts.results.answers import Results
+    from raystilts.study.schema import Study
+
 
 analyze_app = typer.Typer(
     no_args_is_help=True,
@@ -34,7 +54,7 @@ def check_files(csv: Path | None, plot: Path | None, *given: Path | None) -> Non
         UserError: They cannot.
     """
     if plot is not None:
-        from raystilts.report.plot import check_plot
+        from raystilts.report.matrix import check_plot
 
         check_plot(plot)
     if csv is not None and not csv.absolute().parent.is_dir():
@@ -42,3 +62,290 @@ def check_files(csv: Path | None, plot: Path | None, *given: Path | None) -> Non
     for path in filter(None, (csv, plot and plot.with_suffix(".csv"))):
         if path.resolve() in [one.resolve() for one in given if one is not None]:
             raise UserError(f"the table {path} would overwrite the one that was given; give the output another name")
+
+
+@analyze_app.command("domain-shift")
+def domain_shift(
+    place: Annotated[str, typer.Argument(metavar="STUDY_OR_RESULTS", help="A study file, or a results folder.")],
+    texts: Annotated[int, typer.Option(help="Texts of each data set.", min=20)] = 400,
+    permutations: Annotated[int, typer.Option(help="Of the test of MMD.", min=99)] = 999,
+    as_json: AsJson = False,
+    csv: CsvFile = None,
+    plot: PlotFile = None,
+) -> None:
+    """Distances between intermediates' and targets' texts in the encoder's space, and their relation to gains.
+
+    Example: raystilts analyze domain-shift ~/raystilts_results/domain_shift_small --plot shift.png
+    """
+    check_files(csv, plot)
+    from raystilts.analysis.domain_shift import answer, answer_rows, answer_text, plot_shifts
+    from raystilts.analysis.presentation import to_json, write_csv
+
+    study, results = _study_and_results(place)
+    found = answer(study, results, texts, permutations)
+    if csv is not None:
+        write_csv(answer_rows(found)["shifts"], csv)
+    if plot is not None:
+        plot_shifts(found, plot)
+        print(plot, file=sys.stderr)
+    print(to_json(answer_rows(found)) if as_json else answer_text(found), end="\n" if as_json else "")
+
+
+def _study_and_results(place: str) -> tuple[Study, Results | None]:
+    """The study that is asked about, and its results where there are any."""
+    from raystilts.cli.run import _find
+    from raystilts.filesystem import open_folder
+    from raystilts.planning.cost import results_folder
+    from raystilts.results.answers import Results
+    from raystilts.study.schema import Study
+
+    path = _find(Path(place))
+    if path.is_file():
+        study = Study.from_file(path)
+        folder = open_folder(results_folder(study))
+        return study, Results(folder) if folder.exists() else None
+    results = Results(place)
+    found = results.study()
+    if found is None:
+        raise UserError(f"{place}: holds no study.json; give the study file instead, which names data and encoder")
+    return found, results
+
+
+@analyze_app.command()
+def gains(
+    results: ResultsFolder,
+    target: Target = None,
+    intermediate_fraction: Compared = None,
+    metric: Annotated[str | None, typer.Option(help="Another metric than the main one, such as f1 or em.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Show every language, also of targets with many.")] = False,
+    as_json: AsJson = False,
+    csv: CsvFile = None,
+    plot: PlotFile = None,
+) -> None:
+    """Gains over none in each language, with intervals that hold for all arms and languages of a target together.
+
+    Example: raystilts analyze gains ~/raystilts_results/afriqa --target afriqa --metric f1
+    """
+    check_files(csv, plot)
+    from raystilts.analysis.gains import gain_rows, gains_text, language_gains, plot_gains
+    from raystilts.analysis.presentation import to_json, write_csv
+    from raystilts.analysis.reading import read_strata
+    from raystilts.errors import UserError
+    from raystilts.results.answers import Results
+    from raystilts.results.target_answer import overlaps
+
+    loaded = Results(results)
+    study = loaded.study()
+    fraction = intermediate_fraction or (study.compared_fraction if study is not None else None)
+    overlap = partial(overlaps, study=study)
+    found = [language_gains(one, overlap, fraction) for one in read_strata(loaded, target, metric)]
+    families = [family for family in found if family]
+    if not families:
+        raise UserError("no gains: the results hold no target that both `none` and another arm were scored on")
+    if csv is not None:
+        write_csv(gain_rows(families), csv)
+    if plot is not None:
+        plot_gains(families, plot)
+        print(plot, file=sys.stderr)
+    print(to_json(gain_rows(families)) if as_json else gains_text(families, every), end="\n" if as_json else "")
+
+
+@analyze_app.command("language-similarity")
+def language_similarity(
+    results: ResultsFolder,
+    target: Target = None,
+    intermediate: Annotated[str | None, typer.Option(help="Only the gains of this arm.")] = None,
+    intermediate_fraction: Compared = None,
+    distances: Annotated[
+        Path | None, typer.Option(help="A CSV with columns language and distances, instead of URIEL+.")
+    ] = None,
+    text: Annotated[
+        Path | None, typer.Option(help="Plain text, <language>/train.parquet: adds the distance of sub-words.")
+    ] = None,
+    sizes: Annotated[
+        Path | None, typer.Option(help="A CSV with columns language and one number to hold constant.")
+    ] = None,
+    as_json: AsJson = False,
+    csv: CsvFile = None,
+    plot: PlotFile = None,
+) -> None:
+    """Rank correlation of gains with the distance from English, over languages: the unit is the language.
+
+    Distances are URIEL+'s (pip install 'raystilts[languages]') unless a table is given.
+
+    Example: raystilts analyze language-similarity RESULTS --text DIR/mono --plot similarity.png
+    """
+    check_files(csv, plot, distances, sizes)
+    from raystilts.analysis.language_distances import read_columns, uriel_distances
+    from raystilts.analysis.language_similarity import (
+        BASELINE,
+        gather_gains,
+        language_rows,
+        plot_similarity,
+        relate,
+        similarity_json,
+        similarity_text,
+    )
+    from raystilts.analysis.presentation import to_json, write_csv
+    from raystilts.analysis.reading import read_strata
+    from raystilts.errors import UserError
+    from raystilts.results.answers import Results
+    from raystilts.results.target_answer import overlaps
+
+    control = read_columns(sizes, "--sizes") if sizes is not None else {}
+    if len(control) > 1:
+        raise UserError(f"--sizes {sizes}: one column of numbers is held constant, but it has {', '.join(control)}")
+    given = read_columns(distances, "--distances") if distances is not None else None
+    loaded = Results(results)
+    strata = read_strata(loaded, target)
+    gained = gather_gains(strata, partial(overlaps, study=loaded.study()), intermediate_fraction, intermediate)
+    predictors = given if given is not None else uriel_distances(gained.gains)
+    if text is not None:
+        predictors = predictors | _subwords(loaded, text, list(gained.gains))
+    found = relate(gained, predictors, next(iter(control.values()), None))
+    shown = predictors | ({BASELINE: gained.level} if gained.level is not None else {})
+    if csv is not None:
+        write_csv(language_rows(found, shown), csv)
+    if plot is not None:
+        plot_similarity(found, shown, plot)
+        print(plot, file=sys.stderr)
+    print(to_json(similarity_json(found)) if as_json else similarity_text(found), end="\n" if as_json else "")
+
+
+def _subwords(loaded: Results, text: Path, languages: list[str]) -> Distances:
+    from raystilts.analysis.language_distances import load_tokenizer, subword_distances
+    from raystilts.errors import UserError
+
+    study = loaded.study()
+    if study is None:
+        raise UserError("--text: the results have no study.json, so the encoder's tokenizer is not known; leave it out")
+    return {"sub-words": subword_distances(load_tokenizer(study.encoder), text, languages)}
+
+
+Metric = Annotated[str | None, typer.Option(help="Another metric than the main one, such as f1.")]
+
+
+@analyze_app.command("intermediate-size")
+def intermediate_size(
+    results: ResultsFolder,
+    target: Target = None,
+    language: Language = None,
+    metric: Metric = None,
+    against: Annotated[
+        str, typer.Option(help="Targets whose slopes are compared with the others', joined by commas.")
+    ] = "pawsx",
+    effect: Annotated[
+        float, typer.Option(help="The difference of slopes, in points a tenfold, whose power is given.")
+    ] = 1.0,
+    as_json: AsJson = False,
+    csv: CsvFile = None,
+    plot: PlotFile = None,
+) -> None:
+    """Gain against the size of the intermediate data: slopes, a power law where the data identify one.
+
+    --json and --csv hold every language beside the mean.
+
+    Example: raystilts analyze intermediate-size ~/raystilts_results/intermediate_size --plot sizes.png
+    """
+    check_files(csv, plot)
+    if not effect > 0:
+        raise UserError(f"--effect {effect:g}: a difference in points above zero, such as 1")
+    from raystilts.analysis.intermediate_size import plot_sizes, size_rows, sizes_text
+    from raystilts.analysis.presentation import to_json, write_csv
+    from raystilts.analysis.reading import check_language, read_strata
+    from raystilts.analysis.size_curves import size_curves, sizes_in_examples
+    from raystilts.analysis.slopes import compare_slopes
+    from raystilts.results.answers import Results
+    from raystilts.results.target_answer import overlaps
+
+    loaded = Results(results)
+    study = loaded.study()
+    overlap = partial(overlaps, study=study)
+    size_of, unit = sizes_in_examples(study)
+    strata = read_strata(loaded, target, metric)
+    check_language(language, strata)
+    shown = size_curves(strata, [language], size_of, overlap)
+    if as_json or csv is not None:
+        every = dict.fromkeys([None, *sorted({name for stratum in strata for name in stratum.languages})])
+        rows = size_rows(size_curves(strata, [language] if language else every, size_of, overlap), unit)
+        if csv is not None:
+            write_csv(rows, csv)
+    if plot is not None:
+        plot_sizes(shown, unit, plot)
+        print(plot, file=sys.stderr)
+    if as_json:
+        print(to_json(rows))
+        return
+    known = {curve.target for curve in shown}
+    groups = [name for name in against.split(",") if name in known or against != "pawsx"]
+    comparison = compare_slopes(strata, groups, size_of, overlap, effect / 100) if groups and len(known) > 1 else None
+    print(sizes_text(shown, comparison, unit), end="")
+
+
+@analyze_app.command("target-size")
+def target_size(
+    results: ResultsFolder,
+    target: Target = None,
+    language: Language = None,
+    metric: Metric = None,
+    intermediate_fraction: Compared = None,
+    as_json: AsJson = False,
+    csv: CsvFile = None,
+    plot: PlotFile = None,
+) -> None:
+    """Gain against the size of the target data: where it ends, and how many target examples it is worth.
+
+    Arms that train on the target's own training data are left out.
+
+    Example: raystilts analyze target-size ~/raystilts_results/target_size --plot worth.png
+    """
+    check_files(csv, plot)
+    from raystilts.analysis.presentation import to_json, write_csv
+    from raystilts.analysis.reading import check_language, read_strata
+    from raystilts.analysis.size_curves import sizes_in_examples
+    from raystilts.analysis.target_size import plot_target_size, target_curves, target_rows, target_size_text
+    from raystilts.results.answers import Results
+    from raystilts.results.target_answer import overlaps
+
+    loaded = Results(results)
+    study = loaded.study()
+    size_of, unit = sizes_in_examples(study)
+    strata = read_strata(loaded, target, metric)
+    check_language(language, strata)
+    curves = target_curves(strata, language, size_of, partial(overlaps, study=study), intermediate_fraction)
+    rows = target_rows(curves, unit)
+    if csv is not None:
+        write_csv(rows, csv)
+    if plot is not None:
+        plot_target_size(curves, unit, plot)
+        print(plot, file=sys.stderr)
+    print(to_json(rows) if as_json else target_size_text(curves, unit), end="\n" if as_json else "")
+
+
+@app.command()
+def predict(
+    study: StudyFile,
+    storage_path: Storage = None,
+    assignments: Assignments = None,
+    samples: Annotated[int, typer.Option(help="Training examples of each target that are read.", min=32)] = 500,
+    as_json: AsJson = False,
+    csv: CsvFile = None,
+) -> None:
+    """Rank intermediates for each target by LogME and H-score, from their checkpoints, before targets are trained.
+
+    Example: raystilts predict search_spaces/domain_shift_small.yaml
+    """
+    check_files(csv, None)
+    from raystilts.analysis.presentation import to_json, write_csv
+    from raystilts.analysis.transferability import predict_study, prediction_rows, predictions_text, scored_against
+    from raystilts.cli.run import _study
+
+    loaded = _study(study, assignments, storage_path)
+    found = predict_study(loaded, samples)
+    outcome = scored_against(loaded, found)
+    if csv is not None:
+        write_csv(prediction_rows(found), csv)
+    if as_json:
+        print(to_json({"study": loaded.name, "predictions": prediction_rows(found), "against_the_grid": outcome}))
+        return
+    print(predictions_text(found, outcome), end="")

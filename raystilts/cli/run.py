@@ -1,4 +1,7 @@
-"""Commands that take a study file: run and plan."""
+"""Commands that take a study file: run and plan.
+
+What run, plan and best say of a study that is a hyperparameter search; and its export for Optuna.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +15,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from raystilts.cli.common import AsJson, Assignments, Storage, StudyFile, app, messages, output
+from raystilts.cli.common import AsJson, Assignments, ResultsFolder, Storage, StudyFile, app, messages, output
 from raystilts.errors import UserError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from raystilts.results.answers import Results
+    from raystilts.scheduling.run_search import SearchOutcome
     from raystilts.study.schema import Study
 
 
@@ -65,7 +70,6 @@ def run(
         return
     log = messages()
     if loaded.search is not None:
-        from raystilts.cli.search import print_search_outcome
         from raystilts.scheduling.run_search import run_search
 
         with _interruptible(log):
@@ -76,9 +80,7 @@ def run(
 
     _print_advice(loaded)
     with _interruptible(log):
-        outcome = run_study(
-            loaded, address=address, console=log, intermediates_only=intermediates_only, first=first
-        )
+        outcome = run_study(loaded, address=address, console=log, intermediates_only=intermediates_only, first=first)
     from raystilts.scheduling.progress import clock
 
     trained = f"{outcome.finished} stages finished" if outcome.finished or outcome.failed else "nothing to train"
@@ -114,10 +116,9 @@ def _command_line() -> str:
 
 
 def _print_matrix(results: str) -> None:
-    from raystilts.report.answers import Results
     from raystilts.report.matrix import matrix_text, transfer_matrix
-    from raystilts.report.quality import above_chance
-    from raystilts.report.tables import verdict
+    from raystilts.report.text import above_chance, verdict
+    from raystilts.results.answers import Results
 
     try:
         loaded = Results(results)
@@ -159,7 +160,7 @@ def plan(
 
 def _print_advice(study: Study) -> None:
     """Says on standard error what the schedule loses where it asks for less than is safe."""
-    from raystilts.study.schedule_advice import advice
+    from raystilts.planning.checks import advice
 
     for line in advice(study.schedule, len(study.seeds)):
         messages().print(f"note: {line}", highlight=False, markup=False, soft_wrap=True)
@@ -167,17 +168,14 @@ def _print_advice(study: Study) -> None:
 
 def _print_plan(study: Study, as_json: bool) -> None:
     if study.search is not None:
-        from raystilts.cli.search import print_search_plan
-
         print_search_plan(study, as_json=as_json)
         return
-    from raystilts.report.planning import plan_view, summarise
+    from raystilts.planning.cost import estimate, results_folder
+    from raystilts.planning.stages import plan as plan_study
+    from raystilts.report.plan_text import plan_view, summarise
     from raystilts.results.ledger import Ledger
-    from raystilts.scheduling.forecast import forecast
+    from raystilts.scheduling.outstanding import forecast
     from raystilts.scheduling.run import outstanding
-    from raystilts.study.cost import estimate
-    from raystilts.study.folders import results_folder
-    from raystilts.study.plan import plan as plan_study
 
     planned = plan_study(study)
     _print_advice(study)
@@ -191,3 +189,94 @@ def _print_plan(study: Study, as_json: bool) -> None:
         print(json.dumps(summary.to_json(), indent=1))
     else:
         output().print(plan_view(summary), highlight=False)
+
+
+def print_search(results: Results, study: Study, unit: str | None, *, as_json: bool) -> None:
+    """The answer of a search: best values, importance, convergence."""
+    from raystilts.report.text import search_json, search_table
+    from raystilts.scheduling.trial_history import outcomes
+
+    found = outcomes(results, study, unit)
+    if as_json:
+        print(json.dumps(search_json(found), indent=1))
+        return
+    out = output()
+    for one in found:
+        out.print(search_table(one), highlight=False)
+
+
+def print_search_plan(study: Study, *, as_json: bool) -> None:
+    """What a search would try."""
+    from raystilts.scheduling.run_search import trials_left
+    from raystilts.tuning.trials import settings, space_of, units
+
+    left = trials_left(study)
+    rows = [
+        {"name": unit.name, "role": unit.role, "trials": settings(study).samples_of(unit.name), "left": left[unit],
+         "space": {name: one.model_dump(exclude_none=True) for name, one in space_of(study, unit).items()}}
+        for unit in units(study)
+    ]  # fmt: skip
+    if as_json:
+        print(json.dumps(rows, indent=1))
+        return
+    out = output()
+    search = settings(study)
+    kind = "together with the choice of the intermediate" if search.joint else "on its own"
+    schedule = "no early stopping" if search.schedule == "full" else "single trials stopped early (asha)"
+    out.print(f"{study.name}: a search ({search.sampler}); each task {kind}; {schedule}", highlight=False)
+    for row in rows:
+        names = ", ".join(row["space"])  # type: ignore[arg-type]
+        out.print(
+            f"  {row['name']} ({row['role']}): {row['trials']} trials, {row['left']} left; {names}", highlight=False
+        )
+
+
+def print_search_outcome(outcome: SearchOutcome, log: Console) -> None:
+    """How a run of a search ended.
+
+    Raises:
+        typer.Exit: trials failed.
+    """
+    from raystilts.results.answers import Results
+    from raystilts.scheduling.progress import clock
+
+    log.print(
+        f"{outcome.trials} trials, {outcome.already} were there already; {clock(outcome.seconds)}", highlight=False
+    )
+    results = Results(outcome.results)
+    study = results.study()
+    if study is not None:
+        print_search(results, study, None, as_json=False)
+    out = output()
+    out.print("Next: a grid with these values: in its study file", highlight=False)
+    out.print(f"  hyperparameters: {{from: {outcome.results}/hyperparameters.yaml}}", highlight=False, soft_wrap=True)
+    if outcome.failed:
+        log.print(f"{outcome.failed} trials failed:", highlight=False)
+        for error in outcome.errors[:10]:
+            log.print(f"  {error}", highlight=False, markup=False, soft_wrap=True)
+        raise typer.Exit(1)
+
+
+@app.command("export-optuna")
+def export_optuna(
+    results: ResultsFolder,
+    storage: Annotated[str, typer.Argument(help="An Optuna storage, such as sqlite:///search.db")],
+) -> None:
+    """Write a search's trials to an Optuna storage, for optuna-dashboard.
+
+    Example: raystilts export-optuna ~/raystilts_results/tune_xtreme_small sqlite:///search.db
+    """
+    from raystilts.errors import UserError
+    from raystilts.report.text import search_of
+    from raystilts.results.answers import Results
+    from raystilts.scheduling.trial_history import outcomes
+    from raystilts.tuning.outcome import export
+    from raystilts.tuning.trials import space_of
+
+    loaded = Results(results)
+    study = search_of(loaded)
+    if study is None:
+        raise UserError(f"{results}: not the results of a search; only these are Optuna trials")
+    found = [(space_of(study, one.unit), one) for one in outcomes(loaded, study)]
+    for name in export(storage, study.name, found):
+        output().print(name, highlight=False)

@@ -15,7 +15,7 @@ from raystilts.importing.cleaning import arranged, main_metrics, with_baseline, 
 from raystilts.importing.columns import Columns, find_columns
 from raystilts.importing.rows import Origin, ledger_rows
 from raystilts.importing.values import Scale, absolute, to_fractions
-from raystilts.results.bulk import write_attempts
+from raystilts.results.compaction import write_attempts
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,28 @@
-"""Accuracy and F1 of one label an item (XNLI, PAWS-X, multiple choice; F1 for MRPC and QQP)."""
+"""The one check that every metric starts with: predictions and gold belong together.
+
+Accuracy and F1 of one label an item (XNLI, PAWS-X, multiple choice; F1 for MRPC and QQP).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 
-from raystilts.metrics.pairing import require_pairs
+
+def require_pairs(predictions: Sized, gold: Sized) -> None:
+    """Refuses to score lists that cannot be paired item by item.
+
+    Args:
+        predictions: One prediction an item.
+        gold: One gold answer an item.
+
+    Raises:
+        ValueError: The lengths differ, or there is nothing to score (the mean of nothing is not
+            0).
+    """
+    if len(predictions) != len(gold):
+        raise ValueError(f"{len(predictions)} predictions for {len(gold)} gold items: give one for each")
+    if len(gold) == 0:
+        raise ValueError("no items to score: a score needs at least one prediction and its gold")
 
 
 def accuracy(predictions: Sequence[object], gold: Sequence[object]) -> float:
@@ -24,9 +42,7 @@ def accuracy(predictions: Sequence[object], gold: Sequence[object]) -> float:
     return sum(bool(p == g) for p, g in zip(predictions, gold, strict=True)) / len(gold)
 
 
-def f1_binary(
-    predictions: Sequence[object], gold: Sequence[object], positive: object = 1
-) -> float:
+def f1_binary(predictions: Sequence[object], gold: Sequence[object], positive: object = 1) -> float:
     """F1 of one label, the harmonic mean of its precision and recall (GLUE: MRPC, QQP).
 
     Args:

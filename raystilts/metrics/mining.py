@@ -63,9 +63,7 @@ class MiningScore:
     f1: float
 
 
-def mine(
-    source_vectors: Vectors, target_vectors: Vectors, k: int = 4, block: int = BLOCK
-) -> Mined:
+def mine(source_vectors: Vectors, target_vectors: Vectors, k: int = 4, block: int = BLOCK) -> Mined:
     """Pairs sentences one to one by ratio margin.
 
     The margin of a pair is its cosine over the mean of the two sentences' average cosines with

@@ -79,10 +79,7 @@ def f1_v2(prediction: str, golds: Sequence[str]) -> float:
     """
     tokens = normalize_answer(prediction).split()
     golds_tokens = [normalize_answer(gold).split() for gold in _answers_or_none(golds)]
-    return max(
-        token_f1(tokens, gold) if tokens and gold else float(tokens == gold)
-        for gold in golds_tokens
-    )
+    return max(token_f1(tokens, gold) if tokens and gold else float(tokens == gold) for gold in golds_tokens)
 
 
 def require_golds(golds: Sequence[str]) -> None:
@@ -92,9 +89,7 @@ def require_golds(golds: Sequence[str]) -> None:
         ValueError: `golds` is empty.
     """
     if not golds:
-        raise ValueError(
-            "the question has no gold answer: score it with exact_match_v2 and f1_v2, or drop it"
-        )
+        raise ValueError("the question has no gold answer: score it with exact_match_v2 and f1_v2, or drop it")
 
 
 def _answers_or_none(golds: Sequence[str]) -> list[str]:

@@ -15,13 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from raystilts.errors import UserError
-from raystilts.ranking.intervals import (
-    BoolArray,
-    Decomposition,
-    FloatArray,
-    Mask,
-    decompose,
-)
+from raystilts.ranking.intervals import BoolArray, Decomposition, FloatArray, Mask, decompose
 from raystilts.ranking.posterior import DRAWS, MASS, Posterior, rank_arms, tied_groups
 from raystilts.ranking.sampler import generator, variance_factors
 

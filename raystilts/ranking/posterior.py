@@ -17,15 +17,7 @@ import numpy.typing as npt
 
 from raystilts.errors import UserError
 from raystilts.ranking.draws import ROUNDING_SHARE, best_of, interval, smallest_set
-from raystilts.ranking.intervals import (
-    BoolArray,
-    Decomposition,
-    FloatArray,
-    IntArray,
-    Mask,
-    check_mask,
-    decompose,
-)
+from raystilts.ranking.intervals import BoolArray, Decomposition, FloatArray, IntArray, Mask, check_mask, decompose
 from raystilts.ranking.sampler import draw_effects, generator, variance_factors
 
 DRAWS = 2000

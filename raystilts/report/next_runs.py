@@ -1,4 +1,8 @@
-"""What to run next: the cheapest further seeds that would settle the open targets, as study files.
+"""What further runs would cost, from the recorded times of stages like them.
+
+Study files for what is to be run next, and the words that go with them.
+
+What to run next: the cheapest further seeds that would settle the open targets, as study files.
 
 For each open target the sets of leading arms are tried from the two likeliest on, each with the number of seeds that
 would decide with the wanted probability (`ranking.advice`); the set whose runs cost least is taken. Costs are the
@@ -7,18 +11,194 @@ recorded times of such stages; an intermediate that is there, or that another ta
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from itertools import count as numbers
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+import yaml
 
 from raystilts.errors import UserError
 from raystilts.ranking.advice import Advice, advise, advise_arms, arms_to_add
-from raystilts.report.answers import Results
-from raystilts.report.arms import TargetAnswer, arm_label
-from raystilts.report.next_cost import Ran, StageTimes
+from raystilts.report.text import count, wrap
+from raystilts.results.answers import Results
+from raystilts.results.target_answer import TargetAnswer, arm_label
 from raystilts.study.schema import Study
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+#: An intermediate stage (target None, no target fraction), or a stage of a target; by arm.
+Name = tuple[str, str | None, float | None]
+
+
+class Ran(Protocol):
+    """Arms and seeds of one target."""
+
+    @property
+    def target(self) -> str: ...
+    @property
+    def target_fraction(self) -> float | None: ...
+    @property
+    def arms(self) -> tuple[str, ...]: ...
+    @property
+    def seeds(self) -> tuple[int, ...]: ...
+
+
+@dataclass(frozen=True)
+class StageTimes:
+    """The stages that are there, and how long stages take, in device seconds.
+
+    Attributes:
+        by_name: Median time of each arm's stages; `by_place` of all stages of a target or intermediate.
+        overall: Median time of a stage.
+        there: Arm, target, target fraction and seed of every stage that was tried, intermediates among them.
+    """
+
+    by_name: Mapping[Name, float]
+    by_place: Mapping[tuple[str | None, float | None], float]
+    overall: float
+    there: frozenset[tuple[Name, int]]
+
+    @classmethod
+    def of(cls, runs: pd.DataFrame, fraction: float) -> StageTimes:
+        """Reads `Results.runs()`; of intermediates only those at one fraction count."""
+        by_name: dict[Name, list[float]] = defaultdict(list)
+        by_place: dict[tuple[str | None, float | None], list[float]] = defaultdict(list)
+        there = set()
+        columns = ("intermediate", "intermediate_fraction", "target", "target_fraction", "seed", "status", "seconds",
+                   "device_share")  # fmt: skip
+        rows = runs[list(columns)].astype(object).where(runs[list(columns)].notna(), None)
+        for arm, share, target, target_fraction, seed, status, seconds, device in rows.itertuples(index=False):
+            if share not in (None, fraction):
+                continue
+            name = (arm, target, target_fraction)
+            if seed is not None and (status == "finished" or target is not None):
+                there.add((name, int(seed)))
+            if status == "finished":
+                by_name[name].append(seconds * device)
+                by_place[target, target_fraction].append(seconds * device)
+        everything = [value for values in by_place.values() for value in values]
+        return cls(
+            {name: median(values) for name, values in by_name.items()},
+            {place: median(values) for place, values in by_place.items()},
+            median(everything) if everything else 0.0,
+            frozenset(there),
+        )
+
+    def after(self, needs: Iterable[Ran]) -> StageTimes:
+        """As it will be when these have run."""
+        return replace(self, there=self.there | {stage for need in needs for stage in _stages(need)})
+
+    def used_seeds(self, target: str, target_fraction: float | None, arms: Iterable[str]) -> set[int]:
+        """Seeds with which any of these arms, or `none`, has been tried on a target."""
+        names = {(arm, target, target_fraction) for arm in (*arms, "none")}
+        return {seed for name, seed in self.there if name in names}
+
+    def seconds_of(self, needs: Sequence[Ran]) -> tuple[float, int]:
+        """Device seconds and number of the stages that these need and that are not there; each counts once."""
+        missing = {stage for need in needs for stage in _stages(need)} - self.there
+        return sum(self._time(name) for name, _ in missing), len(missing)
+
+    def _time(self, name: Name) -> float:
+        return self.by_name.get(name, self.by_place.get(name[1:], self.overall))
+
+
+def _stages(need: Ran) -> set[tuple[Name, int]]:
+    """The stages of a target's runs, with the intermediates that they start from."""
+    found: set[tuple[Name, int]] = set()
+    for seed in need.seeds:
+        for arm in need.arms:
+            found |= {((arm, None, None), seed), ((arm, need.target, need.target_fraction), seed)}
+        if need.target_fraction is not None:  # an untrained encoder on a retrieval target has no seed
+            found.add((("none", need.target, need.target_fraction), seed))
+    return found
+
+
+def grid_study(found: NextRuns, grid: Grid, results: str) -> Study:
+    """The study of one grid: same data and settings, in the place that adds to the same results.
+
+    Args:
+        results: The results folder, a path or a URI.
+    """
+    old = found.study
+    place = results.rstrip("/") if "://" in results else str(Path(results).expanduser().absolute())
+    storage_path, _, name = place.rpartition("/")
+    arms = [arm for arm in old.intermediates if arm.is_none or arm.label in grid.arms]
+    if not any(arm.is_none for arm in arms):
+        arms = [type(arms[0]).model_validate("none"), *arms]
+    update: dict[str, Any] = {
+        "intermediates": tuple(arms),
+        "intermediate_fractions": old.intermediate_fractions.model_copy(update={"values": (found.fraction,)}),
+        "compare_at": None,
+        "targets": tuple(target for target in old.targets if target.task in grid.targets),
+        "seeds": grid.seeds,
+        "baseline_seeds": None,
+        "schedule": "full",
+        "search": None,
+        "name": name,
+        "storage_path": storage_path,
+    }
+    if grid.target_fraction is not None:
+        update["target_fractions"] = old.target_fractions.model_copy(update={"values": (grid.target_fraction,)})
+    return old.model_copy(update=update)
+
+
+def study_text(found: NextRuns, grid: Grid, study: Study) -> str:
+    """A study file, with what it is for at its top."""
+    data = study.model_dump(mode="json", exclude_defaults=True)
+    data["intermediates"] = [_short(arm) for arm in data["intermediates"]]
+    needs = [need for need in found.needs if need.target in grid.targets]
+    lines = [f"What would settle {', '.join(need.label for need in needs)}: {count(grid.runs, 'stage')}, "
+             f"{duration(grid.seconds)} of a device by the recorded times of such stages."]  # fmt: skip
+    lines += [need_sentence(need) for need in needs]
+    comment = "".join(f"# {line}\n" for text in lines for line in wrap(text))
+    return comment + yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
+
+
+def _short(arm: dict[str, Any]) -> Any:
+    """An intermediate as people write it."""
+    if not arm:
+        return "none"
+    return arm["tasks"][0] if arm.keys() == {"tasks"} and len(arm["tasks"]) == 1 else arm
+
+
+def write_studies(found: NextRuns, path: Path, results: str) -> list[Path]:
+    """Writes one study file a grid: the first as `path`, the others numbered beside it.
+
+    Raises:
+        UserError: a file cannot be written.
+    """
+    paths = [path, *(path.with_name(f"{path.stem}-{i}{path.suffix}") for i in range(2, len(found.grids) + 1))]
+    for grid, one in zip(found.grids, paths, strict=False):
+        try:
+            one.write_text(study_text(found, grid, grid_study(found, grid, results)), encoding="utf-8")
+        except OSError as error:
+            raise UserError(f"--output {one}: cannot be written ({error.strerror}); give another file") from None
+    return paths[: len(found.grids)]
+
+
+def need_sentence(need: Need) -> str:
+    """What one target needs, in words."""
+    arms = f"{', '.join(need.arms)} and none" if need.arms else "none"
+    runs = f"{count(len(need.seeds), 'more seed')} of {arms}"
+    if need.probability is None:
+        return f"{need.label}: {runs}; nothing is told apart without a second seed"
+    return f"{need.label}: {runs} would decide with probability {need.probability:.2f}"
+
+
+def duration(seconds: float) -> str:
+    """A time in the unit that suits it."""
+    for unit, size in (("h", 3600.0), ("min", 60.0)):
+        if seconds >= size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.0f} s"
+
 
 #: Grids are run as one where that costs at most this much more than one after the other.
 _ONE_GRID = 1.25

@@ -1,20 +1,128 @@
-"""A suite's score for `none`, for each intermediate, and for the best intermediate per target."""
+"""One target of a suite: its finished test scores by arm and seed, and its best arm.
+
+A suite's score for `none`, for each intermediate, and for the best intermediate per target.
+
+A suite's answer as text for a terminal.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
 
 from raystilts.errors import UserError
 from raystilts.ranking.contrasts import Contrasts, Difference
-from raystilts.report.answers import Results, Selection, TargetAnswer, arm_label
-from raystilts.report.suite_parts import Key, Part, best_arm, read_part, runs_of, score_table
+from raystilts.ranking.intervals import BoolArray, FloatArray
+from raystilts.results.answers import ArmAnswer, Results, Selection, TargetAnswer, arm_label
 from raystilts.study.schema import Study
 from raystilts.tasks.languages import check_language
-from raystilts.tasks.suites import Suite
+from raystilts.tasks.suites import Member, Suite
+
+#: An intermediate at one fraction of its data.
+Key = tuple[str, float | None]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Part:
+    """One target of a table.
+
+    Attributes:
+        languages: Those of the wanted languages that every run has.
+        arms: The arms that compete, or would but for their overlap, each with its best hyperparameters.
+        scores: Mean over `languages` of each finished run by arm and seed; seed None where none matters.
+    """
+
+    member: Member
+    answer: TargetAnswer
+    languages: tuple[str, ...]
+    arms: dict[Key, ArmAnswer]
+    scores: dict[Key, dict[int | None, float]]
+
+
+def read_part(
+    member: Member, answer: TargetAnswer | None, matrix: pd.DataFrame, wanted: tuple[str, ...], compared: float | None
+) -> Part | str:
+    """A target's scores in the wanted languages and at the compared fraction, or why there are none."""
+    if answer is None:
+        return "not in these results"
+    if answer.metric != member.metric:
+        return f"scored by {answer.metric}, not by {member.metric}"
+    if not wanted:
+        return "has none of these languages"
+    arms: dict[Key, ArmAnswer] = {}
+    for arm in sorted(answer.arms, key=_preference):
+        if arm.intermediate_fraction in (None, compared):
+            arms.setdefault((arm.intermediate, arm.intermediate_fraction), arm)
+    values = _runs(matrix, answer, wanted, arms)
+    languages = tuple(code for code in wanted if values and all(code in run for run in values.values()))
+    if not languages:
+        return "no language that every run has" if values else "no finished run in these languages"
+    scores: dict[Key, dict[int | None, float]] = {}
+    for (key, number), run in values.items():
+        scores.setdefault(key, {})[number] = sum(run[code] for code in languages) / len(languages)
+    return Part(member, answer, languages, arms, scores)
+
+
+def _runs(
+    matrix: pd.DataFrame, answer: TargetAnswer, wanted: tuple[str, ...], arms: dict[Key, ArmAnswer]
+) -> dict[tuple[Key, int | None], dict[str, float]]:
+    """Scores by language of every run that is not degenerate."""
+    fraction = matrix["target_fraction"]
+    same = fraction.isna() if answer.target_fraction is None else fraction == answer.target_fraction
+    rows = matrix[(matrix["target"] == answer.target) & same & matrix["language"].isin(wanted)]
+    rows = rows[~rows["degenerate"].astype(bool)]
+    values: dict[tuple[Key, int | None], dict[str, float]] = {}
+    for name, part, settings, seed, language, score in rows[
+        ["intermediate", "intermediate_fraction", "hyperparameters", "seed", "language", "score"]
+    ].itertuples(index=False):
+        key = (str(name), None if pd.isna(part) else float(part))
+        if key in arms and json.loads(settings or "{}") == arms[key].hyperparameters:
+            run = values.setdefault((key, None if pd.isna(seed) else int(seed)), {})
+            run[str(language)] = float(score)
+    return values
+
+
+def _preference(arm: ArmAnswer) -> tuple[bool, float, float, float]:
+    """The best arm first, by the data that chooses."""
+    regret = np.inf if arm.expected_regret is None else arm.expected_regret
+    return (not arm.competes, regret, -(arm.p_best or 0.0), -(arm.mean or 0.0))
+
+
+def best_arm(part: Part) -> Key | None:
+    """The arm with the least expected regret; without a posterior the first of the best set."""
+    arms = [(key, arm) for key, arm in part.arms.items() if arm.competes and key in part.scores]
+    if part.answer.best and all(arm.expected_regret is None for _, arm in arms):
+        arms = [pair for pair in arms if arm_label(*pair[0]) in part.answer.best]
+        arms.sort(key=lambda pair: part.answer.best.index(arm_label(*pair[0])))
+    return arms[0][0] if arms else None
+
+
+def score_table(parts: list[Part], keys: list[Key]) -> tuple[FloatArray, BoolArray]:
+    """``[targets, arms, seeds]`` scores, and which arms' scores depend on no seed."""
+    seeds = sorted({s for part in parts for runs in part.scores.values() for s in runs if s is not None}) or [0]
+    table = np.full((len(parts), len(keys), len(seeds)), np.nan)
+    fixed = np.zeros(table.shape[:2], dtype=np.bool_)
+    for t, part in enumerate(parts):
+        for key, runs in part.scores.items():
+            row = keys.index(key)
+            for seed, value in runs.items():
+                fixed[t, row] |= seed is None
+                table[t, row, slice(None) if seed is None else seeds.index(seed)] = value
+    return table, fixed
+
+
+def runs_of(part: Part, key: Key) -> int:
+    """Runs of an arm; a score that depends on no seed limits nothing."""
+    runs = part.scores[key]
+    return max((len(other) for other in part.scores.values()), default=0) if None in runs else len(runs)
+
 
 #: The row that takes the best arm of each target.
 BEST = "best per target"
@@ -258,3 +366,78 @@ def _notes(suite: Suite, answers: dict[str, TargetAnswer], study: Study | None) 
         notes.append("(...) the arm trains on a target's own training data; see `raystilts best` for which")
     notes += [note for answer in members for note in answer.notes if note.startswith("the encoder has seen")]
     return tuple(dict.fromkeys(notes))
+
+
+def suite_view(answer: SuiteAnswer) -> Group:
+    """What is there, the scores over the suite's languages, over the fixed set, and the best per target."""
+    parts: list[RenderableType] = [Text(f"{answer.title}, scores x 100 on test", style="bold")]
+    parts += _completeness(answer.own)
+    parts += [Text(""), Text("mean over each target's own languages"), _scores(answer.own)]
+    if answer.fixed is not None:
+        parts += [Text(""), Text(f"mean over one set of languages: {' '.join(answer.fixed.asked)}")]
+        parts += [Text(f"  without {line}") for line in _missing(answer.fixed)]
+        parts.append(_scores(answer.fixed) if answer.fixed.rows else Text("  no target has any of these"))
+    parts += [Text(""), Text("the best arm per target, against none"), _choices(answer.own.choices)]
+    parts += [Text(f"note: {note}", style="dim") for note in answer.notes]
+    return Group(*parts)
+
+
+def _completeness(table: SuiteTable) -> list[Text]:
+    there, number = len(table.languages), len(table.languages) + len(table.missing)
+    if table.complete:
+        return [Text(f"complete: all {number} targets in all their languages", style="green")]
+    lines = [f"INCOMPLETE: {there} of {number} targets; every average is over what is there, not the suite's score"]
+    lines += [f"  without {line}" for line in _missing(table)]
+    for target, languages in table.missing_languages.items():
+        used = len(table.languages[target])
+        lines.append(f"  {target}: {used} of {used + len(languages)} languages, without {' '.join(languages)}")
+    lines += [f"  {row.arm}: without {', '.join(row.lacks)}" for row in table.rows if row.lacks]
+    return [Text(line, style="yellow") for line in lines]
+
+
+def _missing(table: SuiteTable) -> list[str]:
+    reasons: dict[str, list[str]] = {}
+    for target, reason in table.missing.items():
+        reasons.setdefault(reason, []).append(target)
+    return [f"{', '.join(targets)} ({reason})" for reason, targets in reasons.items()]
+
+
+def _scores(table: SuiteTable) -> Table:
+    """An arm a row; groups, overall, and the overall difference from `none`."""
+    groups = list(dict.fromkeys(group for row in table.rows for group in row.groups))
+    view = Table(box=None, pad_edge=False)
+    view.add_column("arm", overflow="fold", max_width=24)
+    for name in (*groups, "overall", "gain", "95 % interval", "seeds"):
+        view.add_column(name, justify="right", no_wrap=True)
+    for row in table.rows:
+        cells = [f"{100 * row.groups[group]:.1f}" if group in row.groups else "-" for group in groups]
+        overall = "-" if row.overall is None else f"{100 * row.overall:.1f}"
+        view.add_row(_name(row), *cells, overall, *gain_cells(row.gain), str(row.seeds))
+    return view
+
+
+def _name(row: SuiteRow) -> str:
+    return f"({row.arm})" if row.overlap else row.arm
+
+
+def gain_cells(gain: Difference | None) -> tuple[str, str]:
+    """A difference in points, and its interval."""
+    if gain is None or gain.value is None:
+        return "", ""
+    if gain.low is None or gain.high is None:
+        return f"{100 * gain.value:+.1f}", ""
+    return f"{100 * gain.value:+.1f}", f"[{100 * gain.low:+.1f}, {100 * gain.high:+.1f}]"
+
+
+def _choices(choices: tuple[Choice, ...]) -> Table:
+    view = Table(box=None, pad_edge=False)
+    for name, justify in (("target", "left"), ("group", "left"), ("best", "left"), ("chosen on", "left")):
+        view.add_column(name, justify=justify, overflow="fold")  # type: ignore[arg-type]
+    for name in ("score", "none", "gain", "95 % interval"):
+        view.add_column(name, justify="right", no_wrap=True)
+    for one in choices:
+        arm = f"({one.arm})" if one.overlap else one.arm
+        none = "-" if one.none is None else f"{100 * one.none:.1f}"
+        source = {"en_dev": "English dev", "target_dev": "target dev", "test": "test"}[one.selection]
+        view.add_row(one.target, one.group, arm, source, f"{100 * one.score:.1f}", none, *gain_cells(one.gain))
+    return view

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from raystilts.results.ledger import Ledger
+from raystilts.results.ledger import Ledger, next_attempt, write_attempt, write_decision
 from raystilts.results.schema import DecisionRow, RunRow, ScoreRow
 from raystilts.results.store import Results
-from raystilts.results.strata import Arm, Stratum
-from raystilts.results.writer import next_attempt, write_attempt, write_decision
+from raystilts.results.stratum import Arm, Stratum
 
 __all__ = [
     "Arm",

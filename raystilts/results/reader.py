@@ -1,4 +1,14 @@
-"""Reading many small files at once: which there are, which of them can be trusted, and their rows.
+"""The process's DuckDB.
+
+SQL over Parquet files of this and older schema versions.
+
+Which raw files have been merged into which compacted ones.
+
+Manifests are numbered and each is created only if absent, so that of two compactions that run at
+the same time one loses and starts again (an object store has no rename and no lock). The highest
+number is the current one.
+
+Reading many small files at once: which there are, which of them can be trusted, and their rows.
 
 A file that is cut off or is not ours is named in a warning and left out. A file that disappears
 while it is read was compacted in the meantime, and the reader starts again.
@@ -6,22 +16,187 @@ while it is read was compacted in the meantime, and the reader starts again.
 
 from __future__ import annotations
 
+import json
+import os
+import re
+import threading
 import warnings
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, TypeVar
 
 import duckdb
 
 from raystilts.errors import StorageError
-from raystilts.results.database import connect
-from raystilts.results.filesystem import Folder
-from raystilts.results.manifest import COMPACTED, TABLES, Manifest, finals_name, generations, load_manifest
-from raystilts.results.schema import Table, distrust_version, parse_name, schema_of, upgrade
+from raystilts.filesystem import Folder
+from raystilts.results.schema import (
+    SCHEMA_VERSION,
+    Table,
+    defaults_of,
+    distrust_version,
+    parse_name,
+    schema_of,
+    sql_columns,
+    upgrade,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+
+_LOCK = threading.Lock()
+
+
+def connect() -> duckdb.DuckDBPyConnection:
+    """A connection with temporary tables and views of its own, to an empty database in memory.
+
+    All connections of a process share the database, whose start costs more than most questions do. Settings of the
+    database (its memory limit) would be everybody's: whoever sets them connects to one of its own.
+    """
+    with _LOCK:
+        return _database(os.getpid()).cursor()
+
+
+@cache
+def _database(process: int) -> duckdb.DuckDBPyConnection:
+    """Started once a process: threads do not outlive a fork. A parent's is kept, since its end would wait for them."""
+    return duckdb.connect()
+
+
+#: Columns of `finals`, see `final_scores`.
+FINAL_COLUMNS = """
+stage varchar, attempt bigint, target varchar, target_fraction double, split varchar, metric varchar,
+languages varchar, mean double, numbers double[]
+"""
+
+
+def from_files(paths: list[str], *, by_name: bool) -> list[str]:
+    """A source of rows over Parquet files; none without files.
+
+    Args:
+        by_name: The files may have different columns (which takes longer).
+    """
+    if not paths:
+        return []
+    shown = ", ".join("'" + path.replace("'", "''") + "'" for path in paths)
+    return [f"from read_parquet([{shown}], union_by_name = {str(by_name).lower()})"]
+
+
+def rows_of(table: Table, sources: list[str]) -> str:
+    """A query for all rows of some sources, with the columns of this schema version."""
+    columns, defaults = sql_columns(table), defaults_of(table)
+    empty = ", ".join(f'null::{kind} as "{name}"' for name, kind in columns.items())
+    wanted = [
+        f"""coalesce("{name}", '{defaults[name]}') as "{name}\"""" if defaults.get(name) else f'"{name}"'
+        for name in columns
+    ]
+    rows = " union all by name ".join(f"({source})" for source in [f"select {empty} where false", *sources])
+    return f"select {', '.join(wanted)} from ({rows})"
+
+
+def final_scores(source: str) -> str:
+    """A query for rows of `finals` from those of a source of `scores`.
+
+    One row for each attempt, scored task, split and metric: its languages, joined by commas, their final main
+    scores, and the mean of these, so that questions about means need not read them all.
+    """
+    return f"""
+    select * exclude (numbers), list_avg(numbers) as mean, numbers
+    from (
+        select stage, attempt, target, target_fraction, split, metric,
+            string_agg(language, ',' order by language) as languages, list(value order by language) as numbers
+        from ({source}) where is_final and is_main group by all
+    )
+    """
+
+
+COMPACTED = "compacted"
+TABLES: tuple[Table, ...] = ("runs", "scores", "decisions")
+_NAME = re.compile(r"manifest-(\d{8,})\.json")
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """The state of compaction.
+
+    Attributes:
+        generation: Number of this manifest; 0 where nothing has been compacted.
+        parts: Compacted files that hold a table, names inside ``compacted/``. Beside every file of
+            scores there may be one of its final scores, see `finals_name`.
+        consumed: Raw files whose rows are in `parts`. They stay listed after they are deleted,
+            so that their attempt numbers are never given again.
+    """
+
+    generation: int = 0
+    parts: dict[Table, list[str]] = field(default_factory=lambda: {t: [] for t in TABLES})
+    consumed: dict[Table, list[str]] = field(default_factory=lambda: {t: [] for t in TABLES})
+
+
+def finals_name(part: str) -> str:
+    """Name of the file of final scores beside a compacted file of scores.
+
+    Its columns have no version of their own: where they change, so does the name, and files of the old one are made
+    anew from the scores.
+    """
+    return part.replace("scores", "final", 1)
+
+
+def manifest_name(generation: int) -> str:
+    """Name of a manifest inside ``compacted/``."""
+    return f"manifest-{generation:08d}.json"
+
+
+def generations(folder: Folder) -> list[int]:
+    """Numbers of the manifests that are there, ascending."""
+    names = folder.names(COMPACTED, "manifest-")
+    return sorted(int(m[1]) for m in map(_NAME.fullmatch, names) if m)
+
+
+def load_manifest(folder: Folder, known: Manifest | None = None) -> Manifest:
+    """The current manifest.
+
+    Args:
+        known: The one that was current when last asked for; it is not read again if it still is.
+
+    Raises:
+        StorageError: It cannot be read. (Older ones are no substitute: the files they do not
+            list may be gone.)
+    """
+    for _ in range(10):
+        numbers = generations(folder)
+        if not numbers:
+            return Manifest()
+        if known is not None and known.generation == numbers[-1]:
+            return known
+        name = f"{COMPACTED}/{manifest_name(numbers[-1])}"
+        try:
+            return _parse(folder.read(name))
+        except FileNotFoundError:
+            continue  # A newer one has been published and this one cleaned up.
+        except (ValueError, TypeError, KeyError) as error:
+            raise StorageError(
+                f"{folder.url}/{name} is not a manifest that can be read here ({error}). "
+                "Restore it, or use the raystilts version that wrote it."
+            ) from error
+    raise StorageError(f"The manifests of {folder.url}/{COMPACTED} keep changing. Try again.")
+
+
+def publish(folder: Folder, manifest: Manifest) -> bool:
+    """Makes a manifest the current one; False if another writer has taken its number."""
+    values = {"schema_version": SCHEMA_VERSION} | asdict(manifest)
+    name = f"{COMPACTED}/{manifest_name(manifest.generation)}"
+    return folder.write(name, json.dumps(values, indent=0).encode())
+
+
+def _parse(data: bytes) -> Manifest:
+    values = json.loads(data)
+    unknown = distrust_version(str(values.pop("schema_version")))
+    if unknown:
+        raise ValueError(unknown)
+    return Manifest(**values)
+
 
 _TRIES = 10
 _READERS = 16

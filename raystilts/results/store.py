@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import duckdb
 
 from raystilts.errors import UserError
+from raystilts.filesystem import Folder, open_folder
 from raystilts.results import cells, queries
-from raystilts.results.cell_tables import CellTables
-from raystilts.results.filesystem import Folder, open_folder
-from raystilts.results.frames import to_frame
-from raystilts.results.strata import Arm, Final, Place, Stratum, Unfinished, build_stratum
-from raystilts.results.tables import Tables
+from raystilts.results.cells import CellTables
+from raystilts.results.stratum import Arm, Final, Place, Stratum, Unfinished, build_stratum
+from raystilts.results.tables import Tables, to_frame
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -1,4 +1,6 @@
-"""The ledger as DuckDB views: `runs`, `scores`, `finals`, `decisions`, compacted and raw together.
+"""Answers of SQL as DataFrames, and what a reader of them is warned about.
+
+The ledger as DuckDB views: `runs`, `scores`, `finals`, `decisions`, compacted and raw together.
 
 `finals` has a row for each attempt, scored task, split and metric, with its final main scores in one list: questions
 about results read this small table and not the long one.
@@ -7,29 +9,75 @@ about results read this small table and not the long one.
 from __future__ import annotations
 
 import threading
+import warnings
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import duckdb
 
 from raystilts.errors import StorageError
-from raystilts.results.database import connect
-from raystilts.results.filesystem import Folder
+from raystilts.filesystem import Folder
 from raystilts.results.ledger import Ledger
-from raystilts.results.manifest import COMPACTED, finals_name
 from raystilts.results.reader import (
+    COMPACTED,
+    FINAL_COLUMNS,
+    ResultsWarning,
     Snapshot,
     VanishedError,
+    connect,
+    final_scores,
+    finals_name,
+    from_files,
     local_paths,
     read_footers,
     read_parts,
     read_tables,
     retrying,
+    rows_of,
     take_snapshot,
     warn_left_out,
 )
 from raystilts.results.schema import Table, to_table
-from raystilts.results.sql import FINAL_COLUMNS, final_scores, from_files, rows_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def to_frame(connection: duckdb.DuckDBPyConnection, query: str, values: dict[str, object]) -> pd.DataFrame:
+    """The rows of a query with its parameters."""
+    import pandas as pd
+    import pyarrow as pa
+
+    # Columns keep their type where a value is missing: null seeds do not turn seeds into floats.
+    types = {pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype()}
+    frame: pd.DataFrame = (
+        connection.sql(query, params=values or None).to_arrow_table().to_pandas(types_mapper=types.get)
+    )
+    return frame
+
+
+def warn_repeated(rows: list[Any]) -> None:
+    """Warns of the rows of `cells.REPEATED`."""
+    if rows:
+        target, intermediate, seed, stages = rows[0]
+        warnings.warn(
+            f"{len(rows)} cell(s) were trained more than once under different settings, such as {intermediate} -> "
+            f"{target}, seed {seed} (stages {stages}); the latest counts. Give `stages` or `encoder` to choose.",
+            ResultsWarning,
+            stacklevel=6,
+        )
+
+
+def warn_lost(rows: list[Any]) -> None:
+    """Warns of the rows of `cells.LOST`."""
+    for target, kept, lost in rows:
+        warnings.warn(
+            f"The macro mean of target {target} is over {kept.replace(',', ', ') or 'no'} language(s): "
+            f"not every run has {lost.replace(',', ', ')}.",
+            ResultsWarning,
+            stacklevel=6,
+        )
+
 
 T = TypeVar("T")
 

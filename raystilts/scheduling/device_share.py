@@ -7,10 +7,9 @@ from dataclasses import dataclass, replace
 
 from rich.console import Console
 
-from raystilts.scheduling.capacity import ACCELERATOR, Capacity, capacity
+from raystilts.planning.stages import Kind, Plan, Stage
 from raystilts.scheduling.node_check import node_report, prepared
-from raystilts.scheduling.nodes import Expected
-from raystilts.study.plan import Kind, Plan, Stage
+from raystilts.scheduling.nodes import ACCELERATOR, Capacity, Expected, capacity
 from raystilts.study.schema import Resources, Study
 from raystilts.tasks.registry import get_task
 

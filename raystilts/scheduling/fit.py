@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from raystilts.errors import StorageError, UserError
-from raystilts.scheduling.capacity import ACCELERATOR, Capacity
-from raystilts.study.plan import Kind
+from raystilts.planning.stages import Kind
+from raystilts.scheduling.nodes import ACCELERATOR, Capacity
+from raystilts.scheduling.record import WORKER_RESTARTS
 from raystilts.study.schema import StageResources
 
 #: Ray is told before it is imported: no usage reports, no files a trial, no takeover of Ctrl-C.
@@ -35,8 +36,6 @@ RAY_ENVIRONMENT = {
 #: Workers allocate by the jemalloc that Ray brings along (on Linux) for its own processes: where stage follows stage
 #: glibc takes a tenth of the time to look for free memory. Pages stay with a worker until its stage ends.
 ALLOCATOR = {"RAY_LD_PRELOAD_ON_WORKERS": "1", "MALLOC_CONF": "dirty_decay_ms:-1,muzzy_decay_ms:-1"}
-#: Restarts of a stage whose worker died, before the stage counts as failed.
-WORKER_RESTARTS = 2
 #: Trials of one Tune run: Tune keeps every trial of a run in memory, some 60 kB each, and lets go of all at its end.
 TRIALS_A_FIT = 2500
 #: While a Tune run's last stage ends the other slots wait, so that many slots take longer runs: so many stages a slot,

@@ -7,8 +7,8 @@ import typing
 from collections.abc import Iterable, Mapping
 from typing import Literal
 
-from raystilts.scheduling.strata import Strata
-from raystilts.study.plan import Stage
+from raystilts.planning.stages import Stage
+from raystilts.scheduling.schedule import Strata
 
 #: `held` and `paused` stages (not begun, begun) wait for a decision of their stratum, `waiting` ones for their parent;
 #: at the end, held ones were not needed. `skipped` ones were not run because their parent failed.

@@ -9,9 +9,9 @@ from typing import Any
 
 from ray import tune
 
+from raystilts.planning.stages import Plan, Stage
 from raystilts.scheduling.graph import StageGraph, State
-from raystilts.study.plan import Plan, Stage
-from raystilts.training.checkpoint import Checkpoints
+from raystilts.training.checkpoints import Checkpoints
 
 #: States of stages that will not be asked for again; `held` and `paused` ones may be, until the run ends.
 _SETTLED: tuple[State, ...] = ("finished", "stopped")

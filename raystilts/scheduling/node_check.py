@@ -19,12 +19,15 @@ from filelock import FileLock
 from rich.console import Console
 
 from raystilts.errors import StorageError, UserError
-from raystilts.results.filesystem import open_folder
-from raystilts.scheduling.capacity import Capacity, capacity
+from raystilts.filesystem import open_folder
+from raystilts.planning.encoders import EncoderInfo, fetch_encoder
+from raystilts.planning.stages import Kind, Plan
 from raystilts.scheduling.nodes import (
+    Capacity,
     Expected,
     Fault,
     NodeReport,
+    capacity,
     clock_fault,
     code_digest,
     data_digest,
@@ -34,10 +37,8 @@ from raystilts.scheduling.nodes import (
 )
 from raystilts.scheduling.preflight import check_data
 from raystilts.scheduling.record import versions
-from raystilts.study.encoders import EncoderInfo, fetch_encoder
-from raystilts.study.plan import Kind, Plan
 from raystilts.study.schema import Encoder
-from raystilts.training.cache import cache_folder
+from raystilts.training.data import cache_folder
 
 #: In the results folder: which run is at work, and a report of each node.
 RUN_FILE, REPORTS = "nodes/run.json", "nodes"

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Literal
 
 from raystilts.errors import StorageError, UserError
-from raystilts.results.filesystem import Folder, is_disk_full, open_folder
-from raystilts.study.data import data_folder, dev_languages, masked_lm_task, target_languages
-from raystilts.study.encoders import EncoderInfo
+from raystilts.filesystem import Folder, is_disk_full, open_folder
+from raystilts.planning.data import data_folder, dev_languages, masked_lm_task, target_languages
+from raystilts.planning.encoders import EncoderInfo
 from raystilts.study.schema import Study
 from raystilts.tasks.registry import get_task
 

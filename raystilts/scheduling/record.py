@@ -1,28 +1,45 @@
-"""From a stage's outcome to rows of the ledger."""
+"""From a stage's outcome to rows of the ledger.
+
+Rows of stages that nobody else could write: their worker died, or they did not run because their parent failed.
+
+What the schedule decides, as rows of the ledger: a row a verdict, and one for each run that it stops.
+"""
 
 from __future__ import annotations
 
 import json
+import math
 import platform
 import socket
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
+from raystilts.planning.data import data_folder
+from raystilts.planning.encoders import EncoderInfo
+from raystilts.planning.keys import digest
+from raystilts.planning.stages import Plan, Stage
 from raystilts.ranking.degenerate import RunFacts, flag_run
-from raystilts.results.schema import RunRow, ScoreRow
-from raystilts.study.data import data_folder
-from raystilts.study.encoders import EncoderInfo
-from raystilts.study.plan import Stage
+from raystilts.results.ledger import Ledger, next_attempt, read_scores, write_attempt, write_decision
+from raystilts.results.schema import DecisionRow, RunRow, ScoreRow
+from raystilts.scheduling.graph import StageGraph
+from raystilts.scheduling.schedule import Decision, Strata
+from raystilts.study.schedule import Schedule, schedule_name
 from raystilts.study.schema import Study
-from raystilts.tasks.constant import constant_score
+from raystilts.tasks.check import constant_score
 from raystilts.tasks.registry import get_task
+from raystilts.training.checkpoints import Checkpoints
 from raystilts.training.result import Score, StageResult
 
 #: Updates below which a loss that does not fall says nothing.
+#: Restarts of a stage whose worker died, before the stage counts as failed.
+WORKER_RESTARTS = 2
+
+
 SHORTEST = 20
 _PACKAGES = ("raystilts", "torch", "transformers", "tokenizers", "datasets", "ray", "numpy", "babel")
 
@@ -165,3 +182,118 @@ class Attempt:
             is_main=score.is_main,
             is_final=score.is_final,
         )
+
+
+WORKER_DIED, PARENT_FAILED = "worker_died", "parent_failed"
+
+
+def record_not_run(planned: Plan, graph: StageGraph, lost: Collection[str], results: str) -> None:
+    """Writes a failed row for each stage whose worker died, and for each that was not run for its parent's failure.
+
+    Args:
+        lost: Stages whose worker died too often.
+    """
+    skipped = [key for key, state in graph.state.items() if state == "skipped"]
+    if not lost and not skipped:
+        return
+    known = Ledger(results).failed()
+    for key in lost:
+        times = WORKER_RESTARTS + 1
+        write_attempt(
+            results,
+            _row(planned, results, key, WORKER_DIED, f"the worker died {times} times (killed, or out of memory)"),
+            [],
+        )
+    for key in skipped:
+        # Again and again the same says nothing new.
+        if key not in known or known[key].stop_reason != PARENT_FAILED:
+            parent = planned.stages[str(planned.stages[key].parent)]
+            error = f"not run: the training of {parent.intermediate.label} (seed {parent.seed}) failed"
+            write_attempt(results, _row(planned, results, key, PARENT_FAILED, error), [])
+
+
+def _row(planned: Plan, results: str, key: str, reason: str, error: str) -> RunRow:
+    number = next_attempt(results, key)
+    attempt = Attempt(planned.stages[key], planned.study, planned.encoder, number, datetime.now(UTC), 0.0)
+    return attempt.failed(reason, error)
+
+
+def record_outcome(
+    study: Study,
+    strata: Strata,
+    ledger: Ledger,
+    results: str | Path,
+    checkpoints: Checkpoints,
+    decisions: Iterable[Decision],
+    stopped: Iterable[str],
+) -> None:
+    """Keeps in the ledger what the schedule decides, and which stages that stops.
+
+    Args:
+        ledger: Of these results.
+    """
+    record_decisions(decisions, study, results)
+    shares = {key: strata.stopped[key] for key in stopped}
+    if shares:
+        record_stopped(shares, schedule_name(study.schedule), ledger, results, checkpoints)
+
+
+def decision_row(decision: Decision, study: Study) -> DecisionRow:
+    """The row of one verdict; the same verdict from the same scores has the same row but for its time."""
+    verdict = decision.verdict
+    scores = {arm: None if math.isnan(score) else score for arm, score in verdict.scores.items()}
+    return DecisionRow(
+        study=study.name,
+        target=decision.target,
+        target_fraction=decision.target_fraction,
+        rule=verdict.rule,
+        round=verdict.round,
+        parameters=json.dumps(settings(study.schedule), sort_keys=True),
+        share=verdict.share,
+        arms_kept=json.dumps(verdict.kept),
+        arms_dropped=json.dumps(verdict.dropped),
+        scores=json.dumps(scores, sort_keys=True),
+        inputs_hash=digest(scores),
+        decided_at=datetime.now(UTC),
+    )
+
+
+def settings(schedule: Schedule) -> dict[str, Any]:
+    """A schedule's settings, without its name."""
+    if schedule == "full":
+        return {}
+    [found] = schedule.model_dump(mode="json").values()
+    return dict(found)
+
+
+def record_decisions(decisions: Iterable[Decision], study: Study, results: str | Path) -> None:
+    """Writes verdicts; one that is there already is not written again."""
+    for decision in decisions:
+        write_decision(results, decision_row(decision, study))
+
+
+def record_stopped(
+    stopped: Mapping[str, float], reason: str, ledger: Ledger, results: str | Path, checkpoints: Checkpoints
+) -> None:
+    """Writes a row for each stopped stage, with the scores of its last segment, and drops its training in progress.
+
+    Args:
+        stopped: Stage to the share of its budget where it stands.
+        reason: The rule.
+        ledger: Of these results.
+    """
+    last = {row.stage: row for row in ledger.rows() if row.stage in stopped}
+    paused = ledger.paused()
+    now = datetime.now(UTC)
+    for key, share in stopped.items():
+        if key not in paused:
+            continue
+        if last[key].status != "stopped" or last[key].rung != share:
+            number = last[key].attempt + 1
+            row = replace(
+                paused[key], attempt=number, status="stopped", stop_reason=reason, rung=share,
+                seconds=0.0, train_seconds=0.0, eval_seconds=0.0, started_at=now, ended_at=now,
+            )  # fmt: skip
+            scores = read_scores(results, key, paused[key].attempt)
+            write_attempt(results, row, [replace(score, attempt=number) for score in scores])
+        checkpoints.drop_snapshot(paused[key].train_key)

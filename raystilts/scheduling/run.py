@@ -14,33 +14,28 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from raystilts.errors import StorageError
-from raystilts.results.filesystem import open_folder
+from raystilts.filesystem import open_folder
+from raystilts.planning.cost import checkpoints_folder, disk_bytes, results_folder
+from raystilts.planning.data import data_folder
+from raystilts.planning.encoders import EncoderInfo, fetch_encoder
+from raystilts.planning.stages import Plan, Stage, plan
+from raystilts.results.compaction import compacting
 from raystilts.results.ledger import Ledger
-from raystilts.results.upkeep import compacting
-from raystilts.scheduling.adoption import adopt
-from raystilts.scheduling.decisions import record_outcome
 from raystilts.scheduling.fit import fit, ray_cluster, set_ray_environment
 from raystilts.scheduling.graph import StageGraph
-from raystilts.scheduling.lost import record_not_run
+from raystilts.scheduling.lock import HeldLock, driver_lock
+from raystilts.scheduling.outstanding import adopt, only_intermediates, promising_first
 from raystilts.scheduling.preflight import check_data, check_encoder, check_storage
-from raystilts.scheduling.prior import only_intermediates, promising_first
-from raystilts.scheduling.storage import HeldLock, driver_lock
-from raystilts.scheduling.strata import Strata
-from raystilts.study.data import data_folder
-from raystilts.study.disk import disk_bytes
-from raystilts.study.encoders import EncoderInfo, fetch_encoder
-from raystilts.study.folders import checkpoints_folder, results_folder
-from raystilts.study.merge import merged
-from raystilts.study.plan import Plan, Stage, plan
-from raystilts.study.schema import Study
-from raystilts.training.checkpoint import Checkpoints
+from raystilts.scheduling.record import record_not_run, record_outcome
+from raystilts.scheduling.schedule import Strata
+from raystilts.study.schema import Study, merged
+from raystilts.training.checkpoints import Checkpoints, open_checkpoints
 from raystilts.training.events import check_tensorboard
-from raystilts.training.remote import open_checkpoints
 
 if TYPE_CHECKING:
     from raystilts.scheduling.keeping import Keeping
     from raystilts.scheduling.progress import Tally
-    from raystilts.scheduling.search import Record
+    from raystilts.scheduling.searchers import Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +105,7 @@ def run(
         address: A running Ray cluster ("auto" for this machine's); None starts Ray here.
         console: Where progress goes; default standard error.
         intermediates_only: Train no targets, and keep the intermediates' checkpoints.
-        first: A prediction whose promising cells are to run first; see `raystilts.scheduling.prior`.
+        first: A prediction whose promising cells are to run first; see `raystilts.scheduling.outstanding`.
 
     Raises:
         UserError: something in the study cannot be used; nothing was trained.
@@ -166,7 +161,7 @@ def outstanding(planned: Plan, results: str, places: Mapping[str, int] | None = 
     todo = missing_stages(planned, Ledger(results), open_checkpoints(checkpoints_folder(planned.study)))
     if planned.study.schedule == "full":
         return StageGraph(todo, places=places)
-    from raystilts.scheduling.curves import known_curves
+    from raystilts.scheduling.schedule import known_curves
 
     known = known_curves(planned, results) if open_folder(results).exists() else {}
     return StageGraph(todo, Strata(planned, known), places)
@@ -197,7 +192,7 @@ def _finals(planned: Plan, results: str) -> dict[str, float]:
     """Dev scores of the target stages that have finished, where it matters which arm is best."""
     if planned.study.keep_targets != "best":
         return {}
-    from raystilts.scheduling.curves import known_curves
+    from raystilts.scheduling.schedule import known_curves
 
     return {key: curve.final for key, curve in known_curves(planned, results).items() if curve.final is not None}
 
@@ -223,7 +218,7 @@ def _fit(
 
         from raystilts.scheduling.device_share import prepared_with_share
         from raystilts.scheduling.progress import ProgressView
-        from raystilts.scheduling.search import StageSearch
+        from raystilts.scheduling.searchers import StageSearch
         from raystilts.scheduling.trainable import Assignment, StageTrainable
 
         stages = graph.stages.values()

@@ -11,19 +11,16 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from raystilts.errors import StorageError
-from raystilts.results.ledger import Ledger
-from raystilts.results.upkeep import compacting
-from raystilts.results.writer import next_attempt, write_attempt
-from raystilts.scheduling.decisions import record_stopped
-from raystilts.scheduling.fit import WORKER_RESTARTS, fit, ray_cluster, set_ray_environment
+from raystilts.planning.cost import checkpoints_folder, results_folder
+from raystilts.planning.stages import Kind, Plan, plan
+from raystilts.results.compaction import compacting
+from raystilts.results.ledger import Ledger, next_attempt, write_attempt
+from raystilts.scheduling.lock import HeldLock, driver_lock
 from raystilts.scheduling.preflight import check_storage
+from raystilts.scheduling.record import WORKER_RESTARTS, fit, ray_cluster, record_stopped, set_ray_environment
 from raystilts.scheduling.run import checked, write_study
-from raystilts.scheduling.storage import HeldLock, driver_lock
-from raystilts.study.folders import checkpoints_folder, results_folder
-from raystilts.study.plan import Kind, Plan, plan
 from raystilts.study.schema import Study
-from raystilts.training.checkpoint import Checkpoints
-from raystilts.training.remote import open_checkpoints
+from raystilts.training.checkpoints import Checkpoints, open_checkpoints
 from raystilts.tuning.trials import Unit, settings, trial_study, units
 
 if TYPE_CHECKING:
@@ -97,7 +94,7 @@ def restored_board(study: Study, results: str, checkpoints: Checkpoints) -> Tria
 
 def trials_left(study: Study) -> dict[Unit, int]:
     """Trials of each unit that the ledger lacks."""
-    from raystilts.results.filesystem import open_folder
+    from raystilts.filesystem import open_folder
     from raystilts.scheduling.trial_board import latest
     from raystilts.scheduling.trial_history import trial_reports
 
@@ -120,9 +117,9 @@ def _fit(
         from ray import tune
 
         from raystilts.scheduling.device_share import prepared_with_share
+        from raystilts.scheduling.progress import TrialTally, TrialView
+        from raystilts.scheduling.searchers import TrialSearch, TrialTrainable
         from raystilts.scheduling.trainable import Assignment
-        from raystilts.scheduling.trial_progress import TrialTally, TrialView
-        from raystilts.scheduling.tuning import TrialSearch, TrialTrainable
 
         study = planned.study
         kinds: list[Kind] = list(dict.fromkeys(unit.role for unit in units(study)))
@@ -169,8 +166,8 @@ def _record_lost(planned: Plan, lost: list[Work], results: str) -> None:
 def _write_chosen(study: Study, results: str) -> None:
     """The file of chosen values beside the tables."""
     from raystilts.results.store import Results
-    from raystilts.scheduling.search_outcome import outcomes
-    from raystilts.tuning.chosen import chosen_text
+    from raystilts.scheduling.trial_history import outcomes
+    from raystilts.tuning.outcome import chosen_text
 
     loaded = Results(results)
     text = chosen_text(study, outcomes(loaded, study))

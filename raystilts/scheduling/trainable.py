@@ -13,12 +13,12 @@ from typing import Any
 from ray import tune
 
 from raystilts.errors import StorageError, UserError
+from raystilts.filesystem import is_disk_full
+from raystilts.planning.stages import Plan, Stage
 from raystilts.ranking.degenerate import is_broken
-from raystilts.results.filesystem import is_disk_full
-from raystilts.results.writer import write_attempt
+from raystilts.results.ledger import write_attempt
 from raystilts.scheduling.nodes import Expected, fault_table, faults
 from raystilts.scheduling.record import Attempt
-from raystilts.study.plan import Plan, Stage
 from raystilts.study.schema import StageResources
 
 #: What to do when a disk is full.

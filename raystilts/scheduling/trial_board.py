@@ -7,8 +7,8 @@ from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from raystilts.planning.stages import Stage
 from raystilts.scheduling.rules import TrialAsha
-from raystilts.study.plan import Stage
 from raystilts.study.schedule import Asha
 from raystilts.study.schema import Study
 from raystilts.study.search import Value

@@ -1,4 +1,7 @@
-"""What the ledger holds of a search: the reports of its trials, oldest first."""
+"""What the ledger holds of a search: the reports of its trials, oldest first.
+
+What a search has found so far, from its ledger.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +11,17 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from raystilts.errors import UserError
+from raystilts.planning.data import dev_languages, picking_languages
+from raystilts.planning.stages import Stage
 from raystilts.results.ledger import Ledger
 from raystilts.results.schema import RunRow
 from raystilts.results.store import Results
 from raystilts.scheduling.trial_board import Report, latest
-from raystilts.study.data import dev_languages, picking_languages
-from raystilts.study.plan import Stage
 from raystilts.study.schema import Study
 from raystilts.study.search import Range, Space, Value
 from raystilts.tasks.registry import get_task
+from raystilts.tuning.outcome import UnitOutcome, outcome
 from raystilts.tuning.sampler import Observed
 from raystilts.tuning.trials import ARM, Unit, settings, space_of, trial_stages, trial_study, units
 
@@ -127,3 +132,42 @@ def _languages(study: Study) -> dict[tuple[str, str], Sequence[str]]:
             variant = trial_study(study, unit, {})
             found["target", unit.name] = picking_languages(variant, get_task(unit.name))
     return found
+
+
+def outcomes(results: Results, study: Study, unit: str | None = None) -> list[UnitOutcome]:
+    """What the search has found so far, by unit.
+
+    Args:
+        unit: Only this intermediate or target.
+
+    Raises:
+        UserError: no such unit.
+    """
+    found = trials(study, results.folder.url)
+    names = [one.name for one in found]
+    if unit is not None and unit not in names:
+        raise UserError(f"--target {unit}: not searched here; the search has {', '.join(names)}")
+    examples = _examples(results)
+    return [
+        outcome(one, metric_name(study, one), space_of(study, one), observed, examples.get((one.role, one.name), 100))
+        for one, observed in found.items()
+        if unit in (None, one.name)
+    ]
+
+
+def _examples(results: Results) -> dict[tuple[str, str], int]:
+    """Dev examples behind a score, by role and scored task: those of its smallest language."""
+    frame = results.dev_curves()
+    return {
+        (str(kind), str(task)): int(rows["examples"].min()) for (kind, task), rows in frame.groupby(["kind", "target"])
+    }
+
+
+def metric_name(study: Study, unit: Unit) -> str:
+    """What a unit's search maximises."""
+    if settings(study).metric is not None:
+        return str(settings(study).metric)
+    if unit.role == "target":
+        return get_task(unit.name).main_score
+    arm = next(arm for arm in study.intermediates if arm.label == unit.name)
+    return "/".join(dict.fromkeys(get_task(task).main_score for task in arm.tasks)) or "accuracy"

@@ -1,4 +1,7 @@
-"""What a user asks for: the models behind a study file, which are also the Python API."""
+"""What a user asks for: the models behind a study file, which are also the Python API.
+
+What a results folder holds after several studies of one name: the last one, and what earlier ones asked for.
+"""
 
 from __future__ import annotations
 
@@ -9,16 +12,12 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
 from raystilts.errors import UserError
-from raystilts.study.alignment import Alignment
-from raystilts.study.checks import check_distinct_seeds, check_search, check_tasks, check_unique
-from raystilts.study.fields import Fraction, Language, Model, Seed
+from raystilts.planning.checks import check_distinct_seeds, check_search, check_tasks, check_unique
+from raystilts.study.base import Fraction, Language, Model, Seed, first_problem, read_yaml, set_key
 from raystilts.study.hyperparameters import StudyHyperparameters
-from raystilts.study.intermediate import Intermediate, MaskedLM
-from raystilts.study.mixtures import ALL, all_tasks_of
-from raystilts.study.problems import first_problem
+from raystilts.study.intermediate import ALL, Alignment, Intermediate, MaskedLM, all_tasks_of
 from raystilts.study.schedule import Schedule, check_seeds
 from raystilts.study.search import Search
-from raystilts.study.yaml_io import read_yaml, set_key
 from raystilts.tasks.registry import load_task_file
 
 
@@ -256,13 +255,55 @@ class Study(Model):
 def _fields_at(place: tuple[int | str, ...]) -> list[str]:
     """Field names of the model at a place of a study file."""
     models: dict[str, type[BaseModel]] = {
-        "encoder": Encoder, "intermediates": Intermediate, "masked_lm": MaskedLM, "align": Alignment,
+        "encoder": Encoder,
+        "intermediates": Intermediate,
+        "masked_lm": MaskedLM,
+        "align": Alignment,
         "targets": Target,
-        "intermediate_fractions": Fractions, "target_fractions": Fractions, "evaluation": Evaluation,
-        "resources": Resources, "hyperparameters": StudyHyperparameters, "tasks": StudyHyperparameters,
+        "intermediate_fractions": Fractions,
+        "target_fractions": Fractions,
+        "evaluation": Evaluation,
+        "resources": Resources,
+        "hyperparameters": StudyHyperparameters,
+        "tasks": StudyHyperparameters,
         "search": Search,
     }
     for part in reversed(place):
         if part in models:
             return list(models[str(part)].model_fields)
     return list(Study.model_fields)
+
+
+def merged(old: Study, new: Study) -> Study:
+    """The new study, with arms, targets, fractions and seeds that only the old one has.
+
+    So a study that adds a few runs to a folder does not hide from its readers what the other rows are. Where the two
+    have different encoders, the new one alone.
+    """
+    if old.encoder != new.encoder:
+        return new
+    fractions = _fractions(old.intermediate_fractions, new.intermediate_fractions)
+    hyperparameters = new.hyperparameters.model_copy(
+        update={"tasks": {**old.hyperparameters.tasks, **new.hyperparameters.tasks}}
+    )
+    labels, tasks = {arm.label for arm in new.intermediates}, {target.task for target in new.targets}
+    update: dict[str, Any] = {
+        "intermediates": new.intermediates + tuple(arm for arm in old.intermediates if arm.label not in labels),
+        "intermediate_fractions": fractions,
+        "compare_at": new.compared_fraction if new.compared_fraction != max(fractions.values) else new.compare_at,
+        "targets": new.targets + tuple(target for target in old.targets if target.task not in tasks),
+        "target_fractions": _fractions(old.target_fractions, new.target_fractions),
+        "seeds": tuple(sorted({*old.seeds, *new.seeds})),
+        "hyperparameters": hyperparameters,
+        "task_files": tuple(dict.fromkeys((*old.task_files, *new.task_files))),
+    }
+    if old.baseline_seeds or new.baseline_seeds:
+        baseline = {*(old.baseline_seeds or old.seeds), *(new.baseline_seeds or new.seeds)}
+        update["baseline_seeds"] = tuple(sorted(baseline))
+    return new.model_copy(update=update)
+
+
+def _fractions(old: Fractions, new: Fractions) -> Fractions:
+    if old.hold != new.hold:
+        return new
+    return new.model_copy(update={"values": tuple(sorted({*old.values, *new.values}))})

@@ -1,9 +1,13 @@
-"""Looks through a task's data, and says what is wrong with it."""
+"""Looks through a task's data, and says what is wrong with it.
+
+What one gets without looking at the text.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -13,6 +17,7 @@ from numpy.typing import NDArray
 
 from raystilts.errors import UserError
 from raystilts.tasks import folder
+from raystilts.tasks.registry import get_task
 from raystilts.tasks.source import AnySource, Generated, resolve_data_dir
 from raystilts.tasks.task import EVERY_LANGUAGE, Task, rows_item_hashes
 
@@ -143,3 +148,17 @@ def _repeated(items: NDArray[np.uint64], trained: set[int]) -> list[str]:
         return []
     shown = ", ".join(map(str, where[:5])) + (", ..." if len(where) > 5 else "")
     return [f"in the training data too: {len(where)} row{'s' if len(where) > 1 else ''} ({shown})"]
+
+
+@cache
+def constant_score(name: str, language: str, limit: int | None, folder: Path | None) -> float:
+    """The best main score that a constant answer gets on a task's dev data; 0 where none scores.
+
+    Args:
+        limit: Dev examples that are scored; None for all.
+        folder: The data folder; None for the hub.
+    """
+    task = get_task(name)
+    rows = task.type.sample(task.load_dev(language, folder), limit)
+    scores = [task.type.score(guess, rows, language) for guess in task.type.constant_predictions(rows)]
+    return max((score[task.main_score] for score in scores), default=0.0)

@@ -1,4 +1,6 @@
-"""Named conversions of rows, where published columns need a change before use.
+"""Rows of retrieval tasks from the files as they were published: BUCC, LAReQA, Mewsli-X.
+
+Named conversions of rows, where published columns need a change before use.
 
 A source names its converter, so that the name is part of what is hashed. Each takes a table and
 the language it is for, leaves rows in order, and changes nothing in a table that already has the
@@ -8,12 +10,117 @@ wanted form.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pyarrow as pa
 
 from raystilts.errors import UserError, did_you_mean
-from raystilts.tasks import retrieval_rows
+from raystilts.tasks import converters as retrieval_rows
 from raystilts.tasks.languages import language_name
+
+_MINING = pa.schema([(name, pa.string()) for name in ("side", "id", "sentence", "source_id", "target_id", "unit")])
+_ANSWERS = pa.schema([("question", pa.string()), ("key", pa.string()), ("candidate", pa.string()),
+                      ("keys", pa.list_(pa.string()))])  # fmt: skip
+
+
+def bucc_sides(rows: pa.Table, language: str) -> pa.Table:
+    """The sentences and gold pairs of BUCC 2018, told apart.
+
+    A sentence has `id` and `sentence`; BUCC's ids begin with the language, and English is the
+    target. A pair has `source_id` and `target_id`. `unit` is the same for a pair and its two
+    sentences, so that a split by it keeps them together.
+    """
+    if "side" in rows.column_names:
+        return rows
+    there = [name for name in ("id", "sentence", "source_id", "target_id") if name in rows.column_names]
+    listed = rows.select(there).to_pylist()
+    unit: dict[str, str] = {}
+    for row in listed:
+        if row.get("id") is None:
+            unit[row["source_id"]] = unit[row["target_id"]] = row["source_id"]
+    return pa.Table.from_pylist([_mining_row(row, unit) for row in listed], schema=_MINING)
+
+
+def _mining_row(row: dict[str, Any], unit: dict[str, str]) -> dict[str, Any]:
+    name = row.get("id")
+    if name is None:
+        return {**row, "side": "pair", "unit": unit[row["source_id"]]}
+    side = "target" if name.startswith("en-") else "source"
+    return {"side": side, "id": name, "sentence": row["sentence"], "unit": unit.get(name, name)}
+
+
+def lareqa_sentences(rows: pa.Table, language: str) -> pa.Table:
+    """The questions of XQuAD-R, and the sentences of its paragraphs as candidates (Roy et al. 2020).
+
+    `sentence_breaks` are [start, end) in characters. A question is answered by the sentence that
+    its answer begins in, under the question's id, which is the same in every language. A question
+    whose answer begins in no sentence is left out, as in the published script; so is a sentence
+    without text.
+    """
+    if "candidate" in rows.column_names:
+        return rows
+    questions, answered = [], dict[tuple[str, int], list[str]]()
+    breaks: dict[str, list[list[int]]] = {}
+    for row in rows.select(["id", "context", "question", "answers", "sentence_breaks"]).to_pylist():
+        breaks.setdefault(row["context"], row["sentence_breaks"])
+        begin = row["answers"]["answer_start"][0]
+        inside = [at for at, (start, end) in enumerate(row["sentence_breaks"]) if start <= begin < end]
+        if inside:
+            questions.append({"question": row["question"], "key": row["id"]})
+            # The same sentence may stand twice in a paragraph; then either answers.
+            said = _slice(row["context"], row["sentence_breaks"][inside[0]])
+            for at, span in enumerate(row["sentence_breaks"]):
+                if _slice(row["context"], span) == said:
+                    answered.setdefault((row["context"], at), []).append(row["id"])
+    candidates = [
+        {"candidate": text, "keys": answered.get((context, at), [])}
+        for context, spans in breaks.items()
+        for at, span in enumerate(spans)
+        if (text := _slice(context, span)).strip()
+    ]
+    return pa.Table.from_pylist(questions + candidates, schema=_ANSWERS)
+
+
+def mewsli_mentions(rows: pa.Table, language: str) -> pa.Table:
+    """The mentions of WikiNews articles as questions, in the words of XTREME-R's baseline.
+
+    One row an article: `context` with `text` and `sentence_spans`, and `mentions` with
+    `mention_span` (start, end, text) and `entity_id`. A question is the mention, a colon, and its
+    sentence with the mention in braces; the mention stands first so that truncation cannot cut it.
+    """
+    if "question" in rows.column_names:
+        return rows
+    questions = []
+    for article in rows.select(["context", "mentions"]).to_pylist():
+        text, sentences = article["context"]["text"], article["context"]["sentence_spans"]
+        for mention in article["mentions"]:
+            span = mention["mention_span"]
+            around = [s for s in sentences if s["start"] <= span["start"] and span["end"] <= s["end"]]
+            start, end = (around[0]["start"], around[0]["end"]) if around else (0, len(text))
+            left, right = text[start : span["start"]], text[span["end"] : end]
+            asked = _one_line(f"{span['text']}: {left} {{ {span['text']} }} {right}")
+            questions.append({"question": asked, "key": mention["entity_id"]})
+    return pa.Table.from_pylist(questions, schema=_ANSWERS)
+
+
+def mewsli_entities(rows: pa.Table, language: str) -> pa.Table:
+    """The entities of Mewsli-X as candidates: the sentences of their descriptions, joined."""
+    if "candidate" in rows.column_names:
+        return rows
+    candidates = []
+    for row in rows.select(["entity_id", "description", "sentence_spans"]).to_pylist():
+        said = " ".join(row["description"][s["start"] : s["end"]] for s in row["sentence_spans"])
+        candidates.append({"candidate": _one_line(said or row["description"]), "keys": [row["entity_id"]]})
+    return pa.Table.from_pylist(candidates, schema=_ANSWERS)
+
+
+def _slice(text: str, span: list[int]) -> str:
+    return text[span[0] : span[1]]
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.splitlines()).replace("  ", " ").strip()
+
 
 Converter = Callable[[pa.Table, str], pa.Table]
 

@@ -16,7 +16,7 @@ from raystilts.tasks.task import Task
 #: The entry point group by which an installed package offers tasks.
 ENTRY_POINTS = "raystilts.tasks"
 
-#: Intermediates of study files that are no task: the arm without training, and mixtures (`raystilts.study.mixtures`).
+#: Intermediates of study files that are no task: the arm without training, and mixtures.
 RESERVED = ("none", "all", "anli_plus")
 
 _TASKS: dict[str, Task] = {}
@@ -67,9 +67,10 @@ def all_tasks() -> dict[str, Task]:
 def _scan_catalog() -> None:
     package = importlib.import_module("raystilts.tasks.catalog")
     for found in sorted(pkgutil.iter_modules(package.__path__), key=lambda m: m.name):
-        module = importlib.import_module(f"{package.__name__}.{found.name}")
-        for task in _tasks_of(module, module.__name__):
-            register(task)
+        for value in vars(importlib.import_module(f"{package.__name__}.{found.name}")).values():
+            for task in value if isinstance(value, list) else [value]:
+                if isinstance(task, Task):
+                    register(task)
 
 
 def _scan_entry_points() -> None:

@@ -18,10 +18,10 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from raystilts.errors import UserError, did_you_mean
 from raystilts.tasks import folder
-from raystilts.tasks.carving import Carve as Carve
-from raystilts.tasks.carving import carved
-from raystilts.tasks.carving import item_hashes as item_hashes
 from raystilts.tasks.converters import get_converter
+from raystilts.tasks.splits import Carve as Carve
+from raystilts.tasks.splits import carved
+from raystilts.tasks.splits import item_hashes as item_hashes
 
 #: Stands for the hub's own conversion to Parquet, for data sets whose commit is not pinned.
 CONVERTED = "refs/convert/parquet"

@@ -13,20 +13,12 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from raystilts.errors import UserError
 from raystilts.tasks.languages import check_language
-from raystilts.tasks.source import (
-    Fingerprint,
-    Generated,
-    Source,
-    fingerprint,
-    item_hashes,
-    load,
-)
-from raystilts.tasks.types.answer_retrieval import AnswerRetrieval
+from raystilts.tasks.source import Fingerprint, Generated, Source, fingerprint, item_hashes, load
 from raystilts.tasks.types.classification import SequenceClassification
 from raystilts.tasks.types.masked_lm import MaskedLM
 from raystilts.tasks.types.mining import Mining
 from raystilts.tasks.types.multiple_choice import MultipleChoice
-from raystilts.tasks.types.retrieval import Retrieval
+from raystilts.tasks.types.retrieval import AnswerRetrieval, Retrieval
 from raystilts.tasks.types.span_qa import SpanQA
 from raystilts.tasks.types.tagging import Tagging
 

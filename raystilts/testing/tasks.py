@@ -26,7 +26,7 @@ import pyarrow as pa
 
 from raystilts.errors import UserError
 from raystilts.tasks.check import SplitName, declared, is_here
-from raystilts.tasks.features import Features, Ragged
+from raystilts.tasks.encoding import Features, Ragged
 from raystilts.tasks.source import Generated
 from raystilts.tasks.source import load as load_rows
 from raystilts.tasks.task import Task

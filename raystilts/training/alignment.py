@@ -14,11 +14,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from raystilts.study.alignment import Alignment
-from raystilts.tasks.features import Features, Longs
-from raystilts.training.collate import Batch
-from raystilts.training.heads import pool_tokens
-from raystilts.training.model import Model
+from raystilts.study.intermediate import Alignment
+from raystilts.tasks.encoding import Features, Longs
+from raystilts.training.batches import Batch
+from raystilts.training.model import Model, pool_tokens
 
 
 class DomainHead(nn.Module):

@@ -1,25 +1,118 @@
-"""A stage's rows as features: training sets by seed and fraction, dev and test sets by language."""
+"""Tokenised data on disk, made once a machine and memory-mapped by every stage and process on it.
+
+A stage's rows as features: training sets by seed and fraction, dev and test sets by language.
+
+What a stage trains on: the parts of its mixture, and the fixed list of its updates.
+
+Which data a stage is scored on: while it trains, and at its end.
+"""
 
 from __future__ import annotations
 
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from raystilts.study.data import masked_lm_task
+from raystilts.planning.data import dev_languages, masked_lm_task, picking_languages, target_languages
+from raystilts.planning.keys import digest
+from raystilts.planning.stages import Stage, counted_rows, steps_of, task_weights
 from raystilts.study.hyperparameters import Hyperparameters
 from raystilts.study.intermediate import MaskedLM
-from raystilts.tasks.features import Features, Longs
-from raystilts.tasks.sampling import fixed_sample
+from raystilts.study.schema import Study
+from raystilts.tasks.encoding import Features, Longs, Ragged
+from raystilts.tasks.registry import get_task
+from raystilts.tasks.splits import fixed_sample
 from raystilts.tasks.task import Split, Task
 from raystilts.tasks.texts import plain_text
 from raystilts.tasks.types.masked_lm import MaskedLM as MaskedLMType
-from raystilts.training.cache import cached_features
-from raystilts.training.collate import joined
+from raystilts.training.batches import (
+    Update,
+    example_lengths,
+    joined,
+    mix,
+    mixture_order,
+    smoothed_batches,
+    subset,
+    text_first,
+    training_batches,
+)
 from raystilts.training.encoder import Pretrained
 from raystilts.training.evaluate import EvalSet
+
+_ARRAYS = ("example", "labels")
+_RAGGED = ("input_ids", "token_type_ids", "token_labels", "char_spans")
+
+
+def cache_folder() -> Path:
+    """`RAYSTILTS_CACHE_DIR`, else `~/.cache/raystilts`."""
+    return Path(os.environ.get("RAYSTILTS_CACHE_DIR", "~/.cache/raystilts")).expanduser()
+
+
+def cached_features(key: list[object], make: Callable[[], Features]) -> Features:
+    """The features named by `key`, from disk or made and kept.
+
+    A cache that cannot be written (a full or read-only disk) costs time, never a result.
+    """
+    folder = cache_folder() / "features" / digest(key)
+    found = _read(folder)
+    if found is not None:
+        return found
+    features = make()
+    try:
+        _write(folder, features)
+    except OSError:
+        return features
+    return _read(folder) or features
+
+
+def _write(folder: Path, features: Features) -> None:
+    temporary = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")
+    temporary.mkdir(parents=True)
+    try:
+        for name in _ARRAYS:
+            if (array := getattr(features, name)) is not None:
+                np.save(temporary / f"{name}.npy", array)
+        for name in _RAGGED:
+            if (ragged := getattr(features, name)) is not None:
+                np.save(temporary / f"{name}.values.npy", ragged.values)
+                np.save(temporary / f"{name}.offsets.npy", ragged.offsets)
+        counts = {"num_examples": features.num_examples, "num_queries": features.num_queries}
+        (temporary / "counts.json").write_text(json.dumps(counts), encoding="utf-8")
+        temporary.rename(folder)
+    except OSError:
+        shutil.rmtree(temporary, ignore_errors=True)
+        if not folder.is_dir():  # otherwise another process was first
+            raise
+
+
+def _read(folder: Path) -> Features | None:
+    try:
+        counts = json.loads((folder / "counts.json").read_text(encoding="utf-8"))
+        arrays = {n: _map(folder / f"{n}.npy") for n in _ARRAYS if (folder / f"{n}.npy").exists()}
+        ragged = {
+            n: Ragged(_map(folder / f"{n}.values.npy"), _map(folder / f"{n}.offsets.npy"))
+            for n in _RAGGED
+            if (folder / f"{n}.values.npy").exists()
+        }
+    except (OSError, ValueError):
+        return None
+    found: dict[str, Any] = {**counts, **arrays, **ragged}
+    return Features(**found)
+
+
+def _map(path: Path) -> Any:
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except ValueError:  # an array without elements cannot be mapped
+        return np.load(path, allow_pickle=False)
 
 
 @dataclass(slots=True)
@@ -73,9 +166,7 @@ class DataReader:
         rows = self._training_rows(task, hp)
         return task.type.encode(rows, self.pretrained.tokenizer, max_length=self._length(task, hp), training=True)
 
-    def evaluation(
-        self, task: Task, split: Split, language: str, limit: int | None, hp: Hyperparameters
-    ) -> EvalSet:
+    def evaluation(self, task: Task, split: Split, language: str, limit: int | None, hp: Hyperparameters) -> EvalSet:
         """One split of one language, at most `limit` items of it (see `TaskType.sample`)."""
         data = task.split_fingerprint(split, language, self.folder).value
         key = [task.definition(), data, limit, self._length(task, hp), split]
@@ -113,3 +204,151 @@ def warm_reader(loaded: Pretrained, folder: Path | None) -> DataReader:
 def used_tokens(features: list[Features], extra: tuple[int, ...]) -> Longs:
     """Every token id that training on these features can meet, ascending."""
     return np.unique(np.concatenate([*(f.input_ids.values for f in features), np.asarray(extra)])).astype(np.int64)
+
+
+@dataclass(slots=True)
+class Part:
+    """One part of a training: a task with its features and the chosen share of its examples.
+
+    Attributes:
+        languages: Examples of each language, where they are drawn by the smoothed sizes of the languages.
+    """
+
+    task: Task
+    hyperparameters: Hyperparameters
+    features: Features
+    chosen: Longs
+    languages: tuple[int, ...] = ()
+
+
+def stage_tasks(stage: Stage) -> list[Task]:
+    """The tasks of a stage, without the plain text of its masked LM."""
+    return [get_task(name) for name in ((stage.target,) if stage.target else stage.intermediate.tasks)]
+
+
+def stage_hyperparameters(stage: Stage, study: Study) -> Hyperparameters:
+    """What a stage trains with."""
+    return study.hyperparameters.resolve(stage.target or stage.intermediate.label)
+
+
+def stage_masked_lm(stage: Stage) -> MaskedLM | None:
+    """The masked LM that a stage trains with."""
+    return stage.intermediate.masked_lm if stage.kind == "intermediate" else None
+
+
+def training_parts(stage: Stage, study: Study, reader: DataReader) -> list[Part]:
+    """What is trained on: the tasks, then the plain text if there is any."""
+    assert stage.seed is not None
+    fraction, _ = _share(stage, study)
+    parts = []
+    for task in stage_tasks(stage):
+        hp = study.hyperparameters.resolve(task.name)
+        features = reader.training(task, hp)
+        parts.append(Part(task, hp, features, subset(features.num_examples, fraction, stage.seed)))
+    masked_lm = stage_masked_lm(stage)
+    if masked_lm is not None:
+        parts.append(_text(masked_lm, stage, study, reader))
+    return parts
+
+
+def _share(stage: Stage, study: Study) -> tuple[float, Any]:
+    """The share of the training data, and what stays fixed where it shrinks."""
+    target = stage.kind == "target"
+    axis = study.target_fractions if target else study.intermediate_fractions
+    fraction = stage.target_fraction if target else stage.intermediate_fraction
+    assert fraction is not None
+    return fraction, axis.hold
+
+
+def _text(masked_lm: MaskedLM, stage: Stage, study: Study, reader: DataReader) -> Part:
+    """The plain text of masked LM."""
+    assert stage.seed is not None
+    text, length = masked_lm_task(masked_lm), stage_hyperparameters(stage, study).max_length
+    hp = Hyperparameters(max_length=length)
+    languages: tuple[int, ...] = ()
+    if masked_lm.text_of is not None:
+        whole = study.hyperparameters.resolve(masked_lm.text_of)
+        features = reader.text_of(get_task(masked_lm.text_of), whole, length)
+    elif masked_lm.smoothing == 1:
+        features = reader.training(text, hp)
+    else:
+        features, languages = reader.text(masked_lm, hp)
+    return Part(text, hp, features, subset(features.num_examples, 1.0, stage.seed), languages)
+
+
+def training_updates(stage: Stage, study: Study, parts: list[Part]) -> list[Update]:
+    """The fixed list of updates of a training on these parts."""
+    arm = stage.intermediate if stage.kind == "intermediate" else None
+    masked_lm, hp = stage_masked_lm(stage), stage_hyperparameters(stage, study)
+    fraction, hold = _share(stage, study)
+    rows = [p.features.num_examples for p in parts[: len(stage_tasks(stage))]]
+    steps = steps_of(arm, rows, fraction, hold, hp)
+    weights = [1.0]
+    if arm and rows:
+        weights = task_weights(arm, counted_rows(arm, rows, fraction, "epochs"))
+    if masked_lm is not None:
+        share = masked_lm.probability if rows else 1.0
+        total = sum(weights) if rows else 1.0
+        weights = [w / total * (1 - share) for w in weights] if rows else []
+        weights.append(share)
+    seed = stage.seed or 0
+    order = mixture_order(weights, steps, seed)
+    if masked_lm is not None and masked_lm.when == "before":
+        order = text_first(order, len(rows))
+    counts = [int((order == i).sum()) for i in range(len(parts))]
+    streams = [_stream(part, masked_lm, hp, seed, count) for part, count in zip(parts, counts, strict=True)]
+    return mix(order, streams)
+
+
+def _stream(part: Part, masked_lm: MaskedLM | None, hp: Hyperparameters, seed: int, steps: int) -> list[Longs]:
+    """The batches of one part, as many as it has updates."""
+    if not part.languages:
+        return training_batches(part.chosen, example_lengths(part.features), hp, seed, steps)
+    assert masked_lm is not None
+    return smoothed_batches(part.languages, masked_lm.smoothing, hp, seed, steps)
+
+
+#: Sets, each with the index of the head that answers it.
+Sets = list[tuple[int, EvalSet]]
+
+
+def stage_picking_languages(stage: Stage, study: Study, task: Task) -> tuple[str, ...]:
+    """The languages whose dev data picks the checkpoint."""
+    return dev_languages(task, ()) if stage.kind == "intermediate" else picking_languages(study, task)
+
+
+def picking_sets(stage: Stage, study: Study, reader: DataReader) -> Sets:
+    """The dev data that picks the checkpoint."""
+    return [
+        (i, _read_set(study, reader, task, "dev", language))
+        for i, task in enumerate(stage_tasks(stage))
+        for language in stage_picking_languages(stage, study, task)
+    ]
+
+
+def final_sets(stage: Stage, study: Study, reader: DataReader, known: set[tuple[str, str, str]]) -> Sets:
+    """Everything that a stage is to score at its end.
+
+    Args:
+        known: Task, split and language of what is already known of the final weights.
+    """
+    return [
+        (i, _read_set(study, reader, task, split, language))
+        for i, task in enumerate(stage_tasks(stage))
+        for split, language in _wanted(stage, study, task)
+        if (task.name, split, language) not in known
+    ]
+
+
+def _wanted(stage: Stage, study: Study, task: Task) -> list[tuple[Split, str]]:
+    languages = target_languages(study, task.name) if stage.target else ()
+    wanted: list[tuple[Split, str]] = [("dev", language) for language in dev_languages(task, languages)]
+    wanted += [("test", language) for language in languages]
+    return wanted + [("pool", language) for language in task.split_languages("pool")]
+
+
+def _read_set(study: Study, reader: DataReader, task: Task, split: Split, language: str) -> EvalSet:
+    evaluation = study.evaluation
+    short = split == "dev" and not task.type.calibrates
+    limit = evaluation.max_dev_samples if short else evaluation.max_test_samples
+    return reader.evaluation(task, split, language, limit, study.hyperparameters.resolve(task.name))

@@ -12,14 +12,12 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-from raystilts.tasks.features import Features, Longs, Outputs, Ragged, SpanLogits
+from raystilts.tasks.encoding import Features, Longs, Outputs, Ragged, SpanLogits
 from raystilts.tasks.task import Task
-from raystilts.training.bfloat16 import in_bfloat16
-from raystilts.training.collate import Batch, collate, joined
-from raystilts.training.heads import Pooling, pool_tokens
-from raystilts.training.length_batches import length_batches
+from raystilts.training.batches import Batch, collate, joined, length_batches
+from raystilts.training.encoder import in_bfloat16
 from raystilts.training.memory import is_out_of_memory, release_memory
-from raystilts.training.model import Model
+from raystilts.training.model import Model, Pooling, pool_tokens
 
 #: Batches whose scores may be on their way from the device.
 ON_THEIR_WAY = 2

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from raystilts.errors import UserError
-from raystilts.results.filesystem import Folder, open_folder
-from raystilts.study.plan import Stage
+from raystilts.filesystem import Folder, open_folder
+from raystilts.planning.stages import Stage
 from raystilts.training.result import StageResult
 
 #: Points of a loss curve; of more updates each is a mean over several.

@@ -16,15 +16,12 @@ from torch.optim import AdamW
 from torch.optim.lr_scheduler import LRScheduler
 
 from raystilts.study.hyperparameters import Hyperparameters
-from raystilts.tasks.features import Features, Longs
+from raystilts.tasks.encoding import Features, Longs
 from raystilts.training.alignment import Aligner, Pull, pulls
-from raystilts.training.batches import Update
-from raystilts.training.collate import Batch, collate, features_of, mask_tokens
-from raystilts.training.heads import MaskedLMHead, label_count
+from raystilts.training.batches import Batch, Update, collate, features_of, mask_tokens, micro_batches
+from raystilts.training.checkpoints import Snapshot, load_snapshot, save_snapshot
 from raystilts.training.memory import is_out_of_memory, release_memory
-from raystilts.training.micro_batches import micro_batches
-from raystilts.training.model import Model
-from raystilts.training.snapshot import Snapshot, load_snapshot, save_snapshot
+from raystilts.training.model import MaskedLMHead, Model, label_count
 
 #: Examples, and sub-words with padding, a forward pass on a CPU, at most: sorted by length within the batch, small ones
 #: waste little on padding, and what layers hand on stays in the caches, also where two stages share them.

@@ -1,4 +1,7 @@
-"""Running out of memory: what that looks like, and how memory is given back."""
+"""The device that a stage runs on, by its name.
+
+Running out of memory: what that looks like, and how memory is given back.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,20 @@ import contextlib
 import ctypes
 import gc
 import sys
+from pathlib import Path
 
 import torch
+
+
+def device_name(device: torch.device) -> str:
+    """The type of a device as tables give it."""
+    if device.type == "cuda":
+        return str(torch.cuda.get_device_name(device))
+    for line in Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []:
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return "cpu"
+
 
 #: What allocators say where they raise a plain RuntimeError: the CPU's, cuBLAS and the CUDA runtime.
 _SIGNS = (

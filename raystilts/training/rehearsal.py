@@ -8,16 +8,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from raystilts.study.encoders import EncoderInfo
-from raystilts.study.plan import Stage
+from raystilts.planning.encoders import EncoderInfo
+from raystilts.planning.stages import Stage
 from raystilts.study.schema import Study
-from raystilts.tasks.features import Longs
+from raystilts.tasks.encoding import Longs
 from raystilts.training.batches import Update, example_lengths
+from raystilts.training.data import Part, final_sets, picking_sets, training_parts
 from raystilts.training.evaluate import predict
 from raystilts.training.loop import train
 from raystilts.training.model import Model
-from raystilts.training.parts import Part, training_parts
-from raystilts.training.scored_sets import final_sets, picking_sets
 from raystilts.training.stage import EVAL_TOKENS, StageRun
 
 

@@ -1,4 +1,7 @@
-"""One stage, from its parent's weights to its scores: a plain function, without Ray."""
+"""What stands on the encoder in a stage: the heads of its tasks, and what an arm is aligned with.
+
+One stage, from its parent's weights to its scores: a plain function, without Ray.
+"""
 
 from __future__ import annotations
 
@@ -12,30 +15,69 @@ from typing import Any
 import torch
 
 from raystilts.errors import UserError
-from raystilts.study.data import data_folder
-from raystilts.study.encoders import EncoderInfo, describe_encoder
-from raystilts.study.plan import Stage
+from raystilts.planning.data import data_folder, masked_lm_task
+from raystilts.planning.encoders import EncoderInfo, describe_encoder
+from raystilts.planning.stages import Stage
+from raystilts.study.intermediate import Alignment
 from raystilts.study.schema import Study
-from raystilts.training.batches import Update
-from raystilts.training.data import used_tokens, warm_reader
-from raystilts.training.device import device_name
-from raystilts.training.embedding import compact_rows
-from raystilts.training.encoder import pretrained, word_embeddings
-from raystilts.training.evaluate import Readout, evaluate
-from raystilts.training.loop import Job, Progress, Vocabulary, train
-from raystilts.training.model import Model
-from raystilts.training.parts import (
+from raystilts.tasks.registry import get_task
+from raystilts.training.alignment import Aligner, DomainHead
+from raystilts.training.batches import Update, aligned_batches
+from raystilts.training.checkpoints import open_checkpoints
+from raystilts.training.data import (
+    DataReader,
     Part,
+    Sets,
+    final_sets,
+    picking_sets,
     stage_hyperparameters,
     stage_masked_lm,
+    stage_picking_languages,
     stage_tasks,
     training_parts,
     training_updates,
+    used_tokens,
+    warm_reader,
 )
-from raystilts.training.remote import open_checkpoints
+from raystilts.training.encoder import Pretrained, pretrained, word_embeddings
+from raystilts.training.evaluate import Readout, evaluate
+from raystilts.training.loop import Job, Progress, Vocabulary, train
+from raystilts.training.memory import device_name
+from raystilts.training.model import Head, Model, build_head, compact_rows
 from raystilts.training.result import Score, StageResult, dev_means, mean_dev
-from raystilts.training.scored_sets import Sets, final_sets, picking_sets, stage_picking_languages
-from raystilts.training.stage_heads import domain_heads, stage_aligner, stage_heads
+
+
+def stage_heads(stage: Stage, study: Study, loaded: Pretrained) -> list[Head]:
+    """Fresh heads of a stage's tasks and of its masked LM, as its seed gives them."""
+    tasks, masked_lm = stage_tasks(stage), stage_masked_lm(stage)
+    if masked_lm is not None:
+        tasks.append(masked_lm_task(masked_lm))
+    pooling, seed = study.encoder.pooling, stage.seed or 0
+    return [build_head(task, loaded, pooling, seed * 101 + i) for i, task in enumerate(tasks)]
+
+
+def domain_heads(stage: Stage, loaded: Pretrained) -> list[DomainHead]:
+    """The classifier of domains of an arm that is aligned by one."""
+    align = _alignment(stage)
+    adversarial = align is not None and align.loss == "adversarial"
+    return [DomainHead(loaded.hidden, (stage.seed or 0) * 101 + 97)] if adversarial else []
+
+
+def stage_aligner(
+    stage: Stage, study: Study, reader: DataReader, heads: list[DomainHead], steps: int
+) -> Aligner | None:
+    """What an arm's training of so many updates is aligned with, if it is."""
+    align = _alignment(stage)
+    if align is None:
+        return None
+    features = reader.training(get_task(align.to), study.hyperparameters.resolve(align.to))
+    examples = aligned_batches(features.num_examples, stage_hyperparameters(stage, study), stage.seed or 0, steps)
+    return Aligner(align, features, examples, len(stage_tasks(stage)), heads[0] if heads else None)
+
+
+def _alignment(stage: Stage) -> Alignment | None:
+    return stage.intermediate.align if stage.kind == "intermediate" else None
+
 
 #: Padded tokens a batch in evaluation; on a CPU what its caches hold, for more are slower.
 EVAL_TOKENS = {"cpu": 1024, "cuda": 131072}

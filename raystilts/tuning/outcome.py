@@ -1,13 +1,24 @@
-"""What a search found: the best values of each unit, and how far they can be trusted."""
+"""What a search found: the best values of each unit, and how far they can be trusted.
+
+The file of chosen values that a search leaves, for grids to name under `hyperparameters: {from: FILE}`.
+
+A search as an Optuna storage, for optuna-dashboard and Optuna's own plots.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
+import yaml
+
+from raystilts.errors import UserError
+from raystilts.study.hyperparameters import Evidence, Overrides, Tuned, TunedTask
+from raystilts.study.schema import Study
 from raystilts.study.search import Range, Space, Value
-from raystilts.tuning.sampler import Observed, optuna_study
+from raystilts.tuning.sampler import Observed, frozen, optuna_study
 from raystilts.tuning.trials import ARM, Unit
 
 #: Trials, finished or stopped, below which nothing is said of importance and convergence.
@@ -112,3 +123,75 @@ def _edge(name: str, one: Range, value: Value) -> str | None:
         return None
     end = "lower" if place < 0.05 else "upper" if place > 0.95 else None
     return f"{name} is at the {end} end of its range: widen it" if end else None
+
+
+def chosen(study: Study, outcomes: Sequence[UnitOutcome]) -> Tuned:
+    """The best values of each unit that has any, with their evidence."""
+    tasks = {one.unit.name: task for one in outcomes if (task := _task(one)) is not None}
+    return Tuned(encoder=study.encoder.model_name_or_path, study=study.name, tasks=tasks)
+
+
+def _task(one: UnitOutcome) -> TunedTask | None:
+    if one.best is None or one.best.value is None:
+        return None
+    values = {name: value for name, value in one.best.values.items() if name != ARM}
+    arm = one.best.values.get(ARM)
+    evidence = Evidence(
+        metric=one.metric,
+        score=round(one.best.value, 4),
+        next_best=tuple(round(score, 4) for score in one.next_best),
+        trials=len(one.trials),
+        stopped=one.count("stopped"),
+        failed=one.count("failed"),
+        converged=one.converged,
+        importance=dict(one.importance),
+        notes=one.notes,
+    )
+    return TunedTask(
+        values=Overrides.model_validate(values), intermediate=None if arm is None else str(arm), evidence=evidence
+    )
+
+
+def chosen_text(study: Study, outcomes: Sequence[UnitOutcome]) -> str:
+    """The file's text."""
+    head = f"# What the search of study {study.name} chose. For a grid: hyperparameters: {{from: THIS_FILE}}\n"
+    return head + yaml.safe_dump(_plain(chosen(study, outcomes)), sort_keys=False, allow_unicode=True, width=110)
+
+
+def _plain(tuned: Tuned) -> dict[str, Any]:
+    """As the file says it: values that were set, no empty fields."""
+    found: dict[str, Any] = {"encoder": tuned.encoder, "study": tuned.study, "tasks": {}}
+    for name, task in tuned.tasks.items():
+        values = task.values.model_dump(mode="json", exclude_unset=True)
+        evidence = {k: v for k, v in task.evidence.model_dump(mode="json").items() if v not in (None, [], {})}
+        arm = {} if task.intermediate is None else {"intermediate": task.intermediate}
+        found["tasks"][name] = {"values": values, **arm, "evidence": evidence}
+    return found
+
+
+def export(url: str, study_name: str, outcomes: Sequence[tuple[Space, UnitOutcome]]) -> list[str]:
+    """Writes one Optuna study a unit, named `<study>/<unit>`; returns their names.
+
+    Args:
+        url: An Optuna storage such as `sqlite:///search.db`.
+
+    Raises:
+        UserError: the storage cannot be opened, or holds a study of that name.
+    """
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    names = []
+    for space, one in outcomes:
+        name = f"{study_name}/{one.unit.name}"
+        try:
+            study = optuna.create_study(storage=url, study_name=name, direction="maximize")
+        except optuna.exceptions.DuplicatedStudyError:
+            raise UserError(f"{url} holds a study {name!r} already; give another file") from None
+        except Exception as error:  # the storage's own errors are of many kinds (SQLAlchemy's, the driver's)
+            raise UserError(f"{url}: not an Optuna storage ({str(error).splitlines()[0][:120]}); "
+                            "give one such as sqlite:///search.db") from None  # fmt: skip
+        study.add_trials([frozen(space, trial) for trial in one.trials])
+        study.set_metric_names([one.metric])
+        names.append(name)
+    return names

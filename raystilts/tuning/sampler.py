@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from raystilts.study.keys import digest
+from raystilts.planning.keys import digest
 from raystilts.study.search import Range, Search, Space, Value
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
     from optuna.samplers import BaseSampler
     from optuna.trial import FrozenTrial, Trial
+
 
 State = Literal["finished", "paused", "stopped", "failed"]
 #: Draws before a sampler that only proposes known values is passed over.

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from raystilts.errors import UserError
+from raystilts.planning.stages import Stage, plan
 from raystilts.study.intermediate import Intermediate
-from raystilts.study.plan import Stage, plan
 from raystilts.study.schema import Study, Target
 from raystilts.study.search import Range, Search, Space, Value
 from raystilts.tasks.registry import get_task

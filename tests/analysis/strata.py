@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from raystilts.results.strata import Arm, Final, Place, Stratum, build_stratum
+from raystilts.results.stratum import Arm, Final, Place, Stratum, build_stratum
 
 
 def stratum(

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from raystilts.analysis.a_distance import logistic_regression, proxy_a_distance
+from raystilts.analysis.domain_distances import logistic_regression, proxy_a_distance
 
 
 def test_domains_that_a_line_parts_are_at_two() -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from raystilts.analysis.coral import coral_distance
+from raystilts.analysis.domain_distances import coral_distance
 
 
 def test_a_known_pair_of_covariances() -> None:

@@ -7,14 +7,24 @@ import numpy as np
 import pytest
 
 from raystilts.analysis.alignment_effect import effects
-from raystilts.analysis.domain_shift import Embedded, Shift, associations, shift, study_offsets, study_shifts
+from raystilts.analysis.domain_shift import (
+    DomainAnswer,
+    Embedded,
+    Shift,
+    answer_rows,
+    answer_text,
+    associations,
+    plot_shifts,
+    shift,
+    study_offsets,
+    study_shifts,
+)
 from raystilts.analysis.embeddings import language_offsets
-from raystilts.report.analysis.domain import DomainAnswer, answer_rows, answer_text, plot_shifts
-from raystilts.results.strata import Arm, Final, Place, build_stratum
-from raystilts.study.encoders import describe_encoder
+from raystilts.planning.encoders import describe_encoder
+from raystilts.results.stratum import Arm, Final, Place, build_stratum
 from raystilts.study.intermediate import Intermediate
 from raystilts.study.schema import Study
-from raystilts.tasks.features import Ragged
+from raystilts.tasks.encoding import Ragged
 from raystilts.training.encoder import pretrained
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from raystilts.analysis.hscore import h_score, ledoit_wolf
+from raystilts.analysis.transferability_scores import h_score, ledoit_wolf
 
 
 def test_ledoit_wolf_by_its_sums() -> None:

@@ -9,10 +9,8 @@ import pandas as pd
 import pytest
 
 from raystilts.analysis.correlation import spearman
-from raystilts.analysis.curve_check import judge_curve
-from raystilts.analysis.distances import URIEL_DISTANCES, uriel_distances
-from raystilts.analysis.extrapolation import hold_out
-from raystilts.analysis.power_law import SizeMeans, fit_power_law
+from raystilts.analysis.curves import SizeMeans, fit_power_law, hold_out, judge_curve
+from raystilts.analysis.language_distances import URIEL_DISTANCES, uriel_distances
 
 SIZES = (630, 1250, 2500, 5000, 10_000, 20_000, 40_000)
 

@@ -5,7 +5,7 @@ import pytest
 from scipy.optimize import minimize
 from scipy.stats import multivariate_normal
 
-from raystilts.analysis.logme import logme
+from raystilts.analysis.transferability_scores import logme
 
 
 def icml(embeddings: np.ndarray, target: np.ndarray) -> float:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raystilts.analysis.mmd import mmd, rbf_kernel, squared_distances, unbiased_mmd
+from raystilts.analysis.domain_distances import mmd, rbf_kernel, squared_distances, unbiased_mmd
 
 
 def by_hand(kernel: np.ndarray, size: int) -> float:

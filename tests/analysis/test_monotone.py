@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raystilts.analysis.monotone import isotonic, monotonicity_p
+from raystilts.analysis.curves import isotonic, monotonicity_p
 
 Numbers = st.lists(st.floats(-5, 5), min_size=2, max_size=9)
 

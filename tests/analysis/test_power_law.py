@@ -3,9 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from raystilts.analysis.curve_check import UNIDENTIFIED, judge_curve
-from raystilts.analysis.extrapolation import hold_out
-from raystilts.analysis.power_law import ALPHAS, SizeMeans, fit_power_law
+from raystilts.analysis.curves import ALPHAS, UNIDENTIFIED, SizeMeans, fit_power_law, hold_out, judge_curve
 
 SIZES = np.array([250.0, 500, 1000, 2000, 4000, 8000])
 

@@ -8,8 +8,8 @@ from results.rows import run_row, score_rows, write
 
 from raystilts.analysis.reading import check_language, read_strata, table_of
 from raystilts.errors import UserError
+from raystilts.results.ledger import write_attempt
 from raystilts.results.store import Results
-from raystilts.results.writer import write_attempt
 
 
 @pytest.fixture

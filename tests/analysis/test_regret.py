@@ -5,7 +5,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from raystilts.analysis.regret import ndcg, random_regret_at, regret_at
+from raystilts.analysis.transferability import ndcg, random_regret_at, regret_at
 
 OUTCOME = [0.5, 0.8, 0.6, 0.4]
 

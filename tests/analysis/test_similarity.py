@@ -7,9 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from raystilts.analysis.distances import read_columns, uriel_distances
-from raystilts.analysis.similarity import BASELINE, gather_gains, relate
-from raystilts.analysis.subword_overlap import subword_distances
+from raystilts.analysis.language_distances import read_columns, subword_distances, uriel_distances
+from raystilts.analysis.language_similarity import BASELINE, gather_gains, relate
 from raystilts.errors import UserError
 
 from .strata import never, stratum

@@ -6,7 +6,7 @@ import pytest
 from raystilts.analysis.size_curves import size_curves
 from raystilts.analysis.slopes import compare_slopes, t_power, visible_effect
 from raystilts.errors import UserError
-from raystilts.results.strata import Stratum
+from raystilts.results.stratum import Stratum
 
 from .strata import never, stratum
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from raystilts.analysis.subword_divergence import jensen_shannon, subword_counts
-from raystilts.tasks.features import Ragged
+from raystilts.analysis.domain_distances import jensen_shannon, subword_counts
+from raystilts.tasks.encoding import Ragged
 
 
 def test_equal_disjoint_and_a_known_pair() -> None:

@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from raystilts.analysis.inversion import falling_zero, interval_end, size_reaching
+from raystilts.analysis.curves import falling_zero, interval_end, size_reaching
 from raystilts.analysis.target_size import target_curves
-from raystilts.results.strata import Stratum
+from raystilts.results.stratum import Stratum
 
 from .strata import never, stratum
 

@@ -7,13 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from raystilts.analysis.labelled import labelled_states
-from raystilts.analysis.transferability import Prediction, checkpoint_places, predict_study
+from raystilts.analysis.embeddings import labelled_states
+from raystilts.analysis.transferability import Prediction, _row, checkpoint_places, predict_study, predictions_text
 from raystilts.errors import UserError
-from raystilts.report.analysis.predictions import _row, predictions_text
-from raystilts.study.encoders import describe_encoder
+from raystilts.planning.encoders import describe_encoder
+from raystilts.planning.stages import plan
 from raystilts.study.hyperparameters import Hyperparameters
-from raystilts.study.plan import plan
 from raystilts.study.schema import Study
 from raystilts.tasks.registry import get_task
 from raystilts.training.data import DataReader

@@ -12,7 +12,7 @@ from results.rows import run_row, score_rows
 from tasks.test_suites import published, task_scores
 
 from raystilts.cli import main
-from raystilts.results.writer import write_attempt
+from raystilts.results.ledger import write_attempt
 from raystilts.tasks.suites import XTREME
 
 Call = Callable[..., tuple[int, str, str]]

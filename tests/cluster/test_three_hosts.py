@@ -20,7 +20,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from raystilts.results.filesystem import open_folder
+from raystilts.filesystem import open_folder
 
 from .hosts import GATEWAY, Host, make_hosts, on, remove_bridge, replace, switch_off, switch_on, why_not
 from .trial import (

@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from raystilts.results.filesystem import open_folder
+from raystilts.filesystem import open_folder
 from raystilts.results.ledger import Ledger
 from raystilts.results.store import Results
 

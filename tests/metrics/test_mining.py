@@ -8,15 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from raystilts.metrics.mining import (
-    Mined,
-    MiningScore,
-    best_threshold,
-    mine,
-    score_pairs,
-    to_rows,
-    unique_sentences,
-)
+from raystilts.metrics.mining import Mined, MiningScore, best_threshold, mine, score_pairs, to_rows, unique_sentences
 
 Doubles = NDArray[np.float64]
 

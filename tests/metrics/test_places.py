@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from raystilts.metrics.places import average_precision, mean_average_precision, places
+from raystilts.metrics.retrieval import average_precision, mean_average_precision, places
 
 INDEX = np.array([[1.0, 0.0], [0.9, 0.5], [0.0, 1.0]])
 QUERIES = np.array([[2.0, 0.0], [0.0, 0.1], [1.0, 0.0]])

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raystilts.metrics.pos import token_accuracy, xtreme_pos_f1
+from raystilts.metrics.tagging import token_accuracy, xtreme_pos_f1
 
 UPOS = ["ADJ", "AUX", "CCONJ", "INTJ", "NOUN", "PROPN", "SCONJ", "SYM", "VERB", "X", "_"]
 CORPORA = st.lists(st.lists(st.sampled_from(UPOS), min_size=1, max_size=8), min_size=1, max_size=4)

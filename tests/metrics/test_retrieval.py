@@ -5,11 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from raystilts.metrics.retrieval import (
-    accuracy_at_1,
-    nearest,
-    neighbours,
-)
+from raystilts.metrics.retrieval import accuracy_at_1, nearest, neighbours
 
 SEEDS = st.integers(0, 2**32 - 1)
 

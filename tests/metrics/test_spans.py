@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raystilts.metrics.spans import entity_f1, spans
+from raystilts.metrics.tagging import entity_f1, spans
 
 TAGS = st.sampled_from(["O", "B-PER", "I-PER", "B-LOC", "I-LOC", "B-ORG", "I-ORG"])
 CORPORA = st.lists(st.lists(TAGS, min_size=1, max_size=8), min_size=1, max_size=5)

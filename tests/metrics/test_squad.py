@@ -4,14 +4,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from raystilts.metrics.squad import (
-    exact_match,
-    exact_match_v2,
-    f1,
-    f1_v2,
-    normalize_answer,
-    token_f1,
-)
+from raystilts.metrics.squad import exact_match, exact_match_v2, f1, f1_v2, normalize_answer, token_f1
 
 
 @pytest.mark.parametrize(

@@ -8,14 +8,7 @@ from hypothesis import strategies as st
 from raystilts.errors import UserError
 from raystilts.ranking.draws import smallest_set
 from raystilts.ranking.intervals import gain_intervals
-from raystilts.ranking.posterior import (
-    NO_BASELINE,
-    NO_REPEATS,
-    NO_RUNS,
-    ArmPosterior,
-    Posterior,
-    rank_arms,
-)
+from raystilts.ranking.posterior import NO_BASELINE, NO_REPEATS, NO_RUNS, ArmPosterior, Posterior, rank_arms
 
 NAN = float("nan")
 # residuals that sum to zero over rows and columns, with 3 seeds

@@ -8,7 +8,7 @@ from typing import Any
 
 from results.rows import run_row, score_rows
 
-from raystilts.results.writer import write_attempt
+from raystilts.results.ledger import write_attempt
 from raystilts.study.schema import Study
 
 #: English dev and test of each arm on xnli; seed s adds 0.002 s; German is 0.1 lower.

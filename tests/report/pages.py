@@ -8,7 +8,7 @@ from pathlib import Path
 from results.rows import run_row, score_rows
 
 from raystilts.report.html.markup import VOID
-from raystilts.results.writer import write_attempt
+from raystilts.results.ledger import write_attempt
 
 from .examples import write_results
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from raystilts.errors import UserError
-from raystilts.report.answers import ArmAnswer, Results, TargetAnswer, arm_label
+from raystilts.results.answers import ArmAnswer, Results, TargetAnswer, arm_label
 
 from .examples import ARMS, write_results
 

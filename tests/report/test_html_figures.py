@@ -9,14 +9,13 @@ import pandas as pd
 import pytest
 from results.rows import START, run_row
 
-from raystilts.report.answers import Results, TargetAnswer
-from raystilts.report.html.cost import spent
-from raystilts.report.html.curves import Curve, Points, average, target_curves
-from raystilts.report.html.decisions import decisions_part
+from raystilts.report.html.charts import Curve, Points, average, intermediate_sizes, target_curves, target_sizes
 from raystilts.report.html.gather import dev_points
-from raystilts.report.html.scaling import intermediate_sizes, target_sizes
+from raystilts.report.html.provenance import spent
+from raystilts.report.html.targets import decisions_part
+from raystilts.results.answers import Results, TargetAnswer
+from raystilts.results.ledger import write_decision
 from raystilts.results.schema import DecisionRow, RunRow, to_table
-from raystilts.results.writer import write_decision
 
 from .pages import HOSTILE, write_everything
 

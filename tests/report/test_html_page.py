@@ -7,9 +7,9 @@ import pytest
 import yaml
 from results.rows import run_row, score_rows
 
-from raystilts.report.answers import ArmAnswer, Results, arm_label
 from raystilts.report.html import gather, page
-from raystilts.results.writer import write_attempt
+from raystilts.results.answers import ArmAnswer, Results, arm_label
+from raystilts.results.ledger import write_attempt
 from raystilts.study.schema import Study
 
 from .examples import study, write_results

@@ -2,9 +2,20 @@ from __future__ import annotations
 
 import pytest
 
-from raystilts.report.html.axes import Scale, spread, ticks
-from raystilts.report.html.formats import count, duration, half_width, interval, listed, part, points, probability
-from raystilts.report.html.markup import Markup, breakable, tag
+from raystilts.report.html.charts import Scale, spread, ticks
+from raystilts.report.html.markup import (
+    Markup,
+    breakable,
+    count,
+    duration,
+    half_width,
+    interval,
+    listed,
+    part,
+    points,
+    probability,
+    tag,
+)
 
 
 def test_everything_is_escaped_once() -> None:

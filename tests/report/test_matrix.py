@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 
 from raystilts.errors import UserError
-from raystilts.report.answers import Results, TargetAnswer
-from raystilts.report.matrix import cell_text, matrix_csv, matrix_text, transfer_matrix
-from raystilts.report.plot import check_plot, plot_matrix
+from raystilts.report.matrix import cell_text, check_plot, matrix_csv, matrix_text, plot_matrix, transfer_matrix
+from raystilts.results.answers import Results, TargetAnswer
 
 from .examples import ARMS, write_results
 
@@ -84,6 +83,6 @@ def test_plots_that_cannot_be_written(tmp_path: Path, name: str, message: str) -
 
 
 def test_the_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("raystilts.report.plot.find_spec", lambda name: None)
+    monkeypatch.setattr("raystilts.report.matrix.find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"pip install 'raystilts\[plot\]'"):
         check_plot(tmp_path / "m.png")

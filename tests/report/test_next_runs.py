@@ -8,11 +8,9 @@ import pytest
 from results.rows import run_row, score_rows
 
 from raystilts.errors import UserError
-from raystilts.report.answers import Results
-from raystilts.report.next_cost import StageTimes
-from raystilts.report.next_file import duration, grid_study, study_text, write_studies
-from raystilts.report.next_runs import Need, next_runs
-from raystilts.results.writer import write_attempt
+from raystilts.report.next_runs import Need, StageTimes, duration, grid_study, next_runs, study_text, write_studies
+from raystilts.results.answers import Results
+from raystilts.results.ledger import write_attempt
 from raystilts.study.schema import Study
 
 #: Dev and test score of each arm on each target, whether it is close to the best there or far behind.

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from raystilts.report.answers import Results
-from raystilts.report.overall import over_targets
-from raystilts.report.tables import overall_table
+from raystilts.report.text import overall_table
+from raystilts.results.answers import Results
+from raystilts.results.overall import over_targets
 
 from .examples import write_results
 

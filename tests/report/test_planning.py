@@ -1,9 +1,9 @@
 from __future__ import annotations
 
-from raystilts.report.planning import summarise
-from raystilts.study.cost import Cost
-from raystilts.study.overlap import overlaps
-from raystilts.study.plan import plan
+from raystilts.planning.cells import overlaps
+from raystilts.planning.cost import Cost
+from raystilts.planning.stages import plan
+from raystilts.report.plan_text import summarise
 
 from .examples import study
 

@@ -8,9 +8,9 @@ import pytest
 from results.rows import run_row, score_rows
 
 from raystilts.errors import UserError
-from raystilts.report.answers import Results
 from raystilts.report.suites import BEST, SuiteAnswer, SuiteRow, SuiteTable, benchmark
-from raystilts.results.writer import write_attempt
+from raystilts.results.answers import Results
+from raystilts.results.ledger import write_attempt
 from raystilts.study.schema import Study
 from raystilts.tasks.languages import codes
 from raystilts.tasks.suites import Member, Suite, get_suite

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from results.rows import run_row, score_rows, write
 
-from raystilts.report.answers import Results, TargetAnswer
-from raystilts.report.arms import arm_names
-from raystilts.report.tables import best_table, interval, marks, verdict
-from raystilts.results.writer import write_attempt
+from raystilts.report.text import best_table, interval, marks, verdict
+from raystilts.results.answers import Results, TargetAnswer
+from raystilts.results.ledger import write_attempt
+from raystilts.results.target_answer import arm_names
 
 from .examples import write_results
 

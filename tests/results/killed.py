@@ -8,8 +8,8 @@ from pathlib import Path
 
 import duckdb  # noqa: F401  (imported in the server, so that a new process starts at once)
 
-from raystilts.results.compact import clean_up, compact
-from raystilts.results.writer import next_attempt, write_attempt
+from raystilts.results.compaction import clean_up, compact
+from raystilts.results.ledger import next_attempt, write_attempt
 
 from .rows import run_row, score_rows
 

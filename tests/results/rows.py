@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from raystilts.results.ledger import write_attempt
 from raystilts.results.schema import RunRow, ScoreRow
-from raystilts.results.writer import write_attempt
 
 START = datetime(2026, 11, 21, 12, tzinfo=UTC)
 

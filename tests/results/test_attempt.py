@@ -2,9 +2,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from raystilts.results.attempt import read_scores
-from raystilts.results.compact import clean_up, compact
-from raystilts.results.writer import write_attempt
+from raystilts.results.compaction import clean_up, compact
+from raystilts.results.ledger import read_scores, write_attempt
 
 from .rows import run_row, score_rows
 

@@ -10,8 +10,8 @@ import duckdb
 import pandas as pd
 import pytest
 
+from raystilts.filesystem import open_folder
 from raystilts.results import cells, queries
-from raystilts.results.filesystem import open_folder
 from raystilts.results.store import Results
 from raystilts.results.tables import Tables
 

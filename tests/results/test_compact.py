@@ -9,11 +9,10 @@ import pandas as pd
 import pytest
 
 from raystilts.errors import StorageError
-from raystilts.results.compact import MAX_PARTS, clean_up, compact
-from raystilts.results.filesystem import open_folder
+from raystilts.filesystem import open_folder
+from raystilts.results.compaction import MAX_PARTS, clean_up, compact
 from raystilts.results.ledger import Ledger
-from raystilts.results.manifest import Manifest, finals_name, load_manifest, publish
-from raystilts.results.reader import ResultsWarning
+from raystilts.results.reader import Manifest, ResultsWarning, finals_name, load_manifest, publish
 from raystilts.results.store import Results
 
 from .rows import write, write_grid

@@ -3,7 +3,7 @@ from __future__ import annotations
 import multiprocessing
 from pathlib import Path
 
-from raystilts.results.database import connect
+from raystilts.results.reader import connect
 from raystilts.results.store import Results
 
 from .rows import write_grid

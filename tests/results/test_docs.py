@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from raystilts.results.compact import clean_up, compact
+from raystilts.results.compaction import clean_up, compact
 
 from .rows import write_grid
 

@@ -10,7 +10,7 @@ import pytest
 from fsspec.implementations.arrow import ArrowFSWrapper
 
 from raystilts.errors import StorageError, UserError
-from raystilts.results.filesystem import Folder, LocalFolder, RemoteFolder, open_folder
+from raystilts.filesystem import Folder, LocalFolder, RemoteFolder, open_folder
 
 
 def _arrow(path: Path) -> Folder:

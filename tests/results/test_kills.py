@@ -14,11 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from raystilts.results.compact import clean_up, compact
-from raystilts.results.filesystem import open_folder
+from raystilts.filesystem import open_folder
+from raystilts.results.compaction import clean_up, compact
 from raystilts.results.ledger import Ledger
-from raystilts.results.manifest import load_manifest
-from raystilts.results.reader import ResultsWarning
+from raystilts.results.reader import ResultsWarning, load_manifest
 from raystilts.results.store import Results
 
 from . import killed

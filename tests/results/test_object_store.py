@@ -10,7 +10,7 @@ import fsspec
 import pandas as pd
 import pytest
 
-from raystilts.results.compact import clean_up, compact
+from raystilts.results.compaction import clean_up, compact
 from raystilts.results.ledger import Ledger
 from raystilts.results.store import Results
 

@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from raystilts.errors import UserError
+from raystilts.results.ledger import write_attempt
 from raystilts.results.reader import ResultsWarning
 from raystilts.results.schema import encode_scores
 from raystilts.results.store import Results
-from raystilts.results.strata import Arm
-from raystilts.results.writer import write_attempt
+from raystilts.results.stratum import Arm
 
 from .rows import START, run_row, score_rows, write, write_grid
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from raystilts.results.strata import Arm, Final, Place, Unfinished, build_stratum
+from raystilts.results.stratum import Arm, Final, Place, Unfinished, build_stratum
 
 PLACE = Place(
     target="xnli", target_fraction=1.0, split="test", language=None, languages=("de", "en"), metric="accuracy"

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from raystilts.results.compaction import compacting
 from raystilts.results.ledger import Ledger
-from raystilts.results.upkeep import compacting
 
 from .rows import write
 

@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from raystilts.errors import StorageError
-from raystilts.results.compact import clean_up, compact
-from raystilts.results.filesystem import open_folder
+from raystilts.filesystem import open_folder
+from raystilts.results.compaction import clean_up, compact
 from raystilts.results.ledger import Ledger
 from raystilts.results.reader import ResultsWarning
 from raystilts.results.store import Results

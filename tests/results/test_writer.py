@@ -7,11 +7,10 @@ from typing import Any
 
 import pytest
 
-from raystilts.results.compact import clean_up, compact
-from raystilts.results.ledger import Ledger
+from raystilts.results.compaction import clean_up, compact
+from raystilts.results.ledger import Ledger, next_attempt, write_attempt, write_decision
 from raystilts.results.schema import DecisionRow
 from raystilts.results.store import Results
-from raystilts.results.writer import next_attempt, write_attempt, write_decision
 
 from .rows import run_row, score_rows, write
 

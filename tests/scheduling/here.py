@@ -10,17 +10,17 @@ from typing import Any
 import pandas as pd
 from ray.tune.search import Searcher
 
+from raystilts.planning.cost import checkpoints_folder, results_folder
+from raystilts.planning.stages import plan
 from raystilts.results.ledger import Ledger
 from raystilts.results.store import Results
-from raystilts.scheduling.decisions import record_outcome
 from raystilts.scheduling.graph import StageGraph
+from raystilts.scheduling.record import record_outcome
 from raystilts.scheduling.run import outstanding
-from raystilts.scheduling.search import StageSearch
+from raystilts.scheduling.searchers import StageSearch
 from raystilts.scheduling.trainable import Assignment, run_and_record
-from raystilts.study.folders import checkpoints_folder, results_folder
-from raystilts.study.plan import plan
 from raystilts.study.schema import Study
-from raystilts.training.checkpoint import Checkpoints
+from raystilts.training.checkpoints import Checkpoints
 
 
 def run_here(study: Study, segments: int | None = None) -> StageGraph:

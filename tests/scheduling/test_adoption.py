@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from raystilts.results.compact import compact
+from raystilts.planning.cost import checkpoints_folder, results_folder
+from raystilts.planning.stages import Plan, plan
+from raystilts.results.compaction import compact
 from raystilts.results.ledger import Ledger
 from raystilts.results.store import Results
-from raystilts.scheduling.adoption import adopt
+from raystilts.scheduling.outstanding import adopt
 from raystilts.scheduling.trainable import Assignment, run_and_record
-from raystilts.study.folders import checkpoints_folder, results_folder
-from raystilts.study.plan import Plan, plan
 
 from .examples import study
 

@@ -10,16 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from raystilts.results.ledger import Ledger
+from raystilts.planning.stages import Plan
+from raystilts.results.ledger import Ledger, write_attempt
 from raystilts.results.store import Results
-from raystilts.results.writer import write_attempt
-from raystilts.scheduling.curves import known_curves
-from raystilts.scheduling.decisions import decision_row, record_decisions, record_stopped
-from raystilts.scheduling.record import Attempt
+from raystilts.scheduling.record import Attempt, decision_row, record_decisions, record_stopped
 from raystilts.scheduling.rules import Verdict
-from raystilts.scheduling.strata import Decision, Strata
-from raystilts.study.plan import Plan
-from raystilts.training.checkpoint import Checkpoints
+from raystilts.scheduling.schedule import Decision, Strata, known_curves
+from raystilts.training.checkpoints import Checkpoints
 from raystilts.training.result import Score, StageResult
 
 from .examples import study

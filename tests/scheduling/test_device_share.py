@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from raystilts.planning.stages import plan
 from raystilts.results.ledger import Ledger
-from raystilts.scheduling.capacity import Capacity, NodeType
 from raystilts.scheduling.device_share import (
     Footprint,
     cpu_line,
@@ -28,7 +28,7 @@ from raystilts.scheduling.device_share import (
 )
 from raystilts.scheduling.fit import set_ray_environment
 from raystilts.scheduling.node_check import announce
-from raystilts.study.plan import plan
+from raystilts.scheduling.nodes import Capacity, NodeType
 from raystilts.study.schema import Resources
 
 from .examples import study

@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from raystilts.report.answers import ArmAnswer
+from raystilts.results.answers import ArmAnswer
 from raystilts.results.ledger import Ledger
 from raystilts.results.store import Results
 

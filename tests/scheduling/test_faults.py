@@ -16,15 +16,15 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from raystilts.results.filesystem import open_folder
+from raystilts.filesystem import open_folder
+from raystilts.planning.cost import checkpoints_folder, results_folder
+from raystilts.planning.stages import Plan, plan
 from raystilts.results.ledger import Ledger
 from raystilts.results.store import Results
 from raystilts.scheduling.graph import StageGraph
-from raystilts.scheduling.lost import record_not_run
-from raystilts.scheduling.storage import REMOTE_LOCK
+from raystilts.scheduling.lock import REMOTE_LOCK
+from raystilts.scheduling.record import record_not_run
 from raystilts.scheduling.trainable import Assignment, run_and_record
-from raystilts.study.folders import checkpoints_folder, results_folder
-from raystilts.study.plan import Plan, plan
 from raystilts.study.schema import Study
 
 from .examples import study as small_study
@@ -210,7 +210,7 @@ class TestProcesses:
         assert f"{5 - there} stages finished, {there} were there already" in again.err
         assert "gain over none" in again.out
         pd.testing.assert_frame_equal(table(results), calm, check_exact=True)
-        from raystilts.training.remote import RemoteCheckpoints, open_checkpoints
+        from raystilts.training.checkpoints import RemoteCheckpoints, open_checkpoints
 
         kept = open_checkpoints(f"{bucket}/checkpoints")
         assert isinstance(kept, RemoteCheckpoints)

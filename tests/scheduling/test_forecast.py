@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from raystilts.scheduling.forecast import forecast
+from raystilts.planning.cost import estimate, stage_tokens
+from raystilts.planning.stages import Plan
 from raystilts.scheduling.graph import StageGraph
-from raystilts.scheduling.strata import Strata
-from raystilts.study.cost import estimate, stage_tokens
-from raystilts.study.plan import Plan
+from raystilts.scheduling.outstanding import forecast
+from raystilts.scheduling.schedule import Strata
 
 from .test_strata import SCORES, drive, key_of, planned
 

@@ -3,9 +3,9 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from raystilts.planning.stages import Stage
 from raystilts.scheduling.graph import StageGraph, remaining_path
 from raystilts.study.intermediate import Intermediate
-from raystilts.study.plan import Stage
 
 
 def stage(key: str, parent: str | None = None, tokens: int = 0, eval_tokens: int = 0) -> Stage:

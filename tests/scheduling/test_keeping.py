@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from raystilts.planning.stages import Plan, Stage, plan
 from raystilts.scheduling.graph import StageGraph
 from raystilts.scheduling.keeping import BestArms, Keeping, children_of, is_spare
-from raystilts.study.plan import Plan, Stage, plan
-from raystilts.training.checkpoint import MARKER, Checkpoints
+from raystilts.training.checkpoints import MARKER, Checkpoints
 
 from .examples import study
 

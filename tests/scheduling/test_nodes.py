@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from raystilts.results.filesystem import open_folder
+from raystilts.filesystem import open_folder
+from raystilts.planning.encoders import EMBEDDED, describe_encoder
+from raystilts.planning.stages import plan
 from raystilts.scheduling.node_check import RUN_FILE, announce, local_encoder, look, node_report
 from raystilts.scheduling.nodes import (
     CLOCK_SECONDS,
@@ -22,8 +24,6 @@ from raystilts.scheduling.nodes import (
     faults,
     node_disk_bytes,
 )
-from raystilts.study.encoders import EMBEDDED, describe_encoder
-from raystilts.study.plan import plan
 from raystilts.study.schema import Encoder
 
 from .examples import study

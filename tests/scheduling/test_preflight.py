@@ -10,8 +10,8 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from raystilts.errors import StorageError, UserError
+from raystilts.planning.encoders import EMBEDDED, describe_encoder
 from raystilts.scheduling.preflight import check_data, check_encoder, check_storage, splits
-from raystilts.study.encoders import EMBEDDED, describe_encoder
 from raystilts.study.schema import Encoder, Study
 
 from .examples import study

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from raystilts.errors import UserError
+from raystilts.planning.stages import plan
 from raystilts.scheduling.graph import StageGraph
-from raystilts.scheduling.prior import only_intermediates, promising_first
-from raystilts.study.plan import plan
+from raystilts.scheduling.outstanding import only_intermediates, promising_first
 from raystilts.study.schema import Study
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from raystilts.planning.stages import Plan, plan
 from raystilts.scheduling.graph import StageGraph
 from raystilts.scheduling.progress import ProgressView, Tally, arm_name, clock, describe, render, stage_work
-from raystilts.scheduling.strata import Strata
-from raystilts.study.plan import Plan, plan
+from raystilts.scheduling.schedule import Strata
 
 from .examples import study
 from .test_strata import SCORES

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from raystilts.planning.stages import plan
 from raystilts.results.schema import RunRow
 from raystilts.scheduling.record import SHORTEST, Attempt
-from raystilts.study.plan import plan
-from raystilts.tasks.constant import constant_score
+from raystilts.tasks.check import constant_score
 from raystilts.training.result import Score, StageResult
 
 from .examples import study

@@ -7,12 +7,12 @@ import pytest
 from filelock import FileLock
 
 from raystilts.errors import StorageError
+from raystilts.planning.cost import checkpoints_folder, results_folder
+from raystilts.planning.stages import Plan, Stage, plan
 from raystilts.results.ledger import Ledger
 from raystilts.scheduling.run import missing_stages, run
 from raystilts.scheduling.trainable import Assignment, run_and_record
-from raystilts.study.folders import checkpoints_folder, results_folder
-from raystilts.study.plan import Plan, Stage, plan
-from raystilts.training.checkpoint import Checkpoints
+from raystilts.training.checkpoints import Checkpoints
 
 from .examples import study
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from raystilts.report.answers import Results
+from raystilts.planning.stages import plan
+from raystilts.results.answers import Results
 from raystilts.results.ledger import Ledger
 from raystilts.scheduling.run import outstanding
-from raystilts.study.plan import plan
 from raystilts.study.schema import Study
 
 from .here import run_here, same, tables

@@ -7,8 +7,8 @@ from typing import Any
 from ray.tune.search import Searcher
 
 from raystilts.scheduling.graph import StageGraph
-from raystilts.scheduling.search import StageSearch
-from raystilts.scheduling.strata import Decision, Strata
+from raystilts.scheduling.schedule import Decision, Strata
+from raystilts.scheduling.searchers import StageSearch
 
 from .test_graph import graph, stage
 from .test_strata import SCORES, key_of, planned

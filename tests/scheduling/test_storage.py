@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from raystilts.errors import StorageError, UserError
-from raystilts.results.filesystem import open_folder
-from raystilts.scheduling import storage
+from raystilts.filesystem import open_folder
+from raystilts.planning.cost import checkpoints_folder, results_folder
+from raystilts.scheduling import lock as storage
+from raystilts.scheduling.lock import REMOTE_LOCK, driver_lock
 from raystilts.scheduling.preflight import check_storage
-from raystilts.scheduling.storage import REMOTE_LOCK, driver_lock
-from raystilts.study.folders import checkpoints_folder, results_folder
 
 from .examples import study
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from raystilts.planning.stages import Plan, plan
 from raystilts.scheduling.graph import StageGraph
-from raystilts.scheduling.strata import Curve, Decision, Strata
-from raystilts.study.plan import Plan, plan
+from raystilts.scheduling.schedule import Curve, Decision, Strata
 
 from .examples import study
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from raystilts.scheduling.searchers import TrialSearch
 from raystilts.scheduling.trial_board import TrialBoard, Work
-from raystilts.scheduling.tuning import TrialSearch
 from raystilts.study.schema import Study
 from raystilts.tuning.trials import units
 

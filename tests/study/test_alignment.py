@@ -6,11 +6,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from raystilts.report.planning import summarise
-from raystilts.study.alignment import domain_of
-from raystilts.study.cost import estimate
-from raystilts.study.intermediate import Intermediate
-from raystilts.study.plan import Stage, plan
+from raystilts.planning.cost import estimate
+from raystilts.planning.stages import Stage, plan
+from raystilts.report.plan_text import summarise
+from raystilts.study.intermediate import Intermediate, domain_of
 from raystilts.study.schema import Study
 
 from .examples import study

@@ -2,8 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from raystilts.study.merge import merged
-from raystilts.study.schema import Study
+from raystilts.study.schema import Study, merged
 
 
 def study(**changes: Any) -> Study:

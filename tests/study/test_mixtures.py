@@ -5,9 +5,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from raystilts.study.intermediate import Intermediate
-from raystilts.study.mixtures import ALL, MIXTURES, all_tasks_of, named_mixture
-from raystilts.study.plan import plan
+from raystilts.planning.stages import plan
+from raystilts.study.intermediate import ALL, MIXTURES, Intermediate, all_tasks_of, named_mixture
 from raystilts.study.schema import Study
 from raystilts.tasks.registry import RESERVED, get_task
 

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
+from raystilts.study.base import parse_yaml
 from raystilts.study.schedule import Asha, Race, Schedule, check_seeds
-from raystilts.study.yaml_io import parse_yaml
 
 SCHEDULE: TypeAdapter[Any] = TypeAdapter(Schedule)
 

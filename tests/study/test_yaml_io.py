@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from raystilts.errors import UserError
-from raystilts.study.yaml_io import parse_yaml, read_yaml, set_key
+from raystilts.study.base import parse_yaml, read_yaml, set_key
 
 
 @pytest.mark.parametrize(

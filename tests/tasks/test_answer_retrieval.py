@@ -9,7 +9,7 @@ import pytest
 
 from raystilts.tasks.converters import get_converter
 from raystilts.tasks.registry import get_task
-from raystilts.tasks.types.answer_retrieval import AnswerRetrieval
+from raystilts.tasks.types.retrieval import AnswerRetrieval
 
 from .true_rows import TRUE_ROWS
 

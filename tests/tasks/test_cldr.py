@@ -15,7 +15,7 @@ import pytest
 
 from raystilts.errors import UserError
 from raystilts.tasks import cldr
-from raystilts.tasks.cldr.draws import SPLITS, Draws, check_split, share_out, split_of
+from raystilts.tasks.cldr.facts import SPLITS, Draws, check_split, share_out, split_of
 from raystilts.tasks.registry import get_task
 from raystilts.tasks.task import Task
 

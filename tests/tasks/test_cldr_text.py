@@ -10,11 +10,19 @@ import pytest
 from raystilts.errors import UserError
 from raystilts.tasks import cldr
 from raystilts.tasks.cldr import choice, dates, match, same, span
-from raystilts.tasks.cldr.draws import SPLITS, Draws
-from raystilts.tasks.cldr.facts import KINDS, clean, join, names, names_in
-from raystilts.tasks.cldr.moments import draw_moment, near_miss, plain, write_date, write_datetime
-from raystilts.tasks.cldr.quantities import DIMENSIONS, Quantity, forms, other_number, pool
-from raystilts.tasks.cldr.unit_list import UNITS, unit_split
+from raystilts.tasks.cldr.facts import KINDS, SPLITS, UNITS, Draws, clean, join, names, names_in, unit_split
+from raystilts.tasks.cldr.phrases import (
+    DIMENSIONS,
+    Quantity,
+    draw_moment,
+    forms,
+    near_miss,
+    other_number,
+    plain,
+    pool,
+    write_date,
+    write_datetime,
+)
 
 SAMPLE = ("de", "ru", "ar", "hi", "th", "zh", "ja", "sw", "my")
 

@@ -9,7 +9,7 @@ from types import ModuleType
 
 import pytest
 
-from raystilts.study.mixtures import MIXTURES
+from raystilts.study.intermediate import MIXTURES
 from raystilts.tasks.registry import all_tasks, load_task_file
 
 ROOT = Path(__file__).parents[2]

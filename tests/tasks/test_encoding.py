@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from raystilts.errors import UserError
 from raystilts.tasks.encoding import (
+    Ragged,
     concat_rows,
     constant,
     encode_texts,
@@ -17,7 +18,6 @@ from raystilts.tasks.encoding import (
     template,
     tokenise,
 )
-from raystilts.tasks.features import Ragged
 
 TEXT = st.text(alphabet="abc the 中ä  \n", max_size=30)
 SETTINGS = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from raystilts.tasks.features import Ragged
+from raystilts.tasks.encoding import Ragged
 
 
 def test_ragged_joins_rows_of_any_length() -> None:

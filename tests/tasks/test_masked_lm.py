@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from raystilts.errors import UserError
-from raystilts.tasks.features import Ragged
+from raystilts.tasks.encoding import Ragged
 from raystilts.tasks.types.masked_lm import MaskedLM
 
 ROWS = pa.table({"text": ["中国人", "我在", "他们"] * 10})

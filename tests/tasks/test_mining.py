@@ -8,8 +8,8 @@ import pyarrow as pa
 import pytest
 
 from raystilts.errors import UserError
+from raystilts.tasks.converters import bucc_sides
 from raystilts.tasks.registry import get_task
-from raystilts.tasks.retrieval_rows import bucc_sides
 from raystilts.tasks.types.mining import Mining
 
 from .true_rows import TRUE_ROWS

@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from raystilts.study.plan import plan
+from raystilts.planning.stages import plan
 from raystilts.study.schema import Study
 from raystilts.training.stage import run_stage
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from raystilts.tasks.sampling import fixed_sample
+from raystilts.tasks.splits import fixed_sample
 
 
 def test_a_sample_is_fixed_and_ascending() -> None:

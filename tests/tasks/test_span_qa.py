@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 from tokenizers import Tokenizer
 
-from raystilts.tasks.features import Features, Ragged, SpanLogits
+from raystilts.tasks.encoding import Features, Ragged, SpanLogits
 from raystilts.tasks.registry import get_task
 from raystilts.tasks.types.span_qa import SpanQA
 

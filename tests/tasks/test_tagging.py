@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from raystilts.errors import UserError
-from raystilts.tasks.features import Features, Ragged
+from raystilts.tasks.encoding import Features, Ragged
 from raystilts.tasks.types.tagging import Tagging
 
 NER = Tagging(tags="tags", labels=("O", "B-PER", "I-PER"), scores="entities")

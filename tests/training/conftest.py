@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from raystilts.study.encoders import EncoderInfo, describe_encoder
+from raystilts.planning.encoders import EncoderInfo, describe_encoder
 from raystilts.study.schema import Encoder
 from raystilts.training.encoder import Pretrained, pretrained
 

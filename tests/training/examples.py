@@ -11,7 +11,7 @@ from torch import Tensor
 
 from raystilts.study.hyperparameters import Hyperparameters
 from raystilts.study.schema import Study
-from raystilts.tasks.features import Features, Longs
+from raystilts.tasks.encoding import Features, Longs
 from raystilts.tasks.registry import get_task
 from raystilts.training.batches import example_lengths, mix, training_batches
 from raystilts.training.data import DataReader

@@ -16,15 +16,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from raystilts.study.encoders import describe_encoder
+from raystilts.planning.encoders import describe_encoder
 from raystilts.study.schema import Encoder
 from raystilts.tasks.registry import get_task
-from raystilts.training.collate import Batch
+from raystilts.training.batches import Batch
 from raystilts.training.encoder import pretrained
 from raystilts.training.evaluate import Readout, predict
-from raystilts.training.heads import Head
 from raystilts.training.loop import train
-from raystilts.training.model import Model
+from raystilts.training.model import Head, Model
 
 from .examples import job
 

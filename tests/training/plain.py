@@ -17,20 +17,25 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from raystilts.study.encoders import describe_encoder
+from raystilts.planning.encoders import describe_encoder
+from raystilts.planning.stages import Stage
 from raystilts.study.hyperparameters import Hyperparameters
-from raystilts.study.plan import Stage
 from raystilts.study.schema import Study
-from raystilts.tasks.features import Features, Longs, Outputs, Ragged, SpanLogits
+from raystilts.tasks.encoding import Features, Longs, Outputs, Ragged, SpanLogits
 from raystilts.tasks.registry import get_task
-from raystilts.tasks.sampling import fixed_sample
+from raystilts.tasks.splits import fixed_sample
 from raystilts.tasks.task import Split
-from raystilts.training.batches import example_lengths, subset, training_batches
-from raystilts.training.collate import Batch, collate, features_of
+from raystilts.training.batches import (
+    Batch,
+    collate,
+    example_lengths,
+    features_of,
+    micro_batches,
+    subset,
+    training_batches,
+)
 from raystilts.training.encoder import pretrained
-from raystilts.training.heads import Head, label_count
-from raystilts.training.micro_batches import micro_batches
-from raystilts.training.model import build_head
+from raystilts.training.model import Head, build_head, label_count
 
 #: The tiny tokenizer's padding.
 PAD = 1

@@ -8,17 +8,16 @@ import numpy as np
 import pytest
 import torch
 
-from raystilts.analysis.coral import coral_distance
-from raystilts.analysis.mmd import mmd as mmd_test
-from raystilts.study.alignment import Alignment
-from raystilts.study.plan import Plan, plan
+from raystilts.analysis.domain_distances import coral_distance
+from raystilts.analysis.domain_distances import mmd as mmd_test
+from raystilts.planning.stages import Plan, plan
+from raystilts.study.intermediate import Alignment
 from raystilts.training import stage as stage_module
 from raystilts.training.alignment import Aligner, DomainHead, coral, domain_loss, mmd, pooled_gradient, pulls
-from raystilts.training.collate import collate, features_of
+from raystilts.training.batches import collate, features_of
 from raystilts.training.encoder import Pretrained, load_weights
-from raystilts.training.heads import pool_tokens
 from raystilts.training.loop import Job
-from raystilts.training.model import Model
+from raystilts.training.model import Model, pool_tokens
 from raystilts.training.stage import run_stage
 
 from .examples import equal, features, study
@@ -110,7 +109,7 @@ def domains(planned: Plan, arm: str, folder: Path, texts: int = 64) -> tuple[Any
     [stage] = [s for s in planned.of_kind("intermediate") if s.intermediate.label == arm]
     result = run_stage(stage, planned.study, folder)
     assert result.checkpoint is not None
-    from raystilts.study.encoders import describe_encoder
+    from raystilts.planning.encoders import describe_encoder
     from raystilts.training.encoder import pretrained
 
     loaded = pretrained(describe_encoder(planned.study.encoder))

@@ -11,11 +11,10 @@ import torch
 from torch import nn
 from transformers import AutoModel, DebertaV2Config, ModernBertConfig
 
-from raystilts.study.encoders import describe_encoder
+from raystilts.planning.encoders import describe_encoder
 from raystilts.study.schema import Encoder
-from raystilts.training.attention import attend_without_asking
-from raystilts.training.dropout import dropout
-from raystilts.training.encoder import hidden_states, pretrained
+from raystilts.training.encoder import attend_without_asking, hidden_states, pretrained
+from raystilts.training.fast_cpu import dropout
 
 from .encoders import CONFIGS, IDS, MASK, SIZES, encoder
 
@@ -114,7 +113,7 @@ def test_what_is_mixed_is_dropped_and_its_mean_stays(monkeypatch: pytest.MonkeyP
         asked.append(p)
         return dropout(inputs, p)
 
-    monkeypatch.setattr("raystilts.training.attention.drop", noted)
+    monkeypatch.setattr("raystilts.training.encoder.drop", noted)
     attention = model.encoder.layer[0].attention.self
     states = torch.randn(1, 6, 16).expand(4000, 6, 16)
     torch.manual_seed(0)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from raystilts.study.hyperparameters import Hyperparameters
-from raystilts.tasks.features import Features, Ragged
+from raystilts.tasks.encoding import Features, Ragged
 from raystilts.training.batches import (
     epoch_batches,
     example_lengths,

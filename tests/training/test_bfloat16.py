@@ -6,9 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from raystilts.training.bfloat16 import in_bfloat16
-from raystilts.training.embedding import compact_rows
-from raystilts.training.encoder import hidden_states
+from raystilts.training.encoder import hidden_states, in_bfloat16
+from raystilts.training.model import compact_rows
 
 from .encoders import CONFIGS, IDS, MASK, encoder
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from raystilts.tasks.features import Features, Ragged
-from raystilts.training.collate import IGNORED, Batch, collate, features_of, mask_tokens, pad
+from raystilts.tasks.encoding import Features, Ragged
+from raystilts.training.batches import IGNORED, Batch, collate, features_of, mask_tokens, pad
 
 
 def features(**more: Any) -> Features:

@@ -3,10 +3,9 @@ from __future__ import annotations
 import numpy as np
 
 from raystilts.study.hyperparameters import Hyperparameters
-from raystilts.tasks.features import Features, Ragged
+from raystilts.tasks.encoding import Features, Ragged
 from raystilts.tasks.registry import get_task
-from raystilts.training.cache import cache_folder, cached_features
-from raystilts.training.data import DataReader, used_tokens
+from raystilts.training.data import DataReader, cache_folder, cached_features, used_tokens
 from raystilts.training.encoder import Pretrained
 
 

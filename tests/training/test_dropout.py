@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoModel, BertConfig
 
-from raystilts.training.dropout import Dropout, drop_quickly, dropout
+from raystilts.training.fast_cpu import Dropout, drop_quickly, dropout
 
 from .encoders import IDS, MASK, SIZES
 

@@ -5,9 +5,9 @@ import torch
 from torch import nn
 
 from raystilts.training.data import used_tokens
-from raystilts.training.embedding import CompactEmbedding, compact_rows
 from raystilts.training.encoder import Pretrained
 from raystilts.training.loop import train
+from raystilts.training.model import CompactEmbedding, compact_rows
 
 from .examples import equal, features, job, weights
 

@@ -17,14 +17,13 @@ from typing import Any
 
 import pytest
 
-from raystilts.study.plan import Plan, Stage, plan
+from raystilts.planning.stages import Plan, Stage, plan
 from raystilts.study.schema import Study
 from raystilts.tasks.task import Split
 from raystilts.training import data
-from raystilts.training.attention import attend_without_asking
-from raystilts.training.cache import cache_folder
-from raystilts.training.dropout import drop_quickly
-from raystilts.training.encoder import load_weights
+from raystilts.training.data import cache_folder
+from raystilts.training.encoder import attend_without_asking, load_weights
+from raystilts.training.fast_cpu import drop_quickly
 from raystilts.training.loop import CPU_MICRO_BATCH, CPU_MICRO_TOKENS
 from raystilts.training.result import StageResult
 from raystilts.training.stage import run_stage
@@ -187,7 +186,7 @@ def test_a_warm_process_gives_the_bits_of_a_fresh_one(tiny_encoder: Path, tmp_pa
 FRESH = """
 import json, sys
 from pathlib import Path
-from raystilts.study.plan import plan
+from raystilts.planning.stages import plan
 from raystilts.study.schema import Study
 from raystilts.tasks.task import Split
 from raystilts.training.stage import run_stage

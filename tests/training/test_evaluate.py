@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from raystilts.study.hyperparameters import Hyperparameters
-from raystilts.tasks.features import Outputs, Ragged, SpanLogits
+from raystilts.tasks.encoding import Outputs, Ragged, SpanLogits
 from raystilts.tasks.registry import get_task
 from raystilts.training.data import DataReader
 from raystilts.training.encoder import Pretrained

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from raystilts.training.collate import IGNORED, Batch
-from raystilts.training.heads import (
+from raystilts.training.batches import IGNORED, Batch
+from raystilts.training.model import (
     ChoiceHead,
     MaskedLMHead,
     SequenceHead,

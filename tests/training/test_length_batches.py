@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raystilts.training.length_batches import length_batches
+from raystilts.training.batches import length_batches
 
 
 def test_batches_hold_what_is_of_similar_length_whatever_its_set() -> None:

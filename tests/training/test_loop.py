@@ -10,9 +10,9 @@ import torch
 from torch import nn
 
 from raystilts.training import loop
+from raystilts.training.checkpoints import load_snapshot
 from raystilts.training.encoder import Pretrained
 from raystilts.training.loop import Job, Progress, TrainingDiverged, train
-from raystilts.training.snapshot import load_snapshot
 
 from .examples import equal, job, weights
 

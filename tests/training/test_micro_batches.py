@@ -6,9 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raystilts.tasks.features import Features, Ragged
-from raystilts.training.collate import features_of
-from raystilts.training.micro_batches import micro_batches
+from raystilts.tasks.encoding import Features, Ragged
+from raystilts.training.batches import features_of, micro_batches
 
 
 def examples_of(*lengths: list[int]) -> Features:

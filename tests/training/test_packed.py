@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from raystilts.training.packed import PackedLinear, can_pack, packed
+from raystilts.training.fast_cpu import PackedLinear, can_pack, packed
 
 pytestmark = pytest.mark.skipif(not can_pack(), reason="this torch or processor has no packed products in bfloat16")
 

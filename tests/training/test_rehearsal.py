@@ -11,13 +11,11 @@ import numpy as np
 import pytest
 import torch
 
-from raystilts.study.plan import plan
+from raystilts.planning.stages import plan
 from raystilts.training import loop
-from raystilts.training.batches import example_lengths
-from raystilts.training.collate import features_of
-from raystilts.training.data import warm_reader
+from raystilts.training.batches import example_lengths, features_of
+from raystilts.training.data import training_parts, warm_reader
 from raystilts.training.encoder import Pretrained
-from raystilts.training.parts import training_parts
 from raystilts.training.rehearsal import rehearse
 from raystilts.training.stage import EVAL_TOKENS
 

@@ -7,14 +7,20 @@ import pytest
 import torch
 
 from raystilts.errors import StorageError
-from raystilts.results.filesystem import RemoteFolder
+from raystilts.filesystem import RemoteFolder
 from raystilts.tasks.registry import get_task
-from raystilts.training import remote
-from raystilts.training.checkpoint import MARKER, Checkpoints
+from raystilts.training import checkpoints as remote
+from raystilts.training.checkpoints import (
+    MARKER,
+    Checkpoints,
+    RemoteCheckpoints,
+    Snapshot,
+    load_snapshot,
+    open_checkpoints,
+    save_snapshot,
+)
 from raystilts.training.encoder import Pretrained
 from raystilts.training.model import Model, build_head
-from raystilts.training.remote import RemoteCheckpoints, open_checkpoints
-from raystilts.training.snapshot import Snapshot, load_snapshot, save_snapshot
 
 
 @pytest.fixture

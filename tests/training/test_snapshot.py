@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from raystilts.training.snapshot import Snapshot, load_snapshot, save_snapshot
+from raystilts.training.checkpoints import Snapshot, load_snapshot, save_snapshot
 
 
 def snapshot(step: int) -> Snapshot:

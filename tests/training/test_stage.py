@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from raystilts.errors import UserError
-from raystilts.study.plan import Plan, Stage, plan
+from raystilts.planning.stages import Plan, Stage, plan
 from raystilts.training import stage as stage_module
-from raystilts.training.checkpoint import Checkpoints
+from raystilts.training.checkpoints import Checkpoints
 from raystilts.training.encoder import load_weights
 from raystilts.training.loop import Job, TrainingDiverged
 from raystilts.training.result import StageResult

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from raystilts.study.plan import Plan, plan
+from raystilts.planning.stages import Plan, plan
 from raystilts.study.schema import Study
 from raystilts.training.encoder import load_weights
 from raystilts.training.result import Score, StageResult

@@ -10,10 +10,9 @@ from typing import Any
 import pytest
 
 from raystilts.report.html.search_page import search_page
-from raystilts.report.tuning import search_json, verdict
+from raystilts.report.text import search_json, search_verdict
 from raystilts.study.schema import Study
-from raystilts.tuning.chosen import chosen_text
-from raystilts.tuning.outcome import UnitOutcome, converged, outcome
+from raystilts.tuning.outcome import UnitOutcome, chosen_text, converged, outcome
 from raystilts.tuning.sampler import Observed
 from raystilts.tuning.trials import space_of, units
 
@@ -68,7 +67,7 @@ def test_of_few_trials_nothing_is_said() -> None:
     one = found(TRIALS[:8])
     assert one.converged is None
     assert one.importance == {}
-    assert "Too few trials" in verdict(one)
+    assert "Too few trials" in search_verdict(one)
 
 
 @pytest.mark.parametrize(
@@ -94,7 +93,7 @@ def test_a_best_value_at_the_end_of_its_range_is_said() -> None:
 def test_nothing_finished() -> None:
     one = found([trial(1e-3, 0.05, "failed"), trial(1e-4, 0.05, "stopped", 0.5)])
     assert one.best is None
-    assert verdict(one) == "No trial has finished: nothing can be chosen yet."
+    assert search_verdict(one) == "No trial has finished: nothing can be chosen yet."
     assert search_json([one])[0]["best"] is None
     assert "cldr_dates" not in chosen_text(STUDY, [one])
     assert "No trial has finished" in search_page("results/tune", STUDY, [one])

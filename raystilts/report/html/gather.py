@@ -1,4 +1,7 @@
-"""Everything that the page shows, read once from the results."""
+"""Everything that the page shows, read once from the results.
+
+The question and the answers as sentences.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +15,11 @@ from dataclasses import dataclass
 import pandas as pd
 
 from raystilts.errors import UserError
-from raystilts.report.answers import Results
-from raystilts.report.arms import ArmAnswer, TargetAnswer, arm_label
-from raystilts.report.overall import OverallAnswer, over_targets
+from raystilts.report.html.markup import count, interval, listed, points, probability, score
+from raystilts.results.answers import Results
+from raystilts.results.overall import OverallAnswer, over_targets
 from raystilts.results.reader import ResultsWarning
+from raystilts.results.target_answer import ArmAnswer, TargetAnswer, arm_label
 from raystilts.study.schema import Study
 
 #: What is read of a run for its curve.
@@ -152,3 +156,102 @@ def _differing(arm: ArmAnswer, twins: list[ArmAnswer]) -> str:
         for key in names
         if len({json.dumps(twin.hyperparameters.get(key), sort_keys=True) for twin in twins}) > 1
     )
+
+
+def question(data: ReportData) -> str:
+    """What the study asks."""
+    targets = list(dict.fromkeys(answer.target for answer in data.answers))
+    encoder = encoder_name(data)
+    what = f"the target {targets[0]}" if len(targets) == 1 else f"each of {len(targets)} targets"
+    return f"On which intermediate task should {encoder or 'the encoder'} be trained first, before {what}?"
+
+
+def encoder_name(data: ReportData) -> str:
+    """The encoder without the folder that it lay in; empty where the tables do not say."""
+    names = sorted({str(name).rstrip("/") for name in data.runs["encoder"].dropna()} - {""})
+    return listed([name.rsplit("/", 1)[-1] if name.startswith((".", "/", "~")) else name for name in names])
+
+
+def method(data: ReportData) -> str:
+    """What was tried, in one or two sentences."""
+    arms = [arm for answer in data.answers for arm in answer.arms]
+    names = {arm.intermediate for arm in arms if arm.intermediate != "none"}
+    fractions = {arm.intermediate_fraction for arm in arms if arm.intermediate_fraction is not None}
+    seeds = sorted({arm.seeds for arm in arms if arm.seeds})
+    with_none = any(arm.intermediate == "none" for arm in arms)
+    tried = count(len(names), "intermediate")
+    tried += f" at {len(fractions)} data fractions" if len(fractions) > 1 else ""
+    tried += " and none were" if with_none else " were" if len(names) != 1 else " was"
+    many = f"{seeds[0]} to {seeds[-1]} seeds" if len(seeds) > 1 else count(seeds[0], "seed") if seeds else "no seed"
+    languages = {language for answer in data.answers for language in answer.languages}
+    return f"{tried} tried with {many} each, and scored on test data in {count(len(languages), 'language')}."
+
+
+def leader(answer: TargetAnswer) -> ArmAnswer | None:
+    """The arm most probably best (where probabilities are unknown, the one with the highest mean)."""
+    inside = [arm for arm in answer.arms if arm.in_best_set]
+    return max(inside, key=lambda arm: (arm.p_best or 0.0, arm.mean or 0.0), default=None)
+
+
+def leader_sentence(answer: TargetAnswer) -> str:
+    """What is known of the leading arm: its probability, gain and expected regret."""
+    first = leader(answer)
+    if first is None:
+        return ""
+    label = arm_names(answer.arms)[answer.arms.index(first)]
+    if first.p_best is None:
+        return f"{label} has the highest mean, {score(first.mean)}; with one seed an arm nothing more can be said."
+    certainty = f"P(best) {probability(first.p_best)}"
+    if first.intermediate == "none":
+        return f"To train on none first is the likeliest best ({certainty}). {_best_gain(answer)}"
+    if first.gain is None:
+        return f"{label} is the likeliest best ({certainty}), mean {score(first.mean)}.{_regret(first)}"
+    doubt = (
+        ""
+        if (first.gain_low or 0.0) > 0
+        else " A gain is not certain."
+        if first.gain > 0
+        else " It does not gain there."
+    )
+    return f"{label} is the likeliest best ({certainty}). On test: {gain_words(first)}.{doubt}{_regret(first)}"
+
+
+def gain_words(arm: ArmAnswer) -> str:
+    """A gain in words, with its interval where it is known."""
+    known = interval(arm.gain_low, arm.gain_high)
+    certain = f" (95 % interval {known})" if known else ""
+    return f"{points(arm.gain)} points over none{certain}"
+
+
+def _regret(arm: ArmAnswer) -> str:
+    if not arm.expected_regret or arm.expected_regret < 0.0005:
+        return ""
+    return f" Taking it is expected to lose {score(arm.expected_regret)} points against the best."
+
+
+def _best_gain(answer: TargetAnswer) -> str:
+    """The competing intermediate with the highest gain, beside a leading `none`."""
+    others = [i for i, arm in enumerate(answer.arms) if arm.competes and arm.gain is not None]
+    if not others:
+        return ""
+    top = max(others, key=lambda i: answer.arms[i].gain or 0.0)
+    return f"The highest gain is that of {arm_names(answer.arms)[top]}: {gain_words(answer.arms[top])}."
+
+
+def all_exploratory(data: ReportData) -> bool:
+    """Whether no target has dev data that could choose."""
+    return all(arm.selection == "test" for answer in data.answers for arm in answer.arms)
+
+
+def missing(data: ReportData) -> list[str]:
+    """What this page cannot show, and why."""
+    found = []
+    if not data.has_gains:
+        found.append("No run of none: gains over it are not known; arms are still compared with one another.")
+    if all_exploratory(data):
+        found.append("No dev data: arms are chosen and scored on the same test data, so every P(best) is exploratory.")
+    if data.study is None:
+        found.append("The tables came without a study file: how to run it again is not known.")
+    if not len(data.runs) or not (data.runs["seconds"] > 0).any():
+        found.append("The tables do not say how long runs took: there is no cost.")
+    return found

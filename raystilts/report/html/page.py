@@ -6,16 +6,12 @@ from datetime import UTC, datetime
 from importlib.resources import files
 
 from raystilts import __version__
-from raystilts.report.html import palette
-from raystilts.report.html.answer import answer_section
-from raystilts.report.html.cost import cost_section
-from raystilts.report.html.gather import ReportData
-from raystilts.report.html.languages import languages_section
+from raystilts.report.html import markup as palette
+from raystilts.report.html.gather import ReportData, method, missing, question
 from raystilts.report.html.markup import Markup, tag
-from raystilts.report.html.matrix import gains_section, probability_section
-from raystilts.report.html.provenance import provenance_section
-from raystilts.report.html.targets import targets_section
-from raystilts.report.html.words import method, missing, question
+from raystilts.report.html.overview import gains_section, languages_section, probability_section
+from raystilts.report.html.provenance import cost_section, provenance_section
+from raystilts.report.html.targets import answer_section, targets_section
 
 #: Browsers are told to load nothing at all.
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'"

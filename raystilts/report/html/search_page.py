@@ -6,14 +6,12 @@ import math
 import shlex
 from collections.abc import Sequence
 
-from raystilts.report.html import panels
-from raystilts.report.html.axes import spread, ticks
-from raystilts.report.html.formats import count, score
-from raystilts.report.html.markup import Markup, breakable, tag
+from raystilts.report.html import charts as panels
+from raystilts.report.html.charts import spread, ticks
+from raystilts.report.html.markup import Markup, breakable, count, score, table, tag
 from raystilts.report.html.page import document
 from raystilts.report.html.provenance import study_yaml
-from raystilts.report.html.tables import table
-from raystilts.report.tuning import SHOWN, value_text, verdict
+from raystilts.report.text import SHOWN, search_verdict, value_text
 from raystilts.study.schema import Study
 from raystilts.study.search import Range, Space
 from raystilts.tuning.outcome import UnitOutcome
@@ -56,7 +54,7 @@ def _section(place: int, one: UnitOutcome, space: Space) -> Markup:
     return tag(
         "section",
         tag("h2", breakable(one.unit.name)),
-        tag("p", verdict(one), class_="verdict"),
+        tag("p", search_verdict(one), class_="verdict"),
         tag("p", counted),
         _best(one, space),
         _charts(one, space),

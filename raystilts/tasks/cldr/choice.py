@@ -8,12 +8,11 @@ from typing import Final
 
 import pyarrow as pa
 
-from raystilts.tasks.cldr.draws import Draws, Split, check_split
-from raystilts.tasks.cldr.facts import join, names_in
+from raystilts.tasks.cldr.facts import Draws, Split, check_split, join, names_in
 from raystilts.tasks.cldr.names import FEWEST
 from raystilts.tasks.cldr.names import LABELS as NAME_KINDS
 from raystilts.tasks.cldr.pairs import Phrase, date_phrase, quantity_phrase
-from raystilts.tasks.cldr.quantities import DIMENSIONS, Quantity, draw_quantity, pool
+from raystilts.tasks.cldr.phrases import DIMENSIONS, Quantity, draw_quantity, pool
 
 CHOICES: Final = 4
 #: Share of wrong dates and quantities that differ from the right one in one component only.

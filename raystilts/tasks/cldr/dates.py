@@ -8,19 +8,18 @@ from typing import Final
 
 import pyarrow as pa
 
-from raystilts.tasks.cldr.draws import Draws, Split, check_split
-from raystilts.tasks.cldr.facts import names_in
-from raystilts.tasks.cldr.moments import (
+from raystilts.tasks.cldr.facts import Draws, Split, check_split, names_in
+from raystilts.tasks.cldr.phrases import (
     DATE_FORMS,
     PARTIAL_FORMS,
     Piece,
     draw_moment,
+    draw_quantity,
     has_form,
     write_date,
     write_datetime,
     write_time,
 )
-from raystilts.tasks.cldr.quantities import draw_quantity
 
 FIELDS: Final = ("weekday", "day", "month", "year", "time")
 LABELS: Final = ("O", *(f"{place}-{field}" for field in FIELDS for place in "BI"))

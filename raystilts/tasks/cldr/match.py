@@ -7,8 +7,7 @@ from typing import Final
 import pyarrow as pa
 
 from raystilts.errors import UserError
-from raystilts.tasks.cldr.draws import Draws, check_split
-from raystilts.tasks.cldr.facts import KINDS, names_in
+from raystilts.tasks.cldr.facts import KINDS, Draws, check_split, names_in
 
 MOST: Final = 250
 

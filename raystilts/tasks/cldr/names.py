@@ -6,8 +6,7 @@ from typing import Final
 
 import pyarrow as pa
 
-from raystilts.tasks.cldr.draws import Draws, check_split
-from raystilts.tasks.cldr.facts import join, names_in
+from raystilts.tasks.cldr.facts import Draws, check_split, join, names_in
 
 LABELS: Final = ("territory", "language", "currency", "city", "unit", "zone")
 ROWS: Final = {"train": 1800, "validation": 240, "test": 240}

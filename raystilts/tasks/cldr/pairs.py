@@ -7,23 +7,20 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from raystilts.tasks.cldr.draws import Draws, Split
-from raystilts.tasks.cldr.facts import join, names_in
-from raystilts.tasks.cldr.moments import (
+from raystilts.tasks.cldr.facts import Draws, Split, join, names_in
+from raystilts.tasks.cldr.phrases import (
+    DIMENSIONS,
+    Quantity,
     draw_moment,
+    draw_quantity,
+    forms,
     has_form,
     near_miss,
     of_time,
-    plain,
-    write_date,
-)
-from raystilts.tasks.cldr.quantities import (
-    DIMENSIONS,
-    Quantity,
-    draw_quantity,
-    forms,
     other_number,
+    plain,
     pool,
+    write_date,
 )
 
 _LONG_DATES: Final = ("full", "long", "yMMMEd")

@@ -6,7 +6,7 @@ from typing import Final
 
 import pyarrow as pa
 
-from raystilts.tasks.cldr.draws import Draws, check_split
+from raystilts.tasks.cldr.facts import Draws, check_split
 from raystilts.tasks.cldr.pairs import PHRASES
 
 LABELS: Final = ("different", "same")

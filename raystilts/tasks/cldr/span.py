@@ -9,10 +9,18 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from raystilts.tasks.cldr.draws import Draws, Split, check_split
-from raystilts.tasks.cldr.facts import names, names_in
-from raystilts.tasks.cldr.moments import draw_moment, has_form, plain, write_date
-from raystilts.tasks.cldr.quantities import DIMENSIONS, Quantity, draw_quantity, forms, pool
+from raystilts.tasks.cldr.facts import Draws, Split, check_split, names, names_in
+from raystilts.tasks.cldr.phrases import (
+    DIMENSIONS,
+    Quantity,
+    draw_moment,
+    draw_quantity,
+    forms,
+    has_form,
+    plain,
+    pool,
+    write_date,
+)
 
 ROWS: Final = {"train": 2000, "validation": 240, "test": 200}
 EVENTS: Final = 2

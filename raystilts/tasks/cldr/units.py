@@ -6,8 +6,8 @@ from typing import Final
 
 import pyarrow as pa
 
-from raystilts.tasks.cldr.draws import Draws, check_split
-from raystilts.tasks.cldr.quantities import DIMENSIONS, Quantity, draw_number, forms, pool
+from raystilts.tasks.cldr.facts import Draws, check_split
+from raystilts.tasks.cldr.phrases import DIMENSIONS, Quantity, draw_number, forms, pool
 
 LABELS: Final = DIMENSIONS
 ROWS: Final = {"train": 1980, "validation": 242, "test": 242}

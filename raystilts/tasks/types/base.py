@@ -10,9 +10,8 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
 
 from raystilts.errors import UserError, did_you_mean
-from raystilts.tasks.encoding import Tokenizer
-from raystilts.tasks.features import Features, Outputs
-from raystilts.tasks.sampling import fixed_sample
+from raystilts.tasks.encoding import Features, Outputs, Tokenizer
+from raystilts.tasks.splits import fixed_sample
 
 Head = Literal["sequence", "choice", "span", "token", "embedding", "masked_lm"]
 

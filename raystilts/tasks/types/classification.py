@@ -9,16 +9,8 @@ import pyarrow as pa
 from pydantic import Field
 
 from raystilts.metrics import classification
-from raystilts.tasks.encoding import Tokenizer, encode_texts
-from raystilts.tasks.features import Features, Floats, Outputs
-from raystilts.tasks.types.base import (
-    Head,
-    TaskType,
-    column,
-    empty_texts,
-    index_labels,
-    unknown_labels,
-)
+from raystilts.tasks.encoding import Features, Floats, Outputs, Tokenizer, encode_texts
+from raystilts.tasks.types.base import Head, TaskType, column, empty_texts, index_labels, unknown_labels
 
 
 class SequenceClassification(TaskType):

@@ -10,6 +10,11 @@ from pydantic import Field
 
 from raystilts.errors import UserError
 from raystilts.tasks.encoding import (
+    Features,
+    Ints,
+    Longs,
+    Outputs,
+    Ragged,
     Tokenizer,
     concat_rows,
     repeated,
@@ -19,7 +24,6 @@ from raystilts.tasks.encoding import (
     tokenise,
     uses_token_types,
 )
-from raystilts.tasks.features import Features, Ints, Longs, Outputs, Ragged
 from raystilts.tasks.types.base import Head, TaskType, column, empty_texts
 
 _IGNORE = -100

@@ -10,9 +10,8 @@ from pydantic import Field
 
 from raystilts.errors import UserError
 from raystilts.metrics import mining
-from raystilts.tasks.encoding import Tokenizer, encode_texts
-from raystilts.tasks.features import Features, Floats, Outputs
-from raystilts.tasks.sampling import fixed_sample
+from raystilts.tasks.encoding import Features, Floats, Outputs, Tokenizer, encode_texts
+from raystilts.tasks.splits import fixed_sample
 from raystilts.tasks.types.base import Head, TaskType, column, faults
 
 _Pair = tuple[str, str]

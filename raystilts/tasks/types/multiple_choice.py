@@ -11,8 +11,7 @@ from pydantic import Field
 
 from raystilts.errors import UserError
 from raystilts.metrics import classification
-from raystilts.tasks.encoding import Tokenizer, encode_texts
-from raystilts.tasks.features import Features, Floats, Outputs
+from raystilts.tasks.encoding import Features, Floats, Outputs, Tokenizer, encode_texts
 from raystilts.tasks.types.base import Head, TaskType, column, faults
 
 

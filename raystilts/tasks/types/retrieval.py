@@ -1,16 +1,23 @@
-"""Sentence retrieval across languages: find the translation of each sentence."""
+"""Sentence retrieval across languages: find the translation of each sentence.
+
+Retrieval from one pool of candidates in all languages (LAReQA, Mewsli-X).
+"""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any, ClassVar, Literal, cast
 
 import numpy as np
 import pyarrow as pa
+from pydantic import Field
 
 from raystilts.metrics import retrieval
-from raystilts.tasks.encoding import Tokenizer, encode_texts
-from raystilts.tasks.features import Features, Floats, Outputs
-from raystilts.tasks.types.base import Head, TaskType, column, empty_texts
+from raystilts.metrics import retrieval as places
+from raystilts.tasks.encoding import Features, Floats, Outputs, Tokenizer, encode_texts
+from raystilts.tasks.splits import fixed_sample
+from raystilts.tasks.types.base import Head, TaskType, column, empty_texts, faults
 
 
 class Retrieval(TaskType):
@@ -70,3 +77,123 @@ class Retrieval(TaskType):
     def check(self, rows: pa.Table, language: str) -> list[str]:
         """Empty sentences."""
         return empty_texts(rows, self.columns())
+
+
+class AnswerRetrieval(TaskType):
+    """Each question looks for its right candidates among those of all languages, by cosine similarity.
+
+    All sets that are scored together make one pool: the candidates of every language of the study,
+    and the task's own `pool`. Nothing is trained.
+
+    Rows are questions and candidates. Columns: `question` and its `key`; `candidate` and the `keys`
+    of the questions that it answers (a candidate may answer several, or none). A row is one or the
+    other: the columns of the other are null.
+
+    Attributes:
+        k: How many places of a ranking count; None for all.
+    """
+
+    kind: Literal["answer_retrieval"] = "answer_retrieval"
+    k: int | None = Field(default=None, ge=1)
+
+    head: ClassVar[Head] = "embedding"
+    default_max_length: ClassVar[int] = 256
+    tokens_per_row: ClassVar[int] = 35
+
+    def columns(self) -> tuple[str, ...]:
+        """Questions and candidates."""
+        return ("question", "key", "candidate", "keys")
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Mean average precision, over all places or the first k."""
+        return ("map" if self.k is None else f"map@{self.k}",)
+
+    def item_columns(self) -> tuple[str, ...]:
+        """Both texts: which belong together is the answer."""
+        return ("question", "candidate")
+
+    def encode(self, rows: pa.Table, tokenizer: Tokenizer, *, max_length: int, training: bool) -> Features:
+        """All questions, then all candidates, one sequence each."""
+        questions = column(_questions(rows), "question")
+        texts = questions + column(_candidates(rows), "candidate")
+        ids, types = encode_texts(tokenizer, texts, None, max_length=max_length)
+        return Features(
+            input_ids=ids,
+            example=np.arange(len(texts), dtype=np.int64),
+            num_examples=len(texts),
+            token_type_ids=types,
+            num_queries=len(questions),
+        )
+
+    def predict(self, outputs: Outputs, features: Features, rows: pa.Table) -> list[Any]:
+        """For each question the places of its right candidates among those of these rows alone."""
+        return self.predict_together([outputs], [features], [rows])[0]
+
+    def predict_together(
+        self, outputs: Sequence[Outputs], features: Sequence[Features], rows: Sequence[pa.Table]
+    ) -> list[list[Any]]:
+        """For each question of each set the places of its right candidates in the common pool, from 1."""
+        vectors = [cast(Floats, output) for output in outputs]
+        pool = np.concatenate([v[f.num_queries :] for v, f in zip(vectors, features, strict=True)])
+        right: dict[str, list[int]] = {}
+        keys = [keys for table in rows for keys in column(_candidates(table), "keys")]
+        for at, own in enumerate(keys):
+            for key in own:
+                right.setdefault(key, []).append(at)
+        found = []
+        for own_vectors, one, table in zip(vectors, features, rows, strict=True):
+            wanted = [right.get(key, []) for key in column(_questions(table), "key")]
+            found.append(places.places(own_vectors[: one.num_queries], pool, wanted) if wanted else [])
+        return cast(list[list[Any]], found)
+
+    def gold(self, rows: pa.Table) -> list[Any]:
+        """The first places, as many as a question has candidates in these rows, and at least one."""
+        right = Counter(key for keys in column(_candidates(rows), "keys") for key in keys)
+        return [list(range(1, max(1, right[key]) + 1)) for key in column(_questions(rows), "key")]
+
+    def score(self, predictions: list[Any], rows: pa.Table, language: str) -> dict[str, float]:
+        """Mean average precision; a question without a right candidate has 0. Nothing for rows without questions."""
+        if not predictions:
+            return {}
+        each = [places.average_precision(found, self.k) if found else 0.0 for found in predictions]
+        return {self.metrics[0]: float(np.mean(each))}
+
+    def sample(self, rows: pa.Table, limit: int | None) -> pa.Table:
+        """`limit` questions with their candidates, and the same share of the other candidates."""
+        asked = np.flatnonzero([question is not None for question in column(rows, "question")])
+        if limit is None or limit >= len(asked):
+            return rows
+        keep = np.zeros(rows.num_rows, dtype=np.bool_)
+        keep[asked[fixed_sample(len(asked), limit)]] = True
+        names, keys = column(rows, "key"), column(rows, "keys")
+        wanted = {names[i] for i in np.flatnonzero(keep)}
+        keep |= np.array([own is not None and not wanted.isdisjoint(own) for own in keys])
+        others = np.flatnonzero(np.array([own is not None for own in keys]) & ~keep)
+        keep[others[fixed_sample(len(others), round(limit / len(asked) * len(others)))]] = True
+        return rows.filter(pa.array(keep))
+
+    def item_count(self, rows: pa.Table) -> int:
+        """The questions."""
+        return int(_questions(rows).num_rows)
+
+    def check(self, rows: pa.Table, language: str) -> list[str]:
+        """Empty texts, questions without a key, rows that are neither a question nor a candidate."""
+        both = list(zip(*(column(rows, name) for name in self.columns()), strict=True))
+        neither = [i for i, (q, _, c, _) in enumerate(both) if (q is None) == (c is None)]
+        blank = [i for i, (q, _, c, _) in enumerate(both) if not (q or c or "").strip()]
+        keyless = [i for i, (q, key, _, _) in enumerate(both) if q is not None and not key]
+        found = faults("neither a question nor a candidate", neither) + faults("empty text", blank)
+        return found + faults("question without a key", keyless)
+
+
+def _questions(rows: pa.Table) -> pa.Table:
+    import pyarrow.compute as pc
+
+    return rows.filter(pc.is_valid(rows["question"]))
+
+
+def _candidates(rows: pa.Table) -> pa.Table:
+    import pyarrow.compute as pc
+
+    return rows.filter(pc.is_valid(rows["candidate"]))

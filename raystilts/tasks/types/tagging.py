@@ -10,8 +10,13 @@ import pyarrow as pa
 from pydantic import Field
 
 from raystilts.errors import UserError
-from raystilts.metrics import pos, spans
+from raystilts.metrics import tagging as pos
+from raystilts.metrics import tagging as spans
 from raystilts.tasks.encoding import (
+    Features,
+    Longs,
+    Outputs,
+    Ragged,
     Tokenizer,
     concat_rows,
     constant,
@@ -24,7 +29,6 @@ from raystilts.tasks.encoding import (
     tokenise,
     uses_token_types,
 )
-from raystilts.tasks.features import Features, Longs, Outputs, Ragged
 from raystilts.tasks.types.base import Head, TaskType, column, faults, index_labels
 
 #: Positions without a label.

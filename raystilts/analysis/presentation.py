@@ -1,0 +1,156 @@
+"""Answers as rows for CSV and JSON, and numbers as people read them.
+
+What the figures of the analyses share: told apart by marker and line, not by colour; their data beside them.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from raystilts.analysis.curves import Estimate
+from raystilts.errors import UserError
+from raystilts.report.matrix import save_figure
+
+Row = dict[str, Any]
+
+
+def points(value: float | None, width: int = 0) -> str:
+    """A share as signed points: 0.012 is `+1.2`; `-` where it is not known."""
+    text = "-" if value is None or not math.isfinite(value) else f"{100 * value:+.1f}"
+    return f"{text:>{width}}"
+
+
+def bounds(low: float | None, high: float | None) -> str:
+    """An interval of a share in points; empty where it is not known. No gain of scores is beyond 100."""
+    if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)):
+        return ""
+    return f"[{_end(low)}, {_end(high)}]"
+
+
+def _end(value: float) -> str:
+    return f"{100 * value:+.1f}" if abs(value) < 1 else f"{math.copysign(100, value):+.0f}"
+
+
+def number(value: float) -> str:
+    """A size as people read it: 12,000 examples or a share of 0.25."""
+    return f"{value:,.0f}" if value >= 10 or value == round(value) else f"{value:.3g}"
+
+
+def p_text(p: float | None) -> str:
+    """A p-value; empty where there is none."""
+    return "" if p is None else "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def spread(name: str, estimate: Estimate | None) -> Row:
+    """The three columns of an estimate."""
+    if estimate is None:
+        return {name: None, f"{name}_low": None, f"{name}_high": None}
+    return {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
+
+
+def write_csv(rows: Sequence[Row], path: Path, option: str = "--csv") -> None:
+    """Writes rows that share their keys; numbers that are not known are empty.
+
+    Raises:
+        UserError: The file cannot be written.
+    """
+    try:
+        with path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, list(rows[0]) if rows else [], lineterminator="\n")
+            writer.writeheader()
+            writer.writerows({name: _cell(value) for name, value in row.items()} for row in rows)
+    except OSError as error:
+        raise UserError(f"{option} {path}: cannot be written ({error.strerror}); give another file") from None
+
+
+def to_json(answer: Any) -> str:
+    """JSON; numbers that are not known are null."""
+    return json.dumps(_plain(answer), indent=1)
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, float):
+        return f"{value:.8g}" if math.isfinite(value) else ""
+    return "" if value is None else value
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+#: Line, marker and grey of the series of a figure, in turn.
+STYLES = (
+    ("-", "o", "0.0"),
+    ("--", "s", "0.35"),
+    ("-.", "^", "0.15"),
+    (":", "D", "0.45"),
+    ((0, (5, 1)), "v", "0.25"),
+    ((0, (1, 1)), "P", "0.5"),
+    ((0, (3, 1, 1, 1)), "X", "0.1"),
+)
+
+
+def style(index: int) -> dict[str, Any]:
+    """Arguments of `plot` and `errorbar` for a series."""
+    line, marker, grey = STYLES[index % len(STYLES)]
+    return {"linestyle": line, "marker": marker, "color": grey, "markersize": 4, "linewidth": 1.2}
+
+
+def panels(number: int, width: float = 3.4, height: float = 2.6, columns: int = 3) -> tuple[Any, list[Any]]:
+    """A figure with so many axes in a grid."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt
+
+    across = min(columns, max(1, number))
+    down = -(-max(1, number) // across)
+    figure, axes = plt.subplots(
+        down, across, figsize=(0.4 + width * across, 0.5 + height * down), layout="constrained", squeeze=False
+    )
+    flat = list(axes.ravel())
+    for spare in flat[number:]:
+        spare.set_visible(False)
+    return figure, flat[:number]
+
+
+def spread_labels(heights: Sequence[float], gap: float) -> list[float]:
+    """Heights moved apart to at least `gap`, in their order, by as little as a pass up and a shift down make it."""
+    order = sorted(range(len(heights)), key=lambda i: heights[i])
+    moved = list(heights)
+    for below, above in pairwise(order):
+        moved[above] = max(moved[above], moved[below] + gap)
+    lift = sum(moved[i] - heights[i] for i in order) / max(1, len(order))
+    return [height - lift for height in moved]
+
+
+def name_points(axis: Any, points: Sequence[tuple[float, float, str]]) -> None:
+    """Names of points in a column on their right, each with a thin line to its own: crowded points stay readable."""
+    across, up = [x for x, _, _ in points], [y for _, y, _ in points]
+    width = (max(across) - min(across)) or 1.0
+    gap = ((max(up) - min(up)) or 1.0) / 14
+    column = max(across) + 0.1 * width
+    for (x, y, name), height in zip(points, spread_labels(up, gap), strict=True):
+        axis.plot([x, column], [y, height], color="0.7", linewidth=0.4, zorder=0)
+        axis.text(column, height, f" {name}", fontsize=5, va="center")
+    axis.set_xlim(min(across) - 0.08 * width, column + 0.5 * width)
+
+
+def save(figure: Any, path: Path, rows: Sequence[Row]) -> None:
+    """Writes the figure, and its data beside it as CSV.
+
+    Raises:
+        UserError: The file cannot be written.
+    """
+    save_figure(figure, path)
+    write_csv(rows, path.with_suffix(".csv"), "--plot")

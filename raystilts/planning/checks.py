@@ -1,0 +1,188 @@
+"""What no field of a study file can say by itself: whether its parts go together.
+
+What a study loses whose schedule asks for less than is safe, with the numbers that were measured.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from raystilts.errors import UserError, did_you_mean
+from raystilts.study.intermediate import check_domain
+from raystilts.study.schedule import Asha, Race, Schedule
+from raystilts.tasks.registry import all_tasks, get_task
+from raystilts.tasks.task import Task
+
+if TYPE_CHECKING:
+    from raystilts.study.schema import Study
+
+
+def check_distinct_seeds(name: str, seeds: tuple[int, ...]) -> None:
+    twice = sorted({seed for seed in seeds if seeds.count(seed) > 1})
+    if twice:
+        raise ValueError(f"{name}: {twice[0]} is given twice; a seed is one replicate, name each once")
+
+
+def check_unique(name: str, labels: list[str]) -> None:
+    twice = sorted({label for label in labels if labels.count(label) > 1})
+    if twice:
+        raise ValueError(f"{name}: {twice[0]!r} is given twice; drop one, or give a mixture another `name`")
+
+
+def check_tasks(study: Study) -> None:
+    for index, arm in enumerate(study.intermediates):
+        for name in arm.tasks:
+            if not _known_task(name, f"intermediates.{index}").requires_training:
+                raise ValueError(f"intermediates.{index}: {name!r} has no training data; it can only be a target")
+        if arm.align is not None:
+            check_domain(arm.align.to, arm.tasks, f"intermediates.{index}.align.to")
+        if arm.masked_lm is not None and arm.masked_lm.text_of is not None:
+            check_domain(arm.masked_lm.text_of, (), f"intermediates.{index}.masked_lm.text_of")
+    # Hyperparameters of tasks that the study leaves out do no harm: study files share them, and --set drops arms.
+    names = {name for arm in study.intermediates for name in (arm.label, *arm.tasks)} | all_tasks().keys()
+    for name in study.hyperparameters.tasks:
+        if name not in names:
+            raise ValueError(f"hyperparameters.tasks.{name}: no such task or arm; {did_you_mean(name, names)}")
+        mixture = any(arm.label == name and arm.tasks != (name,) for arm in study.intermediates)
+        if mixture and study.hyperparameters.tasks[name].max_train_samples is not None:
+            raise ValueError(
+                f"hyperparameters.tasks.{name}.max_train_samples: {name!r} has no data of its own; set it for its tasks"
+            )
+    for index, target in enumerate(study.targets):
+        task = _known_task(target.task, f"targets.{index}")
+        for language in target.languages or ():
+            if language not in task.languages:
+                hint = did_you_mean(language, task.languages)
+                raise ValueError(f"targets.{index}.languages: {task.name} has no {language!r}; {hint}")
+        if len(set(target.languages or ())) < len(target.languages or ()):
+            raise ValueError(f"targets.{index}.languages: a language is given twice")
+
+
+def check_search(study: Study) -> None:
+    tuned_for, encoder = study.hyperparameters.tuned_for, study.encoder.model_name_or_path
+    if tuned_for is not None and Path(tuned_for).name != Path(encoder).name:
+        raise ValueError(
+            f"hyperparameters.from: these values were found for {tuned_for!r}, but encoder.model_name_or_path is "
+            f"{encoder!r}; search again for it, or copy the values to hyperparameters.tasks"
+        )
+    if study.search is None:
+        return
+    arms = [] if study.search.joint else [arm.label for arm in study.intermediates if not arm.is_none]
+    names = [*arms, *(t.task for t in study.targets if get_task(t.task).requires_training)]
+    if not names:
+        raise ValueError("search: no intermediate or target of the study trains")
+    for name in study.search.tasks:
+        if name not in names:
+            raise ValueError(f"search.tasks.{name}: not searched in this study; {did_you_mean(name, names)}")
+    _check_metric(study, study.search.metric)
+    mixtures = [arm.label for arm in study.intermediates if arm.label in names and arm.tasks != (arm.label,)]
+    for name in mixtures:
+        if "max_train_samples" in study.search.space_of(name):
+            raise ValueError(f"search.space.max_train_samples: {name!r} has no data of its own; leave it out")
+
+
+def _check_metric(study: Study, metric: str | None) -> None:
+    """Every unit of a search must report its metric."""
+    joint = study.search is not None and study.search.joint
+    searched = [] if joint else [task for arm in study.intermediates for task in arm.tasks]
+    tasks = [get_task(n) for n in (*searched, *(t.task for t in study.targets)) if get_task(n).requires_training]
+    for task in tasks:
+        if metric is not None and metric not in task.type.metrics:
+            known = sorted({name for one in tasks for name in one.type.metrics})
+            raise ValueError(f"search.metric: {task.name} reports no {metric!r}; {did_you_mean(metric, known)}")
+
+
+def _known_task(name: str, place: str) -> Task:
+    try:
+        return get_task(name)
+    except UserError as error:
+        raise ValueError(f"{place}: {error}") from None
+
+
+_ROUNDED = 0.005  # 0.33 is meant as one third
+
+
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    """A row of the first table in docs/schedules.md (benchmarks/schedules.py, 900 simulated strata a column).
+
+    Attributes:
+        what: The setting, in words.
+        compute: Work of the target stages, as a share of the full grid with 5 seeds.
+        strong: Share of strata in which the best arm was found, where learning curves cross strongly.
+        mild: Likewise where they cross mildly.
+    """
+
+    what: str
+    compute: float
+    strong: float
+    mild: float
+
+    def __str__(self) -> str:
+        return (
+            f"{self.what} the best arm was found in {self.strong:.0%} (learning curves that cross strongly) and "
+            f"{self.mild:.0%} (mildly) of simulated targets at {self.compute:.0%} of the compute of a five-seed grid"
+        )
+
+
+_ASHA = _Measured("with one half, factor 2 and 3 seeds", 0.46, 0.63, 0.66)
+_GRACE_THIRD = _Measured("with one third", 0.37, 0.59, 0.64)
+_GRACE_QUARTER = _Measured("with one quarter", 0.32, 0.56, 0.64)
+_GRACE_NINTH = _Measured("with one ninth and factor 3", 0.21, 0.37, 0.52)
+_FACTOR_3 = _Measured("with factor 3", 0.41, 0.61, 0.65)
+_SEEDS_2 = _Measured("with 2 seeds", 0.31, 0.58, 0.59)
+_SEED_1 = _Measured("with 1 seed", 0.15, 0.50, 0.52)
+_RACE = _Measured("with 0.9", 0.55, 0.68, 0.70)
+_CONFIDENCE_70 = _Measured("with 0.7", 0.45, 0.63, 0.66)
+_SOURCE = "(one change at a time; docs/schedules.md)"
+
+
+def advice(schedule: Schedule, n_seeds: int) -> list[str]:
+    """What is lost, a sentence a setting; empty where a schedule is as safe as the defaults.
+
+    The measured neighbour of a setting is the nearest one that asks for no more.
+
+    Args:
+        schedule: The study's schedule.
+        n_seeds: Seeds of an arm.
+    """
+    if isinstance(schedule, Asha):
+        return _asha(schedule, n_seeds)
+    return _race(schedule, n_seeds) if isinstance(schedule, Race) else []
+
+
+def _asha(schedule: Asha, n_seeds: int) -> list[str]:
+    lines = []
+    grace = schedule.grace_period
+    if grace < 1 / 3 - _ROUNDED:
+        found = _GRACE_QUARTER if grace >= 1 / 4 - _ROUNDED else _GRACE_NINTH
+        lines.append(_line(f"schedule.asha.grace_period is {grace:g}, below one third, the least that is safe", found))
+    elif grace < 1 / 2 - _ROUNDED:
+        lines.append(_line(f"schedule.asha.grace_period is {grace:g}, below one half", _GRACE_THIRD))
+    if schedule.reduction_factor > 2:
+        factor = schedule.reduction_factor
+        lines.append(_line(f"schedule.asha.reduction_factor is {factor:g}, above 2", _FACTOR_3))
+    if n_seeds < 3:
+        measured = _SEEDS_2 if n_seeds == 2 else _SEED_1
+        lines.append(_line(f"schedule.asha compares means of {n_seeds} seed{'s' if n_seeds > 1 else ''}", measured))
+    return lines
+
+
+def _race(schedule: Race, n_seeds: int) -> list[str]:
+    lines = []
+    if schedule.confidence < 0.9 - _ROUNDED:
+        start = f"schedule.race.confidence is {schedule.confidence:g}, below 0.9"
+        lines.append(_line(start, _CONFIDENCE_70, _RACE))
+    last = n_seeds if schedule.max_seeds is None else schedule.max_seeds
+    if last == schedule.min_seeds:
+        lines.append(
+            f"schedule.race has its {last} seeds in the first round: nothing can be dropped, it is a full grid; "
+            "list more seeds, which only the arms that may be the best will use"
+        )
+    return lines
+
+
+def _line(start: str, found: _Measured, safe: _Measured = _ASHA) -> str:
+    return f"{start}: {found}; {safe.what} in {safe.strong:.0%} and {safe.mild:.0%} at {safe.compute:.0%} {_SOURCE}"

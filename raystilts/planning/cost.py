@@ -1,0 +1,169 @@
+"""What a plan would cost, from recorded stage times where there are any, else from a stated model.
+
+Where a study keeps what it makes: its tables, and the weights that it shares with others.
+
+The room that a plan's checkpoints take.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import unquote, urlsplit
+
+from raystilts.planning.encoders import EncoderInfo
+from raystilts.planning.stages import Plan, Stage
+from raystilts.study.schedule import Asha
+from raystilts.study.schema import Study
+
+#: Operations a second of a stated model: what a GPU of the data-centre class, and one CPU core, sustain in training.
+GPU_FLOPS, CORE_FLOPS = 150e12, 25e9
+#: What a machine with GPUs has, as Linux shows it.
+GPU_DRIVER = Path("/proc/driver/nvidia/version")
+#: Parameters outside the word embeddings where the encoder is not here (XLM-R Large has 303 million).
+UNKNOWN_PARAMETERS = 303_000_000
+
+
+class RunTimes(Protocol):
+    """What is read of a recorded run."""
+
+    @property
+    def stage(self) -> str: ...
+    @property
+    def encoder_fingerprint(self) -> str: ...
+    @property
+    def seconds(self) -> float: ...
+    @property
+    def device_share(self) -> float: ...
+    @property
+    def status(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Hours of device time for the stages that are missing.
+
+    Attributes:
+        hours: Device hours, one stage a device.
+        low: Lower end of what to expect; likewise `high`.
+        basis: Where the estimate is from, in words.
+    """
+
+    hours: float
+    low: float
+    high: float
+    basis: str
+
+
+def stage_tokens(stage: Stage) -> float:
+    """A stage's work in sub-words of training: evaluating one costs a third."""
+    return stage.tokens + stage.eval_tokens / 3
+
+
+def estimate(
+    plan: Plan,
+    missing: Mapping[str, Stage],
+    recorded: Iterable[RunTimes],
+    shares: Mapping[str, tuple[float, float]] | None = None,
+) -> Cost:
+    """Device hours of the missing stages.
+
+    Recorded runs of the same encoder give seconds a sub-word (the median over runs whose stage is in the plan); their
+    spread gives the range. Without any, six operations a parameter and sub-word (Kaplan et al. 2020) at a stated
+    speed, good to a factor of three.
+
+    Args:
+        shares: The least and the most of each missing stage that its schedule is expected to train; default all.
+    """
+    expected = {key: (1.0, 1.0) if shares is None else shares[key] for key in missing}
+    least, most = (sum(expected[key][end] * stage_tokens(stage) for key, stage in missing.items()) for end in (0, 1))
+    work = (least + most) / 2
+    rates = _rates(plan, recorded)
+    if len(rates) >= 4:
+        quarters = statistics.quantiles(rates, n=4)
+        hours, low, high = work * statistics.median(rates), least * quarters[0], most * quarters[2]
+        hours, low, high = hours / 3600, low / 3600, high / 3600
+        basis = f"from {len(rates)} recorded stages of this encoder; half of them lie in the range"
+        return Cost(hours, low, high, basis)
+    resources = plan.study.resources
+    # The share that `auto` will pick is not known yet; hours are those of a whole device either way.
+    gpus = 1.0 if resources.auto and GPU_DRIVER.exists() else resources.gpus
+    speed = GPU_FLOPS * min(gpus, 1) if gpus else CORE_FLOPS * min(resources.cpus, os.cpu_count() or 1)
+    each = 6 * _dense_parameters(plan.encoder) / speed
+    name = f"{speed / 1e12:.0f} Tflop/s a GPU" if gpus else f"{speed / 1e9:.0f} Gflop/s"
+    basis = f"not measured: 6 operations a parameter and sub-word at {name}"
+    return Cost(each * work / 3600, each * least / 10800, each * most / 1200, basis)
+
+
+def _rates(plan: Plan, recorded: Iterable[RunTimes]) -> list[float]:
+    """Seconds a sub-word of each stage that has finished, with the segments in which it was trained."""
+    seconds: dict[str, float] = defaultdict(float)
+    finished = set()
+    for row in recorded:
+        stage = plan.stages.get(row.stage)
+        if stage is None or stage_tokens(stage) == 0 or row.encoder_fingerprint != plan.encoder.fingerprint:
+            continue
+        if row.status in ("finished", "paused"):
+            seconds[row.stage] += row.seconds * row.device_share
+        if row.status == "finished":
+            finished.add(row.stage)
+    return [seconds[key] / stage_tokens(plan.stages[key]) for key in seconds if key in finished]
+
+
+def _dense_parameters(encoder: EncoderInfo) -> int:
+    if encoder.parameters is None:
+        return UNKNOWN_PARAMETERS
+    return encoder.parameters - (encoder.embedding_parameters or 0)
+
+
+def results_folder(study: Study) -> str:
+    """Where a study's tables are: `<storage_path>/<study name>`, an absolute path or a URI."""
+    return f"{_base(study.storage_path)}/{study.name}"
+
+
+def checkpoints_folder(study: Study) -> str:
+    """Where the weights are that studies below one `storage_path` share."""
+    return f"{_base(study.storage_path)}/checkpoints"
+
+
+def _base(storage_path: str) -> str:
+    if storage_path.startswith("file://"):
+        return unquote(urlsplit(storage_path).path).rstrip("/")
+    if "://" in storage_path:
+        return storage_path.rstrip("/")
+    return str(Path(storage_path).expanduser().absolute())
+
+
+def disk_bytes(plan: Plan) -> int | None:
+    """Bytes of the checkpoints that a plan holds at a time, None where the encoder's size is not known.
+
+    With `keep: needed` too: intermediates stand at the start of the longest paths, so that all are trained first.
+    """
+    if plan.encoder.parameters is None:
+        return None
+    kept = {s.train_key for s in plan.of_kind("intermediate")}
+    targets = {s.train_key: (s.target, s.target_fraction, s.seed) for s in plan.of_kind("target")}
+    number = {"all": len(targets), "best": len(set(targets.values())), "none": 0}[plan.study.keep_targets]
+    return 4 * plan.encoder.parameters * (len(kept) + number) + _paused_bytes(plan)
+
+
+def _paused_bytes(plan: Plan) -> int:
+    """Bytes of the trainings that wait for a decision at a rung: those of one stratum, whose runs stand together.
+
+    Each is the weights, the best ones so far and two moments of the optimiser; of the word embeddings only the rows
+    that the training data touches, which are left out here.
+    """
+    if not isinstance(plan.study.schedule, Asha):
+        return 0
+    competing = [
+        (stage.target, stage.target_fraction)
+        for stage in plan.of_kind("target")
+        if stage.intermediate_fraction == plan.study.compared_fraction
+    ]
+    dense = (plan.encoder.parameters or 0) - (plan.encoder.embedding_parameters or 0)
+    return 4 * 4 * dense * max(Counter(competing).values(), default=0)

@@ -1,0 +1,180 @@
+"""What a study knows of its data before it trains: how much there is, and fingerprints."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from raystilts.errors import UserError
+from raystilts.planning.keys import digest
+from raystilts.study.hyperparameters import Hyperparameters
+from raystilts.study.intermediate import MaskedLM
+from raystilts.study.schema import Study
+from raystilts.tasks.registry import get_task
+from raystilts.tasks.source import AnySource, Fingerprint, Source, fingerprint
+from raystilts.tasks.task import Split, Task
+from raystilts.tasks.types.masked_lm import MaskedLM as MaskedLMType
+
+
+def data_folder(study: Study) -> Path | None:
+    """The folder of the study's data, or None for the hub.
+
+    Raises:
+        UserError: it does not exist.
+    """
+    given = study.data_dir or os.environ.get("RAYSTILTS_DATA_DIR")
+    if not given:
+        return None
+    folder = Path(given).expanduser()
+    if not folder.is_dir():
+        origin = "data_dir" if study.data_dir else "RAYSTILTS_DATA_DIR"
+        raise UserError(f"{origin}: {folder}: no such folder; expected <dataset>/<language>/<split>.parquet below it")
+    return folder
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingSet:
+    """A task's training data under a study's limits.
+
+    Attributes:
+        rows: Examples at fraction 1.
+        fingerprint: Changes with the data, the task's definition and the limit.
+        verified: Whether it was read off the data itself.
+    """
+
+    rows: int
+    fingerprint: str
+    verified: bool
+    tokens_per_row: int
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationSet:
+    """One split of a task in some languages under a study's limits.
+
+    Attributes:
+        rows: Rows of each language, in the order of the languages.
+        fingerprint: Changes with the data and the task's definition.
+        verified: Whether it was read off the data itself.
+        tokens: Rough sub-words of all of them.
+    """
+
+    rows: tuple[int, ...]
+    fingerprint: str
+    verified: bool
+    tokens: int
+
+
+def tokens_per_row(task: Task, source: AnySource | None) -> int:
+    """Rough sub-words a row, as declared by the source or else by the type of task."""
+    declared = source.tokens_per_row if source is not None else None
+    return declared or task.type.tokens_per_row
+
+
+def masked_lm_task(masked_lm: MaskedLM) -> Task:
+    """Plain text as a task: a dataset of the folder layout, or Wikipedia on the hub.
+
+    Text of another task (`text_of`) is read by its own source; this one's is not used then.
+    """
+    languages = masked_lm.languages or ("en",)
+    source = Source(
+        dataset=masked_lm.dataset,
+        split="train",
+        path="wikimedia/wikipedia",
+        name="20231101.{language}",
+        rows=100_000,
+    )
+    return Task(
+        name=f"mlm@{masked_lm.text_of or '+'.join(languages)}",
+        type=MaskedLMType(text="text"),
+        train=source,
+        train_language="+".join(languages),
+        languages=languages,
+        main_score="accuracy",
+        description="masked language modelling on plain text",
+        licence="see the data",
+        citation="",
+        url="",
+    )
+
+
+class StudyData:
+    """Fingerprints and sizes of a study's data, each looked up once."""
+
+    def __init__(self, study: Study) -> None:
+        self.study = study
+        self.folder = data_folder(study)
+        self._training: dict[tuple[str, int | None, int | None], TrainingSet] = {}
+        self._evaluation: dict[tuple[str, str, tuple[str, ...]], EvaluationSet] = {}
+
+    def training(self, task: Task, hp: Hyperparameters) -> TrainingSet:
+        """A task's training set.
+
+        Raises:
+            UserError: the data is not there, empty, or of the wrong form.
+        """
+        key = (task.name, hp.max_train_samples, hp.max_length)
+        if key not in self._training:
+            assert task.train is not None
+            found = [self._look(task, task.train, language) for language in task.train_languages]
+            rows = sum(one.rows for one in found)
+            limit = hp.max_train_samples
+            values = [one.value for one in found]
+            name = digest([task.definition(), values, limit, hp.max_length])
+            verified = all(one.verified for one in found)
+            size = tokens_per_row(task, task.train)
+            self._training[key] = TrainingSet(min(rows, limit or rows), name, verified, size)
+        return self._training[key]
+
+    def evaluation(self, task: Task, split: Split, languages: tuple[str, ...]) -> EvaluationSet:
+        """One split in the given languages."""
+        key = (task.name, split, languages)
+        if key not in self._evaluation:
+            source = {"dev": task.dev, "test": task.test, "pool": task.pool}[split]
+            found = [] if source is None else [self._look(task, source, lang) for lang in languages]
+            limits = self.study.evaluation
+            short = split == "dev" and not task.type.calibrates
+            limit = limits.max_dev_samples if short else limits.max_test_samples
+            rows = tuple(min(one.rows, limit or one.rows) for one in found)
+            values = sorted(zip(languages, (one.value for one in found), strict=False))  # whatever the order asked for
+            name = digest([task.definition(), split, values])
+            self._evaluation[key] = EvaluationSet(
+                rows, name, all(one.verified for one in found), sum(rows) * tokens_per_row(task, source)
+            )
+        return self._evaluation[key]
+
+    def _look(self, task: Task, source: AnySource, language: str) -> Fingerprint:
+        try:
+            return fingerprint(source, language, self.folder)
+        except UserError as error:
+            raise UserError(f"{self._place(task)}: {error}") from None
+
+    def _place(self, task: Task) -> str:
+        for index, target in enumerate(self.study.targets):
+            if target.task == task.name:
+                return f"targets.{index} ({task.name})"
+        for index, arm in enumerate(self.study.intermediates):
+            if task.name in arm.tasks:
+                return f"intermediates.{index} ({task.name})"
+        return task.name
+
+
+def dev_languages(task: Task, languages: tuple[str, ...]) -> tuple[str, ...]:
+    """Languages of a target that have dev data, English first."""
+    wanted = dict.fromkeys([task.train_languages[0], *languages])
+    return tuple(language for language in wanted if language in task.dev_languages)
+
+
+def picking_languages(study: Study, task: Task) -> tuple[str, ...]:
+    """Dev languages of a target that pick its checkpoint, and whether its arm goes on: those of the selection."""
+    wide = study.selection == "target_dev"
+    return dev_languages(task, target_languages(study, task.name) if wide else ())
+
+
+def target_languages(study: Study, name: str) -> tuple[str, ...]:
+    """The languages in which a study scores a target."""
+    for target in study.targets:
+        if target.task == name:
+            return target.languages or get_task(name).languages
+    raise KeyError(name)

@@ -1,1 +1,0 @@
-"""The answers of `raystilts analyze` as text, tables and figures."""

@@ -1,0 +1,155 @@
+"""What a study would do, before it does it: counts, savings, cost, overlap."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from raystilts.planning.cells import overlaps
+from raystilts.planning.cost import Cost, disk_bytes
+from raystilts.planning.stages import Plan, Stage
+from raystilts.study.intermediate import domain_of
+from raystilts.study.schedule import schedule_name
+
+
+@dataclass(frozen=True, slots=True)
+class PlanSummary:
+    """A plan in numbers.
+
+    Attributes:
+        cells: Numbers of the transfer matrix.
+        stages: Distinct stages; by kind in the next three.
+        steps: Updates to train in all stages.
+        examples: Training examples, repeats counted; with one chain a cell in `examples_without_sharing`.
+        in_ledger: Stages that the ledger holds as finished.
+        missing: Stages to run; those that only score kept weights count too. Some of them the schedule may spare.
+        spared: Stages that the schedule has stopped or done without, by the scores in the ledger.
+        schedule: Its name.
+        trained_low: The share of the full grid's work that the schedule trains, at least; likewise `trained_high`.
+        disk_bytes: Of all checkpoints that are kept, None where the encoder's size is not known.
+        overlap: Pairs (intermediate, target) that train on the same data.
+        verified: Whether all data and the encoder are here; otherwise counts rest on declared sizes.
+        aligned: Arms that read another task's training texts, without labels, and which task's.
+    """
+
+    study: str
+    cells: int
+    stages: int
+    intermediate_stages: int
+    target_stages: int
+    retrieval_stages: int
+    steps: int
+    examples: int
+    examples_without_sharing: int
+    in_ledger: int
+    missing: int
+    spared: int
+    schedule: str
+    trained_low: float
+    trained_high: float
+    cost: Cost
+    disk_bytes: int | None
+    overlap: tuple[tuple[str, str], ...]
+    keep_targets: str
+    verified: bool
+    aligned: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """For programs."""
+        return asdict(self)
+
+
+def summarise(
+    plan: Plan, missing: dict[str, Stage], cost: Cost, trained: tuple[float, float] = (1.0, 1.0), spared: int = 0
+) -> PlanSummary:
+    """The numbers of a plan.
+
+    Args:
+        missing: The stages to run.
+        trained: The share of the full grid's work that its schedule trains, low and high.
+        spared: Stages that its schedule has stopped or done without.
+    """
+    chains = 0
+    for key in plan.cell_stages:
+        stage = plan.stages[key]
+        chains += stage.examples + (plan.stages[stage.parent].examples if stage.parent else 0)
+    return PlanSummary(
+        study=plan.study.name,
+        cells=len(plan.cells),
+        stages=len(plan.stages),
+        intermediate_stages=len(plan.of_kind("intermediate")),
+        target_stages=len(plan.of_kind("target")),
+        retrieval_stages=len(plan.of_kind("retrieval")),
+        steps=sum(stage.steps for stage in plan.stages.values()),
+        examples=sum(stage.examples for stage in plan.stages.values()),
+        examples_without_sharing=chains,
+        in_ledger=len(plan.stages) - len(missing.keys() & plan.stages.keys()) - spared,
+        missing=len(missing),
+        spared=spared,
+        schedule=schedule_name(plan.study.schedule),
+        trained_low=trained[0],
+        trained_high=trained[1],
+        cost=cost,
+        disk_bytes=disk_bytes(plan),
+        overlap=overlaps(plan.study),
+        keep_targets=plan.study.keep_targets,
+        verified=plan.verified,
+        aligned=tuple(f"{arm.label} (to {domain_of(arm)})" for arm in plan.study.intermediates if domain_of(arm)),
+    )
+
+
+def plan_view(summary: PlanSummary) -> Group:
+    """A plan for people."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="bold")
+    table.add_column()
+    saved = 1 - summary.examples / summary.examples_without_sharing if summary.examples_without_sharing else 0.0
+    hours = summary.cost
+    table.add_row("cells", f"{summary.cells:,}")
+    table.add_row(
+        "stages",
+        f"{summary.stages:,} distinct: {summary.intermediate_stages:,} intermediate, {summary.target_stages:,} target, "
+        f"{summary.retrieval_stages:,} retrieval",
+    )
+    table.add_row("training", f"{summary.steps:,} updates, {summary.examples:,} examples")
+    table.add_row("sharing", f"saves {saved:.0%} of {summary.examples_without_sharing:,} examples (one chain a cell)")
+    if summary.schedule != "full":
+        table.add_row("schedule", _schedule(summary))
+    spared = f", {summary.spared:,} stopped or not needed" if summary.spared else ""
+    table.add_row("in ledger", f"{summary.in_ledger:,} finished{spared}; {summary.missing:,} to run")
+    table.add_row("device hours", f"{_hours(hours.hours)} ({_hours(hours.low)} to {_hours(hours.high)}; {hours.basis})")
+    disk = "unknown (the encoder is not here)" if summary.disk_bytes is None else f"{summary.disk_bytes / 1e9:.2f} GB"
+    table.add_row("checkpoints", disk)
+    lines: list[Any] = [Text(summary.study, style="bold"), table]
+    lines += [Text(f"note: {note}", style="dim") for note in _notes(summary)]
+    return Group(*lines)
+
+
+def _schedule(summary: PlanSummary) -> str:
+    """What the schedule trains of the grid; what it saves is counted in device hours."""
+    low, high = f"{summary.trained_low:.0%}", f"{summary.trained_high:.0%}"
+    if low == high:
+        return f"{summary.schedule}: trains {low} of the grid's work"
+    return f"{summary.schedule}: trains {low} to {high} of the grid's work, by how far apart the arms are"
+
+
+def _hours(hours: float) -> str:
+    return f"{hours:.0f}" if hours >= 10 else f"{hours:.1f}" if hours >= 1 else f"{hours:.2f}"
+
+
+def _notes(summary: PlanSummary) -> list[str]:
+    notes = []
+    for target in dict.fromkeys(target for _, target in summary.overlap):
+        arms = ", ".join(arm for arm, other in summary.overlap if other == target)
+        notes.append(f"{target} trains on the same data as {arms}: shown, left out of best")
+    if summary.aligned:
+        notes.append(f"drawn to another task's texts without its labels: {', '.join(summary.aligned)}")
+    if summary.keep_targets == "none":
+        notes.append("target checkpoints are not kept: a new language or metric will train the targets again")
+    if not summary.verified:
+        notes.append("data or encoder are not here yet: sizes are declared ones, keys are made when the run starts")
+    return notes

@@ -1,0 +1,212 @@
+"""What is answered for one target: its arms, each with its score, gain and certainty.
+
+What a reader of an answer must be told.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, Any, Literal
+
+from raystilts.errors import UserError
+from raystilts.ranking.advice import Advice, advise
+from raystilts.ranking.posterior import Posterior
+from raystilts.results.stratum import Stratum
+from raystilts.tasks.registry import all_tasks, get_task
+from raystilts.tasks.task import Task, shares_training_data
+
+if TYPE_CHECKING:
+    from raystilts.study.schema import Study
+
+
+#: Further seeds that are thought about in a sentence.
+LOOK_AHEAD = 8
+
+Selection = Literal["en_dev", "target_dev", "test"]
+
+
+@dataclass(frozen=True, slots=True)
+class ArmAnswer:
+    """One arm of one stratum.
+
+    Attributes:
+        language: None for the mean over languages.
+        mean: Mean score over the finished seeds, 0 to 1.
+        gain: Posterior mean of the score minus that of `none` on `split`, with its 95 % interval.
+        p_best: Probability that no competing arm is better, by the data of `selection`.
+        expected_regret: What choosing this arm is expected to lose against the best, by the data of `selection`.
+        in_best_set: Whether the arm is among those not told apart from the best.
+        competes: Whether the arm may be called best (its fraction is compared, its data is not the target's own).
+        overlap: Whether the intermediate trains on the target's own training data.
+        seeds: Finished runs; `stopped`, `failed` and `degenerate` ones are not among them.
+        selection: Which data chose: English dev, the target language's dev, or (for want of dev data) test itself.
+        stopped_at: The largest share of the budget that a stopped run has reached.
+    """
+
+    target: str
+    language: str | None
+    target_fraction: float | None
+    intermediate: str
+    intermediate_fraction: float | None
+    mean: float | None
+    gain: float | None
+    gain_low: float | None
+    gain_high: float | None
+    p_best: float | None
+    expected_regret: float | None
+    in_best_set: bool
+    competes: bool
+    overlap: bool
+    seeds: int
+    stopped: int
+    failed: int
+    degenerate: int
+    hyperparameters: dict[str, Any]
+    metric: str
+    split: str
+    selection: Selection
+    stopped_at: float | None = None
+
+    @property
+    def label(self) -> str:
+        """The arm as people read it."""
+        return arm_label(self.intermediate, self.intermediate_fraction)
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON: every field by its name."""
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
+
+@dataclass(frozen=True)
+class TargetAnswer:
+    """One stratum: its arms, best first, and what a reader must be told.
+
+    Attributes:
+        languages: The languages behind every score.
+        best: Arms not told apart from the best, by falling P(best).
+        strict: Whether `best` is Hsu's worst-case set instead of the posterior's.
+        choice: The posterior that chose, None where nothing has been ranked.
+        gains: The posterior that the gains are from.
+        choice_arms: Intermediate and fraction of each row of `choice`; likewise `gain_arms`.
+    """
+
+    target: str
+    target_fraction: float | None
+    language: str | None
+    languages: tuple[str, ...]
+    metric: str
+    arms: tuple[ArmAnswer, ...]
+    best: tuple[str, ...]
+    notes: tuple[str, ...]
+    strict: bool = False
+    choice: Posterior | None = field(default=None, repr=False, compare=False)
+    gains: Posterior | None = field(default=None, repr=False, compare=False)
+    choice_arms: tuple[tuple[str, float | None], ...] = field(default=(), repr=False, compare=False)
+    gain_arms: tuple[tuple[str, float | None], ...] = field(default=(), repr=False, compare=False)
+
+    @cached_property
+    def advice(self) -> Advice | None:
+        """How many more seeds of which arms would decide; None where nothing has been ranked."""
+        return None if self.choice is None else advise(self.choice, max_seeds=LOOK_AHEAD)
+
+    def advised(self, advice: Advice) -> tuple[str, ...]:
+        """Labels of the arms that an advice names."""
+        return tuple(arm_label(*self.choice_arms[i]) for i in advice.arms)
+
+
+def arm_label(intermediate: str, fraction: float | None) -> str:
+    """An arm as people read it: `squad`, or `squad 25%` for a part of its data."""
+    return intermediate if fraction in (None, 1.0) or fraction is None else f"{intermediate} {100 * fraction:g}%"
+
+
+def arm_names(arms: Sequence[ArmAnswer]) -> list[str]:
+    """Labels of a target's arms; where one stands for several, with the settings that differ."""
+    labels = Counter(arm.label for arm in arms)
+    return [arm.label if labels[arm.label] == 1 else f"{arm.label} ({_differing(arm, arms)})" for arm in arms]
+
+
+def _differing(arm: ArmAnswer, arms: Sequence[ArmAnswer]) -> str:
+    twins = [other.hyperparameters for other in arms if other.label == arm.label]
+    names = sorted({name for twin in twins for name in twin})
+    odd = [name for name in names if len({json.dumps(twin.get(name)) for twin in twins}) > 1]
+    return ", ".join(f"{name}={json.dumps(arm.hyperparameters.get(name))}" for name in odd)
+
+
+def answer_notes(
+    test: Stratum,
+    gains: Posterior,
+    chosen: Posterior,
+    selection: Selection,
+    overlap: Sequence[bool],
+    include_overlap: bool,
+    study: Study | None,
+) -> tuple[str, ...]:
+    """The notes of one stratum, one sentence each."""
+    notes = list(dict.fromkeys([*gains.notes, *chosen.notes]))
+    if selection == "test":
+        notes.append("no dev data: chosen and scored on the same test data, so P(best) is exploratory")
+    if any(overlap):
+        shared = ", ".join(dict.fromkeys(a.intermediate for a, o in zip(test.arms, overlap, strict=True) if o))
+        rule = "competes all the same" if include_overlap else "is left out of best (--include-overlap lets it in)"
+        notes.append(f"{shared} trains on this target's own training data and {rule}")
+    if test.at_chance:
+        notes.append(
+            f"{test.at_chance} runs are no better than guessing on dev; they count all the same, for all runs of "
+            "their arms are, or half of the table"
+        )
+    if test.degenerate.any():
+        notes.append(
+            f"{int(test.degenerate.sum())} runs count as failed by how they trained (not a number, no better than "
+            "guessing on dev, or a loss that does not fall) and are in no mean"
+        )
+    seen = _seen(test, study)
+    if seen:
+        names = ", ".join(seen)
+        notes.append(f"the encoder has seen {names} in pretraining: gains of these look smaller than they are")
+    return tuple(notes)
+
+
+def _seen(test: Stratum, study: Study | None) -> list[str]:
+    """Intermediates of a stratum that the encoder declares to have seen."""
+    if study is None:
+        return []
+    words = {word for arm in test.arms for word in re.split(r"[+@]", arm.intermediate)}
+    return [name for name in study.encoder.has_seen if name in words]
+
+
+def train_language(target: str) -> str:
+    """The language that a target trains in; English for tasks that are not registered here."""
+    task = _task(target)
+    return "en" if task is None else task.train_languages[0]
+
+
+@lru_cache(maxsize=4096)
+def _task(name: str) -> Task | None:
+    """A registered task; None for a name from elsewhere."""
+    if name.partition("@")[0] not in all_tasks():
+        return None  # without the search for similar names, which the error has
+    try:
+        return get_task(name)
+    except UserError:
+        return None
+
+
+def overlaps(intermediate: str, target: str, study: Study | None) -> bool:
+    """Whether an intermediate trains on the target's own training data."""
+    names = tuple(intermediate.split("+"))
+    if study is not None:
+        named = [arm.tasks for arm in study.intermediates if arm.label == intermediate]
+        names = named[0] if named else names
+    return _shared(names, target)
+
+
+@lru_cache(maxsize=4096)
+def _shared(names: tuple[str, ...], target: str) -> bool:
+    own = _task(target)
+    tasks = [_task(name) for name in names if name not in ("none", "mlm")]
+    return own is not None and any(task is not None and shares_training_data(task, own) for task in tasks)

@@ -1,0 +1,173 @@
+"""Where a study's tables and checkpoints are, and that one driver at a time writes there."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from raystilts.errors import StorageError
+from raystilts.filesystem import Folder, open_folder
+
+LOCAL_LOCK, REMOTE_LOCK = ".driver.lock", "driver.lock"
+#: A driver says this often that it lives, and counts as dead when it has not for so long.
+BEAT_SECONDS, DEAD_SECONDS = 20.0, 90.0
+#: Who waits for another driver looks this often whether it lives.
+LOOK_SECONDS = 1.0
+
+
+@dataclass(slots=True)
+class HeldLock:
+    """A lock that this driver holds.
+
+    Attributes:
+        when_lost: Called with the reason, from another thread, if it no longer does.
+    """
+
+    when_lost: Callable[[str], None] = field(default=lambda reason: None)
+
+
+def _nothing(text: str) -> None:
+    pass
+
+
+@contextmanager
+def driver_lock(results: str, say: Callable[[str], None] = _nothing) -> Iterator[HeldLock]:
+    """One driver a results folder. On a disk the lock goes with its process.
+
+    An object store keeps it: then whoever comes next waits until the lock's driver gives a sign of life, or has given
+    none for `DEAD_SECONDS`.
+
+    Args:
+        say: Called with a line that says for what it waits.
+
+    Raises:
+        StorageError: another driver is at work.
+    """
+    folder = open_folder(results)
+    if folder.path is None:
+        with _object_lock(folder, say) as held:
+            yield held
+        return
+    lock = FileLock(folder.path / LOCAL_LOCK, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise _in_use(results) from None
+    try:
+        yield HeldLock()
+    finally:
+        lock.release()
+
+
+def _in_use(results: str, who: str = "") -> StorageError:
+    return StorageError(
+        f"{results}: another raystilts run is writing here{who}; wait for it to end, stop it, or give the study "
+        "another name"
+    )
+
+
+@contextmanager
+def _object_lock(folder: Folder, say: Callable[[str], None]) -> Iterator[HeldLock]:
+    """A lock on an object store: an object that only one can create, refreshed while its driver lives."""
+    owner = {
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "processes": _processes(),
+        "token": secrets.token_hex(8),
+    }
+    held, ended = HeldLock(), threading.Event()
+    _acquire(folder, owner, say)
+    thread = threading.Thread(target=_beat, args=(folder, owner, held, ended), daemon=True)
+    thread.start()
+    try:
+        yield held
+    finally:
+        ended.set()
+        thread.join()
+        if _owner(folder) == owner:
+            folder.delete(REMOTE_LOCK)
+
+
+def _processes() -> str | None:
+    """Names the processes that can be seen from here: another name on each machine, in each container, at each boot."""
+    with suppress(OSError, IndexError):
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        # When process 1 was started: field 22, counted after the name, which may hold anything.
+        return f"{boot}-{Path('/proc/1/stat').read_text(encoding='utf-8').rsplit(')', 1)[1].split()[19]}"
+    return None
+
+
+def _acquire(folder: Folder, owner: dict[str, Any], say: Callable[[str], None]) -> None:
+    data = json.dumps(owner).encode()
+    if folder.write(REMOTE_LOCK, data):
+        return
+    other = _owner(folder)
+    if not _has_ended(other):
+        _wait_for_death(folder, other, say)
+    if _owner(folder) == other:
+        folder.delete(REMOTE_LOCK)
+    # Of several drivers that find a dead one's lock, one creates the new one.
+    if not folder.write(REMOTE_LOCK, data):
+        raise _in_use(folder.url)
+
+
+def _owner(folder: Folder) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads(folder.read(REMOTE_LOCK))
+    except (FileNotFoundError, ValueError):
+        return {}
+    return found
+
+
+def _has_ended(owner: dict[str, Any]) -> bool:
+    """Whether a lock's driver was a process that could be seen from here, and is no more."""
+    here = _processes()
+    return here is not None and owner.get("processes") == here and not Path(f"/proc/{owner.get('pid')}").exists()
+
+
+def _wait_for_death(folder: Folder, owner: dict[str, Any], say: Callable[[str], None]) -> None:
+    """Waits until a lock's driver counts as dead, or has taken its lock away.
+
+    Raises:
+        StorageError: it lives.
+    """
+    who = f" ({owner.get('host')}, process {owner.get('pid')})" if owner else ""
+    with suppress(FileNotFoundError):
+        seen = folder.age(REMOTE_LOCK)
+        if seen <= DEAD_SECONDS:
+            say(
+                f"{folder.url}: locked by another raystilts run{who}; if it gives no sign of life this one starts in "
+                f"{DEAD_SECONDS - seen:.0f} s"
+            )
+        while (age := folder.age(REMOTE_LOCK)) <= DEAD_SECONDS:
+            if age < seen or _owner(folder) != owner:
+                raise _in_use(folder.url, who)
+            seen = age
+            time.sleep(LOOK_SECONDS)
+
+
+def _beat(folder: Folder, owner: dict[str, Any], held: HeldLock, ended: threading.Event) -> None:
+    """Says again and again that this driver lives, until it ends or finds another's lock."""
+    alive = time.monotonic()
+    while not ended.wait(BEAT_SECONDS):
+        try:
+            if _owner(folder) != owner:
+                held.when_lost(f"{folder.url}: another raystilts run has taken over; this one stops")
+                return
+            folder.write(REMOTE_LOCK, json.dumps(owner).encode(), overwrite=True)
+            alive = time.monotonic()
+        except (OSError, StorageError) as error:
+            if time.monotonic() - alive > DEAD_SECONDS:
+                held.when_lost(f"{folder.url}: not reached for {DEAD_SECONDS:.0f} s ({error}); this run stops")
+                return

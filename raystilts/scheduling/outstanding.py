@@ -1,0 +1,186 @@
+"""Taking over what a study beside this one has finished: the same key names the same outcome.
+
+What a prediction changes of a run: intermediates alone before it, promising cells first after it.
+
+How much of a plan its schedule will train: the same rules, played through with scores that might come.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from raystilts.errors import UserError
+from raystilts.filesystem import Folder, open_folder
+from raystilts.planning.cost import stage_tokens
+from raystilts.planning.stages import Plan, Stage
+from raystilts.results.ledger import Ledger, next_attempt, read_scores, write_attempt
+from raystilts.results.reader import load_manifest
+from raystilts.results.schema import RunRow, ScoreRow, parse_name
+from raystilts.scheduling.graph import StageGraph
+from raystilts.scheduling.record import Attempt
+from raystilts.scheduling.schedule import Curve, Strata
+from raystilts.study.schedule import Asha
+
+#: What this study calls things, and which attempt it was; all else is how the stage was run.
+_OWN = (
+    "study", "attempt", "intermediate", "intermediate_fraction", "target", "target_fraction", "seed",
+    "hyperparameters", "encoder", "encoder_revision", "selection", "parent_stage",
+)  # fmt: skip
+
+
+def adopt(planned: Plan, results: str) -> int:
+    """Copies the rows of missing stages that another study below the same `storage_path` has finished.
+
+    Args:
+        results: This study's folder; its neighbours are the other studies' folders.
+
+    Returns:
+        The number of stages taken over.
+    """
+    missing = planned.stages.keys() - Ledger(results).finished().keys()
+    adopted = 0
+    for name, folder in _neighbours(results):
+        shared = missing & _stages(folder) if missing else set()
+        for key, row in Ledger(folder).finished().items() if shared else ():
+            if key in shared:
+                write_attempt(results, *_copy(planned, results, name, row, read_scores(folder, key, row.attempt)))
+                missing.discard(key)
+                adopted += 1
+    return adopted
+
+
+def _neighbours(results: str) -> Iterator[tuple[str, Folder]]:
+    base, _, own = results.rpartition("/")
+    for name in open_folder(base).names(""):
+        folder = open_folder(f"{base}/{name}")
+        if name not in (own, "checkpoints") and folder.exists():
+            yield name, folder
+
+
+def _stages(folder: Folder) -> set[str]:
+    """Stages with any attempt in a results folder, by the names of its files alone."""
+    names = [*folder.names("runs"), *load_manifest(folder).consumed["runs"]]
+    return {parsed[0] for name in names if (parsed := parse_name(name))}
+
+
+def _copy(
+    planned: Plan, results: str, neighbour: str, row: RunRow, scores: list[ScoreRow]
+) -> tuple[RunRow, list[ScoreRow]]:
+    stage = planned.stages[row.stage]
+    number = next_attempt(results, row.stage)
+    own = Attempt(stage, planned.study, planned.encoder, number, datetime.now(UTC), row.device_share).failed("", "")
+    named = {name: getattr(own, name) for name in _OWN}
+    mine = replace(row, **named, source=f"study {neighbour}")
+    names = {name: named[name] for name in ("study", "attempt", "intermediate", "intermediate_fraction",
+                                            "target_fraction", "seed")}  # fmt: skip
+    return mine, [replace(score, **names) for score in scores]
+
+
+def only_intermediates(planned: Plan) -> Plan:
+    """The plan without its targets: all intermediates, to the end, whose checkpoints stay."""
+    stages = {key: stage for key, stage in planned.stages.items() if stage.kind == "intermediate"}
+    study = planned.study.model_copy(update={"schedule": "full", "keep": "all"})
+    return replace(planned, study=study, cells=(), cell_stages=(), stages=stages)
+
+
+def promising_first(planned: Plan, path: Path) -> dict[str, int]:
+    """The place of each target stage by a prediction: 1 for the arm that is ranked first for its target, and so on.
+
+    It decides which stages run first, and nothing else: all of them run, or those that the schedule asks for.
+
+    Args:
+        path: What `raystilts predict STUDY --json` wrote.
+
+    Raises:
+        UserError: It cannot be read, or ranks no arm of this plan.
+    """
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        rows = [(str(r["target"]), str(r["intermediate"]), float(r["logme"])) for r in found["predictions"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise UserError(f"--first {path}: expected the output of raystilts predict STUDY --json > {path}") from None
+    ranked: dict[str, list[str]] = defaultdict(list)
+    for target, arm, _ in sorted(rows, key=lambda row: -row[2]):
+        ranked[target].append(arm)
+    places = {}
+    for key, stage in planned.stages.items():
+        arms = ranked.get(str(stage.target), [])
+        if stage.kind == "target" and stage.intermediate.label in arms:
+            places[key] = 1 + arms.index(stage.intermediate.label)
+    if not places:
+        raise UserError(f"--first {path}: it ranks no arm and target of this study; predict with the same study file")
+    # What is not ranked comes last; the intermediates that all start from come before any of them.
+    last = 1 + max(places.values())
+    targets = (key for key, stage in planned.stages.items() if stage.kind == "target")
+    return dict.fromkeys(targets, last) | places
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What a schedule is expected to train.
+
+    Attributes:
+        low: Share of its budget that each stage is trained to, where the arms differ so much that the first comparison
+            settles it; likewise `high`, where none is ever outclassed.
+    """
+
+    low: Mapping[str, float]
+    high: Mapping[str, float]
+
+    def of_grid(self, plan: Plan) -> tuple[float, float]:
+        """The share of the full grid's work that is trained, low and high."""
+        total = sum(map(stage_tokens, plan.stages.values()))
+        low, high = (
+            sum(share * stage_tokens(plan.stages[key]) for key, share in shares.items())
+            for shares in (self.low, self.high)
+        )
+        return (low / total, high / total) if total else (1.0, 1.0)
+
+    def left(self, graph: StageGraph) -> dict[str, tuple[float, float]]:
+        """The shares of their budgets that the stages of a graph are still to be trained, low and high."""
+        return {
+            key: (max(0.0, self.low[key] - graph.reached(key)), max(0.0, self.high[key] - graph.reached(key)))
+            for key in graph.stages
+        }
+
+
+def forecast(planned: Plan, graph: StageGraph) -> Forecast:
+    """Plays a plan's schedule through, from the scores on that its graph knows."""
+    known = graph.strata.curves if graph.strata is not None else {}
+    return Forecast(_shares(planned, known, "far apart"), _shares(planned, known, "equal"))
+
+
+def _shares(planned: Plan, known: Mapping[str, Curve], arms: Literal["far apart", "equal"]) -> dict[str, float]:
+    """The share that each stage is trained to if the arms' scores are far apart, or equal."""
+    schedule = planned.study.schedule
+    if schedule == "full":
+        return dict.fromkeys(planned.stages, 1.0)
+    levels = {arm.label: 10.0 * i * (arms == "far apart") for i, arm in enumerate(planned.study.intermediates)}
+    rungs = schedule.rungs if isinstance(schedule, Asha) else ()
+    curves = {}
+    for key, stage in planned.stages.items():
+        if stage.kind == "target":
+            level = levels[stage.intermediate.label]
+            steps = dict.fromkeys((planned.study.evaluation.rung(rung, stage.steps) for rung in rungs), level)
+            curve = known.get(key, Curve())
+            final = level if curve.final is None else curve.final
+            curves[key] = replace(curve, steps=steps | curve.steps, final=final)
+    strata = Strata(planned, curves)
+    shares = {key: _target_share(key, stage, strata) for key, stage in planned.stages.items()}
+    begun = {stage.parent for key, stage in planned.stages.items() if stage.parent is not None and shares[key] > 0}
+    return {
+        key: share if stage.kind != "intermediate" else float(key in begun)
+        for (key, stage), share in zip(planned.stages.items(), shares.values(), strict=True)
+    }
+
+
+def _target_share(key: str, stage: Stage, strata: Strata) -> float:
+    if not strata.governs(key) or strata.finish_stopped:
+        return 1.0
+    return strata.stopped.get(key, strata.reached.get(key, 0.0))

@@ -1,0 +1,217 @@
+"""What the ledger knows of the dev scores along each run: a driver that starts decides from what the last one saw.
+
+What the schedule of a study wants to be trained now, and how far: a rule a stratum, driven by scores alone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from raystilts.planning.cells import overlaps
+from raystilts.planning.data import picking_languages
+from raystilts.planning.stages import Plan
+from raystilts.ranking.degenerate import is_broken
+from raystilts.results.store import Results
+from raystilts.scheduling.rules import BASELINE, Run, StratumRule, Verdict, stratum_rule
+from raystilts.study.schedule import Asha
+from raystilts.study.schema import Study
+from raystilts.tasks.registry import get_task
+
+
+def known_curves(planned: Plan, results: str | Path) -> dict[str, Curve]:
+    """The curves of a plan's target stages, by stage; absent for stages without a score.
+
+    A score is the mean of the main metric over the languages that pick checkpoints and arms, as in training.
+    """
+    languages = {
+        target.task: picking_languages(planned.study, get_task(target.task)) for target in planned.study.targets
+    }
+    points: dict[tuple[str, int, str, bool, int], list[tuple[float, bool]]] = defaultdict(list)
+    frame = Results(results, stages=planned.stages).dev_scores()
+    for stage, attempt, status, rule, step, language, value, is_final in frame.itertuples(index=False):
+        if language in languages[str(planned.stages[stage].target)]:
+            points[stage, attempt, status, is_broken(rule), step].append((value, is_final))
+    curves: dict[str, Curve] = {}
+    for (stage, _, status, broken, step), scores in points.items():
+        if len(scores) < len(languages[str(planned.stages[stage].target)]):
+            continue  # evaluated on fewer languages, by a study that selects otherwise
+        mean = math.fsum(value for value, _ in scores) / len(scores)
+        curve = curves.setdefault(stage, Curve())
+        curve.steps[step] = mean
+        if status == "finished" and all(is_final for _, is_final in scores):
+            curve.final = math.nan if broken else mean
+    return curves
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A verdict, and the stratum that it is of."""
+
+    target: str
+    target_fraction: float
+    verdict: Verdict
+
+
+@dataclass(slots=True)
+class Curve:
+    """What is known of one run's dev scores.
+
+    Attributes:
+        steps: Score by the number of updates, of what was evaluated during training.
+        final: Score of the weights that it ended with; None before its end.
+        failed: Whether it has failed, and will score no more.
+    """
+
+    steps: dict[int, float] = field(default_factory=dict)
+    final: float | None = None
+    failed: bool = False
+
+
+@dataclass(slots=True)
+class _Governed:
+    """A stratum under a rule, with the stage of each of its runs and the share that is wanted of each stage."""
+
+    target: str
+    target_fraction: float
+    rule: StratumRule
+    stages: dict[Run, str]
+    goals: dict[str, float] = field(default_factory=dict)
+
+
+class Strata:
+    """The rules of a study's strata, and the shares that they want of each stage; knows nothing of Ray or files.
+
+    Under `schedule: full` no stage is governed. Otherwise those are that compete: trained targets with dev data, at
+    the intermediate fraction that is compared, and `none`. All others, also arms that train on the target's own data,
+    are trained to the end.
+
+    What is wanted depends on the scores alone, not on who came first, so that the scores of the ledger put a fresh
+    driver where the last one was.
+
+    Args:
+        planned: The study's plan.
+        known: What the ledger knows of runs, by stage.
+
+    Attributes:
+        stopped: Stages that a rule has ended before their end, with the share where they stand.
+        reached: Share of its budget at which each governed stage was last heard of; absent before its first rung.
+        finish_stopped: Whether stopped stages are to be run to the end when nothing else is there to be done.
+        curves: What is known of each run's scores, by stage.
+        decisions: What was decided and not yet collected by `take_decisions`.
+    """
+
+    def __init__(self, planned: Plan, known: Mapping[str, Curve] | None = None) -> None:
+        schedule = planned.study.schedule
+        self.stages, self.evaluation = planned.stages, planned.study.evaluation
+        self.finish_stopped = isinstance(schedule, Asha) and schedule.finish_stopped
+        self.stopped: dict[str, float] = {}
+        self.reached: dict[str, float] = {}
+        self.decisions: list[Decision] = []
+        self.curves = dict(known or {})
+        self._strata = [] if schedule == "full" else _governed(planned)
+        self._of: dict[str, list[_Governed]] = defaultdict(list)
+        for stratum in self._strata:
+            for key in dict.fromkeys(stratum.stages.values()):
+                self._of[key].append(stratum)
+        for stratum in self._strata:
+            self._advance(stratum)
+
+    def goal(self, key: str) -> float:
+        """Share of its budget that a stage may be trained to now.
+
+        0 while its stratum decides, when it has reached what was wanted, and for good when it is not wanted.
+        """
+        return max((stratum.goals.get(key, 0.0) for stratum in self._of.get(key, ())), default=1.0)
+
+    def governs(self, key: str) -> bool:
+        """Whether a stage is under a rule."""
+        return key in self._of
+
+    def pause(self, key: str, share: float, score: float | None) -> set[str]:
+        """Takes the dev score of a stage at a rung; returns the stages whose goal may have changed."""
+        stage = self.stages[key]
+        step = self.evaluation.rung(share, stage.steps)
+        self._curve(key).steps[step] = float("nan") if score is None else score
+        return self._heard(key)
+
+    def finish(self, key: str, score: float | None) -> set[str]:
+        """Takes the dev score of a stage that has ended, None where it failed by how it trained; likewise."""
+        self._curve(key).final = float("nan") if score is None else score
+        return self._heard(key)
+
+    def fail(self, key: str) -> set[str]:
+        """Takes note of a stage that failed, or was not run because its parent failed; likewise."""
+        self._curve(key).failed = True
+        return self._heard(key)
+
+    def take_decisions(self) -> list[Decision]:
+        """What was decided since the last call."""
+        found, self.decisions = self.decisions, []
+        return found
+
+    def _curve(self, key: str) -> Curve:
+        return self.curves.setdefault(key, Curve())
+
+    def _heard(self, key: str) -> set[str]:
+        changed: set[str] = set()
+        for stratum in self._of.get(key, ()):
+            changed |= self._advance(stratum)
+        return changed
+
+    def _advance(self, stratum: _Governed) -> set[str]:
+        """Reports what is known and wanted until nothing more is; then says what is wanted next."""
+        while True:
+            wanted = stratum.rule.wanted()
+            known = [found for run, share in wanted.items() if (found := self._report(stratum, run, share))]
+            for run, share, score in known:
+                verdicts = stratum.rule.report(run, share, score)
+                self.decisions += [Decision(stratum.target, stratum.target_fraction, verdict) for verdict in verdicts]
+                key = stratum.stages[run]
+                self.reached[key] = max(share, self.reached.get(key, 0.0))
+            if not known:
+                break
+        stratum.goals = {}
+        for run, share in wanted.items():
+            key = stratum.stages[run]
+            stratum.goals[key] = max(share, stratum.goals.get(key, 0.0))
+        self.stopped |= {stratum.stages[run]: share for run, share in stratum.rule.stopped().items()}
+        return set(stratum.stages.values())
+
+    def _report(self, stratum: _Governed, run: Run, share: float) -> tuple[Run, float, float | None] | None:
+        """What can be reported of a run that is wanted to a share; None where that is not known yet."""
+        key = stratum.stages[run]
+        curve, steps = self._curve(key), self.stages[key].steps
+        step = self.evaluation.rung(share, steps)
+        if step < steps and step in curve.steps:
+            return run, share, curve.steps[step]
+        if curve.final is not None:
+            # A rung at the very end is the end; a run that has no score at a rung (its weights were there) passes it.
+            return run, share if step == steps else 1.0, curve.final
+        return (run, share, None) if curve.failed else None
+
+
+def _governed(planned: Plan) -> list[_Governed]:
+    """The strata that compete, in the order of the study file."""
+    study = planned.study
+    # Never called best there, so no eligible arm may lose to them.
+    apart = set(overlaps(study))
+    found: dict[tuple[str, float], dict[Run, str]] = {}
+    for cell, key in zip(planned.cells, planned.cell_stages, strict=True):
+        compared = cell.intermediate == BASELINE or cell.intermediate_fraction == study.compared_fraction
+        if cell.target_fraction is None or not compared or not _has_dev(study, cell.target):
+            continue
+        if (cell.intermediate, cell.target) in apart:
+            continue
+        found.setdefault((cell.target, cell.target_fraction), {})[Run(cell.intermediate, cell.seed)] = key
+    return [
+        _Governed(target, fraction, stratum_rule(study.schedule, stages), stages)
+        for (target, fraction), stages in found.items()
+    ]
+
+
+def _has_dev(study: Study, target: str) -> bool:
+    return bool(picking_languages(study, get_task(target)))

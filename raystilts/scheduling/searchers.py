@@ -1,0 +1,196 @@
+"""What Ray Tune runs next: the stages of a graph, one trial a segment.
+
+A hyperparameter search on Ray Tune: trials are stages, in the tables of the grid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from ray.tune.search import Searcher
+
+from raystilts.scheduling.graph import StageGraph
+from raystilts.scheduling.schedule import Decision
+from raystilts.scheduling.trainable import Assignment, StageTrainable
+from raystilts.scheduling.trial_board import TrialBoard, Work
+from raystilts.tuning.trials import Unit, trial_stages, trial_study
+
+#: Takes what was decided, and the stages that this has stopped.
+Record = Callable[[Sequence[Decision], Sequence[str]], None]
+
+
+class StageSearch(Searcher):  # type: ignore[misc]
+    """Hands the stages of a graph to Tune, one trial a segment: a stage, or the part of it up to the next rung.
+
+    A trial's config is `{"stage": key, "kind": kind, "until": share}`. It ends with a result that holds `status`
+    (`finished`, `paused`, `failed`, or `storage` where it could not be kept), and the stage's `dev_score` where it has
+    one.
+
+    Args:
+        record: Keeps what the schedule decides, as soon as it does.
+
+    Attributes:
+        lost: Stages whose worker died too often.
+        halted: Why no stage is handed out any more; None while they are.
+    """
+
+    def __init__(self, graph: StageGraph, record: Record | None = None) -> None:
+        super().__init__()
+        self.graph = graph
+        self.record = record
+        self.trials: dict[str, tuple[str, float]] = {}
+        self.lost: list[str] = []
+        self.halted: str | None = None
+
+    def set_search_properties(self, metric: str | None, mode: str | None, config: dict[str, Any], **spec: Any) -> bool:
+        """There is nothing to set: stages come from the plan."""
+        return True
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing is left to hand out, now or later."""
+        return self.halted is not None or self.graph.ended
+
+    def halt(self, reason: str) -> None:
+        """Hands nothing out any more: what runs ends, what waits is left to the next driver."""
+        self.halted = self.halted or reason
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        """The next segment; None while only running stages can release more; "FINISHED" at the end."""
+        key = None if self.halted else self.graph.take()
+        if key is None:
+            return str(Searcher.FINISHED) if self.ended else None
+        until = self.graph.until(key)
+        self.trials[trial_id] = key, until
+        return {"stage": key, "kind": self.graph.stages[key].kind, "until": until}
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """Releases the children of a finished stage; those of a failed one are not run; a paused one may go on."""
+        key, until = self.trials.pop(trial_id, (None, 0.0))
+        if key is None:
+            return
+        result = result or {}
+        if error:
+            self.lost.append(key)
+        status = "failed" if error else result.get("status")
+        if status == "finished":
+            # A run whose training broke is in no mean, and so in no decision.
+            self.graph.finish(key, None if result.get("flagged") else result.get("dev_score"))
+        elif status == "paused":
+            self.graph.pause(key, until, result.get("dev_score"))
+        elif status == "storage":
+            self.halt(str(result.get("error")))
+        else:
+            self.graph.fail(key)
+        self.record_decisions()
+
+    def record_decisions(self) -> None:
+        """Has what was decided since the last call recorded."""
+        decisions = self.graph.strata.take_decisions() if self.graph.strata else []
+        stopped = self.graph.take_stopped()
+        if self.record is not None and (decisions or stopped):
+            self.record(decisions, stopped)
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: the ledger is what a restart reads."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing: the ledger is what a restart reads."""
+
+
+class TrialSearch(Searcher):  # type: ignore[misc]
+    """Hands the trials of a board to Tune, one Tune trial a segment of a trial.
+
+    Its config is what the actor needs to find the stage again: `unit`, `role`, `values`, `stage`, `kind`, `until`.
+
+    Args:
+        ended: Called with each piece of work that has ended, and what came of it.
+
+    Attributes:
+        lost: Work whose worker died too often.
+        halted: Why no trial is handed out any more; None while they are.
+    """
+
+    def __init__(self, board: TrialBoard, on_end: Callable[[Work, dict[str, Any]], None] | None = None) -> None:
+        super().__init__()
+        self.board = board
+        self.on_end = on_end
+        self.work: dict[str, Work] = {}
+        self.lost: list[Work] = []
+        self.halted: str | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Tune pickles its searcher for a restore that never comes (the ledger is what a restart reads)."""
+        return {}
+
+    def set_search_properties(self, metric: str | None, mode: str | None, config: dict[str, Any], **spec: Any) -> bool:
+        """There is nothing to set: the space is the study's."""
+        return True
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing is left to hand out, now or later."""
+        return self.halted is not None or self.board.ended
+
+    def halt(self, reason: str) -> None:
+        """Hands nothing out any more."""
+        self.halted = self.halted or reason
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        """The next segment of a trial; None while only running ones can release more; "FINISHED" at the end."""
+        work = None if self.halted else self.board.take()
+        if work is None:
+            return str(Searcher.FINISHED) if self.ended else None
+        self.work[trial_id] = work
+        return {
+            "stage": work.stage.key,
+            "kind": work.stage.kind,
+            "until": work.until,
+            "unit": work.unit.name,
+            "role": work.unit.role,
+            "values": dict(work.values),
+        }
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """Tells the sampler and the rungs."""
+        work = self.work.pop(trial_id, None)
+        if work is None:
+            return
+        found = {"status": "failed", "error": "the worker died"} if error else result or {"status": "failed"}
+        if error:
+            self.lost.append(work)
+        if found["status"] == "storage":
+            self.halt(str(found.get("error")))
+            return
+        finished = found["status"] == "finished"
+        score = 1.0 if work.is_parent and finished else self._score(found)
+        self.board.end(work, 1.0 if finished else work.until, score, float(found.get("seconds", 0.0)) / 3600)
+        if self.on_end is not None:
+            self.on_end(work, found | {"score": score})
+
+    def _score(self, result: dict[str, Any]) -> float | None:
+        if result["status"] == "failed":
+            return None
+        metric = self.board.search.metric
+        value = result.get("dev_score") if metric is None else (result.get("dev_means") or {}).get(metric)
+        return None if value is None else float(value)
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: the ledger is what a restart reads."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing: the ledger is what a restart reads."""
+
+
+class TrialTrainable(StageTrainable):
+    """One segment of a trial's stage a Tune trial."""
+
+    def stage_and_assignment(self) -> tuple[Any, Assignment]:
+        """The trial's stage, and the assignment whose plan is that of the trial."""
+        unit, values = Unit(self.config["unit"], self.config["role"]), self.config["values"]
+        planned = self.assignment.plan
+        stages = {stage.key: stage for stage in trial_stages(planned.study, unit, values)}
+        own = replace(planned, study=trial_study(planned.study, unit, values), stages=stages)
+        return stages[self.config["stage"]], replace(self.assignment, plan=own)

@@ -1,0 +1,305 @@
+"""Kept weights: a folder a training, named by its train key, that `from_pretrained` opens.
+
+A training in progress on disk: weights, optimiser and place; written to a temporary name and renamed.
+
+Checkpoints on an object store, with a copy on this machine of those that it works with.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from raystilts.filesystem import RemoteFolder, open_folder
+from raystilts.planning.keys import digest
+from raystilts.training.data import cache_folder
+from raystilts.training.encoder import Pretrained, load_weights
+from raystilts.training.model import Model
+
+#: The last file of a checkpoint, and so the sign that it is whole; it holds the facts of the training.
+MARKER = "stage.json"
+#: Seconds after which an unfinished folder belongs to a writer that was killed.
+LEFTOVER_SECONDS = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoints:
+    """The checkpoints below one folder; they appear whole or not at all."""
+
+    folder: Path
+
+    def has(self, train_key: str) -> bool:
+        """Whether a training's weights are kept."""
+        return (self.folder / train_key / MARKER).is_file()
+
+    def find(self, train_key: str) -> Path | None:
+        """The folder of a finished training on this machine, or None."""
+        return self.folder / train_key if self.has(train_key) else None
+
+    def place(self, train_key: str) -> str:
+        """Where a training's weights are kept, for tables."""
+        return str(self.folder / train_key)
+
+    def snapshot(self, train_key: str) -> Path:
+        """Where a training in progress is kept on this machine."""
+        return self.folder / "in_progress" / train_key
+
+    def fetch_snapshot(self, train_key: str) -> None:
+        """Brings a training in progress to this machine, where it is kept elsewhere."""
+
+    def push_snapshot(self, train_key: str) -> None:
+        """Brings a training in progress to where it is kept."""
+
+    def drop_snapshot(self, train_key: str) -> None:
+        """Forgets a training in progress: it has finished, or will not go on."""
+        shutil.rmtree(self.snapshot(train_key), ignore_errors=True)
+
+    def save(self, train_key: str, model: Model, loaded: Pretrained, facts: dict[str, Any]) -> Path:
+        """Writes encoder, tokenizer, heads and the facts of the training."""
+        from safetensors.torch import save_file
+
+        path = self.folder / train_key
+        temporary = self.folder / f".{train_key}.{uuid.uuid4().hex}"
+        (temporary / "heads").mkdir(parents=True)
+        try:
+            model.encoder.save_pretrained(temporary)  # type: ignore[operator]
+            loaded.tokenizer.save_pretrained(temporary)
+            heads = {name: tensor.detach().cpu().contiguous() for name, tensor in model.heads.state_dict().items()}
+            save_file(heads, temporary / "heads" / "model.safetensors", metadata={"format": "pt"})
+            (temporary / MARKER).write_text(json.dumps(facts), encoding="utf-8")
+            publish_folder(temporary, path)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+        return path
+
+    def load_heads(self, path: Path, heads: nn.ModuleList) -> None:
+        """Loads the heads that were trained with a checkpoint."""
+        heads.load_state_dict(load_weights(path / "heads"))
+
+    def facts(self, path: Path) -> dict[str, Any]:
+        """What `save` was given."""
+        found: dict[str, Any] = json.loads((path / MARKER).read_text(encoding="utf-8"))
+        return found
+
+    def remove(self, train_key: str) -> None:
+        """Forgets a checkpoint: first its name, then its bytes."""
+        path = self.folder / train_key
+        if path.exists():
+            hidden = self.folder / f".{train_key}.{uuid.uuid4().hex}"
+            path.replace(hidden)
+            shutil.rmtree(hidden, ignore_errors=True)
+
+    def clean_up(self) -> None:
+        """Removes what killed writers left unfinished."""
+        for place in (self.folder, self.folder / "in_progress"):
+            for path in place.glob(".*") if place.is_dir() else ():
+                if time.time() - path.stat().st_mtime > LEFTOVER_SECONDS:
+                    shutil.rmtree(path, ignore_errors=True)
+
+
+@dataclass(slots=True)
+class Snapshot:
+    """Everything that a training needs to go on bit for bit.
+
+    Attributes:
+        step: Updates done.
+        state: Numbers and texts: scores so far, counts, best step.
+        tensors: Named tensors: trained weights, optimiser moments, best weights.
+    """
+
+    step: int
+    state: dict[str, Any]
+    tensors: dict[str, Tensor]
+
+
+def save_folder(folder: Path, tensors: Mapping[str, Tensor], documents: Mapping[str, Any]) -> None:
+    """Writes tensors and JSON documents as a folder that appears whole or not at all."""
+    from safetensors.torch import save_file
+
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir()
+    try:
+        if tensors:
+            flat = {name: tensor.detach().contiguous().cpu() for name, tensor in tensors.items()}
+            save_file(flat, temporary / "model.safetensors", metadata={"format": "pt"})
+        for name, content in documents.items():
+            (temporary / name).write_text(json.dumps(content, indent=1), encoding="utf-8")
+        publish_folder(temporary, folder)
+    finally:
+        # A disk that is full must not be left with half a snapshot on it.
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def publish_folder(temporary: Path, folder: Path) -> None:
+    """Gives a finished temporary folder its name, in place of what stood there."""
+    for path in temporary.rglob("*"):
+        if path.is_file():
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+    old = folder.with_name(f".{folder.name}.{os.getpid()}.old")
+    if folder.exists():
+        folder.replace(old)
+    temporary.replace(folder)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def save_snapshot(folder: Path, snapshot: Snapshot) -> None:
+    """Writes a snapshot in place of the last one."""
+    save_folder(folder, snapshot.tensors, {"state.json": {"step": snapshot.step, **snapshot.state}})
+
+
+def load_snapshot(folder: Path) -> Snapshot | None:
+    """The last snapshot, or None where there is none (or only a broken one: the stage then starts over)."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    if not folder.exists():  # killed just between the two renames of `publish_folder`
+        folder = next(folder.parent.glob(f".{folder.name}.*.old"), folder)
+    try:
+        state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
+        tensors = load_file(folder / "model.safetensors")
+    except (OSError, ValueError, SafetensorError):
+        return None
+    return Snapshot(state.pop("step"), state, tensors)
+
+
+#: Names the folder with the current snapshot of a training; written after the snapshot itself.
+_CURRENT = "current.json"
+#: Seconds after which a copy that nothing has used may go from this machine's disk.
+IDLE_SECONDS = 3600.0
+
+
+@dataclass(frozen=True)
+class RemoteCheckpoints(Checkpoints):
+    """Checkpoints below a URI. An object store cannot rename: what is whole has its marker, which is written last.
+
+    Attributes:
+        folder: The copies on this machine.
+        remote: The folder on the object store.
+    """
+
+    remote: RemoteFolder
+
+    def has(self, train_key: str) -> bool:
+        """Whether a training's weights are kept."""
+        return self.remote.has(f"{train_key}/{MARKER}")
+
+    def find(self, train_key: str) -> Path | None:
+        """The copy of a finished training on this machine, made now if need be; None where there is none."""
+        copy = self.folder / train_key
+        if not (copy / MARKER).is_file():
+            if not self.has(train_key):
+                return None
+            self._drop_idle()
+            self._download(train_key, copy)
+        copy.touch()
+        return copy
+
+    def place(self, train_key: str) -> str:
+        """Where a training's weights are kept, for tables."""
+        return f"{self.remote.url}/{train_key}"
+
+    def save(self, train_key: str, model: Model, loaded: Pretrained, facts: dict[str, Any]) -> Path:
+        """Writes a copy here, then to the object store, the marker last."""
+        copy = super().save(train_key, model, loaded, facts)
+        self._upload(copy, train_key, MARKER)
+        return copy
+
+    def remove(self, train_key: str) -> None:
+        """Forgets a checkpoint: first its marker, then its bytes, then the copy here."""
+        self.remote.delete(f"{train_key}/{MARKER}")
+        self._delete_below(train_key)
+        super().remove(train_key)
+
+    def fetch_snapshot(self, train_key: str) -> None:
+        """Brings the last snapshot here, unless one that is as far is here."""
+        current = self._current(train_key)
+        if current is None or _step(self.snapshot(train_key)) >= current["step"]:
+            return
+        self._download(str(current["folder"]), self.snapshot(train_key))
+
+    def push_snapshot(self, train_key: str) -> None:
+        """Brings the snapshot here to the object store; the one before goes when this one is whole."""
+        path, before = self.snapshot(train_key), self._current(train_key)
+        step = _step(path)
+        folder = f"in_progress/{train_key}/{step}-{uuid.uuid4().hex[:8]}"
+        self._upload(path, folder, "state.json")
+        current = json.dumps({"step": step, "folder": folder}).encode()
+        self.remote.write(f"in_progress/{train_key}/{_CURRENT}", current, overwrite=True)
+        if before is not None:
+            self._delete_below(str(before["folder"]))
+
+    def drop_snapshot(self, train_key: str) -> None:
+        """Forgets a training in progress."""
+        super().drop_snapshot(train_key)
+        self.remote.delete(f"in_progress/{train_key}/{_CURRENT}")
+        self._delete_below(f"in_progress/{train_key}")
+
+    def _current(self, train_key: str) -> dict[str, Any] | None:
+        try:
+            found: dict[str, Any] = json.loads(self.remote.read(f"in_progress/{train_key}/{_CURRENT}"))
+        except FileNotFoundError:
+            return None
+        return found
+
+    def _upload(self, path: Path, folder: str, last: str) -> None:
+        """Writes a local folder to the object store, one file after all others."""
+        files = [one for one in path.rglob("*") if one.is_file()]
+        for one in sorted(files, key=lambda file: (file.name == last, file)):
+            self.remote.upload(one, f"{folder}/{one.relative_to(path).as_posix()}")
+
+    def _download(self, folder: str, path: Path) -> None:
+        """Copies a folder of the object store to this machine, where it appears whole."""
+        temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+        try:
+            for name in self.remote.below(folder):
+                self.remote.download(name, temporary / name.removeprefix(f"{folder}/"))
+            shutil.rmtree(path, ignore_errors=True)
+            temporary.rename(path)
+        except FileExistsError:  # another process of this machine was first
+            return
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+    def _delete_below(self, folder: str) -> None:
+        for name in self.remote.below(folder):
+            self.remote.delete(name)
+
+    def _drop_idle(self) -> None:
+        """Makes room for a new copy: those that nothing has used for a while can be fetched again."""
+        for place in (self.folder, self.folder / "in_progress"):
+            for copy in place.iterdir() if place.is_dir() else ():
+                if copy.name != "in_progress" and time.time() - copy.stat().st_mtime > IDLE_SECONDS:
+                    shutil.rmtree(copy, ignore_errors=True)
+
+
+def _step(snapshot: Path) -> int:
+    """The step of a snapshot on this machine, -1 where there is none."""
+    try:
+        return int(json.loads((snapshot / "state.json").read_text(encoding="utf-8"))["step"])
+    except (OSError, ValueError, KeyError):
+        return -1
+
+
+def open_checkpoints(folder: str | Path) -> Checkpoints:
+    """The checkpoints below a local folder or a URI (`s3://bucket/folder`, whatever fsspec knows).
+
+    Raises:
+        UserError: the URI's scheme is unknown or its package is not installed.
+    """
+    place = open_folder(folder)
+    if not isinstance(place, RemoteFolder):
+        assert place.path is not None
+        return Checkpoints(place.path)
+    return RemoteCheckpoints(cache_folder() / "checkpoints" / digest(place.url), place)

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+
+from raystilts.planning.cost import CORE_FLOPS, estimate, stage_tokens
+from raystilts.planning.stages import Plan, plan
+
+from .examples import study
+
+
+@dataclass
+class Recorded:
+    stage: str
+    kind: str
+    encoder_fingerprint: str
+    target: str | None
+    tokens: int
+    seconds: float
+    device_share: float
+    status: str
+
+
+def recorded(planned: Plan, rates: list[float], status: str = "finished") -> list[Recorded]:
+    """Runs of the first stages that took `rates` seconds a sub-word."""
+    stages = list(planned.stages.values())[: len(rates)]
+    mark = planned.encoder.fingerprint
+    return [
+        Recorded(s.key, s.kind, mark, s.target, s.tokens, rate * stage_tokens(s), 1.0, status)
+        for s, rate in zip(stages, rates, strict=True)
+    ]
+
+
+def test_recorded_runs_give_the_rate_and_its_range() -> None:
+    planned = plan(study())
+    work = sum(stage_tokens(stage) for stage in planned.stages.values())
+    cost = estimate(planned, planned.stages, recorded(planned, [1e-3, 2e-3, 3e-3, 4e-3, 5e-3]))
+    assert (cost.hours, cost.low, cost.high) == pytest.approx(tuple(work * r / 3600 for r in (3e-3, 1.5e-3, 4.5e-3)))
+    assert cost.basis.startswith("from 5 recorded stages")
+
+
+def test_too_few_or_failed_runs_leave_the_stated_model() -> None:
+    planned = plan(study())
+    work = sum(stage_tokens(stage) for stage in planned.stages.values())
+    dense = (planned.encoder.parameters or 0) - (planned.encoder.embedding_parameters or 0)
+    for runs in ([], recorded(planned, [1.0] * 3), recorded(planned, [1.0] * 5, "failed")):
+        cost = estimate(planned, planned.stages, runs)
+        assert cost.hours == pytest.approx(6 * dense * work / CORE_FLOPS / 3600)
+        assert cost.low < cost.hours < cost.high
+        assert cost.basis.startswith("not measured")
+
+
+def test_nothing_missing_costs_nothing() -> None:
+    assert estimate(plan(study()), {}, []).hours == 0

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from raystilts.errors import UserError
+from raystilts.planning.encoders import EMBEDDED, describe_encoder
+from raystilts.study.schema import Encoder
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    """A folder that looks like a checkpoint: six parameters, four of them embeddings."""
+    folder = tmp_path / "encoder"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    (folder / "tokenizer.json").write_text("{}")
+    words = np.ones((2, 2), dtype=np.float32)
+    save_file({"embeddings.word_embeddings.weight": words, "bias": words[0]}, folder / "model.safetensors")
+    return folder
+
+
+def fingerprint(folder: Path) -> str:
+    return describe_encoder(Encoder(model_name_or_path=str(folder))).fingerprint
+
+
+def test_a_folder_is_described_without_being_loaded(checkpoint: Path) -> None:
+    info = describe_encoder(Encoder(model_name_or_path=str(checkpoint)))
+    assert (info.location, info.verified, info.parameters, info.embedding_parameters) == (str(checkpoint), True, 6, 4)
+
+
+def test_the_fingerprint_is_of_content_not_of_place(checkpoint: Path, tmp_path: Path) -> None:
+    before = fingerprint(checkpoint)
+    shutil.copytree(checkpoint, tmp_path / "copy")
+    (checkpoint / "README.md").write_text("notes")
+    assert fingerprint(checkpoint) == fingerprint(tmp_path / "copy") == before
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "tokenizer_config.json", "vocab.txt", "spm.model"])
+def test_the_fingerprint_changes_with_each_file(checkpoint: Path, name: str) -> None:
+    before = fingerprint(checkpoint)
+    (checkpoint / name).write_text(json.dumps({"changed": name}))
+    assert fingerprint(checkpoint) != before
+
+
+def test_the_fingerprint_changes_with_the_weights(checkpoint: Path) -> None:
+    before = fingerprint(checkpoint)
+    save_file({"bias": np.zeros(6, dtype=np.float32)}, checkpoint / "model.safetensors")
+    assert fingerprint(checkpoint) != before
+
+
+@pytest.mark.parametrize("size", [0, 5, 60, -1])
+def test_truncated_weights(checkpoint: Path, size: int) -> None:
+    path = checkpoint / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:size])
+    with pytest.raises(UserError, match=r"model\.safetensors is not a whole safetensors file; fetch it again"):
+        fingerprint(checkpoint)
+
+
+@pytest.mark.parametrize("content", [b"\xff" * 64, b"\x02" + b"\0" * 7 + b"[]", b"version https://git-lfs.github.com"])
+def test_files_that_are_no_safetensors(checkpoint: Path, content: bytes) -> None:
+    (checkpoint / "model.safetensors").write_bytes(content)
+    with pytest.raises(UserError, match="not a whole safetensors file"):
+        fingerprint(checkpoint)
+
+
+def test_missing_parts(checkpoint: Path) -> None:
+    (checkpoint / "model.safetensors").rename(checkpoint / "pytorch_model.bin")
+    with pytest.raises(UserError, match="raystilts loads safetensors only"):
+        fingerprint(checkpoint)
+    (checkpoint / "config.json").unlink()
+    with pytest.raises(UserError, match=r"holds no config\.json"):
+        fingerprint(checkpoint)
+
+
+@pytest.mark.parametrize("name", ["/no/where", "./nowhere", "a/b/c"])
+def test_no_such_folder(name: str) -> None:
+    with pytest.raises(UserError, match=r"encoder\.model_name_or_path: .*no such folder"):
+        describe_encoder(Encoder(model_name_or_path=name))
+
+
+def test_a_hub_encoder_that_is_not_here_is_not_verified() -> None:
+    info = describe_encoder(Encoder(model_name_or_path="raystilts-tests/nothing", revision="abc"))
+    assert (info.verified, info.parameters, info.fingerprint) == (False, None, "hub:raystilts-tests/nothing@abc")
+
+
+def test_the_embedded_encoder() -> None:
+    info = describe_encoder(Encoder())
+    assert info.location == str(EMBEDDED["raystilts-mini"])
+    assert info.verified
+    assert info.parameters is not None
+    assert info.parameters < 13_000_000
