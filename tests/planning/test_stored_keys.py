@@ -25,7 +25,8 @@ def digests(name: str) -> dict[str, str]:
     for stage in plan(Study.from_file(STORED / f"{name}.yaml")).stages.values():
         task = stage.target or stage.intermediate.label
         found[f"{stage.kind} {task}"].append(
-            f"{stage.key} {stage.train_key} {stage.eval_key} {stage.parent} {stage.data_hash} {stage.steps} {stage.tokens}"
+            f"{stage.key} {stage.train_key} {stage.eval_key} {stage.parent} "
+            f"{stage.data_hash} {stage.steps} {stage.tokens}"
         )
     return {
         group: f"{len(keys)} {hashlib.sha256(chr(10).join(sorted(keys)).encode()).hexdigest()[:16]}"
