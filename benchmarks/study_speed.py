@@ -37,8 +37,9 @@ from transformers import AutoConfig
 
 from raystilts import Results, Study
 from raystilts.planning.cells import Cell, expand
-from raystilts.planning.data import data_folder, dev_languages, target_languages
+from raystilts.planning.data import data_folder, dev_languages
 from raystilts.planning.encoders import describe_encoder
+from raystilts.planning.resolve import load_study, resolve
 from raystilts.tasks.registry import get_task
 
 #: A target, and whether the cell has an intermediate.
@@ -104,7 +105,7 @@ def steps_of(study: Study, cell: Cell, folder: Path) -> list[Step]:
         return Step(start=start, task=task, fraction=fraction or 1.0, hyperparameters=hp, save=save, dev_languages=dev,
                     languages=languages, **common)  # type: ignore[arg-type]  # fmt: skip
 
-    languages = target_languages(study, cell.target)
+    languages = next(one.languages for one in resolve(study).targets if one.task.name == cell.target)
     if cell.intermediate == "none":
         return [step(encoder, cell.target, cell.target_fraction, None, languages)]
     checkpoint = str(folder / "intermediate")
@@ -168,8 +169,8 @@ def main() -> None:
     parser.add_argument("--sample", type=int, default=1, help="cells of each group for the loop; 0: all cells")
     parser.add_argument("--threads", type=int, default=2, help="of the loop's processes")
     asked = parser.parse_args()
-    study = Study.from_file(asked.study, tuple(asked.assignments))
-    cells = expand(study)
+    study = load_study(asked.study, tuple(asked.assignments))
+    cells = expand(resolve(study))
     chosen, loop = sampled(cells, asked.sample), Loop()
     print(machine_line(asked.threads))
     for cell in chosen[: len(chosen) // 2]:

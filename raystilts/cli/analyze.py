@@ -96,12 +96,12 @@ def _study_and_results(place: str) -> tuple[Study, Results | None]:
     from raystilts.cli.run import _find
     from raystilts.filesystem import open_folder
     from raystilts.planning.cost import results_folder
+    from raystilts.planning.resolve import load_study
     from raystilts.results.answers import Results
-    from raystilts.study.schema import Study
 
     path = _find(Path(place))
     if path.is_file():
-        study = Study.from_file(path)
+        study = load_study(path)
         folder = open_folder(results_folder(study))
         return study, Results(folder) if folder.exists() else None
     results = Results(place)

@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 
 
 def _study(path: Path, assignments: list[str] | None, storage_path: str | None) -> Study:
-    from raystilts.study.schema import Study
+    from raystilts.planning.resolve import load_study
 
     extra = [] if storage_path is None else [f"storage_path={json.dumps(storage_path, ensure_ascii=False)}"]
-    return Study.from_file(_find(path), (*(assignments or ()), *extra))
+    return load_study(_find(path), (*(assignments or ()), *extra))
 
 
 def _find(path: Path) -> Path:

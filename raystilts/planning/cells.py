@@ -1,17 +1,13 @@
-"""From a study to its cells: one cell, one number of the transfer matrix.
-
-Which arms train on a target's own data.
-"""
+"""From a study to its cells: one cell, one number of the transfer matrix."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from raystilts.study.intermediate import Intermediate
-from raystilts.study.schema import Study, Target
-from raystilts.tasks.registry import get_task
-from raystilts.tasks.task import shares_training_data
+from raystilts.planning.resolve import ResolvedArm, ResolvedStudy
+from raystilts.study.schema import Study
+from raystilts.tasks.task import Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,39 +25,30 @@ class Cell:
     seed: int | None
 
 
-def arm_points(study: Study) -> Iterator[tuple[Intermediate, float | None, tuple[int, ...]]]:
+def arm_points(resolved: ResolvedStudy) -> Iterator[tuple[ResolvedArm, float | None, tuple[int, ...]]]:
     """Every intermediate at every fraction, with its seeds."""
-    for arm in study.intermediates:
-        if arm.is_none:
+    study = resolved.study
+    for arm in resolved.arms:
+        if arm.intermediate.is_none:
             yield arm, None, study.baseline_seeds or study.seeds
             continue
         for fraction in study.intermediate_fractions.values:
             yield arm, fraction, study.seeds
 
 
-def target_points(study: Study, target: Target) -> tuple[float | None, ...]:
+def target_points(study: Study, task: Task) -> tuple[float | None, ...]:
     """The fractions of a target; (None,) for one that is not trained on."""
-    return study.target_fractions.values if get_task(target.task).requires_training else (None,)
+    return study.target_fractions.values if task.requires_training else (None,)
 
 
-def expand(study: Study) -> list[Cell]:
+def expand(resolved: ResolvedStudy) -> list[Cell]:
     """All cells of a study, each once, in the order of the study file."""
     cells: dict[Cell, None] = {}
-    for target in study.targets:
-        trained = get_task(target.task).requires_training
-        for arm, fraction, seeds in arm_points(study):
-            for target_fraction in target_points(study, target):
+    for target in resolved.targets:
+        trained = target.task.requires_training
+        for arm, fraction, seeds in arm_points(resolved):
+            for target_fraction in target_points(resolved.study, target.task):
                 for seed in seeds:
-                    own_seed = None if arm.is_none and not trained else seed
-                    cells[Cell(arm.label, fraction, target.task, target_fraction, own_seed)] = None
+                    own_seed = None if arm.intermediate.is_none and not trained else seed
+                    cells[Cell(arm.intermediate.label, fraction, target.task.name, target_fraction, own_seed)] = None
     return list(cells)
-
-
-def overlaps(study: Study) -> tuple[tuple[str, str], ...]:
-    """Pairs of an arm and a target whose own training data it trains on, in the order of the study file."""
-    return tuple(
-        (arm.label, target.task)
-        for arm in study.intermediates
-        for target in study.targets
-        if any(shares_training_data(get_task(name), get_task(target.task)) for name in arm.tasks)
-    )

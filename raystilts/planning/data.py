@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from raystilts.errors import UserError
-from raystilts.planning.keys import digest
+from raystilts.planning import keys
 from raystilts.study.hyperparameters import Hyperparameters
 from raystilts.study.intermediate import MaskedLM
 from raystilts.study.schema import Study
-from raystilts.tasks.registry import get_task
 from raystilts.tasks.source import AnySource, Fingerprint, Source, fingerprint
 from raystilts.tasks.task import Split, Task
 from raystilts.tasks.types.masked_lm import MaskedLM as MaskedLMType
@@ -121,7 +120,7 @@ class StudyData:
             rows = sum(one.rows for one in found)
             limit = hp.max_train_samples
             values = [one.value for one in found]
-            name = digest([task.definition(), values, limit, hp.max_length])
+            name = keys.training_set(task.definition(), values, hp)
             verified = all(one.verified for one in found)
             size = tokens_per_row(task, task.train)
             self._training[key] = TrainingSet(min(rows, limit or rows), name, verified, size)
@@ -137,8 +136,8 @@ class StudyData:
             short = split == "dev" and not task.type.calibrates
             limit = limits.max_dev_samples if short else limits.max_test_samples
             rows = tuple(min(one.rows, limit or one.rows) for one in found)
-            values = sorted(zip(languages, (one.value for one in found), strict=False))  # whatever the order asked for
-            name = digest([task.definition(), split, values])
+            values = zip(languages, (one.value for one in found), strict=False)
+            name = keys.evaluation_set(task.definition(), split, values)
             self._evaluation[key] = EvaluationSet(
                 rows, name, all(one.verified for one in found), sum(rows) * tokens_per_row(task, source)
             )
@@ -164,17 +163,3 @@ def dev_languages(task: Task, languages: tuple[str, ...]) -> tuple[str, ...]:
     """Languages of a target that have dev data, English first."""
     wanted = dict.fromkeys([task.train_languages[0], *languages])
     return tuple(language for language in wanted if language in task.dev_languages)
-
-
-def picking_languages(study: Study, task: Task) -> tuple[str, ...]:
-    """Dev languages of a target that pick its checkpoint, and whether its arm goes on: those of the selection."""
-    wide = study.selection == "target_dev"
-    return dev_languages(task, target_languages(study, task.name) if wide else ())
-
-
-def target_languages(study: Study, name: str) -> tuple[str, ...]:
-    """The languages in which a study scores a target."""
-    for target in study.targets:
-        if target.task == name:
-            return target.languages or get_task(name).languages
-    raise KeyError(name)

@@ -1,10 +1,19 @@
-"""Names of stages: hashes of whatever determines their outcome, and of nothing else."""
+"""Names of stages: hashes of whatever determines their outcome, and of nothing else.
+
+Every recipe of a key is here. A stage is named by its `stage_key`: what it trains (`train_key`) and what it scores
+(`eval_key`). The encoder and, for a target, the intermediate come in as the key that the training starts from.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from typing import Any
+
+from raystilts.study.hyperparameters import Hyperparameters
+from raystilts.study.intermediate import Intermediate
+from raystilts.study.schema import Encoder, Evaluation, Study
 
 #: Raised when the meaning of the training or evaluation code changes, so that older rows are not taken for new ones.
 TRAIN_RECIPE = 2
@@ -15,3 +24,92 @@ def digest(value: Any) -> str:
     """32 hex digits of the SHA-256 of a value's canonical JSON."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def stage_key(train_key: str, eval_key: str) -> str:
+    """A stage: the weights that it leaves and what is scored of them."""
+    return digest([train_key, eval_key])
+
+
+def encoder_key(encoder: Encoder, fingerprint: str) -> str:
+    """The pretrained weights that a training starts from, and how they are read."""
+    return digest([TRAIN_RECIPE, fingerprint, encoder.pooling])
+
+
+def train_key(start: str, training: str, fraction: float, hold: str, seed: int) -> str:
+    """The weights that a training leaves.
+
+    Args:
+        start: Key of the weights that it starts from.
+        training: `arm_training` or `target_training`.
+    """
+    return digest([start, training, fraction, hold, seed])
+
+
+def training_rules(study: Study, hp: Hyperparameters, dev: list[str]) -> str:
+    """Hyperparameters, and what picks the checkpoint if one is picked.
+
+    Args:
+        dev: Fingerprints of the dev data that picks.
+    """
+    picked = None
+    if hp.load_best_model_at_end:
+        evaluation = study.evaluation
+        picked = [dev, evaluation.eval_steps, evaluation.max_dev_samples, study.selection]
+    return digest([hp.model_dump(mode="json", exclude={"max_train_samples"}), picked])
+
+
+def arm_data(tasks: list[str], text: str | None, others: Iterable[str]) -> str:
+    """The training data of an intermediate, by the fingerprints of its tasks, its plain text and its other domain."""
+    return digest([tasks, text, *others])
+
+
+def arm_training(arm: Intermediate, data: str, rules: str) -> str:
+    """What an intermediate's training has in common over seeds and fractions; a name changes nothing."""
+    mixing = arm.model_dump(mode="json", exclude={"name"})
+    if len(arm.tasks) == 1:
+        mixing = {name: mixing[name] for name in ("masked_lm", "align") if name in mixing}
+    return digest([data, mixing, rules])
+
+
+def arm_evaluation(evaluation: Evaluation, dev: list[str]) -> str:
+    """What is scored of an intermediate: its dev data."""
+    return digest([EVAL_RECIPE, dev, evaluation.max_dev_samples])
+
+
+def target_training(data: str, rules: str) -> str:
+    """What a target's training has in common over arms, seeds and fractions."""
+    return digest([data, rules])
+
+
+def target_evaluation(evaluation: Evaluation, scored: list[str]) -> str:
+    """What is scored of a target, by the fingerprints of its dev and test data."""
+    return digest([EVAL_RECIPE, scored, [evaluation.max_dev_samples, evaluation.max_test_samples]])
+
+
+def retrieval_evaluation(study: Study, scored: list[str], hp: Hyperparameters) -> str:
+    """The same for a target without training, where it matters how an encoder's states are read."""
+    encoder, limits = study.encoder, [study.evaluation.max_dev_samples, study.evaluation.max_test_samples]
+    read: list[Any] = [encoder.retrieval_layer, hp.bf16]
+    if encoder.retrieval_pooling != "mean":  # left out at the mean, which it has always been
+        read.append(encoder.retrieval_pooling)
+    return digest([EVAL_RECIPE, scored, limits, hp.max_length, *read])
+
+
+def training_set(definition: Any, values: list[str], hp: Hyperparameters) -> str:
+    """A task's training data under a study's limits.
+
+    Args:
+        definition: `Task.definition()`.
+        values: Fingerprints of its files, by training language.
+    """
+    return digest([definition, values, hp.max_train_samples, hp.max_length])
+
+
+def evaluation_set(definition: Any, split: str, values: Iterable[tuple[str, str]]) -> str:
+    """One split of a task in some languages, whatever the order in which they are asked for.
+
+    Args:
+        values: Languages with the fingerprints of their data.
+    """
+    return digest([definition, split, sorted(values)])

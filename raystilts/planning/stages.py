@@ -1,23 +1,19 @@
-"""How much a stage trains: updates and examples, planned and trained by the same rule.
-
-From cells to distinct stages with parents: what has to be trained, each thing once.
-"""
+"""From cells to distinct stages with parents: what has to be trained, each thing once, and how much each trains."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
+from raystilts.planning import keys
 from raystilts.planning.cells import Cell, arm_points, expand, target_points
-from raystilts.planning.data import StudyData, TrainingSet, dev_languages, masked_lm_task, target_languages
+from raystilts.planning.data import StudyData, TrainingSet
 from raystilts.planning.encoders import EncoderInfo, describe_encoder
-from raystilts.planning.keys import EVAL_RECIPE, TRAIN_RECIPE, digest
+from raystilts.planning.resolve import ResolvedArm, ResolvedStudy, ResolvedTask, resolve, trains_on_target
 from raystilts.study.hyperparameters import Hyperparameters
 from raystilts.study.intermediate import Intermediate
 from raystilts.study.schema import Study
-from raystilts.tasks.registry import get_task
-from raystilts.tasks.task import Task
 
 Hold = Literal["epochs", "updates"]
 
@@ -77,6 +73,10 @@ class Stage:
         tokens: Rough sub-words to train on, repeats counted.
         eval_tokens: Rough sub-words to evaluate, repeats counted.
         data_hash: Of the training data; of the scored data where nothing is trained.
+        tasks: What it trains on and is scored on, resolved: the target, or the tasks of the intermediate.
+        arm: The intermediate, resolved, where the stage trains it.
+        hyperparameters: What it trains with.
+        overlap: Whether the intermediate trains on the target's own training data.
     """
 
     key: str
@@ -95,6 +95,10 @@ class Stage:
     tokens: int
     eval_tokens: int
     data_hash: str
+    tasks: tuple[ResolvedTask, ...] = ()
+    arm: ResolvedArm | None = None
+    hyperparameters: Hyperparameters = field(default_factory=Hyperparameters)
+    overlap: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +128,20 @@ def plan(study: Study) -> Plan:
     """Works out a study's cells and stages; trains nothing and fetches nothing.
 
     Raises:
-        UserError: data or an encoder that cannot be used.
+        UserError: a task, data or an encoder that cannot be used.
     """
-    return _Planner(study).plan()
+    return _Planner(resolve(study)).plan()
+
+
+def overlaps(plan: Plan) -> tuple[tuple[str, str], ...]:
+    """Pairs of an arm and a target whose own training data it trains on, in the order of the study file."""
+    found = {(stage.intermediate.label, stage.target) for stage in plan.stages.values() if stage.overlap}
+    return tuple(
+        (arm.label, target.task)
+        for arm in plan.study.intermediates
+        for target in plan.study.targets
+        if (arm.label, target.task) in found
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,47 +170,52 @@ class _Recipe:
 class _Planner:
     """Works out keys; whatever many stages share is hashed once."""
 
-    def __init__(self, study: Study) -> None:
-        self.study = study
-        self.encoder = describe_encoder(study.encoder)
-        self.data = StudyData(study)
+    def __init__(self, resolved: ResolvedStudy) -> None:
+        self.resolved, self.study = resolved, resolved.study
+        self.encoder = describe_encoder(self.study.encoder)
+        self.data = StudyData(self.study)
         self.verified = self.encoder.verified
-        self.base = digest([TRAIN_RECIPE, self.encoder.fingerprint, study.encoder.pooling])
+        self.base = keys.encoder_key(self.study.encoder, self.encoder.fingerprint)
         self.stages: dict[str, Stage] = {}
 
     def plan(self) -> Plan:
         """All intermediates first, then the targets."""
         parents: dict[tuple[str, float | None, int], Stage | None] = {}
-        for arm in self.study.intermediates:
-            recipe = None if arm.is_none else self._arm_recipe(arm)
-            for _, fraction, seeds in (p for p in arm_points(self.study) if p[0] is arm):
-                for seed in seeds:
-                    parents[arm.label, fraction, seed] = (
-                        None if recipe is None or fraction is None else self._intermediate(arm, recipe, fraction, seed)
-                    )
+        recipes: dict[str, _Recipe] = {}
+        for arm, fraction, seeds in arm_points(self.resolved):
+            label = arm.intermediate.label
+            if fraction is not None and label not in recipes:
+                recipes[label] = self._arm_recipe(arm)
+            for seed in seeds:
+                parents[label, fraction, seed] = (
+                    None if fraction is None else self._intermediate(arm, recipes[label], fraction, seed)
+                )
         found: dict[Cell, str] = {}
-        for target in self.study.targets:
-            task, recipe = get_task(target.task), self._target_recipe(get_task(target.task))
-            for arm, fraction, seeds in arm_points(self.study):
-                for target_fraction in target_points(self.study, target):
+        for target in self.resolved.targets:
+            recipe = self._target_recipe(target)
+            overlap = {arm.intermediate.label: trains_on_target(arm, target) for arm in self.resolved.arms}
+            for arm, fraction, seeds in arm_points(self.resolved):
+                label = arm.intermediate.label
+                for target_fraction in target_points(self.study, target.task):
                     for seed in seeds:
-                        parent = parents[arm.label, fraction, seed]
-                        stage = self._target(task, recipe, arm, fraction, target_fraction, seed, parent)
-                        cell = Cell(arm.label, fraction, task.name, target_fraction, stage.seed)
+                        parent = parents[label, fraction, seed]
+                        stage = self._target(target, recipe, arm, target_fraction, seed, parent, overlap[label])
+                        cell = Cell(label, fraction, target.task.name, target_fraction, stage.seed)
                         found[cell] = stage.key
-        cells = tuple(expand(self.study))
+        cells = tuple(expand(self.resolved))
         return Plan(self.study, self.encoder, cells, self.stages, tuple(found[c] for c in cells), self.verified)
 
-    def _intermediate(self, arm: Intermediate, recipe: _Recipe, fraction: float, seed: int) -> Stage:
+    def _intermediate(self, arm: ResolvedArm, recipe: _Recipe, fraction: float, seed: int) -> Stage:
         hold = self.study.intermediate_fractions.hold
-        train_key = digest([self.base, recipe.train, fraction, hold, seed])
-        steps = steps_of(arm, recipe.rows, fraction, hold, recipe.hyperparameters)
+        train_key = keys.train_key(self.base, recipe.train, fraction, hold, seed)
+        steps = steps_of(arm.intermediate, recipe.rows, fraction, hold, recipe.hyperparameters)
+        examples, tokens, eval_tokens = self._amounts(recipe, steps)
         stage = Stage(
-            key=digest([train_key, recipe.eval_key]),
+            key=keys.stage_key(train_key, recipe.eval_key),
             train_key=train_key,
             eval_key=recipe.eval_key,
             kind="intermediate",
-            intermediate=arm,
+            intermediate=arm.intermediate,
             intermediate_fraction=fraction,
             target=None,
             target_fraction=None,
@@ -203,77 +223,81 @@ class _Planner:
             parent=None,
             parent_train_key=None,
             steps=steps,
-            **self._amounts(recipe, steps),
+            examples=examples,
+            tokens=tokens,
+            eval_tokens=eval_tokens,
             data_hash=recipe.data_hash,
+            tasks=arm.tasks,
+            arm=arm,
+            hyperparameters=recipe.hyperparameters,
         )
         return self.stages.setdefault(stage.key, stage)
 
     def _target(
         self,
-        task: Task,
+        target: ResolvedTask,
         recipe: _Recipe,
-        arm: Intermediate,
-        fraction: float | None,
+        arm: ResolvedArm,
         target_fraction: float | None,
         seed: int,
         parent: Stage | None,
+        overlap: bool,
     ) -> Stage:
         before = parent.train_key if parent else self.base
         train_key, steps = before, 0
         if target_fraction is not None:
             hold = self.study.target_fractions.hold
-            train_key = digest([before, recipe.train, target_fraction, hold, seed])
+            train_key = keys.train_key(before, recipe.train, target_fraction, hold, seed)
             steps = steps_of(None, recipe.rows, target_fraction, hold, recipe.hyperparameters)
+        examples, tokens, eval_tokens = self._amounts(recipe, steps)
         stage = Stage(
-            key=digest([train_key, recipe.eval_key]),
+            key=keys.stage_key(train_key, recipe.eval_key),
             train_key=train_key,
             eval_key=recipe.eval_key,
             kind="retrieval" if target_fraction is None else "target",
-            intermediate=arm,
-            intermediate_fraction=fraction,
-            target=task.name,
+            intermediate=arm.intermediate,
+            intermediate_fraction=parent.intermediate_fraction if parent else None,
+            target=target.task.name,
             target_fraction=target_fraction,
             seed=None if target_fraction is None and parent is None else seed,
             parent=parent.key if parent else None,
             parent_train_key=parent.train_key if parent else None,
             steps=steps,
-            **self._amounts(recipe, steps),
+            examples=examples,
+            tokens=tokens,
+            eval_tokens=eval_tokens,
             data_hash=recipe.data_hash,
+            tasks=(target,),
+            hyperparameters=recipe.hyperparameters,
+            overlap=overlap,
         )
         return self.stages.setdefault(stage.key, stage)
 
-    def _amounts(self, recipe: _Recipe, steps: int) -> dict[str, int]:
-        """Planned examples and sub-words of a training of so many updates."""
+    def _amounts(self, recipe: _Recipe, steps: int) -> tuple[int, int, int]:
+        """Examples, their sub-words, and sub-words evaluated in a training of so many updates."""
         examples = steps * recipe.hyperparameters.batch
         evaluations = -(-steps // self.study.evaluation.every(steps)) if steps else 0
         eval_tokens = recipe.final_tokens + evaluations * recipe.picking_tokens
         tokens = round(examples * recipe.tokens_per_example)
-        return {"examples": examples, "tokens": tokens, "eval_tokens": eval_tokens}
+        return examples, tokens, eval_tokens
 
-    def _arm_recipe(self, arm: Intermediate) -> _Recipe:
+    def _arm_recipe(self, arm: ResolvedArm) -> _Recipe:
         """An intermediate: its tasks' data, how they are mixed, and dev data where that picks the checkpoint."""
-        tasks = [get_task(name) for name in arm.tasks]
-        hp = self.study.hyperparameters.resolve(arm.label)
-        sets = [self.data.training(task, self.study.hyperparameters.resolve(task.name)) for task in tasks]
-        text = self._plain_text(arm, hp)
-        domain = None if arm.align is None else self._whole_task(arm.align.to)
-        scored = [self.data.evaluation(task, "dev", dev_languages(task, ())) for task in tasks]
+        hp = arm.hyperparameters
+        sets = [self.data.training(one.task, one.hyperparameters) for one in arm.tasks]
+        text = self._plain_text(arm)
+        domain = None if arm.align_to is None else self._whole_task(arm.align_to)
+        scored = [self.data.evaluation(one.task, "dev", one.dev_languages) for one in arm.tasks]
         parts = [*sets, text] if text else sets
         others = [domain] if domain else []
         self.verified &= all(one.verified for one in (*parts, *others)) and all(one.verified for one in scored)
-        mixing = arm.model_dump(mode="json", exclude={"name"})
-        if len(tasks) == 1:
-            mixing = {name: mixing[name] for name in ("masked_lm", "align") if name in mixing}
         fingerprints = [one.fingerprint for one in sets]
-        data = digest([fingerprints, text.fingerprint if text else None, *(one.fingerprint for one in others)])
+        data = keys.arm_data(fingerprints, text.fingerprint if text else None, (one.fingerprint for one in others))
         dev = [one.fingerprint for one in scored]
-        train = digest([data, mixing, self._training_rules(hp, dev)])
-        eval_key = digest([EVAL_RECIPE, dev, self.study.evaluation.max_dev_samples])
-        rows = [one.rows for one in sets]
         return _Recipe(
-            train=train,
-            eval_key=eval_key,
-            rows=rows,
+            train=keys.arm_training(arm.intermediate, data, keys.training_rules(self.study, hp, dev)),
+            eval_key=keys.arm_evaluation(self.study.evaluation, dev),
+            rows=[one.rows for one in sets],
             hyperparameters=hp,
             data_hash=data,
             tokens_per_example=_tokens_per_example(parts, domain),
@@ -281,47 +305,39 @@ class _Planner:
             final_tokens=0,
         )
 
-    def _plain_text(self, arm: Intermediate, hp: Hyperparameters) -> TrainingSet | None:
+    def _plain_text(self, arm: ResolvedArm) -> TrainingSet | None:
         """The text of masked-LM training, if the arm has any."""
-        if arm.masked_lm is None:
+        if arm.text_of is not None:
+            return self._whole_task(arm.text_of)
+        if arm.plain_text is None:
             return None
-        if arm.masked_lm.text_of is not None:
-            return self._whole_task(arm.masked_lm.text_of)
-        return self.data.training(masked_lm_task(arm.masked_lm), Hyperparameters(max_length=hp.max_length))
+        return self.data.training(arm.plain_text, Hyperparameters(max_length=arm.hyperparameters.max_length))
 
-    def _whole_task(self, name: str) -> TrainingSet:
+    def _whole_task(self, one: ResolvedTask) -> TrainingSet:
         """A task's training set as a target of the study has it at fraction 1."""
-        return self.data.training(get_task(name), self.study.hyperparameters.resolve(name))
+        return self.data.training(one.task, one.hyperparameters)
 
-    def _target_recipe(self, task: Task) -> _Recipe:
+    def _target_recipe(self, target: ResolvedTask) -> _Recipe:
         """A target: its English training data, and what is scored in which languages."""
-        languages = target_languages(self.study, task.name)
-        hp = self.study.hyperparameters.resolve(task.name)
+        task, hp = target.task, target.hyperparameters
         sets = [
-            self.data.evaluation(task, "dev", dev_languages(task, languages)),
-            self.data.evaluation(task, "test", languages),
+            self.data.evaluation(task, "dev", target.dev_languages),
+            self.data.evaluation(task, "test", target.languages),
         ]
         if task.pool is not None:
             sets.append(self.data.evaluation(task, "pool", task.split_languages("pool")))
         self.verified &= all(one.verified for one in sets)
         scored = [one.fingerprint for one in sets]
-        evaluation = self.study.evaluation
-        limits = [evaluation.max_dev_samples, evaluation.max_test_samples]
         final_tokens = sum(one.tokens for one in sets)
         if not task.requires_training:
-            layer = self.study.encoder.retrieval_layer
-            pooling = self.study.encoder.retrieval_pooling
-            read = [layer, hp.bf16] if pooling == "mean" else [layer, hp.bf16, pooling]
-            eval_key = digest([EVAL_RECIPE, scored, limits, hp.max_length, *read])
-            return _Recipe("", eval_key, [], hp, digest(scored), 0, 0, final_tokens)
+            eval_key = keys.retrieval_evaluation(self.study, scored, hp)
+            return _Recipe("", eval_key, [], hp, keys.digest(scored), 0, 0, final_tokens)
         found = self.data.training(task, hp)
         self.verified &= found.verified
-        picking = self.data.evaluation(
-            task, "dev", dev_languages(task, languages if self.study.selection == "target_dev" else ())
-        )
+        picking = self.data.evaluation(task, "dev", target.picking_languages)
         return _Recipe(
-            train=digest([found.fingerprint, self._training_rules(hp, [picking.fingerprint])]),
-            eval_key=digest([EVAL_RECIPE, scored, limits]),
+            train=keys.target_training(found.fingerprint, keys.training_rules(self.study, hp, [picking.fingerprint])),
+            eval_key=keys.target_evaluation(self.study.evaluation, scored),
             rows=[found.rows],
             hyperparameters=hp,
             data_hash=found.fingerprint,
@@ -329,14 +345,6 @@ class _Planner:
             picking_tokens=picking.tokens,
             final_tokens=final_tokens,
         )
-
-    def _training_rules(self, hp: Hyperparameters, dev: list[str]) -> str:
-        """Hyperparameters, and what picks the checkpoint if one is picked."""
-        picked = None
-        if hp.load_best_model_at_end:
-            evaluation = self.study.evaluation
-            picked = [dev, evaluation.eval_steps, evaluation.max_dev_samples, self.study.selection]
-        return digest([hp.model_dump(mode="json", exclude={"max_train_samples"}), picked])
 
 
 def _tokens_per_example(parts: list[TrainingSet], domain: TrainingSet | None) -> float:

@@ -9,9 +9,8 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from raystilts.planning.cells import overlaps
 from raystilts.planning.cost import Cost, disk_bytes
-from raystilts.planning.stages import Plan, Stage
+from raystilts.planning.stages import Plan, Stage, overlaps
 from raystilts.study.intermediate import domain_of
 from raystilts.study.schedule import schedule_name
 
@@ -95,7 +94,7 @@ def summarise(
         trained_high=trained[1],
         cost=cost,
         disk_bytes=disk_bytes(plan),
-        overlap=overlaps(plan.study),
+        overlap=overlaps(plan),
         keep_targets=plan.study.keep_targets,
         verified=plan.verified,
         aligned=tuple(f"{arm.label} (to {domain_of(arm)})" for arm in plan.study.intermediates if domain_of(arm)),

@@ -11,7 +11,6 @@ from raystilts.planning.stages import Kind, Plan, Stage
 from raystilts.scheduling.node_check import node_report, prepared
 from raystilts.scheduling.nodes import ACCELERATOR, Capacity, Expected, capacity
 from raystilts.study.schema import Resources, Study
-from raystilts.tasks.registry import get_task
 
 #: Memory that torch's allocator holds beyond what tensors take at their most: freed blocks of other sizes.
 SLACK = 1.2
@@ -59,7 +58,7 @@ def heaviest(stages: Iterable[Stage], study: Study) -> list[Stage]:
         if stage.kind in study.resources.by_kind:
             continue
         work = _work(stage)
-        if work not in found or _width(stage, study) > _width(found[work], study):
+        if work not in found or _width(stage) > _width(found[work]):
             found[work] = stage
     return list(found.values())
 
@@ -71,13 +70,13 @@ def _work(stage: Stage) -> str:
     return "masked_lm" if arm.masked_lm is not None else "alignment" if arm.align is not None else "training"
 
 
-def _width(stage: Stage, study: Study) -> int:
+def _width(stage: Stage) -> int:
     """Sub-words of the largest micro-batch, if all its sequences were as long as they may be."""
-    own = study.hyperparameters.resolve(stage.target or stage.intermediate.label)
+    own = stage.hyperparameters
     widths = [own.max_length or 0]
-    for name in (stage.target,) if stage.target else stage.intermediate.tasks:
-        kind = get_task(name).type
-        length = study.hyperparameters.resolve(name).max_length or kind.default_max_length
+    for one in stage.tasks:
+        kind = one.task.type
+        length = one.hyperparameters.max_length or kind.default_max_length
         widths.append(length * (kind.num_labels if kind.head == "choice" else 1))
     return own.per_device_train_batch_size * max(widths)
 

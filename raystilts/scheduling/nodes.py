@@ -23,10 +23,10 @@ from raystilts.errors import UserError
 from raystilts.planning.data import StudyData
 from raystilts.planning.encoders import EncoderInfo
 from raystilts.planning.keys import digest
+from raystilts.planning.resolve import resolve
 from raystilts.planning.stages import Kind
 from raystilts.scheduling.preflight import splits
 from raystilts.study.schema import Resources, StageResources, Study
-from raystilts.tasks.registry import get_task
 from raystilts.tasks.source import fingerprint
 
 #: Seconds by which two clocks may differ: a lock on an object store counts as dead by its age.
@@ -185,10 +185,9 @@ def data_digest(study: Study) -> str:
     Raises:
         UserError: some of it is not here.
     """
-    data = StudyData(study)
-    found = []
-    for name, split, language in sorted({(s.task, s.split, s.language or "") for s in splits(study)}):
-        task = get_task(name)
+    data, found = StudyData(study), []
+    wanted = {(one.task.name, one.split, one.language or ""): one.task for one in splits(resolve(study))}
+    for (name, split, language), task in sorted(wanted.items(), key=lambda item: item[0]):
         source = {"train": task.train, "dev": task.dev, "test": task.test, "pool": task.pool}[split]
         for one in (language,) if language else task.train_languages:
             if source is not None:

@@ -11,10 +11,11 @@ from typing import Literal
 
 from raystilts.errors import StorageError, UserError
 from raystilts.filesystem import Folder, is_disk_full, open_folder
-from raystilts.planning.data import data_folder, dev_languages, masked_lm_task, target_languages
+from raystilts.planning.data import data_folder
 from raystilts.planning.encoders import EncoderInfo
+from raystilts.planning.resolve import ResolvedStudy, resolve
 from raystilts.study.schema import Study
-from raystilts.tasks.registry import get_task
+from raystilts.tasks.task import Task
 
 #: Encoders up to this many parameters are loaded once before a run, to find a broken one early.
 TRY_PARAMETERS = 2 * 10**8
@@ -25,31 +26,26 @@ class Split:
     """One split of a task that a study reads; `language` is None for training data."""
 
     place: str
-    task: str
+    task: Task
     split: Literal["train", "dev", "test", "pool"]
     language: str | None
 
 
-def splits(study: Study) -> Iterator[Split]:
-    """Everything that a study reads, with its place in the study file."""
-    for index, arm in enumerate(study.intermediates):
-        for name in arm.tasks:
-            place = f"intermediates.{index} ({name})"
-            yield Split(place, name, "train", None)
-            yield from (Split(place, name, "dev", lang) for lang in dev_languages(get_task(name), ()))
-        if arm.align is not None:
-            yield Split(f"intermediates.{index}.align.to ({arm.align.to})", arm.align.to, "train", None)
-        if arm.masked_lm is not None and arm.masked_lm.text_of is not None:
-            text_of = arm.masked_lm.text_of
-            yield Split(f"intermediates.{index}.masked_lm.text_of ({text_of})", text_of, "train", None)
-    for index, target in enumerate(study.targets):
-        task, place = get_task(target.task), f"targets.{index} ({target.task})"
-        if task.requires_training:
-            yield Split(place, task.name, "train", None)
-        languages = target_languages(study, task.name)
-        yield from (Split(place, task.name, "dev", lang) for lang in dev_languages(task, languages))
-        yield from (Split(place, task.name, "test", lang) for lang in languages)
-        yield from (Split(place, task.name, "pool", lang) for lang in task.split_languages("pool"))
+def splits(resolved: ResolvedStudy) -> Iterator[Split]:
+    """Everything that a study reads of its tasks, with its place in the study file."""
+    for arm in resolved.arms:
+        for one in arm.tasks:
+            yield Split(one.place, one.task, "train", None)
+            yield from (Split(one.place, one.task, "dev", language) for language in one.dev_languages)
+        for other in (arm.align_to, arm.text_of):
+            if other is not None:
+                yield Split(other.place, other.task, "train", None)
+    for one in resolved.targets:
+        if one.task.requires_training:
+            yield Split(one.place, one.task, "train", None)
+        yield from (Split(one.place, one.task, "dev", language) for language in one.dev_languages)
+        yield from (Split(one.place, one.task, "test", language) for language in one.languages)
+        yield from (Split(one.place, one.task, "pool", language) for language in one.task.split_languages("pool"))
 
 
 def check_data(study: Study) -> None:
@@ -58,13 +54,13 @@ def check_data(study: Study) -> None:
     Raises:
         UserError: naming the place in the study file.
     """
-    folder = data_folder(study)
+    folder, resolved = data_folder(study), resolve(study)
     seen: set[tuple[str, str, str | None]] = set()
-    for one in splits(study):
-        if (one.task, one.split, one.language) in seen:
+    for one in splits(resolved):
+        if (one.task.name, one.split, one.language) in seen:
             continue
-        seen.add((one.task, one.split, one.language))
-        task = get_task(one.task)
+        seen.add((one.task.name, one.split, one.language))
+        task = one.task
         try:
             if one.split == "train" or one.language is None:
                 rows = task.load_train(folder)
@@ -76,12 +72,12 @@ def check_data(study: Study) -> None:
             raise UserError(f"{one.place}: {error}") from None
         if faults:
             raise UserError(f"{one.place}: {one.split} {one.language or ''}: {faults[0]}; see raystilts tasks check")
-    for index, arm in enumerate(study.intermediates):
-        if arm.masked_lm is not None and arm.masked_lm.text_of is None:
+    for arm in resolved.arms:
+        if arm.plain_text is not None and arm.text_of is None:
             try:
-                masked_lm_task(arm.masked_lm).load_train(folder)
+                arm.plain_text.load_train(folder)
             except UserError as error:
-                raise UserError(f"intermediates.{index}.masked_lm: {error}") from None
+                raise UserError(f"{arm.place}.masked_lm: {error}") from None
 
 
 def check_encoder(info: EncoderInfo) -> None:

@@ -31,7 +31,6 @@ from raystilts.scheduling.schedule import Decision, Strata
 from raystilts.study.schedule import Schedule, schedule_name
 from raystilts.study.schema import Study
 from raystilts.tasks.check import constant_score
-from raystilts.tasks.registry import get_task
 from raystilts.training.checkpoints import Checkpoints
 from raystilts.training.result import Score, StageResult
 
@@ -94,7 +93,7 @@ class Attempt:
     def _row(self, status: Any) -> RunRow:
         stage, study = self.stage, self.study
         ended = datetime.now(UTC)
-        hp = study.hyperparameters.resolve(stage.target or stage.intermediate.label)
+        hp = stage.hyperparameters
         return RunRow(
             stage=stage.key,
             train_key=stage.train_key,
@@ -152,7 +151,7 @@ class Attempt:
         """A target stage's score on dev in the language that it trains in, and what guessing gets there."""
         if self.stage.kind != "target" or self.stage.target is None:
             return {}
-        language = get_task(self.stage.target).train_languages[0]
+        language = self.stage.tasks[0].task.train_languages[0]
         for score in final:
             if (score.task, score.split, score.language) == (self.stage.target, "dev", language):
                 limit = self.study.evaluation.max_dev_samples

@@ -15,9 +15,10 @@ from raystilts.planning.cost import checkpoints_folder, results_folder
 from raystilts.planning.stages import Kind, Plan, plan
 from raystilts.results.compaction import compacting
 from raystilts.results.ledger import Ledger, next_attempt, write_attempt
+from raystilts.scheduling.fit import fit, ray_cluster, set_ray_environment
 from raystilts.scheduling.lock import HeldLock, driver_lock
 from raystilts.scheduling.preflight import check_storage
-from raystilts.scheduling.record import WORKER_RESTARTS, fit, ray_cluster, record_stopped, set_ray_environment
+from raystilts.scheduling.record import WORKER_RESTARTS, record_stopped
 from raystilts.scheduling.run import checked, write_study
 from raystilts.study.schema import Study
 from raystilts.training.checkpoints import Checkpoints, open_checkpoints

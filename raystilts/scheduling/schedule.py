@@ -11,15 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from raystilts.planning.cells import overlaps
-from raystilts.planning.data import picking_languages
 from raystilts.planning.stages import Plan
 from raystilts.ranking.degenerate import is_broken
 from raystilts.results.store import Results
 from raystilts.scheduling.rules import BASELINE, Run, StratumRule, Verdict, stratum_rule
 from raystilts.study.schedule import Asha
-from raystilts.study.schema import Study
-from raystilts.tasks.registry import get_task
 
 
 def known_curves(planned: Plan, results: str | Path) -> dict[str, Curve]:
@@ -28,16 +24,16 @@ def known_curves(planned: Plan, results: str | Path) -> dict[str, Curve]:
     A score is the mean of the main metric over the languages that pick checkpoints and arms, as in training.
     """
     languages = {
-        target.task: picking_languages(planned.study, get_task(target.task)) for target in planned.study.targets
+        key: stage.tasks[0].picking_languages for key, stage in planned.stages.items() if stage.target is not None
     }
     points: dict[tuple[str, int, str, bool, int], list[tuple[float, bool]]] = defaultdict(list)
     frame = Results(results, stages=planned.stages).dev_scores()
     for stage, attempt, status, rule, step, language, value, is_final in frame.itertuples(index=False):
-        if language in languages[str(planned.stages[stage].target)]:
+        if language in languages[stage]:
             points[stage, attempt, status, is_broken(rule), step].append((value, is_final))
     curves: dict[str, Curve] = {}
     for (stage, _, status, broken, step), scores in points.items():
-        if len(scores) < len(languages[str(planned.stages[stage].target)]):
+        if len(scores) < len(languages[stage]):
             continue  # evaluated on fewer languages, by a study that selects otherwise
         mean = math.fsum(value for value, _ in scores) / len(scores)
         curve = curves.setdefault(stage, Curve())
@@ -197,21 +193,15 @@ class Strata:
 def _governed(planned: Plan) -> list[_Governed]:
     """The strata that compete, in the order of the study file."""
     study = planned.study
-    # Never called best there, so no eligible arm may lose to them.
-    apart = set(overlaps(study))
     found: dict[tuple[str, float], dict[Run, str]] = {}
     for cell, key in zip(planned.cells, planned.cell_stages, strict=True):
         compared = cell.intermediate == BASELINE or cell.intermediate_fraction == study.compared_fraction
-        if cell.target_fraction is None or not compared or not _has_dev(study, cell.target):
+        if cell.target_fraction is None or not compared or not planned.stages[key].tasks[0].picking_languages:
             continue
-        if (cell.intermediate, cell.target) in apart:
-            continue
+        if planned.stages[key].overlap:
+            continue  # never called best there, so no eligible arm may lose to it
         found.setdefault((cell.target, cell.target_fraction), {})[Run(cell.intermediate, cell.seed)] = key
     return [
         _Governed(target, fraction, stratum_rule(study.schedule, stages), stages)
         for (target, fraction), stages in found.items()
     ]
-
-
-def _has_dev(study: Study, target: str) -> bool:
-    return bool(picking_languages(study, get_task(target)))

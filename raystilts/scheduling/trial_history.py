@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from raystilts.errors import UserError
-from raystilts.planning.data import dev_languages, picking_languages
+from raystilts.planning.resolve import resolve
 from raystilts.planning.stages import Stage
 from raystilts.results.ledger import Ledger
 from raystilts.results.schema import RunRow
@@ -124,13 +124,13 @@ def _curves(study: Study, results: str | Path) -> Curves:
 def _languages(study: Study) -> dict[tuple[str, str], Sequence[str]]:
     """The languages whose dev scores count, by kind of stage and scored task."""
     found: dict[tuple[str, str], Sequence[str]] = {}
-    for arm in study.intermediates:
-        for name in arm.tasks:
-            found["intermediate", name] = dev_languages(get_task(name), ())
+    for arm in resolve(study).arms:
+        for one in arm.tasks:
+            found["intermediate", one.task.name] = one.dev_languages
     for unit in units(study):
         if unit.role == "target":
-            variant = trial_study(study, unit, {})
-            found["target", unit.name] = picking_languages(variant, get_task(unit.name))
+            variant = resolve(trial_study(study, unit, {}))
+            found["target", unit.name] = variant.targets[0].picking_languages
     return found
 
 

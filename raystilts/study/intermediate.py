@@ -1,9 +1,4 @@
-"""Arms that are drawn towards a target's domain while they train: what a study file may ask for, and their names.
-
-What an encoder may be trained on before a target.
-
-Mixtures with a name of their own: those of the literature, and `all` of a study.
-"""
+"""What an encoder may be trained on before a target: tasks, mixtures, masked language modelling, alignment."""
 
 from __future__ import annotations
 
@@ -13,9 +8,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from raystilts.errors import UserError, did_you_mean
+from raystilts.errors import did_you_mean
 from raystilts.study.base import Language, Model
-from raystilts.tasks.registry import get_task
 
 LOSSES = ("coral", "mmd", "adversarial")
 
@@ -80,27 +74,6 @@ def domain_of(arm: Any) -> str | None:
     if arm.align is not None:
         return str(arm.align.to)
     return arm.masked_lm.text_of if arm.masked_lm is not None else None
-
-
-def check_domain(name: str, tasks: Sequence[str], place: str) -> None:
-    """Finds out whether a task's training texts can be another domain for an arm.
-
-    Args:
-        name: The task.
-        tasks: The arm's own.
-        place: Of the name in the study file.
-
-    Raises:
-        ValueError: It is unknown, has no training texts, or is what the arm trains on itself.
-    """
-    try:
-        task = get_task(name)
-    except UserError as error:
-        raise ValueError(f"{place}: {error}") from None
-    if task.train is None or task.type.head == "masked_lm":
-        raise ValueError(f"{place}: {name!r} has no training texts of its own; name a task that is trained")
-    if name in tasks:
-        raise ValueError(f"{place}: {name!r} is what the arm trains on; name the task of another domain")
 
 
 class MaskedLM(Model):

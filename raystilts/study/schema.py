@@ -12,13 +12,11 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
 from raystilts.errors import UserError
-from raystilts.planning.checks import check_distinct_seeds, check_search, check_tasks, check_unique
 from raystilts.study.base import Fraction, Language, Model, Seed, first_problem, read_yaml, set_key
 from raystilts.study.hyperparameters import StudyHyperparameters
 from raystilts.study.intermediate import ALL, Alignment, Intermediate, MaskedLM, all_tasks_of
 from raystilts.study.schedule import Schedule, check_seeds
 from raystilts.study.search import Search
-from raystilts.tasks.registry import load_task_file
 
 
 class Encoder(Model):
@@ -212,20 +210,16 @@ class Study(Model):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        for path in self.task_files:
-            load_task_file(Path(path))
-        check_distinct_seeds("seeds", self.seeds)
-        check_distinct_seeds("baseline_seeds", self.baseline_seeds or ())
+        _check_distinct_seeds("seeds", self.seeds)
+        _check_distinct_seeds("baseline_seeds", self.baseline_seeds or ())
         check_seeds(self.schedule, len(self.seeds))
-        check_unique("intermediates", [arm.label for arm in self.intermediates])
-        check_unique("targets", [target.task for target in self.targets])
+        _check_unique("intermediates", [arm.label for arm in self.intermediates])
+        _check_unique("targets", [target.task for target in self.targets])
         if self.compare_at is not None and self.compare_at not in self.intermediate_fractions.values:
             raise ValueError(
                 f"compare_at is {self.compare_at:g}, but must be one of intermediate_fractions: "
                 f"{list(self.intermediate_fractions.values)}"
             )
-        check_tasks(self)
-        check_search(self)
         return self
 
     @property
@@ -250,6 +244,18 @@ class Study(Model):
             return cls.model_validate(data)
         except ValidationError as error:
             raise UserError(f"{path}: {first_problem(error, _fields_at)}") from None
+
+
+def _check_distinct_seeds(name: str, seeds: tuple[int, ...]) -> None:
+    twice = sorted({seed for seed in seeds if seeds.count(seed) > 1})
+    if twice:
+        raise ValueError(f"{name}: {twice[0]} is given twice; a seed is one replicate, name each once")
+
+
+def _check_unique(name: str, labels: list[str]) -> None:
+    twice = sorted({label for label in labels if labels.count(label) > 1})
+    if twice:
+        raise ValueError(f"{name}: {twice[0]!r} is given twice; drop one, or give a mixture another `name`")
 
 
 def _fields_at(place: tuple[int | str, ...]) -> list[str]:

@@ -21,14 +21,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from raystilts.planning.data import dev_languages, masked_lm_task, picking_languages, target_languages
+from raystilts.planning.data import masked_lm_task
 from raystilts.planning.keys import digest
+from raystilts.planning.resolve import ResolvedTask
 from raystilts.planning.stages import Stage, counted_rows, steps_of, task_weights
 from raystilts.study.hyperparameters import Hyperparameters
 from raystilts.study.intermediate import MaskedLM
 from raystilts.study.schema import Study
 from raystilts.tasks.encoding import Features, Longs, Ragged
-from raystilts.tasks.registry import get_task
 from raystilts.tasks.splits import fixed_sample
 from raystilts.tasks.task import Split, Task
 from raystilts.tasks.texts import plain_text
@@ -221,16 +221,6 @@ class Part:
     languages: tuple[int, ...] = ()
 
 
-def stage_tasks(stage: Stage) -> list[Task]:
-    """The tasks of a stage, without the plain text of its masked LM."""
-    return [get_task(name) for name in ((stage.target,) if stage.target else stage.intermediate.tasks)]
-
-
-def stage_hyperparameters(stage: Stage, study: Study) -> Hyperparameters:
-    """What a stage trains with."""
-    return study.hyperparameters.resolve(stage.target or stage.intermediate.label)
-
-
 def stage_masked_lm(stage: Stage) -> MaskedLM | None:
     """The masked LM that a stage trains with."""
     return stage.intermediate.masked_lm if stage.kind == "intermediate" else None
@@ -241,13 +231,13 @@ def training_parts(stage: Stage, study: Study, reader: DataReader) -> list[Part]
     assert stage.seed is not None
     fraction, _ = _share(stage, study)
     parts = []
-    for task in stage_tasks(stage):
-        hp = study.hyperparameters.resolve(task.name)
-        features = reader.training(task, hp)
-        parts.append(Part(task, hp, features, subset(features.num_examples, fraction, stage.seed)))
+    for one in stage.tasks:
+        features = reader.training(one.task, one.hyperparameters)
+        chosen = subset(features.num_examples, fraction, stage.seed)
+        parts.append(Part(one.task, one.hyperparameters, features, chosen))
     masked_lm = stage_masked_lm(stage)
     if masked_lm is not None:
-        parts.append(_text(masked_lm, stage, study, reader))
+        parts.append(_text(masked_lm, stage, reader))
     return parts
 
 
@@ -260,15 +250,17 @@ def _share(stage: Stage, study: Study) -> tuple[float, Any]:
     return fraction, axis.hold
 
 
-def _text(masked_lm: MaskedLM, stage: Stage, study: Study, reader: DataReader) -> Part:
+def _text(masked_lm: MaskedLM, stage: Stage, reader: DataReader) -> Part:
     """The plain text of masked LM."""
+    arm = stage.arm
     assert stage.seed is not None
-    text, length = masked_lm_task(masked_lm), stage_hyperparameters(stage, study).max_length
+    assert arm is not None
+    assert arm.plain_text is not None
+    text, length = arm.plain_text, stage.hyperparameters.max_length
     hp = Hyperparameters(max_length=length)
     languages: tuple[int, ...] = ()
-    if masked_lm.text_of is not None:
-        whole = study.hyperparameters.resolve(masked_lm.text_of)
-        features = reader.text_of(get_task(masked_lm.text_of), whole, length)
+    if arm.text_of is not None:
+        features = reader.text_of(arm.text_of.task, arm.text_of.hyperparameters, length)
     elif masked_lm.smoothing == 1:
         features = reader.training(text, hp)
     else:
@@ -279,9 +271,9 @@ def _text(masked_lm: MaskedLM, stage: Stage, study: Study, reader: DataReader) -
 def training_updates(stage: Stage, study: Study, parts: list[Part]) -> list[Update]:
     """The fixed list of updates of a training on these parts."""
     arm = stage.intermediate if stage.kind == "intermediate" else None
-    masked_lm, hp = stage_masked_lm(stage), stage_hyperparameters(stage, study)
+    masked_lm, hp = stage_masked_lm(stage), stage.hyperparameters
     fraction, hold = _share(stage, study)
-    rows = [p.features.num_examples for p in parts[: len(stage_tasks(stage))]]
+    rows = [p.features.num_examples for p in parts[: len(stage.tasks)]]
     steps = steps_of(arm, rows, fraction, hold, hp)
     weights = [1.0]
     if arm and rows:
@@ -312,17 +304,12 @@ def _stream(part: Part, masked_lm: MaskedLM | None, hp: Hyperparameters, seed: i
 Sets = list[tuple[int, EvalSet]]
 
 
-def stage_picking_languages(stage: Stage, study: Study, task: Task) -> tuple[str, ...]:
-    """The languages whose dev data picks the checkpoint."""
-    return dev_languages(task, ()) if stage.kind == "intermediate" else picking_languages(study, task)
-
-
 def picking_sets(stage: Stage, study: Study, reader: DataReader) -> Sets:
     """The dev data that picks the checkpoint."""
     return [
-        (i, _read_set(study, reader, task, "dev", language))
-        for i, task in enumerate(stage_tasks(stage))
-        for language in stage_picking_languages(stage, study, task)
+        (i, _read_set(study, reader, one, "dev", language))
+        for i, one in enumerate(stage.tasks)
+        for language in one.picking_languages
     ]
 
 
@@ -333,22 +320,21 @@ def final_sets(stage: Stage, study: Study, reader: DataReader, known: set[tuple[
         known: Task, split and language of what is already known of the final weights.
     """
     return [
-        (i, _read_set(study, reader, task, split, language))
-        for i, task in enumerate(stage_tasks(stage))
-        for split, language in _wanted(stage, study, task)
-        if (task.name, split, language) not in known
+        (i, _read_set(study, reader, one, split, language))
+        for i, one in enumerate(stage.tasks)
+        for split, language in _wanted(one)
+        if (one.task.name, split, language) not in known
     ]
 
 
-def _wanted(stage: Stage, study: Study, task: Task) -> list[tuple[Split, str]]:
-    languages = target_languages(study, task.name) if stage.target else ()
-    wanted: list[tuple[Split, str]] = [("dev", language) for language in dev_languages(task, languages)]
-    wanted += [("test", language) for language in languages]
-    return wanted + [("pool", language) for language in task.split_languages("pool")]
+def _wanted(one: ResolvedTask) -> list[tuple[Split, str]]:
+    wanted: list[tuple[Split, str]] = [("dev", language) for language in one.dev_languages]
+    wanted += [("test", language) for language in one.languages]
+    return wanted + [("pool", language) for language in one.task.split_languages("pool")]
 
 
-def _read_set(study: Study, reader: DataReader, task: Task, split: Split, language: str) -> EvalSet:
+def _read_set(study: Study, reader: DataReader, one: ResolvedTask, split: Split, language: str) -> EvalSet:
     evaluation = study.evaluation
-    short = split == "dev" and not task.type.calibrates
+    short = split == "dev" and not one.task.type.calibrates
     limit = evaluation.max_dev_samples if short else evaluation.max_test_samples
-    return reader.evaluation(task, split, language, limit, study.hyperparameters.resolve(task.name))
+    return reader.evaluation(one.task, split, language, limit, one.hyperparameters)

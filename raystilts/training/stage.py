@@ -15,12 +15,11 @@ from typing import Any
 import torch
 
 from raystilts.errors import UserError
-from raystilts.planning.data import data_folder, masked_lm_task
+from raystilts.planning.data import data_folder
 from raystilts.planning.encoders import EncoderInfo, describe_encoder
 from raystilts.planning.stages import Stage
 from raystilts.study.intermediate import Alignment
 from raystilts.study.schema import Study
-from raystilts.tasks.registry import get_task
 from raystilts.training.alignment import Aligner, DomainHead
 from raystilts.training.batches import Update, aligned_batches
 from raystilts.training.checkpoints import open_checkpoints
@@ -30,10 +29,7 @@ from raystilts.training.data import (
     Sets,
     final_sets,
     picking_sets,
-    stage_hyperparameters,
     stage_masked_lm,
-    stage_picking_languages,
-    stage_tasks,
     training_parts,
     training_updates,
     used_tokens,
@@ -49,9 +45,9 @@ from raystilts.training.result import Score, StageResult, dev_means, mean_dev
 
 def stage_heads(stage: Stage, study: Study, loaded: Pretrained) -> list[Head]:
     """Fresh heads of a stage's tasks and of its masked LM, as its seed gives them."""
-    tasks, masked_lm = stage_tasks(stage), stage_masked_lm(stage)
-    if masked_lm is not None:
-        tasks.append(masked_lm_task(masked_lm))
+    tasks = [one.task for one in stage.tasks]
+    if stage.arm is not None and stage.arm.plain_text is not None:
+        tasks.append(stage.arm.plain_text)
     pooling, seed = study.encoder.pooling, stage.seed or 0
     return [build_head(task, loaded, pooling, seed * 101 + i) for i, task in enumerate(tasks)]
 
@@ -64,15 +60,15 @@ def domain_heads(stage: Stage, loaded: Pretrained) -> list[DomainHead]:
 
 
 def stage_aligner(
-    stage: Stage, study: Study, reader: DataReader, heads: list[DomainHead], steps: int
+    stage: Stage, reader: DataReader, heads: list[DomainHead], steps: int
 ) -> Aligner | None:
     """What an arm's training of so many updates is aligned with, if it is."""
-    align = _alignment(stage)
-    if align is None:
+    align, arm = _alignment(stage), stage.arm
+    if align is None or arm is None or arm.align_to is None:
         return None
-    features = reader.training(get_task(align.to), study.hyperparameters.resolve(align.to))
-    examples = aligned_batches(features.num_examples, stage_hyperparameters(stage, study), stage.seed or 0, steps)
-    return Aligner(align, features, examples, len(stage_tasks(stage)), heads[0] if heads else None)
+    features = reader.training(arm.align_to.task, arm.align_to.hyperparameters)
+    examples = aligned_batches(features.num_examples, stage.hyperparameters, stage.seed or 0, steps)
+    return Aligner(align, features, examples, len(stage.tasks), heads[0] if heads else None)
 
 
 def _alignment(stage: Stage) -> Alignment | None:
@@ -140,7 +136,7 @@ class StageRun:
         self.checkpoints = open_checkpoints(folder)
         self.loaded = pretrained(encoder or describe_encoder(study.encoder))
         self.reader = warm_reader(self.loaded, data_folder(study))
-        self.tasks, self.hp = stage_tasks(stage), stage_hyperparameters(stage, study)
+        self.tasks, self.hp = [one.task for one in stage.tasks], stage.hyperparameters
         self.steps = 0
         self.eval_seconds = 0.0
 
@@ -230,7 +226,7 @@ class StageRun:
         if masked_lm and vocabulary.mask_id is None:
             raise UserError(f"{self.loaded.info.location}: its tokenizer has no mask token; leave masked_lm out")
         features = [part.features for part in parts]
-        aligner = stage_aligner(self.stage, self.study, self.reader, domain, len(updates))
+        aligner = stage_aligner(self.stage, self.reader, domain, len(updates))
         seen = features if aligner is None else [*features, aligner.features]
         used = None if masked_lm else torch.from_numpy(used_tokens(seen, (vocabulary.pad_id,)))
         with compact_rows(encoder, used):
@@ -331,5 +327,4 @@ class StageRun:
         )
 
     def _languages_of(self, name: str) -> tuple[str, ...]:
-        task = next(task for task in self.tasks if task.name == name)
-        return stage_picking_languages(self.stage, self.study, task)
+        return next(one.picking_languages for one in self.stage.tasks if one.task.name == name)

@@ -3,6 +3,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 
 from raystilts.planning.cells import Cell, expand
+from raystilts.planning.resolve import resolve
 from raystilts.study.schema import Study
 from raystilts.tasks.registry import get_task
 
@@ -10,7 +11,7 @@ from .examples import studies, study
 
 
 def test_cells_in_the_order_of_the_file() -> None:
-    cells = expand(study(intermediates=["none", "cldr_names"], intermediate_fractions=[0.5, 1], seeds=[3]))
+    cells = expand(resolve(study(intermediates=["none", "cldr_names"], intermediate_fractions=[0.5, 1], seeds=[3])))
     assert cells == [
         Cell("none", None, "cldr_dates", 1.0, 3),
         Cell("cldr_names", 0.5, "cldr_dates", 1.0, 3),
@@ -24,7 +25,7 @@ def test_cells_in_the_order_of_the_file() -> None:
 @settings(max_examples=60, deadline=None)
 @given(studies())
 def test_axes_that_do_not_apply_are_null_and_cells_are_distinct(one: Study) -> None:
-    cells = expand(one)
+    cells = expand(resolve(one))
     assert len(set(cells)) == len(cells)
     for cell in cells:
         trained = get_task(cell.target).requires_training
@@ -43,4 +44,4 @@ def test_the_number_of_cells_is_that_of_the_grid(one: Study) -> None:
     points = arms * len(one.intermediate_fractions.values) * len(one.seeds)
     baseline = none * len(one.baseline_seeds or one.seeds)
     columns = len(trained) * len(one.target_fractions.values)
-    assert len(expand(one)) == columns * (points + baseline) + retrieval * (points + none)
+    assert len(expand(resolve(one))) == columns * (points + baseline) + retrieval * (points + none)

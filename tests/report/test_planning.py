@@ -1,8 +1,7 @@
 from __future__ import annotations
 
-from raystilts.planning.cells import overlaps
 from raystilts.planning.cost import Cost
-from raystilts.planning.stages import plan
+from raystilts.planning.stages import overlaps, plan
 from raystilts.report.plan_text import summarise
 
 from .examples import study
@@ -32,7 +31,7 @@ def test_overlap_of_training_data() -> None:
         intermediates=["none", "mnli", "mnli@sw", "squad", {"tasks": ["hellaswag", "squad"], "name": "both"}],
         targets=["xnli", "xquad", "mlqa", "tatoeba"],
     )
-    assert overlaps(one) == (
+    assert overlaps(plan(one)) == (
         ("mnli", "xnli"),
         ("mnli@sw", "xnli"),
         ("squad", "xquad"),

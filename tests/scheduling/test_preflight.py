@@ -11,6 +11,7 @@ from safetensors.numpy import load_file, save_file
 
 from raystilts.errors import StorageError, UserError
 from raystilts.planning.encoders import EMBEDDED, describe_encoder
+from raystilts.planning.resolve import resolve
 from raystilts.scheduling.preflight import check_data, check_encoder, check_storage, splits
 from raystilts.study.schema import Encoder, Study
 
@@ -41,7 +42,7 @@ def xnli(folder: Path) -> Study:
 
 
 def test_every_split_is_looked_at(folder: Path) -> None:
-    assert [(one.place, one.split, one.language) for one in splits(xnli(folder))] == [
+    assert [(one.place, one.split, one.language) for one in splits(resolve(xnli(folder)))] == [
         ("targets.0 (xnli)", "train", None),
         ("targets.0 (xnli)", "dev", "en"),
         ("targets.0 (xnli)", "dev", "de"),

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from raystilts.errors import UserError
+from raystilts.planning.resolve import load_study
 from raystilts.study.schema import Study
 
 GOOD = """
@@ -18,7 +19,7 @@ seeds: [0, 1]
 def read(tmp_path: Path, text: str, *assignments: str) -> Study:
     path = tmp_path / "s.yaml"
     path.write_text(text, encoding="utf-8")
-    return Study.from_file(path, assignments)
+    return load_study(path, assignments)
 
 
 def refusal(tmp_path: Path, text: str, *assignments: str) -> str:

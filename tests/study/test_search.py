@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from raystilts.errors import UserError
+from raystilts.planning.resolve import resolve
 from raystilts.study.schema import Study
 from raystilts.study.search import Range, Search
 
@@ -65,8 +66,8 @@ def test_a_space_that_cannot_be_searched_is_refused(space: dict[str, Any], messa
     ],
 )
 def test_a_search_that_makes_no_sense_is_refused(search: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValidationError) as error:
-        study({"space": {"learning_rate": {"loguniform": [1e-5, 1e-3]}}, **search})
+    with pytest.raises((ValidationError, UserError)) as error:
+        resolve(study({"space": {"learning_rate": {"loguniform": [1e-5, 1e-3]}}, **search}))
     assert message in str(error.value)
 
 
@@ -134,8 +135,9 @@ def test_a_grid_takes_values_from_a_file_and_its_own_win(tmp_path: Path) -> None
 
 def test_values_of_another_encoder_are_refused(tmp_path: Path) -> None:
     (tmp_path / "chosen.yaml").write_text(TUNED.replace("raystilts-mini", "xlm-roberta-large"))
-    with pytest.raises(ValidationError, match="found for 'xlm-roberta-large'"):
-        Study.model_validate(STUDY | {"hyperparameters": {"from": str(tmp_path / "chosen.yaml")}})
+    tuned = Study.model_validate(STUDY | {"hyperparameters": {"from": str(tmp_path / "chosen.yaml")}})
+    with pytest.raises(UserError, match="found for 'xlm-roberta-large'"):
+        resolve(tuned)
 
 
 @pytest.mark.parametrize("text", [None, "tasks: 3", TUNED.replace("3e-4", "-3")])

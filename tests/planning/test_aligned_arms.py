@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from raystilts.errors import UserError
 from raystilts.planning.cost import estimate
+from raystilts.planning.resolve import resolve
 from raystilts.planning.stages import Stage, plan
 from raystilts.report.plan_text import summarise
 from raystilts.study.intermediate import Intermediate, domain_of
@@ -93,8 +95,8 @@ def test_the_plan_says_which_arms_are_drawn_where_and_counts_their_texts() -> No
     ],
 )
 def test_what_cannot_be_trained_is_said_before_training(arm: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValidationError, match=message):
-        study(intermediates=[arm])
+    with pytest.raises((ValidationError, UserError), match=message):
+        resolve(study(intermediates=[arm]))
 
 
 def test_a_misspelt_field_gets_a_suggestion(tmp_path: Any) -> None:
