@@ -88,6 +88,11 @@ def circles(root: Path) -> list[set[str]]:
     return [set(group) for group in groups]
 
 
+def mutual(others: dict[str, set[str]]) -> int:
+    """Pairs of rooms that import each other."""
+    return sum(a < b and a in others.get(b, set()) for a in others for b in others[a])
+
+
 def figures(root: Path) -> dict[str, str]:
     """What is printed of one checkout."""
     modules = trees(root)
@@ -100,14 +105,7 @@ def figures(root: Path) -> dict[str, str]:
         "files under 60 lines": str(sum(size < 60 for size in sizes)),
         "lines of a function, median / 90 %": f"{median(lengths):.0f} / {quantiles(lengths, n=10)[-1]:.0f}",
         "functions over 50 lines": str(sum(length > 50 for length in lengths)),
-        "rooms that import each other": str(
-            sum(
-                a < b and a in others.get(b, set())
-                for others in [room_imports(root)]
-                for a in others
-                for b in others[a]
-            )
-        ),
+        "rooms that import each other": str(mutual(room_imports(root))),
         "circles of modules": str(len(circles(root))),
     }
 
