@@ -11,9 +11,10 @@ import sys
 from pathlib import Path
 
 from raystilts.tasks import folder
-from raystilts.tasks.check import declared, is_here
+from raystilts.tasks.check import declared
+from raystilts.tasks.loading import fingerprint, is_here
 from raystilts.tasks.registry import all_tasks
-from raystilts.tasks.source import Generated, Source, fingerprint
+from raystilts.tasks.source import Generated, Source
 from raystilts.tasks.task import Task
 
 PAGE = Path(__file__).parents[1] / "docs" / "tasks.md"

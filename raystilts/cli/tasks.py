@@ -70,7 +70,8 @@ def _facts(task: Task) -> Iterator[tuple[str, str]]:
 
 def _data(task: Task, data_dir: Path | None) -> Iterator[tuple[str, str]]:
     """Where each split comes from, and what of it is not here."""
-    from raystilts.tasks.check import declared, is_here
+    from raystilts.tasks.check import declared
+    from raystilts.tasks.loading import is_here
     from raystilts.tasks.source import Generated
 
     absent: dict[str, list[str]] = {}
@@ -101,7 +102,7 @@ def _place(language: str) -> str:
 
 def _folder(data_dir: Path | None) -> Path | None:
     """The data folder, if there is one to be used; a wrong name is told and not taken for an empty folder."""
-    from raystilts.tasks.source import resolve_data_dir
+    from raystilts.tasks.loading import resolve_data_dir
 
     folder = resolve_data_dir(data_dir)
     if folder is not None and not folder.is_dir():

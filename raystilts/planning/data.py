@@ -11,7 +11,8 @@ from raystilts.planning import keys
 from raystilts.study.hyperparameters import Hyperparameters
 from raystilts.study.intermediate import MaskedLM
 from raystilts.study.schema import Study
-from raystilts.tasks.source import AnySource, Fingerprint, Source, fingerprint
+from raystilts.tasks.loading import Fingerprint, fingerprint
+from raystilts.tasks.source import AnySource, Source
 from raystilts.tasks.task import Split, Task
 from raystilts.tasks.types.masked_lm import MaskedLM as MaskedLMType
 

@@ -27,7 +27,7 @@ from raystilts.planning.resolve import resolve
 from raystilts.planning.stages import Kind
 from raystilts.scheduling.preflight import splits
 from raystilts.study.schema import Resources, StageResources, Study
-from raystilts.tasks.source import fingerprint
+from raystilts.tasks.loading import fingerprint
 
 #: Seconds by which two clocks may differ: a lock on an object store counts as dead by its age.
 CLOCK_SECONDS = 10.0

@@ -1,7 +1,4 @@
-"""Looks through a task's data, and says what is wrong with it.
-
-What one gets without looking at the text.
-"""
+"""Looks through a task's data: what is wrong with it, and what a guess gets that never reads the text."""
 
 from __future__ import annotations
 
@@ -16,9 +13,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from raystilts.errors import UserError
-from raystilts.tasks import folder
+from raystilts.tasks.loading import is_here
 from raystilts.tasks.registry import get_task
-from raystilts.tasks.source import AnySource, Generated, resolve_data_dir
+from raystilts.tasks.source import AnySource
 from raystilts.tasks.task import EVERY_LANGUAGE, Task, rows_item_hashes
 
 SplitName = Literal["train", "dev", "test", "pool"]
@@ -105,20 +102,6 @@ def declared(task: Task) -> Iterator[tuple[SplitName, AnySource, str]]:
         yield from (("test", task.test, language) for language in task.languages)
     if task.pool is not None:
         yield ("pool", task.pool, EVERY_LANGUAGE)
-
-
-def is_here(source: AnySource, language: str, data_dir: Path | None) -> bool:
-    """Whether a language's data can be read: made in this process, in the data folder, or on the hub."""
-    where = resolve_data_dir(data_dir)
-    if isinstance(source, Generated):
-        return True
-    if where is None:
-        return source.path is not None
-    try:
-        folder.split_files(where, source.dataset, language, source.split, source.fallback_splits)
-    except UserError:
-        return False
-    return True
 
 
 def _rows(task: Task, split: SplitName, language: str, data_dir: Path | None) -> pa.Table:

@@ -1,13 +1,8 @@
-"""What a task becomes after tokenisation: flat arrays that can be cached, memory-mapped and sliced.
+"""Texts to token ids in flat arrays, which can be cached, memory-mapped and sliced; plain numpy, without torch.
 
-Plain numpy: planning, scoring and tests need no torch.
-
-Text to token ids in flat arrays: each distinct text is tokenised once, the rest is numpy.
-
-Contexts, questions and words repeat within a data set, and per-row Python is what makes
-tokenisation slow. So every distinct string goes through the fast tokenizer once, without special
-tokens, and truncation, pairs, windows and special tokens are array operations that follow the
-rules of the `tokenizers` library.
+Contexts, questions and words repeat within a data set, and per-row Python is what makes tokenisation slow. So every
+distinct string goes through the fast tokenizer once, without special tokens, and truncation, pairs, windows and special
+tokens are array operations that follow the rules of the `tokenizers` library.
 """
 
 from __future__ import annotations

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import TypeAlias
 
 import pyarrow as pa
 
 from raystilts.errors import UserError, did_you_mean
-
-Generator: TypeAlias = Callable[[str, str], pa.Table]
 
 
 def split_files(data_dir: Path, dataset: str, language: str, split: str, fallbacks: Sequence[str] = ()) -> list[Path]:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import importlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 
 from raystilts.errors import UserError
 from raystilts.tasks.languages import flores_code, iso3_code, language_name
-
-if TYPE_CHECKING:
-    from raystilts.tasks.source import Source
+from raystilts.tasks.source import CONVERTED, Source
 
 
 def _fill(text: str, source: Source, language: str) -> str:
@@ -74,9 +72,9 @@ def _files(source: Source, language: str) -> str:
 
 def _arguments(source: Source, name: str | None, split: str) -> dict[str, Any]:
     """Arguments of `load_dataset`; the hub's conversion is <configuration>/<split>/*.parquet."""
-    if source.revision != "refs/convert/parquet":
+    if source.revision != CONVERTED:
         return {"path": source.path, "name": name, "split": split, "revision": source.revision}
-    base = f"hf://datasets/{source.path}@refs/convert/parquet/{name or 'default'}"
+    base = f"hf://datasets/{source.path}@{CONVERTED}/{name or 'default'}"
     files = [f"{base}/{part}/*.parquet" for part in split.split("+")]
     return {"path": "parquet", "data_files": {"rows": files}, "split": "rows"}
 

@@ -1,7 +1,4 @@
-"""Fixed samples: which rows count where a study limits their number.
-
-Splits that a benchmark lacks, cut from those it has by a hash of the items.
-"""
+"""Parts of a split: fixed samples where a study limits rows, and dev splits cut by a hash of the items."""
 
 from __future__ import annotations
 

@@ -13,7 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from raystilts.errors import UserError
 from raystilts.tasks.languages import check_language
-from raystilts.tasks.source import Fingerprint, Generated, Source, fingerprint, item_hashes, load
+from raystilts.tasks.loading import Fingerprint, fingerprint, load
+from raystilts.tasks.source import AnySource, Source
+from raystilts.tasks.splits import item_hashes
 from raystilts.tasks.types.classification import SequenceClassification
 from raystilts.tasks.types.masked_lm import MaskedLM
 from raystilts.tasks.types.mining import Mining
@@ -26,7 +28,6 @@ AnyType = Annotated[
     SequenceClassification | MultipleChoice | SpanQA | Tagging | Retrieval | AnswerRetrieval | Mining | MaskedLM,
     Field(discriminator="kind"),
 ]
-AnySource = Annotated[Source | Generated, Field(discriminator="kind")]
 
 #: What is evaluated: dev and test data of a language, and candidates that all languages search.
 Split = Literal["dev", "test", "pool"]
@@ -155,17 +156,17 @@ class Task(BaseModel):
             return () if self.pool is None else (EVERY_LANGUAGE,)
         return self.dev_languages if split == "dev" else self.languages
 
-    def _split_source(self, split: Split, language: str) -> Source | Generated:
+    def _split_source(self, split: Split, language: str) -> AnySource:
         sources = {"dev": self.dev, "test": self.test, "pool": self.pool}
         return self._source(sources[split], split, language, self.split_languages(split))
 
     def _source(
         self,
-        source: Source | Generated | None,
+        source: AnySource | None,
         split: str,
         language: str | None = None,
         languages: Sequence[str] = (),
-    ) -> Source | Generated:
+    ) -> AnySource:
         if source is None:
             raise UserError(f"task {self.name!r} has no {split} data; choose another task or split")
         if language is not None and language not in languages:

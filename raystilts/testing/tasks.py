@@ -25,10 +25,11 @@ import numpy as np
 import pyarrow as pa
 
 from raystilts.errors import UserError
-from raystilts.tasks.check import SplitName, declared, is_here
+from raystilts.tasks.check import SplitName, declared
 from raystilts.tasks.encoding import Features, Ragged
+from raystilts.tasks.loading import is_here
+from raystilts.tasks.loading import load as load_rows
 from raystilts.tasks.source import Generated
-from raystilts.tasks.source import load as load_rows
 from raystilts.tasks.task import Task
 from raystilts.tasks.types.masked_lm import MaskedLM
 from raystilts.tasks.types.span_qa import SpanQA

@@ -11,8 +11,9 @@ import pytest
 
 from raystilts.tasks import catalog
 from raystilts.tasks.languages import codes
+from raystilts.tasks.loading import folder_languages
 from raystilts.tasks.registry import all_tasks, get_task
-from raystilts.tasks.source import Source, folder_languages
+from raystilts.tasks.source import Source
 
 PAPER = codes(
     "anli mnli snli qqp squad squad_v2 hellaswag ccg cosmos_qa commonsense_qa "

@@ -8,7 +8,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from raystilts.tasks.check import declared, is_here
+from raystilts.tasks.check import declared
+from raystilts.tasks.loading import is_here
 from raystilts.tasks.registry import all_tasks
 from raystilts.tasks.source import Source
 from raystilts.tasks.task import Task

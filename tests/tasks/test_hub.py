@@ -4,7 +4,8 @@ import pytest
 
 from raystilts.errors import UserError
 from raystilts.tasks import hub
-from raystilts.tasks.source import Source, load
+from raystilts.tasks.loading import load
+from raystilts.tasks.source import Source
 
 
 @pytest.mark.parametrize(

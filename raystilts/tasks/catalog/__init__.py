@@ -1,1 +1,1 @@
-"""One small file a task: each names a `TASK` (or `TASKS`), which the registry finds by itself."""
+"""One file a family of tasks: every `Task`, and every list of them, at the top of a file is registered by itself."""

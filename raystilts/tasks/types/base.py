@@ -22,9 +22,8 @@ _SHOWN = 5
 class TaskType(BaseModel, ABC):
     """A kind of task: which columns it reads, which head it trains, how it is scored.
 
-    Types are frozen values: two tasks of equal type treat equal rows equally. `version` goes up
-        when the same
-    fields come to mean something else, so that results of the two are never mixed.
+    Types are frozen values: two tasks of equal type treat equal rows equally. `version` goes up when the same fields
+    come to mean something else, so that results of the two are never mixed.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -1,7 +1,4 @@
-"""Sentence retrieval across languages: find the translation of each sentence.
-
-Retrieval from one pool of candidates in all languages (LAReQA, Mewsli-X).
-"""
+"""Retrieval across languages: each sentence's translation, or answers among the candidates of all languages."""
 
 from __future__ import annotations
 
@@ -14,7 +11,6 @@ import pyarrow as pa
 from pydantic import Field
 
 from raystilts.metrics import retrieval
-from raystilts.metrics import retrieval as places
 from raystilts.tasks.encoding import Features, Floats, Outputs, Tokenizer, encode_texts
 from raystilts.tasks.splits import fixed_sample
 from raystilts.tasks.types.base import Head, TaskType, column, empty_texts, faults
@@ -144,7 +140,7 @@ class AnswerRetrieval(TaskType):
         found = []
         for own_vectors, one, table in zip(vectors, features, rows, strict=True):
             wanted = [right.get(key, []) for key in column(_questions(table), "key")]
-            found.append(places.places(own_vectors[: one.num_queries], pool, wanted) if wanted else [])
+            found.append(retrieval.places(own_vectors[: one.num_queries], pool, wanted) if wanted else [])
         return cast(list[list[Any]], found)
 
     def gold(self, rows: pa.Table) -> list[Any]:
@@ -156,7 +152,7 @@ class AnswerRetrieval(TaskType):
         """Mean average precision; a question without a right candidate has 0. Nothing for rows without questions."""
         if not predictions:
             return {}
-        each = [places.average_precision(found, self.k) if found else 0.0 for found in predictions]
+        each = [retrieval.average_precision(found, self.k) if found else 0.0 for found in predictions]
         return {self.metrics[0]: float(np.mean(each))}
 
     def sample(self, rows: pa.Table, limit: int | None) -> pa.Table:

@@ -1,7 +1,4 @@
-"""The best answer among all start and end scores of a question's windows.
-
-Extractive question answering: the answer is a stretch of the context.
-"""
+"""Extractive question answering: the answer is a stretch of the context, the best over all its windows."""
 
 from __future__ import annotations
 

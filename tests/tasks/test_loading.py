@@ -9,16 +9,9 @@ import pytest
 from pydantic import ValidationError
 
 from raystilts.errors import UserError
-from raystilts.tasks.source import (
-    Carve,
-    Generated,
-    Source,
-    fingerprint,
-    folder_languages,
-    item_hashes,
-    load,
-    resolve_data_dir,
-)
+from raystilts.tasks.loading import fingerprint, folder_languages, load, resolve_data_dir
+from raystilts.tasks.source import Generated, Source
+from raystilts.tasks.splits import Carve, item_hashes
 
 SOURCE = Source(dataset="set", split="train", path="owner/set")
 CALLS: list[tuple[str, str]] = []

@@ -1,0 +1,168 @@
+"""Reads the rows that a source names, and says what identifies them."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TypeAlias
+
+import pyarrow as pa
+
+from raystilts.errors import UserError, did_you_mean
+from raystilts.tasks import folder, hub
+from raystilts.tasks.converters import get_converter
+from raystilts.tasks.source import AnySource, Generated, Source
+from raystilts.tasks.splits import carved
+
+Generator: TypeAlias = Callable[[str, str], pa.Table]
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """What stands for the content of a split in the keys of results.
+
+    Attributes:
+        value: Hex digest; equal content and treatment, equal value.
+        rows: Number of rows, declared (0 if not even that) where the data is not here.
+        verified: Whether the content itself was read, and not only where it would come from.
+    """
+
+    value: str
+    rows: int
+    verified: bool
+
+
+def resolve_data_dir(data_dir: Path | None) -> Path | None:
+    """The data folder: the given one, else `RAYSTILTS_DATA_DIR`, else none (the hub)."""
+    if data_dir is not None:
+        return data_dir
+    named = os.environ.get("RAYSTILTS_DATA_DIR")
+    return Path(named) if named else None
+
+
+def load(source: AnySource, language: str, data_dir: Path | None, *, columns: Sequence[str] = ()) -> pa.Table:
+    """Reads the rows of one language.
+
+    Args:
+        source: Where from.
+        language: Our language code.
+        data_dir: The data folder; None for `RAYSTILTS_DATA_DIR`, or else the hub.
+        columns: Columns that must be there.
+
+    Raises:
+        UserError: If there is no such data, it has no rows, or columns are missing.
+    """
+    where = data_dir if isinstance(source, Generated) else resolve_data_dir(data_dir)
+    if isinstance(source, Generated):
+        rows, at = _generator(source)(language, source.split), source.generator
+    elif where is not None:
+        paths = folder.split_files(where, source.dataset, language, source.split, source.fallback_splits)
+        rows, at = folder.read(paths), str(paths[0])
+    else:
+        rows, at = hub.read(source, language), f"{source.path} on the hub"
+    rows = _treat(source, rows, language)
+    missing = [name for name in columns if name not in rows.column_names]
+    if missing:
+        hint = did_you_mean(missing[0], rows.column_names)
+        raise UserError(f"{at}: column {missing[0]!r} is missing ({hint}); expected {', '.join(columns)}")
+    if rows.num_rows == 0:
+        raise UserError(f"{at}: no rows for language {language!r}; copy the file again or leave the language out")
+    return rows
+
+
+def _treat(source: AnySource, rows: pa.Table, language: str) -> pa.Table:
+    if isinstance(source, Generated):
+        return rows
+    if source.converter is not None:
+        converter = get_converter(source.converter)
+        try:
+            rows = converter(rows, language)
+        except (KeyError, TypeError, IndexError, AttributeError, pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+            raise UserError(
+                f"{source.dataset}: the conversion {source.converter!r} fails ({type(error).__name__}: {error}) on "
+                f"columns {', '.join(rows.column_names)}; expected those of the published data"
+            ) from error
+    return rows if source.carve is None else carved(rows, source.carve)
+
+
+def _generator(source: Generated) -> Generator:
+    module, name = source.generator.split(":")
+    try:
+        found: Generator = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise UserError(f"generator: {source.generator!r} cannot be imported ({error})") from error
+    return found
+
+
+def fingerprint(source: AnySource, language: str, data_dir: Path | None) -> Fingerprint:
+    """What identifies the rows of one language, without reading them twice.
+
+    A file counts by its bytes, a generator by its name and version, hub data by its pinned
+    revision.
+
+    Raises:
+        UserError: If the data folder lacks the file.
+    """
+    if isinstance(source, Generated):
+        rows = source.rows
+        if rows is None:
+            rows = load(source, language, None).num_rows
+        return Fingerprint(_digest(source.generator, source.version, source.split, language), rows, True)
+    treatment = [
+        source.converter,
+        source.carve and source.carve.model_dump(),
+        language if source.converter else "",
+    ]
+    where = resolve_data_dir(data_dir)
+    if where is None:
+        content = hub.identity(source, language)
+        return Fingerprint(_digest(content, treatment), source.rows or 0, hub.is_cached(source))
+    paths = folder.split_files(where, source.dataset, language, source.split, source.fallback_splits)
+    files = [(path.stem, folder.file_hash(path)) for path in paths]
+    return Fingerprint(_digest(files, treatment), _count(source, language, where, tuple(paths)), True)
+
+
+def _count(source: Source, language: str, where: Path, paths: tuple[Path, ...]) -> int:
+    if source.carve is None and source.converter is None:
+        return sum(folder.num_rows(path) for path in paths)
+    stamps = tuple(path.stat().st_mtime_ns for path in paths)
+    return _treated_rows(source.model_dump_json(), language, where, stamps)
+
+
+@lru_cache(maxsize=1024)
+def _treated_rows(source: str, language: str, where: Path, stamps: tuple[int, ...]) -> int:
+    return int(load(Source.model_validate_json(source), language, where).num_rows)
+
+
+def _digest(*parts: object) -> str:
+    text = json.dumps(parts, ensure_ascii=False, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def folder_languages(source: AnySource, data_dir: Path | None) -> tuple[str, ...]:
+    """The languages whose file is in the data folder, sorted; none for generators and without a
+    folder."""
+    where = resolve_data_dir(data_dir)
+    if isinstance(source, Generated) or where is None:
+        return ()
+    return folder.languages(where, source.dataset, source.split, source.fallback_splits)
+
+
+def is_here(source: AnySource, language: str, data_dir: Path | None) -> bool:
+    """Whether a language's data can be read: made in this process, in the data folder, or on the hub."""
+    where = resolve_data_dir(data_dir)
+    if isinstance(source, Generated):
+        return True
+    if where is None:
+        return source.path is not None
+    try:
+        folder.split_files(where, source.dataset, language, source.split, source.fallback_splits)
+    except UserError:
+        return False
+    return True
