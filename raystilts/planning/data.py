@@ -120,8 +120,9 @@ class StudyData:
             found = [self._look(task, task.train, language) for language in task.train_languages]
             rows = sum(one.rows for one in found)
             limit = hp.max_train_samples
-            values = [one.value for one in found]
-            name = keys.training_set(task.definition(), values, hp)
+            if limit is not None and 0 < rows <= limit:
+                limit = None  # there are no more
+            name = keys.training_set(task.definition(), [one.value for one in found], limit, hp.max_length)
             verified = all(one.verified for one in found)
             size = tokens_per_row(task, task.train)
             self._training[key] = TrainingSet(min(rows, limit or rows), name, verified, size)

@@ -42,21 +42,35 @@ def train_key(start: str, training: str, fraction: float, hold: str, seed: int) 
     Args:
         start: Key of the weights that it starts from.
         training: `arm_training` or `target_training`.
+        hold: What stays fixed where the fraction is below 1; of no consequence at 1.
     """
-    return digest([start, training, fraction, hold, seed])
+    return digest([start, training, fraction, hold if fraction < 1 else "epochs", seed])
 
 
-def training_rules(study: Study, hp: Hyperparameters, dev: list[str]) -> str:
+def canonical(hp: Hyperparameters) -> Hyperparameters:
+    """The same training in the words of the defaults: values that change nothing are as if they were not given.
+
+    A `max_length` that is the default of the task's type stays as it is given: keys of older results hold it so.
+    """
+    update: dict[str, Any] = {}
+    if hp.max_steps > 0:
+        update["num_train_epochs"] = Hyperparameters().num_train_epochs
+    if hp.head_learning_rate == hp.learning_rate:
+        update["head_learning_rate"] = None
+    return hp.model_copy(update=update)
+
+
+def training_rules(evaluation: Evaluation, hp: Hyperparameters, dev: list[str], selection: str = "en_dev") -> str:
     """Hyperparameters, and what picks the checkpoint if one is picked.
 
     Args:
         dev: Fingerprints of the dev data that picks.
+        selection: The study's; an intermediate is always picked on dev data in its training language.
     """
     picked = None
     if hp.load_best_model_at_end:
-        evaluation = study.evaluation
-        picked = [dev, evaluation.eval_steps, evaluation.max_dev_samples, study.selection]
-    return digest([hp.model_dump(mode="json", exclude={"max_train_samples"}), picked])
+        picked = [dev, evaluation.eval_steps, evaluation.max_dev_samples, selection]
+    return digest([canonical(hp).model_dump(mode="json", exclude={"max_train_samples"}), picked])
 
 
 def arm_data(tasks: list[str], text: str | None, others: Iterable[str]) -> str:
@@ -96,14 +110,16 @@ def retrieval_evaluation(study: Study, scored: list[str], hp: Hyperparameters) -
     return digest([EVAL_RECIPE, scored, limits, hp.max_length, *read])
 
 
-def training_set(definition: Any, values: list[str], hp: Hyperparameters) -> str:
+def training_set(definition: Any, values: list[str], limit: int | None, max_length: int | None) -> str:
     """A task's training data under a study's limits.
 
     Args:
         definition: `Task.definition()`.
         values: Fingerprints of its files, by training language.
+        limit: Examples at most; None where there are no more.
+        max_length: Sub-words of a sequence, as the study gives them.
     """
-    return digest([definition, values, hp.max_train_samples, hp.max_length])
+    return digest([definition, values, limit, max_length])
 
 
 def evaluation_set(definition: Any, split: str, values: Iterable[tuple[str, str]]) -> str:

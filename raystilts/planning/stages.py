@@ -295,7 +295,7 @@ class _Planner:
         data = keys.arm_data(fingerprints, text.fingerprint if text else None, (one.fingerprint for one in others))
         dev = [one.fingerprint for one in scored]
         return _Recipe(
-            train=keys.arm_training(arm.intermediate, data, keys.training_rules(self.study, hp, dev)),
+            train=keys.arm_training(arm.intermediate, data, keys.training_rules(self.study.evaluation, hp, dev)),
             eval_key=keys.arm_evaluation(self.study.evaluation, dev),
             rows=[one.rows for one in sets],
             hyperparameters=hp,
@@ -335,8 +335,9 @@ class _Planner:
         found = self.data.training(task, hp)
         self.verified &= found.verified
         picking = self.data.evaluation(task, "dev", target.picking_languages)
+        rules = keys.training_rules(self.study.evaluation, hp, [picking.fingerprint], self.study.selection)
         return _Recipe(
-            train=keys.target_training(found.fingerprint, keys.training_rules(self.study, hp, [picking.fingerprint])),
+            train=keys.target_training(found.fingerprint, rules),
             eval_key=keys.target_evaluation(self.study.evaluation, scored),
             rows=[found.rows],
             hyperparameters=hp,

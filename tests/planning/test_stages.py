@@ -122,7 +122,6 @@ def test_more_of_everything_keeps_what_there_was() -> None:
         {"hyperparameters": {"load_best_model_at_end": False}},
         {"encoder": {"pooling": "mean"}},
         {"intermediate_fractions": [0.5], "target_fractions": [0.5]},
-        {"intermediate_fractions": {"hold": "updates"}, "target_fractions": {"hold": "updates"}},
         {"evaluation": {"eval_steps": 0.5}},
         {"evaluation": {"max_dev_samples": 10}},
     ],
@@ -244,3 +243,28 @@ def test_a_missing_file_is_named_with_its_place(folder: Path) -> None:
     (folder / "plan_test_data" / "de" / "test.parquet").unlink()
     with pytest.raises(UserError, match=r"^targets\.0 \(plan_test_task\): .*de.test\.parquet"):
         plan_folder(folder)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"hyperparameters": {"head_learning_rate": 2e-5}},
+        {"hyperparameters": {"max_train_samples": 10**9}},
+        {"intermediate_fractions": {"values": [1.0], "hold": "updates"}},
+        {"target_fractions": {"values": [1.0], "hold": "updates"}},
+    ],
+)
+def test_what_changes_no_outcome_changes_no_key(change: dict[str, Any]) -> None:
+    one = {"intermediates": ["none", "cldr_names"], "targets": ["cldr_units", "cldr_match"]}
+    assert keys(study(**one)) == keys(study(**one, **change))
+
+
+def test_epochs_beside_a_number_of_updates_change_no_key() -> None:
+    one = [study(hyperparameters={"max_steps": 20, "num_train_epochs": epochs}) for epochs in (3, 7)]
+    assert keys(one[0]) == keys(one[1])
+
+
+def test_target_dev_is_no_matter_of_intermediates() -> None:
+    one = [study(intermediates=["cldr_names"], selection=selection) for selection in ("en_dev", "target_dev")]
+    assert train_keys(one[0], "intermediate") == train_keys(one[1], "intermediate")
+    assert train_keys(one[0], "target") != train_keys(one[1], "target")
