@@ -28,7 +28,7 @@ from rich.console import Console
 from training_speed import Workload, from_shape, ours
 
 from raystilts import Study, run
-from raystilts.scheduling.fit import set_ray_environment
+from raystilts.scheduling.cluster import set_ray_environment
 from raystilts.study.hyperparameters import Hyperparameters
 from raystilts.tasks.encoding import Features, Ragged
 

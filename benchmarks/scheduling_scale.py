@@ -27,9 +27,10 @@ from rich.console import Console
 
 from raystilts.planning.stages import Plan, plan
 from raystilts.results.ledger import write_attempt
-from raystilts.scheduling.fit import RAY_ENVIRONMENT, TRIALS_A_FIT, fit
+from raystilts.scheduling.cluster import RAY_ENVIRONMENT
+from raystilts.scheduling.fit import TRIALS_A_FIT, fit
 from raystilts.scheduling.graph import StageGraph
-from raystilts.scheduling.progress import ProgressView, Tally
+from raystilts.scheduling.progress import GridProgress, GridTally
 from raystilts.scheduling.record import Attempt
 from raystilts.scheduling.searchers import StageSearch
 from raystilts.scheduling.trainable import Assignment, StageTrainable
@@ -115,10 +116,10 @@ def main() -> None:
         assignment = Assignment(planned, str(results), str(results.parent / "checkpoints"))
         search = StageSearch(StageGraph(planned.stages))
         memory = Memory(len(planned.stages))
-        tally = Tally(search.graph, 0)
+        tally = GridTally(search.graph, 0)
         trainable = tune.with_parameters(IdleStage, assignment=assignment, ledger=asked.ledger)
         started = time.monotonic()
-        with ProgressView(tally, results, Console(file=io.StringIO())) as view:
+        with GridProgress(tally, results, Console(file=io.StringIO())) as view:
             fit(search, trainable, planned.study.resources.of, asked.slots, [view, memory], asked.trials)
         seconds = time.monotonic() - started
     ray.shutdown()

@@ -21,7 +21,8 @@ import ray
 from ray import tune
 
 from raystilts.planning.stages import Stage
-from raystilts.scheduling.fit import RAY_ENVIRONMENT, fit
+from raystilts.scheduling.cluster import RAY_ENVIRONMENT
+from raystilts.scheduling.fit import fit
 from raystilts.scheduling.graph import StageGraph
 from raystilts.scheduling.searchers import StageSearch
 from raystilts.study.intermediate import Intermediate

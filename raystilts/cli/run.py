@@ -174,8 +174,7 @@ def _print_plan(study: Study, as_json: bool) -> None:
     from raystilts.planning.stages import plan as plan_study
     from raystilts.report.plan_text import plan_view, summarise
     from raystilts.results.ledger import Ledger
-    from raystilts.scheduling.outstanding import forecast
-    from raystilts.scheduling.run import outstanding
+    from raystilts.scheduling.outstanding import forecast, outstanding
 
     planned = plan_study(study)
     _print_advice(study)

@@ -1,4 +1,4 @@
-"""Where a study's tables and checkpoints are, and that one driver at a time writes there."""
+"""One driver at a time writes to a results folder: a file lock on a disk, a refreshed object on an object store."""
 
 from __future__ import annotations
 

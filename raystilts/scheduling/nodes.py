@@ -1,6 +1,7 @@
-"""What every node of a cluster must hold for a study, and what is wrong with one: facts and their comparison.
+"""Whether every node of a cluster can take part: what it must hold, what it has, what is wrong with it.
 
-What a cluster can hold: the nodes that it has, the node types that it can start, and which of them fit a stage.
+The driver says what it expects, each node looks at itself before training starts (one that comes later, before its
+first stage), and what differs is told as one table of faults and remedies.
 """
 
 from __future__ import annotations
@@ -8,26 +9,35 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+from filelock import FileLock
 from rich.console import Console
 from rich.table import Table
 
-from raystilts.errors import UserError
+from raystilts.errors import StorageError, UserError
+from raystilts.filesystem import open_folder
 from raystilts.planning.data import StudyData
-from raystilts.planning.encoders import EncoderInfo
+from raystilts.planning.encoders import EncoderInfo, fetch_encoder
 from raystilts.planning.keys import digest
 from raystilts.planning.resolve import resolve
-from raystilts.planning.stages import Kind
-from raystilts.scheduling.preflight import splits
-from raystilts.study.schema import Resources, StageResources, Study
+from raystilts.planning.stages import Kind, Plan
+from raystilts.scheduling.preflight import check_data, splits
+from raystilts.scheduling.record import versions
+from raystilts.study.schema import Encoder, Study
 from raystilts.tasks.loading import fingerprint
+from raystilts.training.data import cache_folder
 
 #: Seconds by which two clocks may differ: a lock on an object store counts as dead by its age.
 CLOCK_SECONDS = 10.0
@@ -36,6 +46,11 @@ CLOCK_SECONDS = 10.0
 COPIES = 10
 #: Bytes for tokenised data and temporary files.
 WORKING_BYTES = 10**9
+#: In the results folder: which run is at work, and a report of each node.
+RUN_FILE, REPORTS = "nodes/run.json", "nodes"
+#: Seconds that a shared folder may take to show what another machine wrote, and that a node may take to answer.
+VISIBLE_SECONDS, ANSWER_SECONDS = 15.0, 1800.0
+_SAME_WHEEL = "install the same wheel, in the same environment, on every node, and start Ray there again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +123,10 @@ def faults(expected: Expected, report: NodeReport) -> list[Fault]:
 
 
 def _code_faults(expected: Expected, report: NodeReport) -> list[Fault]:
-    same = "install the same wheel, in the same environment, on every node, and start Ray there again"
     if report.versions != expected.versions:
-        return [Fault("packages", _difference(expected.versions, report.versions), same)]
+        return [Fault("packages", _difference(expected.versions, report.versions), _SAME_WHEEL)]
     if report.code != expected.code:
-        return [Fault("raystilts", "the same version, but other source files", same)]
+        return [Fault("raystilts", "the same version, but other source files", _SAME_WHEEL)]
     return []
 
 
@@ -226,152 +240,206 @@ def fault_table(wrong: Iterable[tuple[str, Sequence[Fault]]]) -> str:
     return "\n".join(f"  {line.rstrip()}" for line in text.getvalue().splitlines())
 
 
-#: Memory of the GPUs that clouds rent, in GB, by Ray's names for them: what is known of a node before it is there.
-#: Where a name stands for two sizes it is the smaller one.
-KNOWN_GPU_GB: Mapping[str, float] = {
-    "T4": 16, "P100": 16, "V100": 16, "A10G": 24, "L4": 24, "A100": 40, "A100-40G": 40, "A100-80G": 80, "L40S": 48,
-    "H100": 80, "RTX-PRO-6000": 96, "H200": 141, "B200": 180,
-}  # fmt: skip
-#: Ray's label for a node's type of GPU.
-ACCELERATOR = "ray.io/accelerator-type"
-#: Where `ray up` leaves the cluster file on the head.
-CLUSTER_FILE = Path("~/ray_bootstrap_config.yaml")
-#: Stages that wait for nodes at a time where a cluster grows in a way that only its operator knows (Kubernetes).
-UNKNOWN_GROWTH = 100
+def announce(planned: Plan, results: str, kinds: Sequence[Kind]) -> Expected:
+    """Writes into the results folder which run is at work, and says what its nodes must be."""
+    folder = open_folder(results)
+    run = uuid.uuid4().hex
+    folder.write(RUN_FILE, json.dumps({"run": run, "driver": socket.gethostname()}).encode(), overwrite=True)
+    return Expected(
+        run=run,
+        study=planned.study,
+        encoder=planned.encoder,
+        versions=versions(),
+        code=code_digest(),
+        data=data_digest(planned.study),
+        results=results,
+        disk_bytes=node_disk_bytes(planned.encoder, folder.path is None),
+        gpu_kinds=tuple(kind for kind in kinds if planned.study.resources.of(kind).gpus > 0),
+    )
 
 
-@dataclass(frozen=True, slots=True)
-class NodeType:
-    """A node, or a type of node that the cluster can start.
+def check_nodes(expected: Expected, console: Console) -> list[NodeReport]:
+    """Has every node that is alive look at itself; each fetches what it lacks, once.
 
-    Attributes:
-        name: For messages.
-        most: How many there can be.
-        gpu: Ray's name for its GPUs.
-        gpu_gb: Memory of one of its GPUs, None where nobody knows.
-    """
-
-    name: str
-    cpus: float
-    gpus: float
-    most: int = 1
-    gpu: str | None = None
-    gpu_gb: float | None = None
-
-    def stages(self, wanted: StageResources) -> int:
-        """How many stages that take so much run on one of these at a time."""
-        if wanted.gpus and not self.has_memory(wanted):
-            return 0
-        by_gpu = self.gpus / wanted.gpus if wanted.gpus else float("inf")
-        return int(min(self.cpus / wanted.cpus, by_gpu) + 1e-9)
-
-    def has_memory(self, wanted: StageResources) -> bool:
-        """Whether one of its GPUs has the memory that a stage asks for."""
-        return not wanted.gpu_memory_gb or (self.gpu_gb or 0) >= wanted.gpu_memory_gb
-
-
-@dataclass(frozen=True, slots=True)
-class Capacity:
-    """What a cluster can hold.
-
-    Attributes:
-        nodes: Those that are there.
-        types: Those that it can start.
-        unknown: Whether it can start nodes of types that are known to its operator alone.
-    """
-
-    nodes: tuple[NodeType, ...]
-    types: tuple[NodeType, ...] = ()
-    unknown: bool = False
-
-    def slots(self, resources: Resources, kinds: Sequence[Kind]) -> int:
-        """How many stages of these kinds can run at a time, once the cluster has grown as far as it may.
-
-        Raises:
-            UserError: a kind of stage asks for more than any node has, or can have.
-        """
-        return max([1, *(self._slots_of(resources.of(kind), kind) for kind in kinds)])
-
-    def _slots_of(self, wanted: StageResources, kind: Kind) -> int:
-        now = sum(node.stages(wanted) for node in self.nodes)
-        later = sum(one.most * one.stages(wanted) for one in self.types)
-        if not now and not later:
-            if self.unknown:
-                return UNKNOWN_GROWTH
-            raise UserError(self._too_much(wanted, kind))
-        return max(now, later, UNKNOWN_GROWTH if self.unknown else 0)
-
-    def _too_much(self, wanted: StageResources, kind: Kind) -> str:
-        known = [*self.nodes, *self.types]
-        cpus = max((one.cpus for one in known), default=0)
-        gpus = max((one.gpus for one in known), default=0)
-        remedy = "try --set resources.gpus=0 or --set resources.cpus=1"
-        asked, most = f"{wanted.cpus:g} CPUs and {wanted.gpus:g} GPUs", f"{cpus:g} CPUs and {gpus:g} GPUs"
-        if wanted.gpus and wanted.gpu_memory_gb:
-            asked += f" of {wanted.gpu_memory_gb:g} GB"
-            sizes = sorted({f"{one.gpu or 'GPU'}: {one.gpu_gb:g} GB" for one in known if one.gpu_gb})
-            most += f" ({', '.join(sizes) or 'of unknown size'})"
-        if self.types:
-            named = ", ".join(f"{one.name} ({one.cpus:g} CPUs, {one.gpus:g} GPUs)" for one in self.types)
-            remedy += f"; the cluster file {CLUSTER_FILE} can start: {named}"
-        return f"resources: a {kind} stage asks for {asked}, but no machine has more than {most}; {remedy}"
-
-    def fitting_gpus(self, wanted: StageResources) -> tuple[str, ...]:
-        """Ray's names for the GPUs that a stage may go to; () where all have the memory that it asks for."""
-        if not wanted.gpus or not wanted.gpu_memory_gb:
-            return ()
-        having = [one for one in (*self.nodes, *self.types) if one.gpus]
-        fitting = {one.gpu for one in having if one.has_memory(wanted) and one.gpu}
-        # A type that is large on one node and small on another cannot be told apart by its name.
-        small = {one.gpu for one in having if not one.has_memory(wanted)}
-        return tuple(sorted(fitting - small)) if small else ()
-
-
-def capacity(reports: Collection[NodeReport] = (), *, may_grow: bool = False) -> Capacity:
-    """What the cluster that this process is connected to can hold.
-
-    Args:
-        reports: What nodes have found of themselves: their GPUs' memory.
-        may_grow: Whether somebody else has started it, so that an autoscaler may be at work. What it can start stands
-            in the cluster file that `ray up` leaves on the head, where drivers run.
+    Raises:
+        UserError: nodes that cannot take part, in one table.
+        StorageError: likewise, where all that they lack is room.
     """
     import ray
 
-    measured = {report.host: min((size for _, size in report.gpus), default=0) / 1e9 for report in reports}
-    nodes = tuple(_live(node, measured) for node in ray.nodes() if node["Alive"])
-    if not may_grow:
-        return Capacity(nodes)
-    types = node_types(CLUSTER_FILE.expanduser())
-    # With an autoscaler of its own Kubernetes' operator starts Ray without Ray's monitor.
-    kubernetes = "--no-monitor" in os.environ.get("KUBERAY_GEN_RAY_START_CMD", "")
-    return Capacity(nodes, types or (), types is None and kubernetes)
+    nodes = {node["NodeID"]: node for node in ray.nodes() if node["Alive"]}
+    asked = {name: _ask(name, expected) for name in nodes}
+    _wait(list(asked.values()), console)
+    reports, wrong = [], []
+    for name, answer in asked.items():
+        host = f"{nodes[name]['NodeManagerHostname']} ({nodes[name]['NodeManagerAddress']})"
+        report, found = _answer(expected, answer)
+        if report is not None:
+            reports.append(report)
+        if found:
+            wrong.append((host, found))
+    if wrong:
+        text = f"{len(wrong)} of {len(nodes)} nodes cannot take part; nothing was trained.\n{fault_table(wrong)}"
+        raise (StorageError if all(f.what == "disk" for _, found in wrong for f in found) else UserError)(text)
+    return reports
 
 
-def _live(node: Mapping[str, Any], measured: Mapping[str, float]) -> NodeType:
-    found, host = node["Resources"], node["NodeManagerHostname"]
-    gpu = (node.get("Labels") or {}).get(ACCELERATOR) or _accelerator(found)
-    memory = measured.get(host) or KNOWN_GPU_GB.get(gpu or "")
-    return NodeType(host, found.get("CPU", 0), found.get("GPU", 0), gpu=gpu, gpu_gb=memory)
+def _ask(node: str, expected: Expected) -> tuple[float, Any]:
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    there = NodeAffinitySchedulingStrategy(node, soft=False)
+    task = ray.remote(num_cpus=0, max_retries=0, scheduling_strategy=there)(_look_with_clock)
+    return time.time(), task.remote(expected)
 
 
-def _accelerator(resources: Mapping[str, float]) -> str | None:
-    prefix = "accelerator_type:"
-    return next((name.removeprefix(prefix) for name in resources if name.startswith(prefix)), None)
+def _look_with_clock(expected: Expected) -> tuple[NodeReport, float]:
+    return node_report(expected), time.time()
 
 
-def node_types(path: Path) -> tuple[NodeType, ...] | None:
-    """The types of nodes that a cluster file says what they hold; None where there is no cluster file."""
-    import yaml
+def _wait(asked: list[tuple[float, Any]], console: Console) -> None:
+    """Waits for all answers; says so when it takes long."""
+    import ray
 
-    with suppress(OSError, yaml.YAMLError, AttributeError, KeyError, TypeError):
-        config = yaml.safe_load(path.read_text(encoding="utf-8"))
-        found = []
-        for name, one in config["available_node_types"].items():
-            resources = one.get("resources") or {}
-            gpu = (one.get("labels") or {}).get(ACCELERATOR) or _accelerator(resources)
-            most = int(one.get("max_workers", config.get("max_workers", 0)))
-            if most and resources:
-                cpus, gpus = float(resources.get("CPU", 0)), float(resources.get("GPU", 0))
-                found.append(NodeType(name, cpus, gpus, most, gpu, KNOWN_GPU_GB.get(gpu or "")))
-        return tuple(found)
+    waiting, started = [ref for _, ref in asked], time.monotonic()
+    while waiting and time.monotonic() - started < ANSWER_SECONDS:
+        _, waiting = ray.wait(waiting, num_returns=len(waiting), timeout=30)
+        if waiting:
+            console.print(f"waiting for {len(waiting)} nodes to fetch encoder and data", highlight=False)
+
+
+def _answer(expected: Expected, asked: tuple[float, Any]) -> tuple[NodeReport | None, list[Fault]]:
+    """A node's report and faults; neither for one that has gone meanwhile, as spot nodes do."""
+    import ray
+
+    before, ref = asked
+    try:
+        report, there = cast("tuple[NodeReport, float]", ray.get(ref, timeout=1))
+    except (ray.exceptions.NodeDiedError, ray.exceptions.WorkerCrashedError, ray.exceptions.TaskUnschedulableError):
+        return None, []
+    except ray.exceptions.GetTimeoutError:
+        return None, [Fault("node", f"no answer for {ANSWER_SECONDS:.0f} s", "look at its disk and its network")]
+    except Exception as error:  # what a node without our package raises is Ray's affair
+        return None, [Fault("raystilts", f"does not run there: {last_line(error)}", _SAME_WHEEL)]
+    clock = clock_fault(before, there, time.time())
+    return report, [*faults(expected, report), *([clock] if clock else [])]
+
+
+def node_report(expected: Expected) -> NodeReport:
+    """What this node has; looked at once a run, whichever process asks first, and kept beside the other caches."""
+    place = cache_folder() / "nodes" / f"{socket.gethostname()}.json"
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(place.with_suffix(".lock")):
+            kept = _kept(place)
+            if kept is None or kept.run != expected.run:
+                kept = look(expected)
+                place.write_text(json.dumps(asdict(kept)), encoding="utf-8")
+            return kept
+    except OSError:  # no room for a cache: the report will say so
+        return look(expected)
+
+
+def _kept(place: Path) -> NodeReport | None:
+    try:
+        fields = json.loads(place.read_text(encoding="utf-8"))
+        return NodeReport(**fields | {"gpus": tuple((name, size) for name, size in fields["gpus"])})
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def look(expected: Expected) -> NodeReport:
+    """Looks at this node: fetches encoder and data, reads and writes the results folder, counts room and GPUs."""
+    report = NodeReport(expected.run, socket.gethostname(), versions(), code_digest())
+    if report.versions != expected.versions:
+        return report  # whatever else it finds would be found by other code
+    report = replace(report, **_inputs(expected), **_disk(), **_gpus(expected))
+    return replace(report, **_storage(expected, report))
+
+
+def _inputs(expected: Expected) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    try:
+        here = local_encoder(expected.study.encoder, expected.encoder)
+        found |= {"encoder": here.fingerprint, "encoder_location": here.location}
+    except (UserError, OSError) as error:
+        found["encoder_error"] = _line(error)
+    try:
+        check_data(expected.study)
+        found["data"] = data_digest(expected.study)
+    except (UserError, OSError, KeyError) as error:
+        found["data_error"] = _line(error)
+    return found
+
+
+def local_encoder(encoder: Encoder, planned: EncoderInfo) -> EncoderInfo:
+    """The planned encoder as it lies on this node, fetched in the planned revision.
+
+    Raises:
+        UserError: it is neither here nor on the hub.
+    """
+    pinned = encoder if planned.revision is None else encoder.model_copy(update={"revision": planned.revision})
+    return fetch_encoder(pinned)
+
+
+def _disk() -> dict[str, Any]:
+    place = cache_folder()
+    place.mkdir(parents=True, exist_ok=True)
+    return {"disk_free": shutil.disk_usage(place).free, "disk_place": str(place)}
+
+
+def _gpus(expected: Expected) -> dict[str, Any]:
+    import ray
+
+    if not expected.gpu_kinds or not ray.is_initialized():
+        return {}
+    mine = ray.get_runtime_context().get_node_id()
+    counted = next((node["Resources"].get("GPU", 0.0) for node in ray.nodes() if node["NodeID"] == mine), 0.0)
+    return {"counted_gpus": counted, "gpus": seen_gpus() if counted else ()}
+
+
+def seen_gpus() -> tuple[tuple[str, int], ...]:
+    """Name and bytes of each GPU that torch sees on this node, whatever Ray has given to this process."""
+    code = (
+        "import os, json; os.environ.pop('CUDA_VISIBLE_DEVICES', None); import torch; print(json.dumps("
+        "[(p.name, p.total_memory) for p in map(torch.cuda.get_device_properties, range(torch.cuda.device_count()))]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120)
+    try:
+        return tuple((str(name), int(size)) for name, size in json.loads(done.stdout))
+    except ValueError:
+        return ()
+
+
+def _storage(expected: Expected, report: NodeReport) -> dict[str, Any]:
+    """Whether this node reads what the driver wrote, and can write its report beside it."""
+    end = time.monotonic() + VISIBLE_SECONDS
+    try:
+        folder = open_folder(expected.results)
+        if folder.path is not None and not folder.exists():
+            # A folder made here would hide that it is another than the driver's.
+            return {"storage_error": f"{expected.results}: no such folder on this node"}
+        while not (shared := _read_run(expected) == expected.run) and time.monotonic() < end:
+            time.sleep(1)
+        if shared:
+            folder.write(f"{REPORTS}/{report.host}.json", json.dumps(asdict(report), indent=1).encode(), overwrite=True)
+    except Exception as error:  # every store's client has exceptions of its own
+        return {"storage_error": _line(error)}
+    return {"shared": shared}
+
+
+def _read_run(expected: Expected) -> str | None:
+    with suppress(FileNotFoundError, ValueError):
+        return str(json.loads(open_folder(expected.results).read(RUN_FILE))["run"])
     return None
+
+
+def _line(error: BaseException) -> str:
+    text = str(error).strip()
+    return text.splitlines()[0][:200] if text else type(error).__name__
+
+
+def last_line(error: BaseException) -> str:
+    """What went wrong in a process of Ray's: the last line of the trace that its error holds."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1][:160] if lines else type(error).__name__

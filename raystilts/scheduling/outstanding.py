@@ -1,8 +1,8 @@
-"""Taking over what a study beside this one has finished: the same key names the same outcome.
+"""What is left to do of a plan: missing stages, those that a neighbour has done, which come first, how much they cost.
 
-What a prediction changes of a run: intermediates alone before it, promising cells first after it.
-
-How much of a plan its schedule will train: the same rules, played through with scores that might come.
+The ledger says what is done. A stage that another study has finished is taken over: the same key names the same
+outcome. A prediction puts promising stages first. A forecast plays the schedule through, to say how much of what is
+missing it will train.
 """
 
 from __future__ import annotations
@@ -17,21 +17,47 @@ from typing import Literal
 
 from raystilts.errors import UserError
 from raystilts.filesystem import Folder, open_folder
-from raystilts.planning.cost import stage_tokens
+from raystilts.planning.cost import checkpoints_folder, stage_tokens
 from raystilts.planning.stages import Plan, Stage
 from raystilts.results.ledger import Ledger, next_attempt, read_scores, write_attempt
 from raystilts.results.reader import load_manifest
 from raystilts.results.schema import RunRow, ScoreRow, parse_name
 from raystilts.scheduling.graph import StageGraph
 from raystilts.scheduling.record import Attempt
-from raystilts.scheduling.schedule import Curve, Strata
+from raystilts.scheduling.schedule import Curve, Strata, known_curves
 from raystilts.study.schedule import Asha
+from raystilts.training.checkpoints import Checkpoints, open_checkpoints
 
 #: What this study calls things, and which attempt it was; all else is how the stage was run.
 _OWN = (
     "study", "attempt", "intermediate", "intermediate_fraction", "target", "target_fraction", "seed",
     "hyperparameters", "encoder", "encoder_revision", "selection", "parent_stage",
 )  # fmt: skip
+
+
+def outstanding(planned: Plan, results: str, places: Mapping[str, int] | None = None) -> StageGraph:
+    """What is left to do of a plan: what its ledger lacks, and its schedule wants by the scores that are there.
+
+    Args:
+        places: Which stages are to run first, see `StageGraph`.
+    """
+    todo = missing_stages(planned, Ledger(results), open_checkpoints(checkpoints_folder(planned.study)))
+    if planned.study.schedule == "full":
+        return StageGraph(todo, places=places)
+    known = known_curves(planned, results) if open_folder(results).exists() else {}
+    return StageGraph(todo, Strata(planned, known), places)
+
+
+def missing_stages(planned: Plan, ledger: Ledger, checkpoints: Checkpoints) -> dict[str, Stage]:
+    """The stages to run: those without a finished row, and parents whose weights are gone but needed."""
+    done = ledger.finished().keys()
+    missing = {key for key in planned.stages if key not in done}
+    wanted = {planned.stages[key].parent for key in missing} - {None}
+    for key in wanted:
+        assert key is not None
+        if not checkpoints.has(planned.stages[key].train_key):
+            missing.add(key)
+    return {key: stage for key, stage in planned.stages.items() if key in missing}
 
 
 def adopt(planned: Plan, results: str) -> int:

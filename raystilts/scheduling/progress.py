@@ -1,6 +1,6 @@
 """How a run is getting on, for people and for programs: a live table, plain lines, `progress.json`.
 
-How a search is getting on: a live table of the best so far, plain lines, `progress.json`.
+One screen (`ProgressView`) follows a grid and a search alike: it shows a tally, which counts what has come of either.
 """
 
 from __future__ import annotations
@@ -8,11 +8,12 @@ from __future__ import annotations
 import json
 import time
 from collections import defaultdict
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from ray import tune
 from rich.console import Console, Group
@@ -28,11 +29,92 @@ from raystilts.scheduling.trial_board import TrialBoard, Work
 
 #: Seconds between two plain lines, two redraws and two writes of `progress.json`.
 PLAIN_SECONDS, LIVE_SECONDS, FILE_SECONDS = 10.0, 0.5, 2.0
+#: Stages or trials up to which each gets a plain line of its own.
+FEW = 100
+
+
+class Tally(Protocol):
+    """What a screen shows."""
+
+    errors: list[str]
+
+    @property
+    def many(self) -> bool:
+        """Whether there are too many to tell of each."""
+        ...
+
+    @property
+    def head(self) -> str:
+        """The counts and the time left, in a line."""
+        ...
+
+    def as_json(self) -> dict[str, Any]:
+        """For programs."""
+        ...
+
+    def render(self, width: int) -> Group:
+        """The live view for a terminal of so many columns."""
+        ...
+
+
+class ProgressView(tune.Callback):  # type: ignore[misc]
+    """Follows a run: a live table in a terminal, plain lines elsewhere, and `progress.json` in either case.
+
+    Args:
+        results: The folder of the tables, where `progress.json` goes.
+    """
+
+    def __init__(self, tally: Tally, results: str | Path, console: Console) -> None:
+        self.tally, self.folder, self.console = tally, open_folder(results), console
+        self.live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
+        self._shown = self._filed = 0.0
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Tune pickles its callbacks for a restore that never comes (the ledger is what a restart reads)."""
+        return {}
+
+    def __enter__(self) -> ProgressView:
+        if self.live:
+            self.live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.live:
+            self.live.stop()
+        self._file()
+
+    def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        """Tune has gone round once."""
+        now = time.monotonic()
+        if self.live and now - self._shown > LIVE_SECONDS:
+            self._shown = now
+            self.live.update(self.tally.render(self.console.width), refresh=True)
+        if now - self._filed > FILE_SECONDS:
+            self._filed = now
+            self._file()
+
+    def say(self, text: str) -> None:
+        """A line that stays."""
+        self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def tell(self, what: str, outcome: str, *, failed: bool) -> None:
+        """A plain line for what has ended: every one of few, now and then one of many; every failure."""
+        now = time.monotonic()
+        if self.live or (not failed and self.tally.many and now - self._shown < PLAIN_SECONDS):
+            return
+        self._shown = now
+        self.say(f"[{self.tally.head}] {what}: {'FAILED' if failed else outcome}")
+
+    def _file(self) -> None:
+        text = json.dumps(self.tally.as_json(), indent=1)
+        # A view that cannot be written must not end a run; the ledger will say what is wrong.
+        with suppress(OSError, StorageError):
+            self.folder.write("progress.json", text.encode(), overwrite=True)
 
 
 @dataclass(slots=True)
-class Tally:
-    """What a run has seen so far.
+class GridTally:
+    """What a run of a grid has seen so far.
 
     Attributes:
         started: Monotonic time of the start.
@@ -56,7 +138,7 @@ class Tally:
         """A stage has a device."""
         self.running[key] = time.monotonic()
 
-    def end(self, key: str, result: dict[str, Any], until: float = 1.0) -> None:
+    def end(self, key: str, result: Mapping[str, Any], until: float = 1.0) -> None:
         """A stage has ended, or paused at a share of its budget."""
         self.running.pop(key, None)
         stage = self.graph.stages[key]
@@ -66,8 +148,7 @@ class Tally:
         if result.get("status") == "finished" and stage.target is not None and result.get("dev_score") is not None:
             self.dev[stage.target][arm_name(stage)].append(float(result["dev_score"]))
         if result.get("status") not in ("finished", "paused"):
-            lines = str(result.get("error") or "the worker died").strip().splitlines()
-            self.errors.append(f"{describe(stage)}: {lines[-1]}")
+            self.errors.append(f"{describe(stage)}: {_reason(result)}")
 
     @property
     def seconds_left(self) -> float | None:
@@ -94,7 +175,6 @@ class Tally:
     def as_json(self) -> dict[str, Any]:
         """For programs."""
         counts = self.graph.counts
-        left = self.seconds_left
         return {
             "done": counts["finished"] + self.already,
             "running": len(self.running),
@@ -104,10 +184,169 @@ class Tally:
             "stopped": counts["stopped"],
             "failed": counts["failed"],
             "not_run": counts["skipped"],
-            "seconds": round(time.monotonic() - self.started, 1),
-            "seconds_left": None if left is None else round(left),
+            **_times(self.started, self.seconds_left),
             "best_so_far": {t: {"arm": a, "dev": round(v, 4)} for t, (a, v) in self.best().items()},
         }
+
+    @property
+    def many(self) -> bool:
+        """Whether there are too many stages to tell of each."""
+        return len(self.graph.stages) > FEW
+
+    @property
+    def head(self) -> str:
+        """The counts and the time left, in a line."""
+        counts = self.as_json()
+        return (
+            f"{counts['done']} done, {counts['running']} running, {counts['waiting']} waiting, "
+            f"{_undecided(counts)}{counts['failed']} failed; {clock(self.seconds_left)} left"
+        )
+
+    def render(self, width: int) -> Group:
+        """The best arm of each target so far, and what runs."""
+        counts = self.as_json()
+        head = Text.assemble(
+            (f"{counts['done']} done", "green"),
+            f"  {counts['running']} running  {counts['waiting']} waiting  ",
+            (_undecided(counts).replace(", ", "  "), "yellow"),
+            (f"{counts['failed']} failed", "red" if counts["failed"] else "dim"),
+            f"  {clock(self.seconds_left)} left",
+        )
+        table = Table(box=None, pad_edge=False, width=min(width, 100))
+        table.add_column("target", overflow="ellipsis", no_wrap=True)
+        table.add_column("best so far", overflow="ellipsis", no_wrap=True)
+        table.add_column("dev", justify="right")
+        table.add_column("arms seen", justify="right")
+        best = self.best()
+        for target in dict.fromkeys(s.target for s in self.graph.stages.values() if s.target):
+            if target in best:
+                arm, score = best[target]
+                table.add_row(target, arm, f"{score:.3f}", str(len(self.dev[target])))
+            else:
+                table.add_row(target, "-", "-", "0")
+        now = time.monotonic()
+        busy = [f"  {describe(self.graph.stages[k])} ({clock(now - t)})" for k, t in list(self.running.items())[:4]]
+        return Group(head, table, Text("\n".join(["running:", *busy]), style="dim", overflow="ellipsis", no_wrap=True))
+
+
+class GridProgress(ProgressView):
+    """Follows a run of a grid, stage by stage."""
+
+    tally: GridTally
+
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """A stage has a device."""
+        self.tally.start(trial.config["stage"])
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """A stage has ended."""
+        self._end(trial.config["stage"], trial.last_result, trial.config["until"])
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """A stage's worker has died too often."""
+        self._end(trial.config["stage"], {"status": "failed"})
+
+    def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """A stage's worker has died, and another takes the stage."""
+        what = describe(self.tally.graph.stages[trial.config["stage"]])
+        self.say(f"{what}: its worker died (killed, or out of memory); it goes on from its last snapshot")
+
+    def _end(self, key: str, result: Mapping[str, Any], until: float = 1.0) -> None:
+        self.tally.end(key, result, until)
+        score = result.get("dev_score")
+        outcome = "done" if score is None else f"dev {score:.3f}"
+        outcome += f" at {share_name(until)}" if result.get("status") == "paused" else ""
+        failed = result.get("status") not in ("finished", "paused")
+        self.tell(describe(self.tally.graph.stages[key]), outcome, failed=failed)
+
+
+@dataclass(slots=True)
+class SearchTally:
+    """What a run of a search has seen so far.
+
+    Attributes:
+        best: By unit, the best finished trial's score and values.
+        done: Segments that ended in this run.
+    """
+
+    board: TrialBoard
+    started: float = field(default_factory=time.monotonic)
+    best: dict[str, tuple[float, str]] = field(default_factory=dict)
+    done: int = 0
+    errors: list[str] = field(default_factory=list)
+
+    def end(self, work: Work, result: Mapping[str, Any]) -> None:
+        """A piece of work has ended."""
+        self.done += 1
+        score = result.get("score")
+        if result["status"] == "failed":
+            self.errors.append(f"{describe_work(work)}: {_reason(result)}")
+        elif result["status"] == "finished" and not work.is_parent and score is not None:
+            self.best[work.unit.name] = max(self.best.get(work.unit.name, (-1.0, "")), (score, values_text(work)))
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Time left if the trials that are left take as long as those of this run; None before the first."""
+        counts = self.board.counts
+        ended = counts["ended"] + counts["resting"]
+        if not self.done or not ended:
+            return None
+        return (time.monotonic() - self.started) * max(0, counts["asked"] - ended) / max(1, min(self.done, ended))
+
+    def as_json(self) -> dict[str, Any]:
+        """For programs."""
+        counts = self.board.counts
+        return {
+            "done": counts["ended"],
+            "running": counts["running"],
+            "resting": counts["resting"],
+            "waiting": counts["asked"] - counts["ended"] - counts["running"] - counts["resting"],
+            "failed": len(self.board.failed),
+            **_times(self.started, self.seconds_left),
+            "best_so_far": {name: {"dev": round(s, 4), "values": v} for name, (s, v) in self.best.items()},
+        }
+
+    @property
+    def many(self) -> bool:
+        """Whether there are too many trials to tell of each."""
+        return self.board.counts["asked"] > FEW
+
+    @property
+    def head(self) -> str:
+        """The counts and the time left, in a line."""
+        counts = self.as_json()
+        return (
+            f"{counts['done']} done, {counts['running']} running, {counts['resting']} resting, {counts['waiting']} "
+            f"waiting; {clock(self.seconds_left)} left"
+        )
+
+    def render(self, width: int) -> Group:
+        """The best trial of each unit so far."""
+        counts = self.as_json()
+        head = Text(
+            f"{counts['done']} done  {counts['running']} running  {counts['resting']} resting  "
+            f"{counts['waiting']} waiting  {counts['failed']} failed  {clock(self.seconds_left)} left"
+        )
+        table = Table(box=None, pad_edge=False)
+        for name in ("searched", "best dev", "values"):
+            table.add_column(name, overflow="fold")
+        for name, (score, values) in self.best.items():
+            table.add_row(name, f"{score:.3f}", values)
+        return Group(head, table)
+
+
+class SearchProgress(ProgressView):
+    """Follows a run of a search, one piece of work after the other."""
+
+    tally: SearchTally
+
+    def ended(self, work: Work, result: Mapping[str, Any]) -> None:
+        """A piece of work has ended."""
+        self.tally.end(work, result)
+        score = result.get("score")
+        share = "" if result["status"] != "paused" else f" at {work.until:g}"
+        outcome = "done" if score is None or work.is_parent else f"dev {score:.3f}{share}"
+        self.tell(describe_work(work), outcome, failed=result["status"] == "failed")
 
 
 def stage_work(stage: Stage) -> float:
@@ -150,252 +389,27 @@ def clock(seconds: float | None) -> str:
     return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
 
 
-class ProgressView(tune.Callback):  # type: ignore[misc]
-    """Follows a run: a live table in a terminal, plain lines elsewhere, and `progress.json` in either case.
-
-    Args:
-        results: The folder of the tables, where `progress.json` goes.
-    """
-
-    def __init__(self, tally: Tally, results: str | Path, console: Console) -> None:
-        self.tally, self.folder, self.console = tally, open_folder(results), console
-        self.live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
-        self._shown = self._filed = 0.0
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Tune pickles its callbacks for a restore that never comes (the ledger is what a restart reads)."""
-        return {}
-
-    def __enter__(self) -> ProgressView:
-        if self.live:
-            self.live.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self.live:
-            self.live.stop()
-        self._file()
-
-    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """A stage has a device."""
-        self.tally.start(trial.config["stage"])
-
-    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """A stage has ended."""
-        self.tally.end(trial.config["stage"], trial.last_result, trial.config["until"])
-        self._line(trial.config["stage"], trial.last_result, trial.config["until"])
-
-    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """A stage's worker has died too often."""
-        self.tally.end(trial.config["stage"], {"status": "failed"})
-        self._line(trial.config["stage"], {"status": "failed"})
-
-    def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """A stage's worker has died, and another takes the stage."""
-        what = describe(self.tally.graph.stages[trial.config["stage"]])
-        self.console.print(
-            f"{what}: its worker died (killed, or out of memory); it goes on from its last snapshot",
-            markup=False, highlight=False, soft_wrap=True,
-        )  # fmt: skip
-
-    def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
-        """Tune has gone round once."""
-        now = time.monotonic()
-        if self.live and now - self._shown > LIVE_SECONDS:
-            self._shown = now
-            self.live.update(render(self.tally, self.console.width), refresh=True)
-        if now - self._filed > FILE_SECONDS:
-            self._filed = now
-            self._file()
-
-    def _line(self, key: str, result: dict[str, Any], until: float = 1.0) -> None:
-        """A plain line for an ended stage: every one of few, now and then one of many; every failure."""
-        if self.live:
-            return
-        now = time.monotonic()
-        failed = result.get("status") not in ("finished", "paused")
-        if not failed and len(self.tally.graph.stages) > 100 and now - self._shown < PLAIN_SECONDS:
-            return
-        self._shown = now
-        counts = self.tally.as_json()
-        score = result.get("dev_score")
-        outcome = "FAILED" if failed else "done" if score is None else f"dev {score:.3f}"
-        outcome += f" at {share_name(until)}" if result.get("status") == "paused" else ""
-        self.console.print(
-            f"[{counts['done']} done, {counts['running']} running, {counts['waiting']} waiting, "
-            f"{_undecided(counts)}{counts['failed']} failed; {clock(self.tally.seconds_left)} left] "
-            f"{describe(self.tally.graph.stages[key])}: {outcome}",
-            markup=False, highlight=False, soft_wrap=True,
-        )  # fmt: skip
-
-    def _file(self) -> None:
-        text = json.dumps(self.tally.as_json(), indent=1)
-        # A view that cannot be written must not end a run; the ledger will say what is wrong.
-        with suppress(StorageError):
-            self.folder.write("progress.json", text.encode(), overwrite=True)
-
-
-def render(tally: Tally, width: int) -> Group:
-    """The live view for a terminal of so many columns."""
-    counts = tally.as_json()
-    head = Text.assemble(
-        (f"{counts['done']} done", "green"),
-        f"  {counts['running']} running  {counts['waiting']} waiting  ",
-        (_undecided(counts).replace(", ", "  "), "yellow"),
-        (f"{counts['failed']} failed", "red" if counts["failed"] else "dim"),
-        f"  {clock(tally.seconds_left)} left",
-    )
-    table = Table(box=None, pad_edge=False, width=min(width, 100))
-    table.add_column("target", overflow="ellipsis", no_wrap=True)
-    table.add_column("best so far", overflow="ellipsis", no_wrap=True)
-    table.add_column("dev", justify="right")
-    table.add_column("arms seen", justify="right")
-    best = tally.best()
-    for target in dict.fromkeys(s.target for s in tally.graph.stages.values() if s.target):
-        if target in best:
-            arm, score = best[target]
-            table.add_row(target, arm, f"{score:.3f}", str(len(tally.dev[target])))
-        else:
-            table.add_row(target, "-", "-", "0")
-    now = time.monotonic()
-    busy = [f"  {describe(tally.graph.stages[k])} ({clock(now - t)})" for k, t in list(tally.running.items())[:4]]
-    return Group(head, table, Text("\n".join(["running:", *busy]), style="dim", overflow="ellipsis", no_wrap=True))
-
-
-@dataclass(slots=True)
-class TrialTally:
-    """What a search has seen in this run.
-
-    Attributes:
-        best: By unit, the best finished trial's score and values.
-        done: Segments that ended in this run.
-    """
-
-    board: TrialBoard
-    started: float = field(default_factory=time.monotonic)
-    best: dict[str, tuple[float, str]] = field(default_factory=dict)
-    done: int = 0
-    errors: list[str] = field(default_factory=list)
-
-    def end(self, work: Work, result: dict[str, Any]) -> None:
-        """A piece of work has ended."""
-        self.done += 1
-        score = result.get("score")
-        if result["status"] == "failed":
-            lines = str(result.get("error") or "the worker died").strip().splitlines()
-            self.errors.append(f"{describe_search(work)}: {lines[-1]}")
-        elif result["status"] == "finished" and not work.is_parent and score is not None:
-            self.best[work.unit.name] = max(self.best.get(work.unit.name, (-1.0, "")), (score, values_text(work)))
-
-    @property
-    def seconds_left(self) -> float | None:
-        """Time left if the trials that are left take as long as those of this run; None before the first."""
-        counts = self.board.counts
-        ended = counts["ended"] + counts["resting"]
-        if not self.done or not ended:
-            return None
-        return (time.monotonic() - self.started) * max(0, counts["asked"] - ended) / max(1, min(self.done, ended))
-
-    def as_json(self) -> dict[str, Any]:
-        """For programs."""
-        counts = self.board.counts
-        left = self.seconds_left
-        return {
-            "done": counts["ended"],
-            "running": counts["running"],
-            "resting": counts["resting"],
-            "waiting": counts["asked"] - counts["ended"] - counts["running"] - counts["resting"],
-            "failed": len(self.board.failed),
-            "seconds": round(time.monotonic() - self.started, 1),
-            "seconds_left": None if left is None else round(left),
-            "best_so_far": {name: {"dev": round(s, 4), "values": v} for name, (s, v) in self.best.items()},
-        }
-
-
 def values_text(work: Work) -> str:
     """A trial's values in a few words."""
     return ", ".join(f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}"
                      for name, value in work.values.items())  # fmt: skip
 
 
-def describe_search(work: Work) -> str:
+def describe_work(work: Work) -> str:
     """A piece of work in a few words."""
     if work.is_parent:
         return f"train {work.stage.intermediate.label}"
     return f"{work.unit.name} ({values_text(work)})"
 
 
-class TrialView(tune.Callback):  # type: ignore[misc]
-    """Follows a search.
-
-    Args:
-        results: The results folder, for `progress.json`.
-    """
-
-    def __init__(self, tally: TrialTally, results: str, console: Console) -> None:
-        self.tally, self.results, self.console = tally, results, console
-        self.live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
-        self._shown = self._filed = 0.0
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Tune pickles its callbacks for a restore that never comes."""
-        return {}
-
-    def __enter__(self) -> TrialView:
-        if self.live:
-            self.live.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self.live:
-            self.live.stop()
-        self._file()
-
-    def ended(self, work: Work, result: dict[str, Any]) -> None:
-        """Tells of a piece of work: every one of few, now and then one of many, every failure."""
-        self.tally.end(work, result)
-        now = time.monotonic()
-        failed = result["status"] == "failed"
-        many = self.tally.board.counts["asked"] > 100
-        if self.live or (many and not failed and now - self._shown < PLAIN_SECONDS):
-            return
-        self._shown = now
-        counts, score = self.tally.as_json(), result.get("score")
-        share = "" if result["status"] != "paused" else f" at {work.until:g}"
-        outcome = "FAILED" if failed else "done" if score is None or work.is_parent else f"dev {score:.3f}{share}"
-        self.console.print(
-            f"[{counts['done']} done, {counts['running']} running, {counts['resting']} resting, {counts['waiting']} "
-            f"waiting; {clock(self.tally.seconds_left)} left] {describe_search(work)}: {outcome}",
-            markup=False, highlight=False, soft_wrap=True,
-        )  # fmt: skip
-
-    def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
-        """Tune has gone round once."""
-        now = time.monotonic()
-        if self.live and now - self._shown > LIVE_SECONDS:
-            self._shown = now
-            self.live.update(render_search(self.tally), refresh=True)
-        if now - self._filed > FILE_SECONDS:
-            self._filed = now
-            self._file()
-
-    def _file(self) -> None:
-        text = json.dumps(self.tally.as_json(), indent=1)
-        # A view that cannot be written must not end a run; the ledger will say what is wrong.
-        with suppress(OSError, StorageError):
-            open_folder(self.results).write("progress.json", text.encode(), overwrite=True)
+def _reason(result: Mapping[str, Any]) -> str:
+    """Why something failed: the last line of its trace."""
+    return str(result.get("error") or "the worker died").strip().splitlines()[-1]
 
 
-def render_search(tally: TrialTally) -> Group:
-    """The live view."""
-    counts = tally.as_json()
-    head = Text(
-        f"{counts['done']} done  {counts['running']} running  {counts['resting']} resting  "
-        f"{counts['waiting']} waiting  {counts['failed']} failed  {clock(tally.seconds_left)} left"
-    )
-    table = Table(box=None, pad_edge=False)
-    for name in ("searched", "best dev", "values"):
-        table.add_column(name, overflow="fold")
-    for name, (score, values) in tally.best.items():
-        table.add_row(name, f"{score:.3f}", values)
-    return Group(head, table)
+def _times(started: float, left: float | None) -> dict[str, Any]:
+    """Seconds since a monotonic time, and those that are left, for programs."""
+    return {
+        "seconds": round(time.monotonic() - started, 1),
+        "seconds_left": None if left is None else round(left),
+    }

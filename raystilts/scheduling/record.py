@@ -1,8 +1,7 @@
-"""From a stage's outcome to rows of the ledger.
+"""Rows of the ledger: what came of an attempt at a stage, and what the driver alone can say.
 
-Rows of stages that nobody else could write: their worker died, or they did not run because their parent failed.
-
-What the schedule decides, as rows of the ledger: a row a verdict, and one for each run that it stops.
+Workers write the rows of their own attempts. The driver writes those of stages whose worker died or whose parent
+failed, a row for each verdict of the schedule, and one for each run that it stops.
 """
 
 from __future__ import annotations
@@ -35,11 +34,11 @@ from raystilts.training.checkpoints import Checkpoints
 from raystilts.training.result import Score, StageResult
 
 #: Updates below which a loss that does not fall says nothing.
+SHORTEST = 20
 #: Restarts of a stage whose worker died, before the stage counts as failed.
 WORKER_RESTARTS = 2
-
-
-SHORTEST = 20
+#: Why a stage counts as failed where its worker could not say so.
+WORKER_DIED, PARENT_FAILED = "worker_died", "parent_failed"
 _PACKAGES = ("raystilts", "torch", "transformers", "tokenizers", "datasets", "ray", "numpy", "babel")
 
 
@@ -183,7 +182,9 @@ class Attempt:
         )
 
 
-WORKER_DIED, PARENT_FAILED = "worker_died", "parent_failed"
+def worker_died() -> str:
+    """What the row of a stage says whose worker died too often."""
+    return f"the worker died {WORKER_RESTARTS + 1} times (killed, or out of memory)"
 
 
 def record_not_run(planned: Plan, graph: StageGraph, lost: Collection[str], results: str) -> None:
@@ -197,12 +198,7 @@ def record_not_run(planned: Plan, graph: StageGraph, lost: Collection[str], resu
         return
     known = Ledger(results).failed()
     for key in lost:
-        times = WORKER_RESTARTS + 1
-        write_attempt(
-            results,
-            _row(planned, results, key, WORKER_DIED, f"the worker died {times} times (killed, or out of memory)"),
-            [],
-        )
+        write_attempt(results, _row(planned, results, key, WORKER_DIED, worker_died()), [])
     for key in skipped:
         # Again and again the same says nothing new.
         if key not in known or known[key].stop_reason != PARENT_FAILED:
@@ -247,7 +243,7 @@ def decision_row(decision: Decision, study: Study) -> DecisionRow:
         target_fraction=decision.target_fraction,
         rule=verdict.rule,
         round=verdict.round,
-        parameters=json.dumps(settings(study.schedule), sort_keys=True),
+        parameters=json.dumps(schedule_parameters(study.schedule), sort_keys=True),
         share=verdict.share,
         arms_kept=json.dumps(verdict.kept),
         arms_dropped=json.dumps(verdict.dropped),
@@ -257,7 +253,7 @@ def decision_row(decision: Decision, study: Study) -> DecisionRow:
     )
 
 
-def settings(schedule: Schedule) -> dict[str, Any]:
+def schedule_parameters(schedule: Schedule) -> dict[str, Any]:
     """A schedule's settings, without its name."""
     if schedule == "full":
         return {}

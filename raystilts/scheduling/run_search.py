@@ -5,23 +5,23 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from raystilts.errors import StorageError
-from raystilts.planning.cost import checkpoints_folder, results_folder
+from raystilts.filesystem import open_folder
+from raystilts.planning.cost import results_folder
+from raystilts.planning.encoders import EncoderInfo
 from raystilts.planning.stages import Kind, Plan, plan
-from raystilts.results.compaction import compacting
 from raystilts.results.ledger import Ledger, next_attempt, write_attempt
-from raystilts.scheduling.fit import fit, ray_cluster, set_ray_environment
-from raystilts.scheduling.lock import HeldLock, driver_lock
-from raystilts.scheduling.preflight import check_storage
-from raystilts.scheduling.record import WORKER_RESTARTS, record_stopped
-from raystilts.scheduling.run import checked, write_study
+from raystilts.results.store import Results
+from raystilts.scheduling.cluster import set_ray_environment
+from raystilts.scheduling.driver import Driver, Job, checked, driving
+from raystilts.scheduling.record import WORKER_DIED, Attempt, record_stopped, worker_died
 from raystilts.study.schema import Study
-from raystilts.training.checkpoints import Checkpoints, open_checkpoints
+from raystilts.training.checkpoints import Checkpoints
+from raystilts.tuning.outcome import chosen_text
 from raystilts.tuning.trials import Unit, settings, trial_study, units
 
 if TYPE_CHECKING:
@@ -60,22 +60,50 @@ def run_search(study: Study, *, address: str | None = None, console: Console | N
     """
     set_ray_environment()
     started = time.monotonic()
-    console = console or Console(stderr=True)
     study, info = checked(study)
-    results = results_folder(study)
-    check_storage(results, None)
-    planned = Plan(study, info, (), {}, (), info.verified)
-    with driver_lock(results, partial(console.print, highlight=False, soft_wrap=True)) as held:
-        write_study(results, study)
-        checkpoints = open_checkpoints(checkpoints_folder(study))
-        checkpoints.clean_up()
-        board = restored_board(study, results, checkpoints)
+    with driving(study, None, address, console or Console(stderr=True)) as driver:
+        board = restored_board(study, driver.results, driver.checkpoints)
         before = board.counts["ended"]
-        errors = () if board.ended else _fit(planned, board, results, checkpoints, address, console, held)
+        errors = [] if board.ended else _train(study, info, board, driver)
         stopped = {work.stage.key: work.until for work in board.stopped()}
-        record_stopped(stopped, "asha", Ledger(results), results, checkpoints)
-        _write_chosen(study, results)
-    return SearchOutcome(results, before, board.counts["asked"], len(board.failed), errors, time.monotonic() - started)
+        record_stopped(stopped, "asha", Ledger(driver.results), driver.results, driver.checkpoints)
+        _write_chosen(study, driver.results)
+    seconds = time.monotonic() - started
+    return SearchOutcome(driver.results, before, board.counts["asked"], len(board.failed), tuple(errors), seconds)
+
+
+def _train(study: Study, info: EncoderInfo, board: TrialBoard, driver: Driver) -> list[str]:
+    """Trains the trials that are left; returns a line for each that failed."""
+    from raystilts.scheduling.progress import SearchProgress, SearchTally
+    from raystilts.scheduling.searchers import TrialSearch
+    from raystilts.scheduling.trainable import TrialTrainable
+
+    tally = SearchTally(board)
+    view = SearchProgress(tally, driver.results, driver.console)
+
+    def on_end(work: Work, result: Mapping[str, Any]) -> None:
+        view.ended(work, result)
+        if work.stage.kind == "intermediate" and not work.is_parent and result["status"] == "finished":
+            driver.checkpoints.remove(work.stage.train_key)  # a search looks at the score, not at the weights
+
+    search = TrialSearch(board, on_end)
+    joint = settings(study).joint
+    kinds: list[Kind] = ["intermediate", "target"] if joint else list(dict.fromkeys(u.role for u in units(study)))
+    grid = plan(study).stages.values() if study.resources.auto else ()
+    # Trials are made up on the way: the plan has no stages.
+    planned = Plan(study, info, (), {}, (), info.verified)
+    driver.run(
+        Job(
+            plan=planned,
+            stages=[stage for stage in grid if stage.kind in kinds],
+            kinds=kinds,
+            search=search,
+            trainable=TrialTrainable,
+            view=view,
+            when_ended=lambda: _record_lost(planned, search.lost, driver.results),
+        )
+    )
+    return tally.errors
 
 
 def restored_board(study: Study, results: str, checkpoints: Checkpoints) -> TrialBoard:
@@ -95,7 +123,6 @@ def restored_board(study: Study, results: str, checkpoints: Checkpoints) -> Tria
 
 def trials_left(study: Study) -> dict[Unit, int]:
     """Trials of each unit that the ledger lacks."""
-    from raystilts.filesystem import open_folder
     from raystilts.scheduling.trial_board import latest
     from raystilts.scheduling.trial_history import trial_reports
 
@@ -105,70 +132,18 @@ def trials_left(study: Study) -> dict[Unit, int]:
     return {unit: max(0, count - len(latest(known.get(unit, [])))) for unit, count in asked.items()}
 
 
-def _fit(
-    planned: Plan,
-    board: TrialBoard,
-    results: str,
-    checkpoints: Checkpoints,
-    address: str | None,
-    console: Console,
-    held: HeldLock,
-) -> tuple[str, ...]:
-    with compacting(results), ray_cluster(address):
-        from ray import tune
-
-        from raystilts.scheduling.device_share import prepared_with_share
-        from raystilts.scheduling.progress import TrialTally, TrialView
-        from raystilts.scheduling.searchers import TrialSearch, TrialTrainable
-        from raystilts.scheduling.trainable import Assignment
-
-        study = planned.study
-        kinds: list[Kind] = list(dict.fromkeys(unit.role for unit in units(study)))
-        kinds = ["intermediate", "target"] if settings(study).joint else kinds
-        grid = plan(study).stages.values() if study.resources.auto else ()
-        stages = [stage for stage in grid if stage.kind in kinds]
-        planned, expected, cluster = prepared_with_share(planned, stages, results, kinds, address, console)
-        resources = planned.study.resources
-        slots = cluster.slots(resources, kinds)
-        attempts = {row.stage: row.attempt for row in Ledger(results).rows()}
-        assignment = Assignment(planned, results, checkpoints_folder(study), attempts, expected)
-        tally = TrialTally(board)
-        with TrialView(tally, results, console) as view:
-
-            def on_end(work: Work, result: Mapping[str, Any]) -> None:
-                view.ended(work, dict(result))
-                if work.stage.kind == "intermediate" and not work.is_parent and result["status"] == "finished":
-                    checkpoints.remove(work.stage.train_key)  # a search looks at the score, not at the weights
-
-            search = TrialSearch(board, on_end)
-            held.when_lost = search.halt
-            trainable = tune.with_parameters(TrialTrainable, assignment=assignment)
-            fit(search, trainable, resources.of, slots, [view], cluster=cluster)
-    _record_lost(planned, search.lost, results)
-    if search.halted is not None:
-        raise StorageError(search.halted)
-    return tuple(tally.errors)
-
-
 def _record_lost(planned: Plan, lost: list[Work], results: str) -> None:
     """Rows for trials whose workers died: nobody else could write them."""
-    from datetime import UTC, datetime
-
-    from raystilts.scheduling.record import Attempt
-
-    error = f"the worker died {WORKER_RESTARTS + 1} times (killed, or out of memory)"
     for work in lost:
         study = trial_study(planned.study, work.unit, work.values)
         number = next_attempt(results, work.stage.key)
         attempt = Attempt(work.stage, study, planned.encoder, number, datetime.now(UTC), 0.0)
-        write_attempt(results, attempt.failed("worker_died", error), [])
+        write_attempt(results, attempt.failed(WORKER_DIED, worker_died()), [])
 
 
 def _write_chosen(study: Study, results: str) -> None:
     """The file of chosen values beside the tables."""
-    from raystilts.results.store import Results
     from raystilts.scheduling.trial_history import outcomes
-    from raystilts.tuning.outcome import chosen_text
 
     loaded = Results(results)
     text = chosen_text(study, outcomes(loaded, study))

@@ -1,30 +1,79 @@
-"""What Ray Tune runs next: the stages of a graph, one trial a segment.
+"""What Ray Tune runs next: segments of a graph's stages, or of the trials of a hyperparameter search.
 
-A hyperparameter search on Ray Tune: trials are stages, in the tables of the grid.
+A segment is a stage, or the part of it up to the next rung. Each is one trial to Tune, whose config names the stage,
+its `kind`, and the share of its budget `until` which it runs.
 """
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
 from ray.tune.search import Searcher
 
 from raystilts.scheduling.graph import StageGraph
 from raystilts.scheduling.schedule import Decision
-from raystilts.scheduling.trainable import Assignment, StageTrainable
 from raystilts.scheduling.trial_board import TrialBoard, Work
-from raystilts.tuning.trials import Unit, trial_stages, trial_study
 
 #: Takes what was decided, and the stages that this has stopped.
 Record = Callable[[Sequence[Decision], Sequence[str]], None]
 
 
-class StageSearch(Searcher):  # type: ignore[misc]
-    """Hands the stages of a graph to Tune, one trial a segment: a stage, or the part of it up to the next rung.
+class SegmentSearch(Searcher):  # type: ignore[misc]
+    """What both searchers are to Tune: they hand segments out until nothing is left, or they are halted.
 
-    A trial's config is `{"stage": key, "kind": kind, "until": share}`. It ends with a result that holds `status`
+    Attributes:
+        halted: Why no segment is handed out any more; None while they are.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.halted: str | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Tune pickles its searcher for a restore that never comes (the ledger is what a restart reads)."""
+        return {}
+
+    def set_search_properties(self, metric: str | None, mode: str | None, config: dict[str, Any], **spec: Any) -> bool:
+        """There is nothing to set: what runs comes from the study."""
+        return True
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing is left to hand out, now or later."""
+        return self.halted is not None or self._done()
+
+    def halt(self, reason: str) -> None:
+        """Hands nothing out any more: what runs ends, what waits is left to the next driver."""
+        self.halted = self.halted or reason
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        """The next segment; None while only running ones can release more; "FINISHED" at the end."""
+        config = None if self.halted else self._take(trial_id)
+        if config is None and self.ended:
+            return str(Searcher.FINISHED)
+        return config
+
+    @abstractmethod
+    def _take(self, trial_id: str) -> dict[str, Any] | None:
+        """The config of the next segment; None if there is none now."""
+
+    @abstractmethod
+    def _done(self) -> bool:
+        """Whether all there is has been handed out and has ended."""
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: the ledger is what a restart reads."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing: the ledger is what a restart reads."""
+
+
+class StageSearch(SegmentSearch):
+    """The stages of a graph.
+
+    A segment's config is `{"stage": key, "kind": kind, "until": share}`. It ends with a result that holds `status`
     (`finished`, `paused`, `failed`, or `storage` where it could not be kept), and the stage's `dev_score` where it has
     one.
 
@@ -33,7 +82,6 @@ class StageSearch(Searcher):  # type: ignore[misc]
 
     Attributes:
         lost: Stages whose worker died too often.
-        halted: Why no stage is handed out any more; None while they are.
     """
 
     def __init__(self, graph: StageGraph, record: Record | None = None) -> None:
@@ -42,26 +90,14 @@ class StageSearch(Searcher):  # type: ignore[misc]
         self.record = record
         self.trials: dict[str, tuple[str, float]] = {}
         self.lost: list[str] = []
-        self.halted: str | None = None
 
-    def set_search_properties(self, metric: str | None, mode: str | None, config: dict[str, Any], **spec: Any) -> bool:
-        """There is nothing to set: stages come from the plan."""
-        return True
+    def _done(self) -> bool:
+        return self.graph.ended
 
-    @property
-    def ended(self) -> bool:
-        """Whether nothing is left to hand out, now or later."""
-        return self.halted is not None or self.graph.ended
-
-    def halt(self, reason: str) -> None:
-        """Hands nothing out any more: what runs ends, what waits is left to the next driver."""
-        self.halted = self.halted or reason
-
-    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
-        """The next segment; None while only running stages can release more; "FINISHED" at the end."""
-        key = None if self.halted else self.graph.take()
+    def _take(self, trial_id: str) -> dict[str, Any] | None:
+        key = self.graph.take()
         if key is None:
-            return str(Searcher.FINISHED) if self.ended else None
+            return None
         until = self.graph.until(key)
         self.trials[trial_id] = key, until
         return {"stage": key, "kind": self.graph.stages[key].kind, "until": until}
@@ -93,24 +129,18 @@ class StageSearch(Searcher):  # type: ignore[misc]
         if self.record is not None and (decisions or stopped):
             self.record(decisions, stopped)
 
-    def save(self, checkpoint_path: str) -> None:
-        """Nothing: the ledger is what a restart reads."""
 
-    def restore(self, checkpoint_path: str) -> None:
-        """Nothing: the ledger is what a restart reads."""
+class TrialSearch(SegmentSearch):
+    """The trials of a board.
 
-
-class TrialSearch(Searcher):  # type: ignore[misc]
-    """Hands the trials of a board to Tune, one Tune trial a segment of a trial.
-
-    Its config is what the actor needs to find the stage again: `unit`, `role`, `values`, `stage`, `kind`, `until`.
+    A segment's config is what the actor needs to find the stage again: `unit`, `role`, `values`, `stage`, `kind`,
+    `until`.
 
     Args:
-        ended: Called with each piece of work that has ended, and what came of it.
+        on_end: Called with each piece of work that has ended, and what came of it.
 
     Attributes:
         lost: Work whose worker died too often.
-        halted: Why no trial is handed out any more; None while they are.
     """
 
     def __init__(self, board: TrialBoard, on_end: Callable[[Work, dict[str, Any]], None] | None = None) -> None:
@@ -119,30 +149,14 @@ class TrialSearch(Searcher):  # type: ignore[misc]
         self.on_end = on_end
         self.work: dict[str, Work] = {}
         self.lost: list[Work] = []
-        self.halted: str | None = None
 
-    def __getstate__(self) -> dict[str, Any]:
-        """Tune pickles its searcher for a restore that never comes (the ledger is what a restart reads)."""
-        return {}
+    def _done(self) -> bool:
+        return self.board.ended
 
-    def set_search_properties(self, metric: str | None, mode: str | None, config: dict[str, Any], **spec: Any) -> bool:
-        """There is nothing to set: the space is the study's."""
-        return True
-
-    @property
-    def ended(self) -> bool:
-        """Whether nothing is left to hand out, now or later."""
-        return self.halted is not None or self.board.ended
-
-    def halt(self, reason: str) -> None:
-        """Hands nothing out any more."""
-        self.halted = self.halted or reason
-
-    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
-        """The next segment of a trial; None while only running ones can release more; "FINISHED" at the end."""
-        work = None if self.halted else self.board.take()
+    def _take(self, trial_id: str) -> dict[str, Any] | None:
+        work = self.board.take()
         if work is None:
-            return str(Searcher.FINISHED) if self.ended else None
+            return None
         self.work[trial_id] = work
         return {
             "stage": work.stage.key,
@@ -176,21 +190,3 @@ class TrialSearch(Searcher):  # type: ignore[misc]
         metric = self.board.search.metric
         value = result.get("dev_score") if metric is None else (result.get("dev_means") or {}).get(metric)
         return None if value is None else float(value)
-
-    def save(self, checkpoint_path: str) -> None:
-        """Nothing: the ledger is what a restart reads."""
-
-    def restore(self, checkpoint_path: str) -> None:
-        """Nothing: the ledger is what a restart reads."""
-
-
-class TrialTrainable(StageTrainable):
-    """One segment of a trial's stage a Tune trial."""
-
-    def stage_and_assignment(self) -> tuple[Any, Assignment]:
-        """The trial's stage, and the assignment whose plan is that of the trial."""
-        unit, values = Unit(self.config["unit"], self.config["role"]), self.config["values"]
-        planned = self.assignment.plan
-        stages = {stage.key: stage for stage in trial_stages(planned.study, unit, values)}
-        own = replace(planned, study=trial_study(planned.study, unit, values), stages=stages)
-        return stages[self.config["stage"]], replace(self.assignment, plan=own)

@@ -17,9 +17,10 @@ from raystilts.filesystem import is_disk_full
 from raystilts.planning.stages import Plan, Stage
 from raystilts.ranking.degenerate import is_broken
 from raystilts.results.ledger import write_attempt
-from raystilts.scheduling.nodes import Expected, fault_table, faults
+from raystilts.scheduling.nodes import Expected, fault_table, faults, node_report
 from raystilts.scheduling.record import Attempt
 from raystilts.study.schema import StageResources
+from raystilts.tuning.trials import Unit, trial_stages, trial_study
 
 #: What to do when a disk is full.
 FREE_SOME = "free some and run the same command again: finished stages are kept, interrupted ones go on"
@@ -49,11 +50,11 @@ class StageTrainable(tune.Trainable):  # type: ignore[misc]
 
     def setup(self, config: dict[str, Any], assignment: Assignment) -> None:
         """Takes the stage named by the config."""
-        from raystilts.tasks.registry import load_task_file
+        from raystilts.planning.resolve import load_task_files
 
-        self.assignment, self.unfit = at_home(assignment)
-        for path in () if self.unfit else assignment.plan.study.task_files:
-            load_task_file(path)
+        self.assignment, self.unfit = on_this_node(assignment)
+        if self.unfit is None:
+            load_task_files(assignment.plan.study)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Takes another stage in the same process."""
@@ -82,15 +83,25 @@ class StageTrainable(tune.Trainable):  # type: ignore[misc]
         """Nothing, likewise."""
 
 
-def at_home(assignment: Assignment) -> tuple[Assignment, str | None]:
+class TrialTrainable(StageTrainable):
+    """One segment of a trial's stage a Tune trial."""
+
+    def stage_and_assignment(self) -> tuple[Stage, Assignment]:
+        """The trial's stage, and the assignment whose plan is that of the trial."""
+        unit, values = Unit(self.config["unit"], self.config["role"]), self.config["values"]
+        planned = self.assignment.plan
+        stages = {stage.key: stage for stage in trial_stages(planned.study, unit, values)}
+        own = replace(planned, study=trial_study(planned.study, unit, values), stages=stages)
+        return stages[self.config["stage"]], replace(self.assignment, plan=own)
+
+
+def on_this_node(assignment: Assignment) -> tuple[Assignment, str | None]:
     """An assignment with the encoder as it lies on this node, and what keeps the node from taking part, if anything.
 
     Nodes that were there at the start have been looked at; those that came later are looked at here.
     """
     if assignment.expected is None:
         return assignment, None
-    from raystilts.scheduling.node_check import node_report
-
     report = node_report(assignment.expected)
     wrong = faults(assignment.expected, report)
     if wrong:

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from raystilts import __version__
-from raystilts.scheduling.nodes import Capacity, node_types
+from raystilts.scheduling.capacity import Capacity, node_types
 from raystilts.study.schema import Resources
 
 ROOT = Path(__file__).parents[2]

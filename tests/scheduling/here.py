@@ -15,8 +15,8 @@ from raystilts.planning.stages import plan
 from raystilts.results.ledger import Ledger
 from raystilts.results.store import Results
 from raystilts.scheduling.graph import StageGraph
+from raystilts.scheduling.outstanding import outstanding
 from raystilts.scheduling.record import record_outcome
-from raystilts.scheduling.run import outstanding
 from raystilts.scheduling.searchers import StageSearch
 from raystilts.scheduling.trainable import Assignment, run_and_record
 from raystilts.study.schema import Study

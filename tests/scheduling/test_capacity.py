@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from raystilts.errors import UserError
-from raystilts.scheduling.nodes import UNKNOWN_GROWTH, Capacity, NodeType, node_types
+from raystilts.scheduling.capacity import UNKNOWN_GROWTH, Capacity, NodeType, node_types
 from raystilts.study.schema import Resources, StageResources
 
 HEAD = NodeType("head", 4, 0)

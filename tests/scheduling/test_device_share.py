@@ -16,8 +16,10 @@ from rich.console import Console
 
 from raystilts.planning.stages import plan
 from raystilts.results.ledger import Ledger
-from raystilts.scheduling.device_share import (
+from raystilts.scheduling.capacity import (
+    Capacity,
     Footprint,
+    NodeType,
     cpu_line,
     heaviest,
     measured,
@@ -26,9 +28,8 @@ from raystilts.scheduling.device_share import (
     smallest_gpu,
     with_share,
 )
-from raystilts.scheduling.fit import set_ray_environment
-from raystilts.scheduling.node_check import announce
-from raystilts.scheduling.nodes import Capacity, NodeType
+from raystilts.scheduling.cluster import set_ray_environment
+from raystilts.scheduling.nodes import announce
 from raystilts.study.schema import Resources
 
 from .examples import study

@@ -12,8 +12,9 @@ import ray
 from ray import tune
 from ray.cluster_utils import Cluster
 
-from raystilts.scheduling.fit import RAY_ENVIRONMENT, fit
-from raystilts.scheduling.nodes import ACCELERATOR, capacity
+from raystilts.scheduling.capacity import ACCELERATOR, capacity
+from raystilts.scheduling.cluster import RAY_ENVIRONMENT
+from raystilts.scheduling.fit import fit
 from raystilts.scheduling.searchers import StageSearch
 from raystilts.study.schema import Resources
 

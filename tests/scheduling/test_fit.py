@@ -9,8 +9,9 @@ import pytest
 import ray
 from ray import tune
 
-from raystilts.scheduling.fit import ALLOCATOR, fit, ray_cluster, trials_a_fit
-from raystilts.scheduling.nodes import capacity
+from raystilts.scheduling.capacity import capacity
+from raystilts.scheduling.cluster import ALLOCATOR, ray_cluster
+from raystilts.scheduling.fit import fit, trials_a_fit
 from raystilts.scheduling.searchers import StageSearch
 from raystilts.study.schema import Resources
 

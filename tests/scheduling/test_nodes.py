@@ -11,18 +11,22 @@ import pytest
 from raystilts.filesystem import open_folder
 from raystilts.planning.encoders import EMBEDDED, describe_encoder
 from raystilts.planning.stages import plan
-from raystilts.scheduling.node_check import RUN_FILE, announce, local_encoder, look, node_report
 from raystilts.scheduling.nodes import (
     CLOCK_SECONDS,
+    RUN_FILE,
     WORKING_BYTES,
     Expected,
     Fault,
     NodeReport,
+    announce,
     clock_fault,
     data_digest,
     fault_table,
     faults,
+    local_encoder,
+    look,
     node_disk_bytes,
+    node_report,
 )
 from raystilts.study.schema import Encoder
 
@@ -64,7 +68,7 @@ def test_a_home_folder_that_another_machine_has_not(expected: Expected, tmp_path
 
 
 def test_a_folder_of_the_same_name(expected: Expected, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("raystilts.scheduling.node_check.VISIBLE_SECONDS", 0.0)
+    monkeypatch.setattr("raystilts.scheduling.nodes.VISIBLE_SECONDS", 0.0)
     other = replace(expected, run="another")
     (found,) = faults(other, look(other))
     assert (found.what, found.found.endswith("not the folder that the driver writes to")) == ("storage", True)

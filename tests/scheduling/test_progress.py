@@ -9,7 +9,7 @@ from rich.console import Console
 
 from raystilts.planning.stages import Plan, plan
 from raystilts.scheduling.graph import StageGraph
-from raystilts.scheduling.progress import ProgressView, Tally, arm_name, clock, describe, render, stage_work
+from raystilts.scheduling.progress import GridProgress, GridTally, arm_name, clock, describe, stage_work
 from raystilts.scheduling.schedule import Strata
 
 from .examples import study
@@ -22,7 +22,7 @@ def planned(tmp_path: Path) -> Plan:
     return plan(study(tmp_path, intermediate_fractions=[0.25, 1.0]))
 
 
-def run_one(tally: Tally, status: str, **more: object) -> str:
+def run_one(tally: GridTally, status: str, **more: object) -> str:
     key = tally.graph.take()
     assert key is not None
     tally.start(key)
@@ -35,7 +35,7 @@ def run_one(tally: Tally, status: str, **more: object) -> str:
 
 
 def test_tally(planned: Plan) -> None:
-    tally = Tally(StageGraph(planned.stages), already=3)
+    tally = GridTally(StageGraph(planned.stages), already=3)
     assert len(planned.stages) == 8
     assert tally.seconds_left is None
     first = run_one(tally, "finished", dev_score=0.5)
@@ -54,7 +54,7 @@ def test_tally(planned: Plan) -> None:
 
 
 def test_best_is_the_highest_mean(planned: Plan) -> None:
-    tally = Tally(StageGraph(planned.stages), already=0)
+    tally = GridTally(StageGraph(planned.stages), already=0)
     tally.dev["t"]["a"] += [0.2, 0.4]
     tally.dev["t"]["b"] += [0.35]
     assert tally.best() == {"t": ("b", 0.35)}
@@ -91,8 +91,8 @@ class Trial:
 
 def test_plain_lines_and_the_file(planned: Plan, tmp_path: Path) -> None:
     out = io.StringIO()
-    tally = Tally(StageGraph(planned.stages), already=0)
-    with ProgressView(tally, tmp_path, Console(file=out, width=80)) as view:
+    tally = GridTally(StageGraph(planned.stages), already=0)
+    with GridProgress(tally, tmp_path, Console(file=out, width=80)) as view:
         for status in ("finished", "failed"):
             key = tally.graph.take()
             assert key is not None
@@ -114,9 +114,9 @@ def test_plain_lines_and_the_file(planned: Plan, tmp_path: Path) -> None:
 
 def test_the_live_view_fits_a_narrow_terminal(planned: Plan) -> None:
     out = io.StringIO()
-    tally = Tally(StageGraph(planned.stages), already=0)
+    tally = GridTally(StageGraph(planned.stages), already=0)
     tally.start(str(tally.graph.take()))
-    Console(file=out, width=60).print(render(tally, 60))
+    Console(file=out, width=60).print(tally.render(60))
     assert max(map(len, out.getvalue().splitlines())) <= 60
     assert "cldr_units" in out.getvalue()
 
@@ -124,9 +124,9 @@ def test_the_live_view_fits_a_narrow_terminal(planned: Plan) -> None:
 def test_paused_and_stopped_runs_are_counted_apart(tmp_path: Path) -> None:
     one = asha_plan(tmp_path, "asha", seeds=[0], targets=["cldr_units"])
     graph = StageGraph(one.stages, Strata(one))
-    tally, out = Tally(graph, already=0), io.StringIO()
+    tally, out = GridTally(graph, already=0), io.StringIO()
     whole = tally.work_left()
-    with ProgressView(tally, tmp_path, Console(file=out, width=80)) as view:
+    with GridProgress(tally, tmp_path, Console(file=out, width=80)) as view:
         while (key := graph.take()) is not None:
             until = graph.until(key)
             score = SCORES[one.stages[key].intermediate.label] * until

@@ -10,7 +10,8 @@ from raystilts.errors import StorageError
 from raystilts.planning.cost import checkpoints_folder, results_folder
 from raystilts.planning.stages import Plan, Stage, plan
 from raystilts.results.ledger import Ledger
-from raystilts.scheduling.run import missing_stages, run
+from raystilts.scheduling.outstanding import missing_stages
+from raystilts.scheduling.run import run
 from raystilts.scheduling.trainable import Assignment, run_and_record
 from raystilts.training.checkpoints import Checkpoints
 

@@ -10,7 +10,7 @@ import pytest
 from raystilts.planning.stages import plan
 from raystilts.results.answers import Results
 from raystilts.results.ledger import Ledger
-from raystilts.scheduling.run import outstanding
+from raystilts.scheduling.outstanding import outstanding
 from raystilts.study.schema import Study
 
 from .here import run_here, same, tables

@@ -13,7 +13,7 @@ import pytest
 import ray
 import torch
 
-from raystilts.scheduling.fit import ALLOCATOR
+from raystilts.scheduling.cluster import ALLOCATOR
 from raystilts.training.memory import is_out_of_memory, release_memory
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="limits of address space as Linux knows them")

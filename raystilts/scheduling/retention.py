@@ -91,7 +91,7 @@ def _place(stage: Stage) -> tuple[Stratum, Arm]:
     return (str(stage.target), stage.target_fraction), (stage.intermediate.label, stage.intermediate_fraction)
 
 
-class Keeping(tune.Callback):  # type: ignore[misc]
+class Retention(tune.Callback):  # type: ignore[misc]
     """Removes checkpoints as soon as the study's `keep` and `keep_targets` allow.
 
     Args:

@@ -8,7 +8,7 @@ import pytest
 
 from raystilts.planning.stages import Plan, Stage, plan
 from raystilts.scheduling.graph import StageGraph
-from raystilts.scheduling.keeping import BestArms, Keeping, children_of, is_spare
+from raystilts.scheduling.retention import BestArms, Retention, children_of, is_spare
 from raystilts.training.checkpoints import MARKER, Checkpoints
 
 from .examples import study
@@ -31,7 +31,7 @@ class Run:
     def __init__(self, one: Plan, folder: Path, todo: dict[str, Stage] | None = None, **known: float) -> None:
         self.plan, self.checkpoints = one, Checkpoints(folder)
         self.graph = StageGraph(one.stages if todo is None else todo)
-        self.keeping = Keeping(one, self.graph, self.checkpoints, known)
+        self.keeping = Retention(one, self.graph, self.checkpoints, known)
 
     def save(self, stage: Stage) -> None:
         (self.checkpoints.folder / stage.train_key).mkdir(parents=True)
