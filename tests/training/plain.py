@@ -25,15 +25,8 @@ from raystilts.tasks.encoding import Features, Longs, Outputs, Ragged, SpanLogit
 from raystilts.tasks.registry import get_task
 from raystilts.tasks.splits import fixed_sample
 from raystilts.tasks.task import Split
-from raystilts.training.batches import (
-    Batch,
-    collate,
-    example_lengths,
-    features_of,
-    micro_batches,
-    subset,
-    training_batches,
-)
+from raystilts.training.batches import example_lengths, subset, training_batches
+from raystilts.training.collate import Batch, collate, features_of, micro_batches
 from raystilts.training.encoder import pretrained
 from raystilts.training.model import Head, build_head, label_count
 
