@@ -9,6 +9,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from raystilts.planning.architectures import check_architecture, pooling_of
 from raystilts.planning.cells import Cell, arm_points, expand, target_points
 from raystilts.planning.data import StudyData, TrainingSet, dev_languages, masked_lm_task, target_languages
 from raystilts.planning.encoders import EncoderInfo, describe_encoder
@@ -160,7 +161,9 @@ class _Planner:
         self.encoder = describe_encoder(study.encoder)
         self.data = StudyData(study)
         self.verified = self.encoder.verified
-        self.base = digest([TRAIN_RECIPE, self.encoder.fingerprint, study.encoder.pooling])
+        retrieval = any(not get_task(target.task).requires_training for target in study.targets)
+        check_architecture(study, self.encoder.architecture, retrieval)
+        self.base = digest([TRAIN_RECIPE, self.encoder.fingerprint, pooling_of(study, self.encoder.architecture)])
         self.stages: dict[str, Stage] = {}
 
     def plan(self) -> Plan:

@@ -71,7 +71,8 @@ class Checkpoints:
         temporary = self.folder / f".{train_key}.{uuid.uuid4().hex}"
         (temporary / "heads").mkdir(parents=True)
         try:
-            model.encoder.save_pretrained(temporary)  # type: ignore[operator]
+            # By the model's own names: those that it was loaded with (LayerNorm.gamma) need not open again.
+            model.encoder.save_pretrained(temporary, save_original_format=False)  # type: ignore[operator]
             loaded.tokenizer.save_pretrained(temporary)
             heads = {name: tensor.detach().cpu().contiguous() for name, tensor in model.heads.state_dict().items()}
             save_file(heads, temporary / "heads" / "model.safetensors", metadata={"format": "pt"})

@@ -180,9 +180,7 @@ class DataReader:
 
     def _length(self, task: Task, hp: Hyperparameters) -> int:
         wanted = hp.max_length or task.type.default_max_length
-        limit = getattr(self.pretrained.config, "max_position_embeddings", wanted)
-        # XLM-R numbers positions from padding_idx + 1, so that two of its 514 are never used.
-        return int(min(wanted, limit - 2 if limit > 512 else limit))
+        return wanted if self.pretrained.positions is None else min(wanted, self.pretrained.positions)
 
 
 _READERS: dict[tuple[str, str], DataReader] = {}

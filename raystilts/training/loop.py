@@ -22,7 +22,7 @@ from raystilts.training.batches import Update
 from raystilts.training.checkpoints import Snapshot, load_snapshot, save_snapshot
 from raystilts.training.collate import Batch, collate, features_of, mask_tokens, micro_batches
 from raystilts.training.memory import is_out_of_memory, release_memory
-from raystilts.training.model import MaskedLMHead, Model, label_count
+from raystilts.training.model import CompactEmbedding, MaskedLMHead, Model, label_count
 
 #: Examples, and sub-words with padding, a forward pass on a CPU, at most: sorted by length within the batch, small ones
 #: waste little on padding, and what layers hand on stays in the caches, also where two stages share them.
@@ -125,7 +125,7 @@ class _Training:
         self.job, self.hp = job, job.hyperparameters
         self.device = next(job.model.parameters()).device
         self.named = {name: p for name, p in job.model.named_parameters() if p.requires_grad}
-        self.optimizer = _optimizer(self.named, self.hp, self.device)
+        self.optimizer = _optimizer(job.model, self.named, self.hp, self.device)
         # Now, and not in the first step: memory that runs out in the middle of a step cannot be helped.
         for parameter in self.named.values():
             self.optimizer.state[parameter] = {
@@ -303,11 +303,13 @@ class _Training:
             self.schedule.step()
 
 
-def _optimizer(named: dict[str, nn.Parameter], hp: Hyperparameters, device: torch.device) -> AdamW:
+def _optimizer(model: nn.Module, named: dict[str, nn.Parameter], hp: Hyperparameters, device: torch.device) -> AdamW:
     """AdamW; decay is for the weight matrices of layers and heads, not for embeddings, norms and biases."""
+    embeddings = [part for part in model.modules() if isinstance(part, nn.Embedding | CompactEmbedding)]
+    tables = {id(parameter) for part in embeddings for parameter in part.parameters()}
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
     for name, parameter in named.items():
-        decays = parameter.ndim > 1 and "embedding" not in name
+        decays = parameter.ndim > 1 and "embedding" not in name and id(parameter) not in tables
         groups.setdefault((name.startswith("heads."), decays), []).append(parameter)
     rates = {False: hp.learning_rate, True: hp.head_learning_rate or hp.learning_rate}
     options = [

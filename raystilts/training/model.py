@@ -10,6 +10,7 @@ Heads. One small module a kind, with its loss.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Literal, Self, cast
@@ -42,13 +43,19 @@ class CompactEmbedding(nn.Module):
         index[self._used] = torch.arange(len(used), device=device)
         self._index = index
         padding = words.padding_idx
-        self._padding = int(index[padding]) if padding is not None and padding in used else None
+        # A copy of the table's own module, which may scale what it reads (Gemma 3, mBART), over the trained rows.
+        table = copy.copy(words)
+        table._parameters = {"weight": self.rows}
+        table.padding_idx = int(index[padding]) if padding is not None and padding in used else None
+        self._table = [table]
 
     def forward(self, ids: Tensor) -> Tensor:
         """Embeddings [..., hidden] of token ids [...]."""
         if self.training:
-            return functional.embedding(self._index[ids], self.rows, padding_idx=self._padding)
-        return functional.embedding(ids, self._full[0].weight)
+            trained: Tensor = self._table[0](self._index[ids])
+            return trained
+        states: Tensor = self._full[0](ids)
+        return states
 
     def train(self, mode: bool = True) -> Self:
         """Switches mode; leaving training mode publishes the trained rows in the full table."""
@@ -83,13 +90,16 @@ class compact_rows:  # noqa: N801 (a context manager, used like a function)
             self._encoder.set_input_embeddings(self._words)  # type: ignore[operator]
 
 
-Pooling = Literal["first", "mean"]
+Pooling = Literal["first", "mean", "last"]
 
 
 def pool_tokens(states: Tensor, mask: Tensor, pooling: Pooling) -> Tensor:
     """One vector a sequence, [features, hidden], from token states [features, length, hidden]."""
     if pooling == "first":
         return states[:, 0]
+    if pooling == "last":
+        last = mask.sum(1).clamp(min=1) - 1
+        return states[torch.arange(len(states), device=states.device), last]
     weights = mask.unsqueeze(-1).to(states.dtype)
     return (states * weights).sum(1) / weights.sum(1).clamp(min=1)
 
@@ -112,7 +122,7 @@ class SequenceHead(Head):
 
     On the first token as RoBERTa's classification head (dense, tanh, linear). On the mean over tokens one linear
     layer: encoders that were made for it, sentence encoders, separate well there, and a dense tanh layer saturates on
-    the large component that all their sentences share.
+    the large component that all their sentences share. On the last token, as decoders have it, one linear layer too.
     """
 
     def __init__(self, hidden: int, classes: int, dropout: float, pooling: Pooling) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from raystilts.errors import UserError
+from raystilts.planning.architectures import pooling_of
 from raystilts.planning.data import data_folder, masked_lm_task
 from raystilts.planning.encoders import EncoderInfo, describe_encoder
 from raystilts.planning.stages import Stage
@@ -49,7 +50,7 @@ def stage_heads(stage: Stage, study: Study, loaded: Pretrained) -> list[Head]:
     tasks, masked_lm = stage_tasks(stage), stage_masked_lm(stage)
     if masked_lm is not None:
         tasks.append(masked_lm_task(masked_lm))
-    pooling, seed = study.encoder.pooling, stage.seed or 0
+    pooling, seed = pooling_of(study, loaded.info.architecture), stage.seed or 0
     return [build_head(task, loaded, pooling, seed * 101 + i) for i, task in enumerate(tasks)]
 
 
