@@ -34,8 +34,8 @@ from raystilts.study.hyperparameters import Hyperparameters
 from raystilts.tasks.encoding import Features, Longs, Ragged
 from raystilts.tasks.registry import get_task
 from raystilts.tasks.task import Task
-from raystilts.training.encoder import attend_without_asking
 from raystilts.training.evaluate import EvalSet, Readout, evaluate, predict
+from raystilts.training.fast_ops import use_sync_free_attention
 from raystilts.training.model import Head, Model, SequenceHead, TokenHead
 from raystilts.training.stage import EVAL_TOKENS
 
@@ -136,7 +136,7 @@ def from_shape(shape: str, name: str, rows: int, device: torch.device) -> Worklo
     torch.manual_seed(0)
     other = (XLMRobertaForTokenClassification if tagging else XLMRobertaForSequenceClassification)(config)
     encoder = XLMRobertaModel(deepcopy(config), add_pooling_layer=False)
-    attend_without_asking(encoder)
+    use_sync_free_attention(encoder)
     model, other = both(task, encoder, other, device)
     rng = np.random.default_rng(0)
     features = [_random(rng, rows, vocabulary, tagging, task.type.num_labels) for _ in range(38 if tagging else 15)]

@@ -32,7 +32,7 @@ from raystilts.tasks.encoding import Features, Outputs, Ragged, SpanLogits
 from raystilts.tasks.registry import get_task
 from raystilts.tasks.splits import fixed_sample
 from raystilts.tasks.task import Task
-from raystilts.training.batches import Batch
+from raystilts.training.collate import Batch
 from raystilts.training.evaluate import EvalSet
 from raystilts.training.model import (
     ChoiceHead,

@@ -36,8 +36,7 @@ from raystilts.study.hyperparameters import Hyperparameters
 from raystilts.tasks.encoding import Features, Longs, Ragged
 from raystilts.training.batches import Update, epoch_batches, example_lengths
 from raystilts.training.data import used_tokens
-from raystilts.training.encoder import attend_without_asking
-from raystilts.training.fast_cpu import drop_quickly
+from raystilts.training.fast_ops import use_fast_dropout, use_sync_free_attention
 from raystilts.training.loop import Job, Vocabulary, train
 from raystilts.training.model import Model, SequenceHead, compact_rows
 
@@ -102,8 +101,8 @@ def from_shape(shape: str, rows: int) -> Workload:
     )  # fmt: skip
     torch.manual_seed(0)
     encoder = XLMRobertaModel(deepcopy(config), add_pooling_layer=False)
-    attend_without_asking(encoder)
-    drop_quickly(encoder)
+    use_sync_free_attention(encoder)
+    use_fast_dropout(encoder)
     rng = np.random.default_rng(0)
     lengths = np.clip(rng.lognormal(np.log(34), 0.45, rows).round(), 8, 256).astype(np.int64)
     # Words of a text repeat: ids by Zipf's law, as the embeddings that a training set touches depend on it.

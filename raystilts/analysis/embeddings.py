@@ -18,7 +18,7 @@ from raystilts.tasks.task import Task
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from raystilts.training.batches import Batch
+    from raystilts.training.collate import Batch
     from raystilts.training.encoder import Pretrained
     from raystilts.training.model import Pooling
 
@@ -44,7 +44,7 @@ def mean_states(model: nn.Module, ids: Ragged, pad_id: int, layer: int) -> Matri
     import torch
 
     from raystilts.tasks.encoding import Features
-    from raystilts.training.batches import collate, length_batches
+    from raystilts.training.collate import collate, length_batches
     from raystilts.training.encoder import hidden_states
     from raystilts.training.model import pool_tokens
 
@@ -103,7 +103,7 @@ def labelled_states(
     """
     import torch
 
-    from raystilts.training.batches import collate, length_batches
+    from raystilts.training.collate import collate, length_batches
     from raystilts.training.encoder import hidden_states
 
     model.eval()

@@ -5,16 +5,22 @@ from __future__ import annotations
 import hashlib
 import json
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from raystilts.errors import UserError
+from raystilts.planning.architectures import Architecture, read_architecture
 from raystilts.study.schema import Encoder
 
 #: Files that a tokenizer can be made of.
 _VOCABULARY = ("tokenizer*", "*.model", "vocab*", "merges*", "added_tokens.json", "special_tokens_map.json")
+
+#: Of these, files that hold settings and no vocabulary.
+_SETTINGS = ("tokenizer_config.json", "added_tokens.json", "special_tokens_map.json")
+#: What tables of word embeddings are called.
+_WORDS = ("word_embeddings.weight", "embed_tokens.weight", "tok_embeddings.weight", "shared.weight", "wte.weight")
 
 EMBEDDED = {"raystilts-mini": Path(__file__).parent.parent / "encoders" / "mini"}
 
@@ -29,6 +35,7 @@ class EncoderInfo:
         verified: Whether the fingerprint is of files that are here (otherwise of id and revision).
         parameters: Number of parameters, None where unknown.
         embedding_parameters: Of which in the word embeddings.
+        architecture: What its configuration says; None where it is not here.
     """
 
     location: str
@@ -37,6 +44,7 @@ class EncoderInfo:
     verified: bool
     parameters: int | None
     embedding_parameters: int | None
+    architecture: Architecture | None = None
 
 
 def describe_encoder(encoder: Encoder) -> EncoderInfo:
@@ -54,9 +62,7 @@ def describe_encoder(encoder: Encoder) -> EncoderInfo:
     cached = _cached_snapshot(name, encoder.revision)
     if cached is not None:
         known = _describe_folder(cached)
-        return EncoderInfo(
-            str(cached), cached.name, known.fingerprint, True, known.parameters, known.embedding_parameters
-        )
+        return replace(known, location=str(cached), revision=cached.name)
     return EncoderInfo(name, encoder.revision, f"hub:{name}@{encoder.revision or 'main'}", False, None, None)
 
 
@@ -110,6 +116,11 @@ def _describe_folder(folder: Path) -> EncoderInfo:
             "(convert with save_pretrained(..., safe_serialization=True))"
         )
     vocabulary = [path for form in _VOCABULARY for path in sorted(folder.glob(form))]
+    if not any(path.name not in _SETTINGS for path in vocabulary):
+        raise UserError(
+            f"encoder.model_name_or_path: {folder} holds no tokenizer (tokenizer.json, or the vocabulary that it is "
+            "made of); save it there: AutoTokenizer.from_pretrained(NAME).save_pretrained(FOLDER)"
+        )
     used = [folder / "config.json", *weights, *vocabulary]
     fingerprint = hashlib.sha256()
     for path in used:
@@ -117,8 +128,9 @@ def _describe_folder(folder: Path) -> EncoderInfo:
         fingerprint.update(f"{path.name}:{_file_hash(path, stat.st_size, stat.st_mtime_ns)}".encode())
     shapes = [shape for path in weights for shape in _tensor_shapes(path).items()]
     total = sum(_product(shape) for _, shape in shapes)
-    words = sum(_product(shape) for name, shape in shapes if name.endswith("word_embeddings.weight"))
-    return EncoderInfo(str(folder), None, fingerprint.hexdigest()[:32], True, total, words)
+    words = max((_product(shape) for name, shape in shapes if name.endswith(_WORDS)), default=0)
+    architecture = read_architecture(folder / "config.json")
+    return EncoderInfo(str(folder), None, fingerprint.hexdigest()[:32], True, total, words, architecture)
 
 
 def _product(shape: list[int]) -> int:

@@ -13,7 +13,7 @@ from typing import Any
 
 from raystilts.study.hyperparameters import Hyperparameters
 from raystilts.study.intermediate import Intermediate
-from raystilts.study.schema import Encoder, Evaluation, Study
+from raystilts.study.schema import Evaluation, Study
 
 #: Raised when the meaning of the training or evaluation code changes, so that older rows are not taken for new ones.
 TRAIN_RECIPE = 2
@@ -31,9 +31,9 @@ def stage_key(train_key: str, eval_key: str) -> str:
     return digest([train_key, eval_key])
 
 
-def encoder_key(encoder: Encoder, fingerprint: str) -> str:
-    """The pretrained weights that a training starts from, and how they are read."""
-    return digest([TRAIN_RECIPE, fingerprint, encoder.pooling])
+def encoder_key(pooling: str, fingerprint: str) -> str:
+    """The pretrained weights that a training starts from, and how a sequence is read off them."""
+    return digest([TRAIN_RECIPE, fingerprint, pooling])
 
 
 def train_key(start: str, training: str, fraction: float, hold: str, seed: int) -> str:

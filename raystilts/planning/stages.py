@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from raystilts.planning import keys
+from raystilts.planning.architectures import check_architecture, pooling_of
 from raystilts.planning.cells import Cell, arm_points, expand, target_points
 from raystilts.planning.data import StudyData, TrainingSet
 from raystilts.planning.encoders import EncoderInfo, describe_encoder
@@ -175,7 +176,10 @@ class _Planner:
         self.encoder = describe_encoder(self.study.encoder)
         self.data = StudyData(self.study)
         self.verified = self.encoder.verified
-        self.base = keys.encoder_key(self.study.encoder, self.encoder.fingerprint)
+        retrieval = any(not target.task.requires_training for target in resolved.targets)
+        check_architecture(self.study, self.encoder.architecture, retrieval)
+        pooling = pooling_of(self.study, self.encoder.architecture)
+        self.base = keys.encoder_key(pooling, self.encoder.fingerprint)
         self.stages: dict[str, Stage] = {}
 
     def plan(self) -> Plan:

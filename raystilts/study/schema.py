@@ -26,7 +26,8 @@ class Encoder(Model):
         model_name_or_path: A folder, an id on the Hugging Face hub, or `raystilts-mini`, the embedded one.
         revision: Commit or tag on the hub.
         has_seen: Tasks that its pretraining already held; every answer says so.
-        pooling: What a sequence is for classification: its first token, or the mean over its tokens.
+        pooling: What a sequence is for classification: its first token, the mean over its tokens, or its last token;
+            default the first, and of a decoder, whose first token sees no other, the last.
         retrieval_layer: Hidden state (0 = embeddings) for retrieval targets; default 14 for 24 layers (as in the
             paper, XLM-R Large), otherwise the middle one; -1 is the last.
         retrieval_pooling: What a sequence is there: the mean over its tokens, as in the paper, or its first token.
@@ -35,7 +36,7 @@ class Encoder(Model):
     model_name_or_path: str = "raystilts-mini"
     revision: str | None = None
     has_seen: tuple[str, ...] = ()
-    pooling: Literal["first", "mean"] = "first"
+    pooling: Literal["first", "mean", "last"] | None = None
     retrieval_layer: int | None = None
     # Left out of keys at the mean, which it has always been.
     retrieval_pooling: Annotated[Literal["first", "mean"], Field(exclude_if=lambda value: value == "mean")] = "mean"

@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from raystilts.study.intermediate import Alignment
 from raystilts.tasks.encoding import Features, Longs
-from raystilts.training.batches import Batch
+from raystilts.training.collate import Batch
 from raystilts.training.model import Model, pool_tokens
 
 
@@ -41,7 +41,7 @@ class Aligner:
     Attributes:
         features: Training texts of the other domain; their labels are not read.
         examples: Which of them each update takes.
-        tasks: The first so many parts of the mixture are aligned: its tasks, not its masked LM.
+        tasks: The first so many tasks of the mixture are aligned, all but its masked LM.
         head: The classifier of the two domains, part of the model; None where the loss needs none.
     """
 
@@ -53,7 +53,7 @@ class Aligner:
 
 
 @dataclass(frozen=True, slots=True)
-class Pull:
+class AlignmentGradient:
     """What alignment asks of one micro-batch.
 
     Attributes:
@@ -69,9 +69,9 @@ class Pull:
         return (_pooled(states, batch) * self.gradient).sum()
 
 
-def pulls(
+def alignment_gradients(
     aligner: Aligner, model: Model, own: list[Batch], other: list[Batch], progress: float, seed: int, bf16: bool
-) -> list[Pull]:
+) -> list[AlignmentGradient]:
     """The gradients of an update's alignment loss: those of the other domain go into the encoder at once.
 
     Args:
@@ -90,7 +90,7 @@ def pulls(
     parts = torch.split(gradient, [len(one) for one in read])
     for batch, part, s in zip(other, parts[len(own) :], seeds[len(own) :], strict=True):
         (_read(model, batch, s, bf16) * part).sum().backward()  # type: ignore[no-untyped-call]
-    return [Pull(part, s) for part, s in zip(parts[: len(own)], seeds, strict=False)]
+    return [AlignmentGradient(part, s) for part, s in zip(parts[: len(own)], seeds, strict=False)]
 
 
 def _read(model: Model, batch: Batch, seed: int, bf16: bool) -> Tensor:

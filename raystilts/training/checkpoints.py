@@ -1,8 +1,8 @@
-"""Kept weights: a folder a training, named by its train key, that `from_pretrained` opens.
+"""Kept weights, and trainings in progress.
 
-A training in progress on disk: weights, optimiser and place; written to a temporary name and renamed.
-
-Checkpoints on an object store, with a copy on this machine of those that it works with.
+A kept training is a folder named by its train key, that `from_pretrained` opens; a training in progress is a snapshot
+of weights, optimiser and place. Both are written to a temporary name and renamed. On an object store, which cannot
+rename, the last file written says that a folder is whole, and this machine has copies of what it works with.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from raystilts.training.data import cache_folder
 from raystilts.training.encoder import Pretrained, load_weights
 from raystilts.training.model import Model
 
-#: The last file of a checkpoint, and so the sign that it is whole; it holds the facts of the training.
+#: The last file of a checkpoint, and so the sign that it is whole; it holds the training's metadata.
 MARKER = "stage.json"
 #: Seconds after which an unfinished folder belongs to a writer that was killed.
 LEFTOVER_SECONDS = 3600.0
@@ -45,7 +45,7 @@ class Checkpoints:
         """The folder of a finished training on this machine, or None."""
         return self.folder / train_key if self.has(train_key) else None
 
-    def place(self, train_key: str) -> str:
+    def location(self, train_key: str) -> str:
         """Where a training's weights are kept, for tables."""
         return str(self.folder / train_key)
 
@@ -63,19 +63,20 @@ class Checkpoints:
         """Forgets a training in progress: it has finished, or will not go on."""
         shutil.rmtree(self.snapshot(train_key), ignore_errors=True)
 
-    def save(self, train_key: str, model: Model, loaded: Pretrained, facts: dict[str, Any]) -> Path:
-        """Writes encoder, tokenizer, heads and the facts of the training."""
+    def save(self, train_key: str, model: Model, loaded: Pretrained, metadata: dict[str, Any]) -> Path:
+        """Writes encoder, tokenizer, heads and the training's metadata."""
         from safetensors.torch import save_file
 
         path = self.folder / train_key
         temporary = self.folder / f".{train_key}.{uuid.uuid4().hex}"
         (temporary / "heads").mkdir(parents=True)
         try:
-            model.encoder.save_pretrained(temporary)  # type: ignore[operator]
+            # By the model's own names: those that it was loaded with (LayerNorm.gamma) need not open again.
+            model.encoder.save_pretrained(temporary, save_original_format=False)  # type: ignore[operator]
             loaded.tokenizer.save_pretrained(temporary)
             heads = {name: tensor.detach().cpu().contiguous() for name, tensor in model.heads.state_dict().items()}
             save_file(heads, temporary / "heads" / "model.safetensors", metadata={"format": "pt"})
-            (temporary / MARKER).write_text(json.dumps(facts), encoding="utf-8")
+            (temporary / MARKER).write_text(json.dumps(metadata), encoding="utf-8")
             publish_folder(temporary, path)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
@@ -85,7 +86,7 @@ class Checkpoints:
         """Loads the heads that were trained with a checkpoint."""
         heads.load_state_dict(load_weights(path / "heads"))
 
-    def facts(self, path: Path) -> dict[str, Any]:
+    def metadata(self, path: Path) -> dict[str, Any]:
         """What `save` was given."""
         found: dict[str, Any] = json.loads((path / MARKER).read_text(encoding="utf-8"))
         return found
@@ -206,13 +207,13 @@ class RemoteCheckpoints(Checkpoints):
         copy.touch()
         return copy
 
-    def place(self, train_key: str) -> str:
+    def location(self, train_key: str) -> str:
         """Where a training's weights are kept, for tables."""
         return f"{self.remote.url}/{train_key}"
 
-    def save(self, train_key: str, model: Model, loaded: Pretrained, facts: dict[str, Any]) -> Path:
+    def save(self, train_key: str, model: Model, loaded: Pretrained, metadata: dict[str, Any]) -> Path:
         """Writes a copy here, then to the object store, the marker last."""
-        copy = super().save(train_key, model, loaded, facts)
+        copy = super().save(train_key, model, loaded, metadata)
         self._upload(copy, train_key, MARKER)
         return copy
 

@@ -1,10 +1,6 @@
-"""Tokenised data on disk, made once a machine and memory-mapped by every stage and process on it.
+"""What a stage reads: tokenised data, the training sets of its mixture, its updates, the sets that it is scored on.
 
-A stage's rows as features: training sets by seed and fraction, dev and test sets by language.
-
-What a stage trains on: the parts of its mixture, and the fixed list of its updates.
-
-Which data a stage is scored on: while it trains, and at its end.
+Features are made once a machine, and memory-mapped from disk by every stage and process on it.
 """
 
 from __future__ import annotations
@@ -36,7 +32,6 @@ from raystilts.tasks.types.masked_lm import MaskedLM as MaskedLMType
 from raystilts.training.batches import (
     Update,
     example_lengths,
-    joined,
     mix,
     mixture_order,
     smoothed_batches,
@@ -44,6 +39,7 @@ from raystilts.training.batches import (
     text_first,
     training_batches,
 )
+from raystilts.training.collate import joined
 from raystilts.training.encoder import Pretrained
 from raystilts.training.evaluate import EvalSet
 
@@ -184,9 +180,7 @@ class DataReader:
 
     def _length(self, task: Task, hp: Hyperparameters) -> int:
         wanted = hp.max_length or task.type.default_max_length
-        limit = getattr(self.pretrained.config, "max_position_embeddings", wanted)
-        # XLM-R numbers positions from padding_idx + 1, so that two of its 514 are never used.
-        return int(min(wanted, limit - 2 if limit > 512 else limit))
+        return wanted if self.pretrained.positions is None else min(wanted, self.pretrained.positions)
 
 
 _READERS: dict[tuple[str, str], DataReader] = {}
@@ -207,8 +201,8 @@ def used_tokens(features: list[Features], extra: tuple[int, ...]) -> Longs:
 
 
 @dataclass(slots=True)
-class Part:
-    """One part of a training: a task with its features and the chosen share of its examples.
+class TrainingSet:
+    """One task of a mixture with its features and the chosen share of its examples.
 
     Attributes:
         languages: Examples of each language, where they are drawn by the smoothed sizes of the languages.
@@ -226,19 +220,19 @@ def stage_masked_lm(stage: Stage) -> MaskedLM | None:
     return stage.intermediate.masked_lm if stage.kind == "intermediate" else None
 
 
-def training_parts(stage: Stage, study: Study, reader: DataReader) -> list[Part]:
-    """What is trained on: the tasks, then the plain text if there is any."""
+def training_sets(stage: Stage, study: Study, reader: DataReader) -> list[TrainingSet]:
+    """What a stage trains on: its tasks, then the plain text of its masked LM if it has one."""
     assert stage.seed is not None
     fraction, _ = _share(stage, study)
-    parts = []
+    sets = []
     for one in stage.tasks:
         features = reader.training(one.task, one.hyperparameters)
         chosen = subset(features.num_examples, fraction, stage.seed)
-        parts.append(Part(one.task, one.hyperparameters, features, chosen))
+        sets.append(TrainingSet(one.task, one.hyperparameters, features, chosen))
     masked_lm = stage_masked_lm(stage)
     if masked_lm is not None:
-        parts.append(_text(masked_lm, stage, reader))
-    return parts
+        sets.append(_plain_text_set(masked_lm, stage, reader))
+    return sets
 
 
 def _share(stage: Stage, study: Study) -> tuple[float, Any]:
@@ -250,7 +244,7 @@ def _share(stage: Stage, study: Study) -> tuple[float, Any]:
     return fraction, axis.hold
 
 
-def _text(masked_lm: MaskedLM, stage: Stage, reader: DataReader) -> Part:
+def _plain_text_set(masked_lm: MaskedLM, stage: Stage, reader: DataReader) -> TrainingSet:
     """The plain text of masked LM."""
     arm = stage.arm
     assert stage.seed is not None
@@ -265,15 +259,15 @@ def _text(masked_lm: MaskedLM, stage: Stage, reader: DataReader) -> Part:
         features = reader.training(text, hp)
     else:
         features, languages = reader.text(masked_lm, hp)
-    return Part(text, hp, features, subset(features.num_examples, 1.0, stage.seed), languages)
+    return TrainingSet(text, hp, features, subset(features.num_examples, 1.0, stage.seed), languages)
 
 
-def training_updates(stage: Stage, study: Study, parts: list[Part]) -> list[Update]:
-    """The fixed list of updates of a training on these parts."""
+def training_updates(stage: Stage, study: Study, sets: list[TrainingSet]) -> list[Update]:
+    """The fixed list of updates of a training on these sets."""
     arm = stage.intermediate if stage.kind == "intermediate" else None
     masked_lm, hp = stage_masked_lm(stage), stage.hyperparameters
     fraction, hold = _share(stage, study)
-    rows = [p.features.num_examples for p in parts[: len(stage.tasks)]]
+    rows = [one.features.num_examples for one in sets[: len(stage.tasks)]]
     steps = steps_of(arm, rows, fraction, hold, hp)
     weights = [1.0]
     if arm and rows:
@@ -287,24 +281,24 @@ def training_updates(stage: Stage, study: Study, parts: list[Part]) -> list[Upda
     order = mixture_order(weights, steps, seed)
     if masked_lm is not None and masked_lm.when == "before":
         order = text_first(order, len(rows))
-    counts = [int((order == i).sum()) for i in range(len(parts))]
-    streams = [_stream(part, masked_lm, hp, seed, count) for part, count in zip(parts, counts, strict=True)]
+    counts = [int((order == i).sum()) for i in range(len(sets))]
+    streams = [_batches(one, masked_lm, hp, seed, count) for one, count in zip(sets, counts, strict=True)]
     return mix(order, streams)
 
 
-def _stream(part: Part, masked_lm: MaskedLM | None, hp: Hyperparameters, seed: int, steps: int) -> list[Longs]:
-    """The batches of one part, as many as it has updates."""
-    if not part.languages:
-        return training_batches(part.chosen, example_lengths(part.features), hp, seed, steps)
+def _batches(one: TrainingSet, masked_lm: MaskedLM | None, hp: Hyperparameters, seed: int, steps: int) -> list[Longs]:
+    """The batches of one set, as many as it has updates."""
+    if not one.languages:
+        return training_batches(one.chosen, example_lengths(one.features), hp, seed, steps)
     assert masked_lm is not None
-    return smoothed_batches(part.languages, masked_lm.smoothing, hp, seed, steps)
+    return smoothed_batches(one.languages, masked_lm.smoothing, hp, seed, steps)
 
 
-#: Sets, each with the index of the head that answers it.
-Sets = list[tuple[int, EvalSet]]
+#: Evaluation sets, each with the index of the head that answers it.
+IndexedSets = list[tuple[int, EvalSet]]
 
 
-def picking_sets(stage: Stage, study: Study, reader: DataReader) -> Sets:
+def picking_sets(stage: Stage, study: Study, reader: DataReader) -> IndexedSets:
     """The dev data that picks the checkpoint."""
     return [
         (i, _read_set(study, reader, one, "dev", language))
@@ -313,7 +307,7 @@ def picking_sets(stage: Stage, study: Study, reader: DataReader) -> Sets:
     ]
 
 
-def final_sets(stage: Stage, study: Study, reader: DataReader, known: set[tuple[str, str, str]]) -> Sets:
+def final_sets(stage: Stage, study: Study, reader: DataReader, known: set[tuple[str, str, str]]) -> IndexedSets:
     """Everything that a stage is to score at its end.
 
     Args:

@@ -1,15 +1,9 @@
-"""Attention that asks the device nothing, and draws its dropout quickly on a CPU.
-
-The encoder and its tokenizer, loaded once a process and kept warm between stages.
-
-An encoder in bfloat16 for the time of a pass.
-"""
+"""The pretrained encoder and its tokenizer, loaded once a process and kept warm between stages."""
 
 from __future__ import annotations
 
+import importlib.util
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,76 +14,7 @@ from torch import Tensor, nn
 from raystilts.errors import UserError
 from raystilts.planning.encoders import EncoderInfo
 from raystilts.tasks.encoding import Tokenizer
-from raystilts.training.fast_cpu import drop_quickly, packed
-from raystilts.training.fast_cpu import dropout as drop
-
-#: The name that transformers knows it by.
-NAME = "raystilts_sdpa"
-
-
-def attend_without_asking(model: Any) -> None:
-    """Lets a Hugging Face encoder make its masks without a look at them, if it has scaled-dot-product attention.
-
-    transformers leaves the mask out where there is no padding, and in each forward pass asks the device whether there
-    is any: a GPU then stands still until the next pass is launched. The host knows it anyway (`Batch.padded`). What is
-    computed stays the same, but for dropout on a CPU.
-    """
-    from transformers import AttentionInterface, AttentionMaskInterface
-
-    if model.config._attn_implementation == "sdpa":
-        AttentionInterface.register(NAME, _attend)
-        AttentionMaskInterface.register(NAME, _mask)
-        model.set_attn_implementation(NAME)
-
-
-def _mask(*, attention_mask: Tensor | None = None, allow_is_bidirectional_skip: bool = False, **given: Any) -> Any:
-    """The mask as for "sdpa", but left out only where no padding was given."""
-    from transformers.masking_utils import sdpa_mask
-
-    skip = allow_is_bidirectional_skip and attention_mask is None
-    return sdpa_mask(attention_mask=attention_mask, allow_is_bidirectional_skip=skip, **given)
-
-
-def _attend(
-    module: nn.Module,
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    attention_mask: Tensor | None,
-    dropout: float = 0.0,
-    scaling: float | None = None,
-    **given: Any,
-) -> tuple[Tensor, None]:
-    """What transformers does for "sdpa"; plain attention with dropout on a CPU draws that quickly.
-
-    Relative positions (as in T5) are not plain: there torch draws its own.
-    """
-    from transformers.integrations.sdpa_attention import sdpa_attention_forward
-
-    if dropout == 0 or query.device.type != "cpu" or not _plain(module, query, key, attention_mask, given):
-        states: tuple[Tensor, None] = sdpa_attention_forward(
-            module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **given
-        )
-        return states
-    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-    # As torch computes it where there is dropout: in float32, also within autocast.
-    with torch.autocast("cpu", enabled=False):
-        scores = (query.float() * scale) @ key.float().transpose(-2, -1)
-        if attention_mask is not None:
-            # Finite: a row of padding may see nothing, and its softmax is to be a number, of which nothing is read.
-            scores = scores.masked_fill(~attention_mask, torch.finfo(torch.float32).min)
-        mixed = drop(scores.softmax(-1), dropout) @ value.float()
-    return mixed.to(value.dtype).transpose(1, 2).contiguous(), None
-
-
-def _plain(module: nn.Module, query: Tensor, key: Tensor, mask: Tensor | None, given: dict[str, Any]) -> bool:
-    """Whether this is attention with as many keys as queries and no more to it than a mask of what is seen."""
-    causal = given.get("is_causal")
-    causal = getattr(module, "is_causal", True) if causal is None else causal
-    seen = not causal if mask is None else mask.dtype is torch.bool
-    more = any(given.get(name) is not None for name in ("position_bias", "softcap", "cache"))
-    return seen and not more and key.shape == query.shape
-
+from raystilts.training.fast_ops import use_fast_dropout, use_sync_free_attention
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
@@ -101,9 +26,11 @@ class Pretrained:
     Attributes:
         model: The Hugging Face model, on the CPU or wherever the last stage left it.
         weights: Its pretrained weights on the CPU, never changed.
-        lm_head: The checkpoint's masked-LM head (`lm_head.*`), if it has one.
+        lm_head: The checkpoint's masked-LM head by the names of `MaskedLMHead`, empty where it has none.
         layers: Number of layers.
         hidden: Size of a token state.
+        positions: Tokens that a sequence may have; None for any number.
+        notes: What the user should know of it, a sentence each.
     """
 
     info: EncoderInfo
@@ -113,6 +40,8 @@ class Pretrained:
     lm_head: dict[str, Tensor]
     layers: int
     hidden: int
+    positions: int | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def config(self) -> Any:
@@ -128,6 +57,10 @@ class Pretrained:
         self.model.to(device)
         weights = self.weights if checkpoint is None else load_weights(checkpoint)
         missing, unexpected = self.model.load_state_dict(weights, strict=False)
+        # A checkpoint holds tensors that have two names (T5's table of words) once.
+        places = {name: tensor.data_ptr() for name, tensor in self.model.state_dict().items()}
+        there = {places[name] for name in weights if name in places}
+        missing = [name for name in missing if places[name] not in there]
         if missing or unexpected:
             raise UserError(
                 f"{checkpoint}: not a checkpoint of {self.info.location} (missing {missing[:2]}, "
@@ -158,44 +91,185 @@ def pretrained(info: EncoderInfo) -> Pretrained:
     return _WARM[info.fingerprint]
 
 
+#: Read to compare tokenizers: cases, accents, scripts, forms that NFKC and NFC change.
+_PROBE = "The Ärger of ÉCOLE №5, ﬁne İstanbul Ελλάς Москва नमस्ते العربية 日本語 한국어 ไทย  twice"
+
+
 def _load(info: EncoderInfo) -> Pretrained:
-    from transformers import AutoModel, AutoTokenizer
     from transformers.utils import logging
 
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     try:
-        tokenizer = AutoTokenizer.from_pretrained(info.location, revision=info.revision)
-        options = {"dtype": torch.float32, "use_safetensors": True}
-        try:
-            model = AutoModel.from_pretrained(info.location, revision=info.revision, add_pooling_layer=False, **options)
-        except TypeError:  # architectures without a pooling layer do not know the word
-            model = AutoModel.from_pretrained(info.location, revision=info.revision, **options)
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        reason = str(error).splitlines()[0][:160]
+        tokenizer = _load_tokenizer(info)
+        model = _load_model(info)
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
+        reason = str(error).strip().splitlines()[0][:160] if str(error).strip() else type(error).__name__
         raise UserError(f"encoder.model_name_or_path: {info.location} does not load: {reason}") from error
-    if not tokenizer.is_fast:
-        raise UserError(f"encoder.model_name_or_path: {info.location} has no fast tokenizer (tokenizer.json)")
-    attend_without_asking(model)
-    drop_quickly(model)
-    weights = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+    _check_vocabulary(info, tokenizer, model)
+    use_sync_free_attention(model)
+    use_fast_dropout(model)
     return Pretrained(
-        info, model, tokenizer, weights, _lm_head(info), model.config.num_hidden_layers, model.config.hidden_size
+        info=info,
+        model=model,
+        tokenizer=tokenizer,
+        weights={name: tensor.detach().clone() for name, tensor in model.state_dict().items()},
+        lm_head=_lm_head(info),
+        layers=model.config.num_hidden_layers,
+        hidden=model.config.hidden_size,
+        positions=positions(model),
+        notes=tuple(_tokenizer_notes(info, tokenizer)),
     )
 
 
+def _load_tokenizer(info: EncoderInfo) -> Tokenizer:
+    """The fast tokenizer, with a padding token."""
+    from transformers import AutoTokenizer
+
+    folder = Path(info.location)
+    pieces = sorted(folder.glob("*.model")) if folder.is_dir() else []
+    others = any((folder / name).exists() for name in ("tokenizer.json", "vocab.txt", "vocab.json"))
+    if pieces and not others and importlib.util.find_spec("sentencepiece") is None:
+        raise UserError(
+            f"encoder.model_name_or_path: {folder} holds a SentencePiece model, {pieces[0].name}, and no "
+            "tokenizer.json; run: pip install sentencepiece protobuf"
+        )
+    tokenizer = AutoTokenizer.from_pretrained(info.location, revision=info.revision)
+    if not tokenizer.is_fast:
+        raise UserError(f"encoder.model_name_or_path: {info.location} has no fast tokenizer (tokenizer.json)")
+    if tokenizer.pad_token_id is None:  # decoders; attention leaves padding out, whatever stands there
+        tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token or tokenizer.convert_ids_to_tokens(0)
+    return tokenizer
+
+
+def _load_model(info: EncoderInfo) -> Any:
+    """The model, in float32, all its weights from the checkpoint; of an encoder-decoder the encoder half.
+
+    Raises:
+        UserError: weights are missing.
+    """
+    from transformers import AutoConfig, AutoModel, AutoModelForTextEncoding
+    from transformers.models.auto.modeling_auto import MODEL_FOR_TEXT_ENCODING_MAPPING
+
+    config = AutoConfig.from_pretrained(info.location, revision=info.revision)
+    half = bool(getattr(config, "is_encoder_decoder", False))
+    kind = AutoModelForTextEncoding if half and type(config) in MODEL_FOR_TEXT_ENCODING_MAPPING else AutoModel
+    given = {"revision": info.revision, "dtype": torch.float32, "use_safetensors": True, "output_loading_info": True}
+    try:
+        model, loading = kind.from_pretrained(info.location, add_pooling_layer=False, **given)
+    except TypeError:  # architectures without a pooling layer do not know the word
+        model, loading = kind.from_pretrained(info.location, **given)
+    needed = set(model.state_dict())
+    if half:
+        needed = {name for name in needed if name.startswith(("encoder.", "shared."))}
+    missing = sorted(name for name in loading["missing_keys"] if name in needed and not name.startswith("pooler."))
+    if missing:
+        raise UserError(
+            f"encoder.model_name_or_path: {info.location}: {len(missing)} of the {len(needed)} tensors of a "
+            f"{config.model_type} are missing ({', '.join(missing[:2])}{', ...' if len(missing) > 2 else ''}); "
+            "take a checkpoint that is whole and of this architecture"
+        )
+    return model.get_encoder() if half and kind is AutoModel else model
+
+
+def _check_vocabulary(info: EncoderInfo, tokenizer: Tokenizer, model: nn.Module) -> None:
+    """Refuses a tokenizer that knows no words, or whose ids have no embeddings.
+
+    Raises:
+        UserError: either.
+    """
+    vocabulary = tokenizer.get_vocab()
+    rows = word_embeddings(model).num_embeddings
+    largest = max(vocabulary.values(), default=-1)
+    if largest >= rows:
+        raise UserError(
+            f"encoder.model_name_or_path: {info.location}: its tokenizer has ids up to {largest}, its word embeddings "
+            f"{rows} rows; take the tokenizer that the encoder was made with"
+        )
+    known = set(tokenizer(_PROBE, add_special_tokens=False)["input_ids"]) - {tokenizer.unk_token_id}
+    if len(vocabulary) <= len(set(tokenizer.all_special_ids)) or not known:
+        raise UserError(
+            f"encoder.model_name_or_path: {info.location}: its tokenizer knows no words; its vocabulary files are "
+            "missing or empty"
+        )
+
+
+def _tokenizer_notes(info: EncoderInfo, tokenizer: Tokenizer) -> list[str]:
+    """What is said of a tokenizer that transformers makes otherwise than its own file does."""
+    from tokenizers import Tokenizer as Backend
+
+    file = Path(info.location) / "tokenizer.json"
+    if not file.is_file():
+        return []
+    own = Backend.from_file(str(file))
+    own.no_truncation()
+    own.no_padding()
+    ids = own.encode(_PROBE, add_special_tokens=False).ids
+    if ids == tokenizer(_PROBE, add_special_tokens=False)["input_ids"]:
+        return []
+    return [
+        f"{info.location}: transformers' {type(tokenizer).__name__} gives other ids than {file.name} itself "
+        "(it makes its normaliser anew); to train with the file as it is, set tokenizer_class: "
+        "PreTrainedTokenizerFast in tokenizer_config.json"
+    ]
+
+
+def positions(model: nn.Module) -> int | None:
+    """Tokens that a sequence may have; None where the architecture has no limit.
+
+    RoBERTa and its kin number positions from the padding id + 1, so that the first rows of their tables are never used.
+    """
+    stated = getattr(model.config, "max_position_embeddings", None)
+    found = [int(stated)] if stated and int(stated) > 0 else []
+    for name, module in model.named_modules():
+        if isinstance(module, nn.Embedding) and "position" in name.rpartition(".")[2] and "relative" not in name:
+            found.append(module.num_embeddings - (0 if module.padding_idx is None else module.padding_idx + 1))
+    return min(found, default=None)
+
+
+#: Where checkpoints keep a masked-LM head (dense, layer norm, tied decoder, bias), by the names of `MaskedLMHead`.
+_LM_HEADS = (
+    {"dense": "lm_head.dense", "layer_norm": "lm_head.layer_norm", "bias": "lm_head.bias"},  # RoBERTa, MPNet
+    {
+        "dense": "cls.predictions.transform.dense",
+        "layer_norm": "cls.predictions.transform.LayerNorm",
+        "bias": "cls.predictions.bias",
+    },  # BERT, DeBERTa
+    {"dense": "lm_predictions.lm_head.dense", "layer_norm": "lm_predictions.lm_head.LayerNorm",
+     "bias": "lm_predictions.lm_head.bias"},  # DeBERTa-v3
+    {"dense": "predictions.dense", "layer_norm": "predictions.LayerNorm", "bias": "predictions.bias"},  # ALBERT
+    {"dense": "vocab_transform", "layer_norm": "vocab_layer_norm", "bias": "vocab_projector.bias"},  # DistilBERT
+    {"dense": "generator_predictions.dense", "layer_norm": "generator_predictions.LayerNorm",
+     "bias": "generator_lm_head.bias"},  # ELECTRA's generator
+    {"dense": "head.dense", "layer_norm": "head.norm", "bias": "decoder.bias"},  # ModernBERT, without biases
+)  # fmt: skip
+
+
 def _lm_head(info: EncoderInfo) -> dict[str, Tensor]:
-    """The masked-LM head among a checkpoint's tensors, under the names of `heads.MaskedLMHead`."""
+    """The masked-LM head among a checkpoint's tensors, under the names of `model.MaskedLMHead`; empty without one."""
     from safetensors import safe_open
 
-    found: dict[str, Tensor] = {}
     folder = Path(info.location)
+    places: dict[str, Path] = {}
     for path in sorted(folder.glob("*.safetensors")) if folder.is_dir() else []:
         with safe_open(path, framework="pt") as file:
-            for name in file.keys():  # noqa: SIM118 (not a mapping)
-                if name.startswith("lm_head.") and "decoder" not in name:
-                    found[name.removeprefix("lm_head.")] = file.get_tensor(name).float()
-    return found
+            places |= dict.fromkeys(file.keys(), path)
+    renamed = {name.replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias"): name
+               for name in places}  # fmt: skip
+    for names in _LM_HEADS:
+        wanted = {
+            f"{own}.{part}": f"{names[own]}.{part}" for own in ("dense", "layer_norm") for part in ("weight", "bias")
+        }
+        wanted["bias"] = names["bias"]
+        if f"{names['dense']}.weight" not in renamed or f"{names['layer_norm']}.weight" not in renamed:
+            continue
+        found: dict[str, Tensor] = {}
+        for own, name in wanted.items():
+            if name in renamed:
+                with safe_open(places[renamed[name]], framework="pt") as file:
+                    found[own] = file.get_tensor(renamed[name]).float()
+        return found
+    return {}
 
 
 def word_embeddings(model: nn.Module) -> nn.Embedding:
@@ -220,31 +294,3 @@ def hidden_states(
         return states
     chosen: Tensor = model(**inputs, output_hidden_states=True).hidden_states[layer]
     return chosen
-
-
-@contextmanager
-def in_bfloat16(encoder: nn.Module) -> Iterator[None]:
-    """Weights and activations of a Hugging Face encoder in bfloat16; its own weights are back afterwards.
-
-    Autocast keeps the states between layers in float32 and so converts them several times a layer, which takes longer
-    in a forward pass than what it saves in noise is worth. The table of word embeddings, most of the weights and read
-    in a few rows, stays as it is; what it gives is converted. On a CPU linear layers are `packed`.
-    """
-    words = word_embeddings(encoder)
-    of_words = set(words.parameters())
-    converted = [p for p in encoder.parameters() if p not in of_words and p.is_floating_point()]
-    own = [p.data for p in converted]
-    hook = words.register_forward_hook(_to_bfloat16)
-    try:
-        for p in converted:
-            p.data = p.data.to(torch.bfloat16)
-        with packed(encoder):
-            yield
-    finally:
-        hook.remove()
-        for p, data in zip(converted, own, strict=True):
-            p.data = data
-
-
-def _to_bfloat16(module: nn.Module, inputs: Any, output: Tensor) -> Tensor:
-    return output.to(torch.bfloat16)

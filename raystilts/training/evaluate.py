@@ -14,8 +14,8 @@ from torch import Tensor
 
 from raystilts.tasks.encoding import Features, Longs, Outputs, Ragged, SpanLogits
 from raystilts.tasks.task import Task
-from raystilts.training.batches import Batch, collate, joined, length_batches
-from raystilts.training.encoder import in_bfloat16
+from raystilts.training.collate import Batch, collate, joined, length_batches
+from raystilts.training.fast_ops import in_bfloat16
 from raystilts.training.memory import is_out_of_memory, release_memory
 from raystilts.training.model import Model, Pooling, pool_tokens
 
@@ -38,7 +38,7 @@ class Readout:
     """How outputs are read from the model.
 
     Attributes:
-        part: Index of the head; ignored for retrieval.
+        head_index: The task's head; ignored for retrieval.
         layer: Retrieval: hidden state to pool.
         pad_id: The tokenizer's padding id.
         tokens: Padded tokens a batch.
@@ -47,7 +47,7 @@ class Readout:
         pooling: Retrieval: what a sequence is, the mean over its tokens or the first of them.
     """
 
-    part: int
+    head_index: int
     layer: int | None
     pad_id: int
     tokens: int
@@ -75,7 +75,7 @@ def predict(model: Model, task: Task, features: list[Features], readout: Readout
     model.eval()
     unit, everything = _unit(task), joined(features)
     lengths = everything.input_ids.lengths
-    found = _Found(task, lengths)
+    found = _OutputBuffer(task, lengths)
     todo = length_batches(lengths, readout.tokens, unit)[::-1]
     budget = readout.tokens
     with in_bfloat16(model.encoder) if readout.bf16 else nullcontext():
@@ -123,11 +123,11 @@ def _read(model: Model, task: Task, batch: Batch, readout: Readout) -> Tensor:
     """Scores, or vectors, in float32; of tags the best."""
     if task.type.head == "embedding":
         return pool_tokens(model.states(batch, readout.layer).float(), batch.attention_mask, readout.pooling)
-    scores: Tensor = model.head(readout.part)(model.states(batch).float(), batch)
+    scores: Tensor = model.head(readout.head_index)(model.states(batch).float(), batch)
     return scores.argmax(-1) if task.type.head == "token" else scores
 
 
-class _Found:
+class _OutputBuffer:
     """Scores by feature (multiple choice: by example), as they arrive from the device.
 
     Batches are taken over some time after they were launched, so that the device has its next work already.

@@ -17,11 +17,12 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from raystilts.study.hyperparameters import Hyperparameters
 from raystilts.tasks.encoding import Features, Longs
-from raystilts.training.alignment import Aligner, Pull, pulls
-from raystilts.training.batches import Batch, Update, collate, features_of, mask_tokens, micro_batches
+from raystilts.training.alignment import Aligner, AlignmentGradient, alignment_gradients
+from raystilts.training.batches import Update
 from raystilts.training.checkpoints import Snapshot, load_snapshot, save_snapshot
+from raystilts.training.collate import Batch, collate, features_of, mask_tokens, micro_batches
 from raystilts.training.memory import is_out_of_memory, release_memory
-from raystilts.training.model import MaskedLMHead, Model, label_count
+from raystilts.training.model import CompactEmbedding, MaskedLMHead, Model, label_count
 
 #: Examples, and sub-words with padding, a forward pass on a CPU, at most: sorted by length within the batch, small ones
 #: waste little on padding, and what layers hand on stays in the caches, also where two stages share them.
@@ -48,7 +49,7 @@ class Job:
     """One training.
 
     Attributes:
-        features: Training features of each part of the mixture.
+        features: Training features of each task of the mixture.
         updates: What each update takes.
         every: Updates between evaluations.
         evaluate: Given the number of updates done, the dev score that picks the checkpoint (None where there is
@@ -114,17 +115,17 @@ def train(job: Job) -> Progress:
         TimeoutError: past the deadline.
         torch.OutOfMemoryError, RuntimeError: not even one example fits into memory.
     """
-    return _Run(job).run()
+    return _Training(job).run()
 
 
-class _Run:
+class _Training:
     """The state of one training."""
 
     def __init__(self, job: Job) -> None:
         self.job, self.hp = job, job.hyperparameters
         self.device = next(job.model.parameters()).device
         self.named = {name: p for name, p in job.model.named_parameters() if p.requires_grad}
-        self.optimizer = _optimizer(self.named, self.hp, self.device)
+        self.optimizer = _optimizer(job.model, self.named, self.hp, self.device)
         # Now, and not in the first step: memory that runs out in the middle of a step cannot be helped.
         for parameter in self.named.values():
             self.optimizer.state[parameter] = {
@@ -165,7 +166,7 @@ class _Run:
         return self.progress
 
     def _update(self, update: Update) -> None:
-        features = self.job.features[update.part]
+        features = self.job.features[update.task_index]
         counted = features_of(features, update.examples)
         self.progress.examples += len(update.examples)
         self.progress.tokens += int(features.input_ids.lengths[counted].sum())
@@ -188,43 +189,44 @@ class _Run:
         torch.manual_seed((self.job.seed + 1) * 1_000_003 + self.progress.step)
         try:
             batches = self._micro_batches(update)
-            total = max(1, sum(label_count(self.job.model.head(update.part), b) for b in batches))
+            total = max(1, sum(label_count(self.job.model.head(update.task_index), b) for b in batches))
             loss = torch.zeros((), device=self.device)
-            for batch, pull in zip(batches, self._pulls(update, batches), strict=True):
-                loss += self._backward(batch.to(self.device), update.part, total, pull)
+            for batch, alignment in zip(batches, self._alignment(update, batches), strict=True):
+                loss += self._backward(batch.to(self.device), update.task_index, total, alignment)
         except (RuntimeError, MemoryError) as error:
             if self.progress.micro_batch > 1 and is_out_of_memory(error):
                 return None  # and with it the error, whose traceback holds on to the tensors
             raise
         return loss
 
-    def _backward(self, batch: Batch, part: int, total: int, pull: Pull | None) -> Tensor:
-        head = self.job.model.head(part)
-        if pull is not None:
-            torch.manual_seed(pull.seed)
+    def _backward(self, batch: Batch, task_index: int, total: int, alignment: AlignmentGradient | None) -> Tensor:
+        head = self.job.model.head(task_index)
+        if alignment is not None:
+            torch.manual_seed(alignment.seed)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.hp.bf16):
             states = self.job.model.states(batch)
             scores = head(states, batch)
         loss = head.loss(scores, batch) / total
-        whole = loss if pull is None else loss + pull.loss(states, batch)
+        whole = loss if alignment is None else loss + alignment.loss(states, batch)
         whole.backward()  # type: ignore[no-untyped-call]
         return loss.detach()
 
-    def _pulls(self, update: Update, batches: list[Batch]) -> list[Pull] | list[None]:
+    def _alignment(self, update: Update, batches: list[Batch]) -> list[AlignmentGradient] | list[None]:
         """What alignment asks of each micro-batch; nothing of masked LM, and nothing where there is none."""
         aligner, step = self.job.aligner, self.progress.step
-        if aligner is None or update.part >= aligner.tasks:
+        if aligner is None or update.task_index >= aligner.tasks:
             return [None] * len(batches)
         other = self._collated(aligner.features, aligner.examples[step])
         own, other = ([batch.to(self.device) for batch in side] for side in (batches, other))
         seed = (self.job.seed + 1) * 1_000_003 + step * 1_009
-        return pulls(aligner, self.job.model, own, other, step / len(self.job.updates), seed, self.hp.bf16)
+        progress = step / len(self.job.updates)
+        return alignment_gradients(aligner, self.job.model, own, other, progress, seed, self.hp.bf16)
 
     def _micro_batches(self, update: Update) -> list[Batch]:
         """The update's examples, shortest first, as many at a time as the device takes."""
         vocabulary = self.job.vocabulary
-        batches = self._collated(self.job.features[update.part], update.examples)
-        if isinstance(self.job.model.head(update.part), MaskedLMHead):
+        batches = self._collated(self.job.features[update.task_index], update.examples)
+        if isinstance(self.job.model.head(update.task_index), MaskedLMHead):
             assert vocabulary.mask_id is not None
             generator = torch.Generator().manual_seed(self.job.seed * 1_000_003 + self.progress.step)
             special = torch.tensor(vocabulary.special_ids)
@@ -301,11 +303,13 @@ class _Run:
             self.schedule.step()
 
 
-def _optimizer(named: dict[str, nn.Parameter], hp: Hyperparameters, device: torch.device) -> AdamW:
+def _optimizer(model: nn.Module, named: dict[str, nn.Parameter], hp: Hyperparameters, device: torch.device) -> AdamW:
     """AdamW; decay is for the weight matrices of layers and heads, not for embeddings, norms and biases."""
+    embeddings = [part for part in model.modules() if isinstance(part, nn.Embedding | CompactEmbedding)]
+    tables = {id(parameter) for part in embeddings for parameter in part.parameters()}
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
     for name, parameter in named.items():
-        decays = parameter.ndim > 1 and "embedding" not in name
+        decays = parameter.ndim > 1 and "embedding" not in name and id(parameter) not in tables
         groups.setdefault((name.startswith("heads."), decays), []).append(parameter)
     rates = {False: hp.learning_rate, True: hp.head_learning_rate or hp.learning_rate}
     options = [

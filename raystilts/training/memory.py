@@ -1,7 +1,4 @@
-"""The device that a stage runs on, by its name.
-
-Running out of memory: what that looks like, and how memory is given back.
-"""
+"""The device that a stage runs on: its name, what running out of memory looks like, how memory is given back."""
 
 from __future__ import annotations
 

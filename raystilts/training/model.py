@@ -1,17 +1,16 @@
-"""Word embeddings that train only the rows which a training set can touch.
+"""An encoder with the heads of the tasks that it is trained or scored on.
 
-Multilingual vocabularies have 250,000 rows and more; a stage's training data touches a few thousand. A row that
-never occurs has a zero gradient at every step, so AdamW without decay leaves it as it was: leaving it out of the
-optimiser gives the same weights at a fraction of the time and memory (for a base-size multilingual encoder most
+Word embeddings. Multilingual vocabularies have 250,000 rows and more; a stage's training data touches a few thousand.
+A row that never occurs has a zero gradient at every step, so AdamW without decay leaves it as it was: leaving it out of
+the optimiser gives the same weights at a fraction of the time and memory (for a base-size multilingual encoder most
 parameters are embeddings).
 
-What stands on the encoder: one small module a kind of head, with its loss.
-
-An encoder with the heads of the tasks that it is trained or scored on.
+Heads. One small module a kind, with its loss.
 """
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Literal, Self, cast
@@ -21,9 +20,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from raystilts.tasks.task import Task
-from raystilts.training.batches import IGNORED, Batch
+from raystilts.training.collate import IGNORED, Batch
 from raystilts.training.encoder import Pretrained, hidden_states, word_embeddings
-from raystilts.training.fast_cpu import Dropout
+from raystilts.training.fast_ops import FastDropout
 
 
 class CompactEmbedding(nn.Module):
@@ -44,13 +43,19 @@ class CompactEmbedding(nn.Module):
         index[self._used] = torch.arange(len(used), device=device)
         self._index = index
         padding = words.padding_idx
-        self._padding = int(index[padding]) if padding is not None and padding in used else None
+        # A copy of the table's own module, which may scale what it reads (Gemma 3, mBART), over the trained rows.
+        table = copy.copy(words)
+        table._parameters = {"weight": self.rows}
+        table.padding_idx = int(index[padding]) if padding is not None and padding in used else None
+        self._table = [table]
 
     def forward(self, ids: Tensor) -> Tensor:
         """Embeddings [..., hidden] of token ids [...]."""
         if self.training:
-            return functional.embedding(self._index[ids], self.rows, padding_idx=self._padding)
-        return functional.embedding(ids, self._full[0].weight)
+            trained: Tensor = self._table[0](self._index[ids])
+            return trained
+        states: Tensor = self._full[0](ids)
+        return states
 
     def train(self, mode: bool = True) -> Self:
         """Switches mode; leaving training mode publishes the trained rows in the full table."""
@@ -85,13 +90,16 @@ class compact_rows:  # noqa: N801 (a context manager, used like a function)
             self._encoder.set_input_embeddings(self._words)  # type: ignore[operator]
 
 
-Pooling = Literal["first", "mean"]
+Pooling = Literal["first", "mean", "last"]
 
 
 def pool_tokens(states: Tensor, mask: Tensor, pooling: Pooling) -> Tensor:
     """One vector a sequence, [features, hidden], from token states [features, length, hidden]."""
     if pooling == "first":
         return states[:, 0]
+    if pooling == "last":
+        last = mask.sum(1).clamp(min=1) - 1
+        return states[torch.arange(len(states), device=states.device), last]
     weights = mask.unsqueeze(-1).to(states.dtype)
     return (states * weights).sum(1) / weights.sum(1).clamp(min=1)
 
@@ -114,13 +122,13 @@ class SequenceHead(Head):
 
     On the first token as RoBERTa's classification head (dense, tanh, linear). On the mean over tokens one linear
     layer: encoders that were made for it, sentence encoders, separate well there, and a dense tanh layer saturates on
-    the large component that all their sentences share.
+    the large component that all their sentences share. On the last token, as decoders have it, one linear layer too.
     """
 
     def __init__(self, hidden: int, classes: int, dropout: float, pooling: Pooling) -> None:
         super().__init__()
         self.pooling: Pooling = pooling
-        self.dropout = Dropout(dropout)
+        self.dropout = FastDropout(dropout)
         self.dense = nn.Linear(hidden, hidden) if pooling == "first" else None
         self.out = nn.Linear(hidden, classes)
 
@@ -148,7 +156,7 @@ class TokenHead(Head):
 
     def __init__(self, hidden: int, tags: int, dropout: float) -> None:
         super().__init__()
-        self.dropout = Dropout(dropout)
+        self.dropout = FastDropout(dropout)
         self.out = nn.Linear(hidden, tags)
 
     def forward(self, states: Tensor, batch: Batch) -> Tensor:
@@ -209,11 +217,11 @@ def label_count(head: Head, batch: Batch) -> int:
 
 
 class Model(nn.Module):
-    """One encoder, one head a part of the mixture.
+    """One encoder, one head a task of the mixture.
 
     Args:
         encoder: The Hugging Face model.
-        heads: In the order of the mixture's parts; others that train with them behind.
+        heads: In the order of the mixture; others that train with them come last.
     """
 
     def __init__(self, encoder: nn.Module, heads: Sequence[nn.Module]) -> None:
@@ -226,9 +234,9 @@ class Model(nn.Module):
         mask = batch.attention_mask if batch.padded else None
         return hidden_states(self.encoder, batch.input_ids, mask, batch.token_type_ids, layer)
 
-    def head(self, part: int) -> Head:
-        """The head of one part."""
-        return cast(Head, self.heads[part])
+    def head(self, index: int) -> Head:
+        """The head of one task of the mixture."""
+        return cast(Head, self.heads[index])
 
 
 def build_head(task: Task, pretrained: Pretrained, pooling: Pooling, seed: int) -> Head:
@@ -238,22 +246,22 @@ def build_head(task: Task, pretrained: Pretrained, pooling: Pooling, seed: int) 
     stated = getattr(config, "hidden_dropout_prob", None)
     dropout = 0.1 if stated is None else float(stated)
     if kind.head == "sequence":
-        return _small(SequenceHead(pretrained.hidden, kind.num_labels, dropout, pooling))
+        return _initialised(SequenceHead(pretrained.hidden, kind.num_labels, dropout, pooling))
     if kind.head == "choice":
-        return _small(ChoiceHead(pretrained.hidden, kind.num_labels, dropout, pooling))
+        return _initialised(ChoiceHead(pretrained.hidden, kind.num_labels, dropout, pooling))
     if kind.head == "token":
-        return _small(TokenHead(pretrained.hidden, kind.num_labels, dropout))
+        return _initialised(TokenHead(pretrained.hidden, kind.num_labels, dropout))
     if kind.head == "span":
-        return _small(SpanHead(pretrained.hidden))
+        return _initialised(SpanHead(pretrained.hidden))
     assert kind.head == "masked_lm", kind.head
     words = word_embeddings(pretrained.model)
-    head = _small(MaskedLMHead(pretrained.hidden, words, float(getattr(config, "layer_norm_eps", 1e-5))))
+    head = _initialised(MaskedLMHead(pretrained.hidden, words, float(getattr(config, "layer_norm_eps", 1e-5))))
     if pretrained.lm_head:
         head.load_state_dict(pretrained.lm_head, strict=False)
     return head
 
 
-def _small(head: Head) -> Head:
+def _initialised(head: Head) -> Head:
     """BERT's initialisation: normal with s.d. 0.02, biases zero."""
     for module in head.modules():
         if isinstance(module, nn.Linear):

@@ -13,7 +13,7 @@ from raystilts.planning.stages import Stage
 from raystilts.study.schema import Study
 from raystilts.tasks.encoding import Longs
 from raystilts.training.batches import Update, example_lengths
-from raystilts.training.data import Part, final_sets, picking_sets, training_parts
+from raystilts.training.data import TrainingSet, final_sets, picking_sets, training_sets
 from raystilts.training.evaluate import predict
 from raystilts.training.loop import train
 from raystilts.training.model import Model
@@ -23,7 +23,7 @@ from raystilts.training.stage import EVAL_TOKENS, StageRun
 def rehearse(stage: Stage, study: Study, *, device: str, threads: int = 1, encoder: EncoderInfo | None = None) -> None:
     """Does what takes most memory in a stage, with the pretrained encoder's weights; nothing is kept but tokens.
 
-    One update of each part of the mixture, on its longest examples, and beside the optimiser's state a full batch of
+    One update of each task of the mixture, on its longest examples, and beside the optimiser's state a full batch of
     evaluation for each task. What does not fit is done in smaller pieces, as in the stage itself.
 
     Raises:
@@ -36,10 +36,10 @@ def rehearse(stage: Stage, study: Study, *, device: str, threads: int = 1, encod
         if stage.kind == "retrieval":
             _evaluate(run, Model(run.loaded.restore(None, run.device), []).to(run.device))
             return
-        parts = training_parts(stage, study, run.reader)
+        sets = training_sets(stage, study, run.reader)
         size = run.hp.per_device_train_batch_size
-        updates = [Update(i, _longest(part, size)) for i, part in enumerate(parts)]
-        with run.training(parts, updates, None) as job:
+        updates = [Update(i, _longest(one, size)) for i, one in enumerate(sets)]
+        with run.training(sets, updates, None) as job:
 
             def evaluate(step: int) -> tuple[float | None, list[dict[str, Any]]]:
                 _evaluate(run, job.model)
@@ -49,15 +49,15 @@ def rehearse(stage: Stage, study: Study, *, device: str, threads: int = 1, encod
             train(job)
 
 
-def _longest(part: Part, size: int) -> Longs:
+def _longest(one: TrainingSet, size: int) -> Longs:
     """The examples of most sub-words, at most `size` of them."""
-    lengths = example_lengths(part.features)[part.chosen]
-    return part.chosen[np.argsort(-lengths, kind="stable")[:size]]
+    lengths = example_lengths(one.features)[one.chosen]
+    return one.chosen[np.argsort(-lengths, kind="stable")[:size]]
 
 
 def _evaluate(run: StageRun, model: Model) -> None:
     """A batch as large as evaluation makes them, for each task: one of its sets as often as fills it."""
     sets = picking_sets(run.stage, run.study, run.reader) or final_sets(run.stage, run.study, run.reader, set())
-    for part, one in dict(reversed(sets)).items():
+    for index, one in dict(reversed(sets)).items():
         copies = -(-EVAL_TOKENS[run.device.type] // max(1, int(one.features.input_ids.lengths.sum())))
-        predict(model, run.tasks[part], [one.features] * copies, run.readout(part))
+        predict(model, run.tasks[index], [one.features] * copies, run.readout(index))

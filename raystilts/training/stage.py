@@ -1,7 +1,4 @@
-"""What stands on the encoder in a stage: the heads of its tasks, and what an arm is aligned with.
-
-One stage, from its parent's weights to its scores: a plain function, without Ray.
-"""
+"""One stage, from its parent's weights to its scores: a plain function, without Ray."""
 
 from __future__ import annotations
 
@@ -15,6 +12,7 @@ from typing import Any
 import torch
 
 from raystilts.errors import UserError
+from raystilts.planning.architectures import pooling_of
 from raystilts.planning.data import data_folder
 from raystilts.planning.encoders import EncoderInfo, describe_encoder
 from raystilts.planning.stages import Stage
@@ -25,12 +23,12 @@ from raystilts.training.batches import Update, aligned_batches
 from raystilts.training.checkpoints import open_checkpoints
 from raystilts.training.data import (
     DataReader,
-    Part,
-    Sets,
+    IndexedSets,
+    TrainingSet,
     final_sets,
     picking_sets,
     stage_masked_lm,
-    training_parts,
+    training_sets,
     training_updates,
     used_tokens,
     warm_reader,
@@ -48,7 +46,7 @@ def stage_heads(stage: Stage, study: Study, loaded: Pretrained) -> list[Head]:
     tasks = [one.task for one in stage.tasks]
     if stage.arm is not None and stage.arm.plain_text is not None:
         tasks.append(stage.arm.plain_text)
-    pooling, seed = study.encoder.pooling, stage.seed or 0
+    pooling, seed = pooling_of(study, loaded.info.architecture), stage.seed or 0
     return [build_head(task, loaded, pooling, seed * 101 + i) for i, task in enumerate(tasks)]
 
 
@@ -175,17 +173,17 @@ class StageRun:
         if done is None:
             return Progress()
         self.checkpoints.load_heads(done, self.model.heads)
-        facts = self.checkpoints.facts(done)
-        self.steps = int(facts["steps"])
+        metadata = self.checkpoints.metadata(done)
+        self.steps = int(metadata["steps"])
         return Progress(
-            best_step=int(facts["best_step"]),
+            best_step=int(metadata["best_step"]),
             step=self.steps,
-            losses=facts["losses"],
-            examples=facts["examples"],
-            tokens=facts["tokens"],
-            micro_batch=facts["micro_batch"],
+            losses=metadata["losses"],
+            examples=metadata["examples"],
+            tokens=metadata["tokens"],
+            micro_batch=metadata["micro_batch"],
             # A worker that was killed before its rows were written is to leave the same rows as one that was not.
-            records=facts.get("records", []) if facts.get("evaluation") == self.stage.eval_key else [],
+            records=metadata.get("records", []) if metadata.get("evaluation") == self.stage.eval_key else [],
         )
 
     def _parent(self) -> Path | None:
@@ -200,11 +198,11 @@ class StageRun:
         return found
 
     def _train(self) -> Progress:
-        parts = training_parts(self.stage, self.study, self.reader)
-        updates = training_updates(self.stage, self.study, parts)
+        sets = training_sets(self.stage, self.study, self.reader)
+        updates = training_updates(self.stage, self.study, sets)
         self.steps = len(updates)
         key = self.stage.train_key
-        with self.training(parts, updates, self._parent()) as job:
+        with self.training(sets, updates, self._parent()) as job:
             self.checkpoints.fetch_snapshot(key)
             job.snapshot, job.on_snapshot = self.checkpoints.snapshot(key), lambda: self.checkpoints.push_snapshot(key)
             progress = train(job)
@@ -213,7 +211,7 @@ class StageRun:
         return progress
 
     @contextmanager
-    def training(self, parts: list[Part], updates: list[Update], parent: Path | None) -> Iterator[Job]:
+    def training(self, sets: list[TrainingSet], updates: list[Update], parent: Path | None) -> Iterator[Job]:
         """The training of these updates from a parent's weights, or the encoder's; within the block it can run.
 
         Raises:
@@ -225,7 +223,7 @@ class StageRun:
         masked_lm, vocabulary = stage_masked_lm(self.stage) is not None, self._vocabulary()
         if masked_lm and vocabulary.mask_id is None:
             raise UserError(f"{self.loaded.info.location}: its tokenizer has no mask token; leave masked_lm out")
-        features = [part.features for part in parts]
+        features = [one.features for one in sets]
         aligner = stage_aligner(self.stage, self.reader, domain, len(updates))
         seen = features if aligner is None else [*features, aligner.features]
         used = None if masked_lm else torch.from_numpy(used_tokens(seen, (vocabulary.pad_id,)))
@@ -256,11 +254,11 @@ class StageRun:
         scores = self._score(picking_sets(self.stage, self.study, self.reader), step, final=False)
         return mean_dev(scores), [score.to_dict() for score in scores]
 
-    def _score(self, sets: Sets, step: int, *, final: bool) -> list[Score]:
+    def _score(self, sets: IndexedSets, step: int, *, final: bool) -> list[Score]:
         begin = time.monotonic()
         found: list[Score] = []
         for i, task in enumerate(self.tasks):
-            own = [one for part, one in sets if part == i]
+            own = [one for index, one in sets if index == i]
             if own:
                 values = evaluate(self.model, task, own, self.readout(i))
                 for one, scores in zip(own, values, strict=True):
@@ -272,10 +270,10 @@ class StageRun:
         self.eval_seconds += time.monotonic() - begin
         return found
 
-    def readout(self, part: int) -> Readout:
+    def readout(self, head_index: int) -> Readout:
         """How the outputs of one task are read."""
         return Readout(
-            part=part,
+            head_index=head_index,
             layer=self.study.encoder.sentence_layer(self.loaded.layers),
             pad_id=self.loaded.tokenizer.pad_token_id,
             tokens=EVAL_TOKENS[self.device.type],
@@ -289,7 +287,7 @@ class StageRun:
         kind = self.stage.kind
         wanted = kind == "intermediate" or (kind == "target" and self.study.keep_targets != "none")
         if wanted and done is None:
-            facts = {
+            metadata = {
                 "best_step": progress.best_step,
                 "steps": self.steps,
                 "losses": progress.losses,
@@ -299,7 +297,7 @@ class StageRun:
                 "evaluation": self.stage.eval_key,
                 "records": progress.records,
             }
-            done = self.checkpoints.save(self.stage.train_key, self.model, self.loaded, facts)
+            done = self.checkpoints.save(self.stage.train_key, self.model, self.loaded, metadata)
         self.checkpoints.drop_snapshot(self.stage.train_key)
         return done
 
@@ -323,7 +321,7 @@ class StageRun:
             device=device_name(self.device),
             precision="bf16" if self.hp.bf16 else "fp32",
             trained=trained,
-            checkpoint=None if kept is None else self.checkpoints.place(self.stage.train_key),
+            checkpoint=None if kept is None else self.checkpoints.location(self.stage.train_key),
         )
 
     def _languages_of(self, name: str) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from raystilts.planning.encoders import describe_encoder
 from raystilts.study.schema import Encoder
 from raystilts.tasks.registry import get_task
-from raystilts.training.batches import Batch
+from raystilts.training.collate import Batch
 from raystilts.training.encoder import pretrained
 from raystilts.training.evaluate import Readout, predict
 from raystilts.training.loop import train
@@ -68,7 +68,7 @@ def main(checkpoint: str, megabytes: int, work: str) -> dict[str, Any]:
         if isinstance(module, nn.Dropout):
             module.p = 0.0
     one.model = model
-    readout = Readout(part=0, layer=None, pad_id=loaded.tokenizer.pad_token_id, tokens=4096, bf16=False)
+    readout = Readout(head_index=0, layer=None, pad_id=loaded.tokenizer.pad_token_id, tokens=4096, bf16=False)
     limit(megabytes)
     try:
         if work == "predict":

@@ -25,15 +25,8 @@ from raystilts.tasks.encoding import Features, Longs, Outputs, Ragged, SpanLogit
 from raystilts.tasks.registry import get_task
 from raystilts.tasks.splits import fixed_sample
 from raystilts.tasks.task import Split
-from raystilts.training.batches import (
-    Batch,
-    collate,
-    example_lengths,
-    features_of,
-    micro_batches,
-    subset,
-    training_batches,
-)
+from raystilts.training.batches import example_lengths, subset, training_batches
+from raystilts.training.collate import Batch, collate, features_of, micro_batches
 from raystilts.training.encoder import pretrained
 from raystilts.training.model import Head, build_head, label_count
 
@@ -79,7 +72,7 @@ def plain_stage(
     encoder = AutoModel.from_pretrained(folder, add_pooling_layer=False, attn_implementation=attention)
     if prepare is not None:
         prepare(encoder)
-    head = build_head(task, pretrained(describe_encoder(study.encoder)), study.encoder.pooling, stage.seed * 101)
+    head = build_head(task, pretrained(describe_encoder(study.encoder)), study.encoder.pooling or "first", stage.seed * 101)
     rows = task.load_train(None)
     rows = rows.take(fixed_sample(rows.num_rows, hp.max_train_samples))
     features = task.type.encode(rows, tokenizer, max_length=hp.max_length, training=True)

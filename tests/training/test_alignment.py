@@ -13,8 +13,16 @@ from raystilts.analysis.domain_distances import mmd as mmd_test
 from raystilts.planning.stages import Plan, plan
 from raystilts.study.intermediate import Alignment
 from raystilts.training import stage as stage_module
-from raystilts.training.alignment import Aligner, DomainHead, coral, domain_loss, mmd, pooled_gradient, pulls
-from raystilts.training.batches import collate, features_of
+from raystilts.training.alignment import (
+    Aligner,
+    DomainHead,
+    alignment_gradients,
+    coral,
+    domain_loss,
+    mmd,
+    pooled_gradient,
+)
+from raystilts.training.collate import collate, features_of
 from raystilts.training.encoder import Pretrained, load_weights
 from raystilts.training.loop import Job
 from raystilts.training.model import Model, pool_tokens
@@ -70,7 +78,7 @@ def test_the_weight_rises_from_zero() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_gradient_is_that_of_the_whole_batch_whatever_the_micro_batch(tiny: Pretrained, kind: Any) -> None:
-    """With dropout off, pulls in pieces add up to the loss differentiated in one piece."""
+    """With dropout off, gradients in pieces add up to the loss differentiated in one piece."""
     tiny.model.zero_grad()
     own, other = features(tiny, "cldr_names"), features(tiny, "cldr_dates")
     head = DomainHead(tiny.hidden, 0) if kind == "adversarial" else None
@@ -83,10 +91,11 @@ def test_the_gradient_is_that_of_the_whole_batch_whatever_the_micro_batch(tiny: 
         return [collate(one, features_of(one, s), 1) for s in sets]
 
     aligner = Aligner(align, other, [np.arange(16)], 1, head)
-    for batch, pull in zip(
-        (pieces := batches(own, rows)), pulls(aligner, model, pieces, batches(other, rows), 1.0, 0, False), strict=True
+    pieces = batches(own, rows)
+    for batch, gradient in zip(
+        pieces, alignment_gradients(aligner, model, pieces, batches(other, rows), 1.0, 0, False), strict=True
     ):
-        pull.loss(model.states(batch), batch).backward()  # type: ignore[no-untyped-call]
+        gradient.loss(model.states(batch), batch).backward()  # type: ignore[no-untyped-call]
     found = {n: p.grad.clone() for n, p in model.encoder.named_parameters() if p.grad is not None}
     model.zero_grad()
     [a], [b] = batches(own, [np.arange(16)]), batches(other, [np.arange(16)])
@@ -196,7 +205,7 @@ def test_masked_lm_on_a_targets_texts_before_and_during_takes_the_same_updates(
         "cldr_names", "cldr_names+mlm-cldr_units", "mlm-cldr_units+cldr_names",
     ]  # fmt: skip
     results = [run_stage(stage, planned.study, tmp_path) for stage in stages]
-    parts = [[update.part for update in one.updates] for one in jobs]
+    parts = [[update.task_index for update in one.updates] for one in jobs]
     assert parts[0] == [0, 0, 0, 0]
     assert parts[2] == sorted(parts[1], reverse=True) != parts[1]
     assert {0, 1} == set(parts[1])

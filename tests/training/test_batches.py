@@ -78,7 +78,7 @@ def test_mixture_order_follows_the_weights() -> None:
 def test_mix_takes_each_parts_batches_in_turn() -> None:
     streams = [[np.array([1]), np.array([2])], [np.array([3])]]
     updates = mix(np.array([0, 1, 0]), streams)
-    assert [(u.part, u.examples.tolist()) for u in updates] == [(0, [1]), (1, [3]), (0, [2])]
+    assert [(u.task_index, u.examples.tolist()) for u in updates] == [(0, [1]), (1, [3]), (0, [2])]
 
 
 def test_lengths_of_examples_sum_their_features() -> None:

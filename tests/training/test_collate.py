@@ -5,9 +5,20 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from raystilts.tasks.encoding import Features, Ragged
-from raystilts.training.batches import IGNORED, Batch, collate, features_of, mask_tokens, pad
+from raystilts.training.collate import (
+    IGNORED,
+    Batch,
+    collate,
+    features_of,
+    length_batches,
+    mask_tokens,
+    micro_batches,
+    pad,
+)
 
 
 def features(**more: Any) -> Features:
@@ -79,3 +90,65 @@ def test_masking_rates() -> None:
 def test_the_same_draw_masks_the_same_tokens() -> None:
     assert torch.equal(masked(0)[1].input_ids, masked(0)[1].input_ids)
     assert not torch.equal(masked(0)[1].input_ids, masked(1)[1].input_ids)
+
+
+def examples_of(*lengths: list[int]) -> Features:
+    """Examples, each with features of the given lengths."""
+    ids = Ragged.from_rows([[1] * one for own in lengths for one in own], np.int32)
+    example = np.repeat(np.arange(len(lengths)), [len(own) for own in lengths])
+    return Features(ids, example, len(lengths))
+
+
+def test_shortest_first_and_no_more_than_fits() -> None:
+    features = examples_of([5], [2], [9], [3], [3])
+    everything = np.arange(5)
+    assert [one.tolist() for one in micro_batches(features, everything, 8, None)] == [[1, 3, 4, 0, 2]]
+    assert [one.tolist() for one in micro_batches(features, everything, 2, None)] == [[1, 3], [4, 0], [2]]
+    assert [one.tolist() for one in micro_batches(features, everything, 8, 9)] == [[1, 3, 4], [0], [2]]
+    assert [one.tolist() for one in micro_batches(features, everything, 8, 8)] == [[1, 3], [4], [0], [2]]
+
+
+def test_all_features_of_an_example_count() -> None:
+    features = examples_of([2, 7], [3, 3], [4, 1])
+    # [1, 2] are four features, the longest of four sub-words; an example is as long as its longest feature.
+    assert [one.tolist() for one in micro_batches(features, np.array([2, 1, 0]), 8, 16)] == [[1, 2], [0]]
+    assert [one.tolist() for one in micro_batches(features, np.array([2, 1, 0]), 8, 15)] == [[1], [2], [0]]
+
+
+@given(
+    st.lists(st.lists(st.integers(1, 40), min_size=1, max_size=4), min_size=1, max_size=12),
+    st.data(),
+    st.integers(1, 8),
+    st.one_of(st.none(), st.integers(1, 200)),
+)
+def test_every_example_is_in_one_piece_within_the_limits(
+    lengths: list[list[int]], data: st.DataObject, size: int, tokens: int | None
+) -> None:
+    features = examples_of(*lengths)
+    # The same example may be drawn twice for a batch.
+    examples = np.array(data.draw(st.lists(st.integers(0, len(lengths) - 1), min_size=1, max_size=16)))
+    pieces = micro_batches(features, examples, size, tokens)
+    assert sorted(np.concatenate(pieces).tolist()) == sorted(examples.tolist())
+    longest = [max(lengths[i]) for piece in pieces for i in piece]
+    assert longest == sorted(longest)
+    for piece in pieces:
+        own = features.input_ids.lengths[features_of(features, piece)]
+        padded = len(own) * int(own.max())
+        assert 1 <= len(piece) <= size
+        assert tokens is None or len(piece) == 1 or padded <= tokens
+
+
+def test_batches_hold_what_is_of_similar_length_whatever_its_set() -> None:
+    lengths = np.array([30, 5, 8, 29, 6, 7], dtype=np.int64)
+    assert [batch.tolist() for batch in length_batches(lengths, 60)] == [[0, 3], [2, 5, 4, 1]]
+    # Choices of an example stay together: three examples of two choices, the longest choice counts.
+    assert [batch.tolist() for batch in length_batches(lengths, 60, 2)] == [[0, 1], [2, 3], [4, 5]]
+    assert [batch.tolist() for batch in length_batches(lengths, 120, 2)] == [[0, 1, 2, 3], [4, 5]]
+
+
+@given(lengths=st.lists(st.integers(0, 50), min_size=1, max_size=30), tokens=st.integers(1, 200))
+def test_every_feature_is_in_one_batch_within_the_budget(lengths: list[int], tokens: int) -> None:
+    counts = np.array(lengths, dtype=np.int64)
+    batches = length_batches(counts, tokens)
+    assert sorted(np.concatenate(batches).tolist()) == list(range(len(lengths)))
+    assert all(len(rows) == 1 or len(rows) * counts[rows].max() <= tokens for rows in batches)

@@ -22,8 +22,8 @@ from raystilts.study.schema import Study
 from raystilts.tasks.task import Split
 from raystilts.training import data
 from raystilts.training.data import cache_folder
-from raystilts.training.encoder import attend_without_asking, load_weights
-from raystilts.training.fast_cpu import drop_quickly
+from raystilts.training.encoder import load_weights
+from raystilts.training.fast_ops import use_fast_dropout, use_sync_free_attention
 from raystilts.training.loop import CPU_MICRO_BATCH, CPU_MICRO_TOKENS
 from raystilts.training.result import StageResult
 from raystilts.training.stage import run_stage
@@ -116,8 +116,8 @@ def test_a_stage_beside_a_plain_script(without_dropout: Path, tmp_path: Path, ta
 
 
 def as_the_product(encoder: Any) -> None:
-    attend_without_asking(encoder)
-    drop_quickly(encoder)
+    use_sync_free_attention(encoder)
+    use_fast_dropout(encoder)
 
 
 @pytest.mark.slow

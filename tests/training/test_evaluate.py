@@ -28,7 +28,7 @@ def model(tiny: Pretrained, name: str) -> Model:
 
 
 def readout(tokens: int, layer: int = 1) -> Readout:
-    return Readout(part=0, layer=layer, pad_id=1, tokens=tokens, bf16=False)
+    return Readout(head_index=0, layer=layer, pad_id=1, tokens=tokens, bf16=False)
 
 
 @pytest.mark.parametrize("name", TASKS)
@@ -73,7 +73,7 @@ def flat(outputs: Outputs) -> list[np.ndarray]:
 
 
 def test_a_deadline(tiny: Pretrained) -> None:
-    late = Readout(part=0, layer=1, pad_id=1, tokens=300, bf16=False, deadline=0.0)
+    late = Readout(head_index=0, layer=1, pad_id=1, tokens=300, bf16=False, deadline=0.0)
     with pytest.raises(TimeoutError):
         evaluate(model(tiny, "cldr_names"), get_task("cldr_names"), sets(tiny, "cldr_names"), late)
 

@@ -113,7 +113,7 @@ def test_gradients_ask_the_device_nothing(tiny: Pretrained, monkeypatch: pytest.
     one = job(tiny, task, 2)
     one.model = copy.deepcopy(one.model).to("meta")
     monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())  # which does not know such a device
-    run = loop._Run(one)
+    run = loop._Training(one)
     one.model.train()
     for update in one.updates:
         loss = run._gradients(update)

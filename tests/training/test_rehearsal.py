@@ -13,8 +13,9 @@ import torch
 
 from raystilts.planning.stages import plan
 from raystilts.training import loop
-from raystilts.training.batches import example_lengths, features_of
-from raystilts.training.data import training_parts, warm_reader
+from raystilts.training.batches import example_lengths
+from raystilts.training.collate import features_of
+from raystilts.training.data import training_sets, warm_reader
 from raystilts.training.encoder import Pretrained
 from raystilts.training.rehearsal import rehearse
 from raystilts.training.stage import EVAL_TOKENS
@@ -66,7 +67,7 @@ def test_the_largest_update_of_each_part_and_full_batches_of_evaluation(
     planned = plan(one)
     [stage] = planned.of_kind("intermediate")
     rehearse(stage, one, device="cpu", encoder=planned.encoder)
-    parts = training_parts(stage, one, warm_reader(tiny, None))
+    parts = training_sets(stage, one, warm_reader(tiny, None))
     assert len(parts) == (2 if arm == "masked_lm" else 1)
     for part in parts:
         lengths = example_lengths(part.features)[part.chosen]

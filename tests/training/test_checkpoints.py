@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import uuid
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import torch
 from raystilts.errors import StorageError
 from raystilts.filesystem import RemoteFolder
 from raystilts.tasks.registry import get_task
-from raystilts.training import checkpoints as remote
+from raystilts.training import checkpoints
 from raystilts.training.checkpoints import (
     MARKER,
     Checkpoints,
@@ -21,6 +22,59 @@ from raystilts.training.checkpoints import (
 )
 from raystilts.training.encoder import Pretrained
 from raystilts.training.model import Model, build_head
+
+
+def snapshot(step: int) -> Snapshot:
+    return Snapshot(
+        step, {"losses": [0.1, math.pi], "best_score": -math.inf}, {"model.a": torch.full((2,), float(step))}
+    )
+
+
+def test_round_trip_and_replacement(tmp_path: Path) -> None:
+    folder = tmp_path / "in_progress" / "key"
+    for step in (3, 4):
+        save_snapshot(folder, snapshot(step))
+    found = load_snapshot(folder)
+    assert found is not None
+    assert (found.step, found.state) == (4, snapshot(4).state)
+    assert torch.equal(found.tensors["model.a"], torch.tensor([4.0, 4.0]))
+    assert [path.name for path in folder.parent.iterdir()] == ["key"]
+
+
+def test_killed_between_two_renames(tmp_path: Path) -> None:
+    folder = tmp_path / "key"
+    save_snapshot(folder, snapshot(3))
+    folder.replace(tmp_path / ".key.7.old")
+    found = load_snapshot(folder)
+    assert found is not None
+    assert found.step == 3
+
+
+def test_what_cannot_be_written_leaves_nothing_behind(tmp_path: Path) -> None:
+    folder = tmp_path / "key"
+    save_snapshot(folder, snapshot(3))
+    broken = snapshot(4)
+    broken.state["losses"] = object()
+    with pytest.raises(TypeError):
+        save_snapshot(folder, broken)
+    assert [path.name for path in tmp_path.iterdir()] == ["key"]
+    found = load_snapshot(folder)
+    assert found is not None
+    assert found.step == 3
+
+
+def test_none_where_there_is_none(tmp_path: Path) -> None:
+    assert load_snapshot(tmp_path / "nothing") is None
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "state.json"])
+@pytest.mark.parametrize("keep", [0, 10])
+def test_a_broken_one_counts_as_none(tmp_path: Path, name: str, keep: int) -> None:
+    folder = tmp_path / "key"
+    save_snapshot(folder, snapshot(3))
+    path = folder / name
+    path.write_bytes(path.read_bytes()[:keep])
+    assert load_snapshot(folder) is None
 
 
 @pytest.fixture
@@ -40,10 +94,6 @@ def model(tiny: Pretrained) -> Model:
     return Model(tiny.model, [build_head(get_task("cldr_names"), tiny, "first", 0)])
 
 
-def snapshot(step: int) -> Snapshot:
-    return Snapshot(step, {"losses": [1.0] * step}, {"model.a": torch.full((2,), float(step))})
-
-
 def test_a_path_is_no_uri(tmp_path: Path, url: str) -> None:
     assert open_checkpoints(tmp_path) == Checkpoints(tmp_path)
     assert open_checkpoints(f"file://{tmp_path}") == Checkpoints(tmp_path)
@@ -56,10 +106,10 @@ def test_what_one_machine_saves_another_finds(tiny: Pretrained, url: str, tmp_pa
     one = model(tiny)
     here.save("key", one, tiny, {"steps": 3})
     assert there.has("key")
-    assert there.place("key") == f"{url}/key"
+    assert there.location("key") == f"{url}/key"
     found = there.find("key")
     assert found is not None
-    assert there.facts(found) == {"steps": 3}
+    assert there.metadata(found) == {"steps": 3}
     tiny.restore(found, torch.device("cpu"))
     heads = model(tiny).heads
     torch.nn.init.zeros_(heads[0].out.weight)  # type: ignore[union-attr, arg-type]
@@ -111,7 +161,7 @@ def test_a_training_in_progress_moves_between_machines(url: str, tmp_path: Path)
     there.fetch_snapshot("key")
     found = load_snapshot(there.snapshot("key"))
     assert found is not None
-    assert (found.step, found.state) == (5, {"losses": [1.0] * 5})
+    assert (found.step, found.state) == (5, snapshot(5).state)
     assert torch.equal(found.tensors["model.a"], torch.full((2,), 5.0))
     assert len(there.remote.below("in_progress/key")) == 3, "the one before is gone"
     save_snapshot(there.snapshot("key"), snapshot(7))
@@ -130,7 +180,7 @@ def test_copies_that_nothing_uses_make_room(
     for key in ("a", "b"):
         here.save(key, model(tiny), tiny, {})
     there.find("a")
-    monkeypatch.setattr(remote, "IDLE_SECONDS", -1.0)
+    monkeypatch.setattr(checkpoints, "IDLE_SECONDS", -1.0)
     there.find("b")
     assert [path.name for path in there.folder.iterdir()] == ["b"]
     assert there.find("a") is not None

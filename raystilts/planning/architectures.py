@@ -1,0 +1,110 @@
+"""What a checkpoint's config.json says of its architecture, and what a study can ask of it; read without torch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from raystilts.errors import UserError
+
+if TYPE_CHECKING:
+    from raystilts.study.schema import Study
+
+Family = Literal["encoder", "decoder", "encoder-decoder"]
+
+#: Model types whose tokens see only what stands before them. A type that is missing here is found when it is loaded.
+_DECODERS = frozenset({
+    "llama", "mistral", "mixtral", "ministral", "qwen2", "qwen2_moe", "qwen3", "qwen3_moe", "gemma", "gemma2",
+    "gemma3", "gemma3_text", "gpt2", "gpt_neo", "gpt_neox", "gpt_bigcode", "gptj", "phi", "phi3", "olmo", "olmo2",
+    "olmo3", "bloom", "opt", "xglm", "falcon", "mpt", "smollm3", "granite", "cohere", "cohere2", "stablelm",
+    "starcoder2", "apertus", "exaone4", "helium", "nemotron", "glm", "glm4", "openai-gpt", "codegen", "biogpt",
+    "ctrl", "modernbert-decoder",
+})  # fmt: skip
+#: Names of the number of layers, of the encoder where there are two halves.
+_LAYERS = ("num_hidden_layers", "n_layers", "encoder_layers", "num_layers", "n_layer")
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """An architecture as its configuration describes it.
+
+    Attributes:
+        model_type: transformers' name of it.
+        family: An encoder-decoder gives its encoder half.
+        layers: Number of layers, of the encoder half where there are two; None where no known field says so.
+    """
+
+    model_type: str
+    family: Family
+    layers: int | None
+
+
+def read_architecture(config: Path) -> Architecture:
+    """The architecture of a config.json.
+
+    Raises:
+        UserError: not a JSON object, or without `model_type`.
+    """
+    try:
+        found = json.loads(config.read_text(encoding="utf-8"))
+        return architecture_of(found)
+    except (OSError, ValueError, KeyError, TypeError):
+        raise UserError(
+            f"encoder.model_name_or_path: {config} is not a model's configuration; fetch it again"
+        ) from None
+
+
+def architecture_of(config: Mapping[str, Any]) -> Architecture:
+    """The architecture of a configuration as a mapping."""
+    model_type = str(config["model_type"])
+    family: Family = "encoder"
+    if config.get("is_encoder_decoder") or model_type in ("t5", "mt5", "umt5", "longt5", "switch_transformers"):
+        family = "encoder-decoder"
+    elif (model_type in _DECODERS or config.get("is_decoder")) and not config.get("use_bidirectional_attention"):
+        family = "decoder"
+    layers = next((int(config[name]) for name in _LAYERS if config.get(name)), None)
+    return Architecture(model_type, family, layers)
+
+
+def pooling_of(study: Study, architecture: Architecture | None) -> Literal["first", "mean", "last"]:
+    """What a sequence is for classification: as the study says, else the first token, and of a decoder the last."""
+    if study.encoder.pooling is not None:
+        return study.encoder.pooling
+    return "last" if architecture is not None and architecture.family == "decoder" else "first"
+
+
+def check_architecture(study: Study, architecture: Architecture | None, retrieval: bool) -> None:
+    """Refuses what a study asks of an architecture that it cannot do.
+
+    Args:
+        architecture: None where the encoder is not here yet.
+        retrieval: Whether the study has a target that is scored on hidden states.
+
+    Raises:
+        UserError: naming the field of the study.
+    """
+    if architecture is None:
+        return
+    name, layers = architecture.model_type, architecture.layers
+    layer = study.encoder.retrieval_layer
+    if retrieval and layer is not None and layers is not None and not -layers - 1 <= layer <= layers:
+        raise UserError(
+            f"encoder.retrieval_layer: {layer} is none of {name}'s {layers} layers; give 0 to {layers}, or -1"
+        )
+    if architecture.family == "decoder" and study.encoder.pooling == "first":
+        raise UserError(
+            f"encoder.pooling: first: {name} is a decoder, whose first token sees no other; give last or mean"
+        )
+    if architecture.family == "decoder" and study.encoder.retrieval_pooling == "first":
+        raise UserError(
+            f"encoder.retrieval_pooling: first: {name} is a decoder, whose first token sees no other; give mean"
+        )
+    for index, arm in enumerate(study.intermediates):
+        if arm.masked_lm is not None and architecture.family != "encoder":
+            raise UserError(
+                f"intermediates.{index}.masked_lm: {name} is no masked language model ({architecture.family}); "
+                "leave masked_lm out, or take an encoder"
+            )

@@ -1,0 +1,202 @@
+"""Faster passes through an encoder: what is computed stays the same, up to which numbers dropout drops.
+
+Dropout. On a CPU torch draws 53 bits for each number that may be dropped, one after the other (with MKL on Intel's
+processors otherwise, and quickly): a tenth to a sixth of a training there. Here 64 random bits decide over four
+numbers, and the masks are the same on all processors: other ones than torch's, of the same distribution, and they
+follow `torch.manual_seed` as its own do.
+
+Attention. No question to the device about padding, and on a CPU the dropout above.
+
+bfloat16. An encoder in bfloat16 for the time of a forward pass; on a CPU its linear layers are in the order in which
+oneDNN reads their weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+#: Values of the 16 bits that decide over one number.
+_VALUES = 2**16
+
+
+class FastDropout(nn.Dropout):
+    """`torch.nn.Dropout` with `fast_dropout`."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """The input with some numbers zero, while it trains."""
+        return fast_dropout(input, self.p) if self.training else input
+
+
+def fast_dropout(inputs: Tensor, p: float) -> Tensor:
+    """Each number is zero with probability `p`, to the nearest 1 / 65,536; the others grow, so that the mean stays.
+
+    Not on a CPU: torch's own.
+    """
+    dropped = round(p * _VALUES)
+    if inputs.device.type != "cpu" or dropped == _VALUES:
+        return functional.dropout(inputs, p)
+    return inputs if dropped == 0 else inputs * _noise(inputs, dropped)
+
+
+def use_fast_dropout(model: nn.Module) -> None:
+    """Puts `FastDropout` in the place of each plain `nn.Dropout` of a model."""
+    plain = [(name, part) for name, part in model.named_modules() if type(part) is nn.Dropout]
+    for name, part in plain:
+        model.set_submodule(name, FastDropout(part.p).train(part.training))
+
+
+def _noise(like: Tensor, dropped: int) -> Tensor:
+    """What to multiply by: zero for so many of 65,536 values, and what keeps the mean for the others."""
+    drawn = torch.empty(-(-like.numel() // 4), dtype=torch.int64).random_(-(2**63), None).view(torch.int16)
+    noise = torch.empty_like(like, requires_grad=False)
+    torch.ge(drawn[: like.numel()].view(like.shape), dropped - _VALUES // 2, out=noise)
+    return noise.mul_(_VALUES / (_VALUES - dropped))
+
+
+#: The name of this attention in transformers' registry.
+ATTENTION = "raystilts_sdpa"
+
+
+def use_sync_free_attention(model: Any) -> None:
+    """Lets a Hugging Face encoder with scaled-dot-product attention build its masks without synchronising the device.
+
+    transformers leaves the mask out where there is no padding, and in each forward pass asks the device whether there
+    is any: a GPU then stands still until the next pass is launched. The host knows it anyway (`Batch.padded`). What is
+    computed stays the same, but for dropout on a CPU.
+    """
+    from transformers import AttentionInterface, AttentionMaskInterface
+
+    if model.config._attn_implementation == "sdpa":
+        AttentionInterface.register(ATTENTION, _attend)
+        AttentionMaskInterface.register(ATTENTION, _mask)
+        model.set_attn_implementation(ATTENTION)
+
+
+def _mask(*, attention_mask: Tensor | None = None, allow_is_bidirectional_skip: bool = False, **given: Any) -> Any:
+    """The mask as for "sdpa", but left out only where no padding was given."""
+    from transformers.masking_utils import sdpa_mask
+
+    skip = allow_is_bidirectional_skip and attention_mask is None
+    return sdpa_mask(attention_mask=attention_mask, allow_is_bidirectional_skip=skip, **given)
+
+
+def _attend(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    dropout: float = 0.0,
+    scaling: float | None = None,
+    **given: Any,
+) -> tuple[Tensor, None]:
+    """What transformers does for "sdpa"; plain attention with dropout on a CPU draws that quickly.
+
+    Relative positions (as in T5) are not plain: there torch draws its own.
+    """
+    from transformers.integrations.sdpa_attention import sdpa_attention_forward
+
+    if dropout == 0 or query.device.type != "cpu" or not _is_plain_attention(module, query, key, attention_mask, given):
+        states: tuple[Tensor, None] = sdpa_attention_forward(
+            module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **given
+        )
+        return states
+    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+    # As torch computes it where there is dropout: in float32, also within autocast.
+    with torch.autocast("cpu", enabled=False):
+        scores = (query.float() * scale) @ key.float().transpose(-2, -1)
+        if attention_mask is not None:
+            # Finite: a row of padding may see nothing, and its softmax is to be a number, of which nothing is read.
+            scores = scores.masked_fill(~attention_mask, torch.finfo(torch.float32).min)
+        mixed = fast_dropout(scores.softmax(-1), dropout) @ value.float()
+    return mixed.to(value.dtype).transpose(1, 2).contiguous(), None
+
+
+def _is_plain_attention(
+    module: nn.Module, query: Tensor, key: Tensor, mask: Tensor | None, given: dict[str, Any]
+) -> bool:
+    """Whether this is attention with as many keys as queries and no more to it than a mask of what is seen."""
+    causal = given.get("is_causal")
+    causal = getattr(module, "is_causal", True) if causal is None else causal
+    seen = not causal if mask is None else mask.dtype is torch.bool
+    more = any(given.get(name) is not None for name in ("position_bias", "softcap", "cache"))
+    return seen and not more and key.shape == query.shape
+
+
+@contextmanager
+def in_bfloat16(encoder: nn.Module) -> Iterator[None]:
+    """Weights and activations of a Hugging Face encoder in bfloat16; its own weights are back afterwards.
+
+    Autocast keeps the states between layers in float32 and so converts them several times a layer, which takes longer
+    in a forward pass than what it saves in noise is worth. The table of word embeddings, most of the weights and read
+    in a few rows, stays as it is; what it gives is converted. On a CPU linear layers are `packed`.
+    """
+    words: nn.Module = encoder.get_input_embeddings()  # type: ignore[operator]
+    of_words = set(words.parameters())
+    converted = [p for p in encoder.parameters() if p not in of_words and p.is_floating_point()]
+    own = [p.data for p in converted]
+    hook = words.register_forward_hook(_to_bfloat16)
+    try:
+        for p in converted:
+            p.data = p.data.to(torch.bfloat16)
+        with packed(encoder):
+            yield
+    finally:
+        hook.remove()
+        for p, data in zip(converted, own, strict=True):
+            p.data = data
+
+
+def _to_bfloat16(module: nn.Module, inputs: Any, output: Tensor) -> Tensor:
+    return output.to(torch.bfloat16)
+
+
+#: Rows of the inputs that the order is chosen for; it fits all others too.
+_ROWS = 1024
+
+
+class PackedLinear(nn.Module):
+    """Computes what a linear layer in bfloat16 does, which puts its weights into that order in each product."""
+
+    def __init__(self, layer: nn.Linear) -> None:
+        super().__init__()
+        self.weight, self.bias = layer.weight, layer.bias  # which some encoders look at
+        self._packed: Tensor = torch.ops.mkldnn._reorder_linear_weight(layer.weight.detach(), _ROWS)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Outputs [..., out_features] from inputs [..., in_features]."""
+        result: Tensor = torch.ops.mkldnn._linear_pointwise(inputs, self._packed, self.bias, "none", [], "")
+        return result
+
+
+@contextmanager
+def packed(encoder: nn.Module) -> Iterator[None]:
+    """Linear layers in bfloat16 on a CPU are packed where they can be; then they are back."""
+    linear = [(name, layer) for name, layer in encoder.named_modules() if type(layer) is nn.Linear]
+    layers = [(name, layer) for name, layer in linear if _can_be_packed(layer)] if can_pack() else []
+    try:
+        for name, layer in layers:
+            encoder.set_submodule(name, PackedLinear(layer))
+        yield
+    finally:
+        for name, layer in layers:
+            encoder.set_submodule(name, layer)
+
+
+def _can_be_packed(layer: nn.Linear) -> bool:
+    """Whether a layer computes in bfloat16 on a CPU, and nothing hangs on it that a product does not know."""
+    hooked = layer._forward_hooks or layer._forward_pre_hooks or "forward" in vars(layer)
+    weight = layer.weight
+    return not hooked and weight.dtype is torch.bfloat16 and weight.device.type == "cpu" and weight.numel() > 0
+
+
+def can_pack() -> bool:
+    """Whether this torch and this processor have products in bfloat16 with packed weights."""
+    there: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    return there and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
