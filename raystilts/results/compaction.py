@@ -36,9 +36,7 @@ from raystilts.results.reader import (
     ResultsWarning,
     Snapshot,
     VanishedError,
-    final_scores,
     finals_name,
-    from_files,
     generations,
     load_manifest,
     local_paths,
@@ -48,7 +46,6 @@ from raystilts.results.reader import (
     read_parts,
     read_tables,
     retrying,
-    rows_of,
     take_snapshot,
     warn_left_out,
 )
@@ -63,6 +60,7 @@ from raystilts.results.schema import (
     schema_of,
     to_table,
 )
+from raystilts.results.tables import final_scores, from_files, rows_of
 
 #: What DuckDB may hold while it merges; it spills the rest to disk.
 _MEMORY = "600MB"

@@ -165,7 +165,7 @@ def _record_lost(planned: Plan, lost: list[Work], results: str) -> None:
 
 def _write_chosen(study: Study, results: str) -> None:
     """The file of chosen values beside the tables."""
-    from raystilts.results.store import Results
+    from raystilts.results.results import Results
     from raystilts.scheduling.trial_history import outcomes
     from raystilts.tuning.outcome import chosen_text
 

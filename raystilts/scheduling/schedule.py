@@ -15,7 +15,7 @@ from raystilts.planning.cells import overlaps
 from raystilts.planning.data import picking_languages
 from raystilts.planning.stages import Plan
 from raystilts.ranking.degenerate import is_broken
-from raystilts.results.store import Results
+from raystilts.results.results import Results
 from raystilts.scheduling.rules import BASELINE, Run, StratumRule, Verdict, stratum_rule
 from raystilts.study.schedule import Asha
 from raystilts.study.schema import Study

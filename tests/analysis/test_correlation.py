@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from raystilts.analysis.correlation import bonett_wright, partial_spearman, spearman
+from raystilts.analysis.inference import bonett_wright, partial_spearman, spearman
 
 
 def test_rho_and_p_agree_with_scipy() -> None:

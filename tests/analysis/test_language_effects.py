@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from raystilts.analysis.gains import group_means, language_effects
 from raystilts.analysis.language_distances import _FAMILY, family_of
+from raystilts.analysis.language_similarity import group_means, language_effects
 from raystilts.tasks.languages import _ENTRIES
 
 NAN = float("nan")

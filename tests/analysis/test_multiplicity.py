@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from raystilts.analysis.correlation import holm
+from raystilts.analysis.inference import holm
 
 
 def test_steps_down_and_never_falls() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import rankdata, spearmanr
 
-from raystilts.analysis.correlation import LEAST_INTERMEDIATES, qap, within_target_rho
+from raystilts.analysis.inference import LEAST_INTERMEDIATES, qap, within_target_rho
 
 
 def matrices(seed: int, rows: int = 8, columns: int = 3) -> tuple[np.ndarray, np.ndarray]:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from raystilts.analysis.size_curves import size_curves
+from raystilts.analysis.intermediate_size import size_curves
 from raystilts.analysis.slopes import compare_slopes, t_power, visible_effect
 from raystilts.errors import UserError
 from raystilts.results.stratum import Stratum

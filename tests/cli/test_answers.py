@@ -12,7 +12,7 @@ from report.examples import write_results
 from results.rows import write
 
 from raystilts.cli import main
-from raystilts.results.target_answer import ArmAnswer
+from raystilts.results.answers import ArmAnswer
 
 Call = Callable[..., tuple[int, str, str]]
 

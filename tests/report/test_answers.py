@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from raystilts.errors import UserError
-from raystilts.results.answers import ArmAnswer, Results, TargetAnswer, arm_label
+from raystilts.results.answers import ArmAnswer, TargetAnswer, arm_label
+from raystilts.results.results import Results
 
 from .examples import ARMS, write_results
 

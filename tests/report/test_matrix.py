@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from raystilts.analysis.presentation import check_plot
 from raystilts.errors import UserError
-from raystilts.report.matrix import cell_text, check_plot, matrix_csv, matrix_text, plot_matrix, transfer_matrix
-from raystilts.results.answers import Results, TargetAnswer
+from raystilts.report.matrix import cell_text, matrix_csv, matrix_text, plot_matrix, transfer_matrix
+from raystilts.results.answers import TargetAnswer
+from raystilts.results.results import Results
 
 from .examples import ARMS, write_results
 

@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 from results.rows import run_row, score_rows
 
+from raystilts.analysis.next_runs import Need, StageTimes, duration, grid_study, next_runs, study_text, write_studies
 from raystilts.errors import UserError
-from raystilts.report.next_runs import Need, StageTimes, duration, grid_study, next_runs, study_text, write_studies
-from raystilts.results.answers import Results
 from raystilts.results.ledger import write_attempt
+from raystilts.results.results import Results
 from raystilts.study.schema import Study
 
 #: Dev and test score of each arm on each target, whether it is close to the best there or far behind.

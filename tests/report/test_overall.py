@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from raystilts.report.text import overall_table
-from raystilts.results.answers import Results
-from raystilts.results.overall import over_targets
+from raystilts.results.over_targets import over_targets
+from raystilts.results.results import Results
 
 from .examples import write_results
 

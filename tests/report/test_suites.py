@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from results.rows import run_row, score_rows
 
+from raystilts.analysis.benchmark import BEST, SuiteAnswer, SuiteRow, SuiteTable, benchmark
 from raystilts.errors import UserError
-from raystilts.report.suites import BEST, SuiteAnswer, SuiteRow, SuiteTable, benchmark
-from raystilts.results.answers import Results
 from raystilts.results.ledger import write_attempt
+from raystilts.results.results import Results
 from raystilts.study.schema import Study
 from raystilts.tasks.languages import codes
 from raystilts.tasks.suites import Member, Suite, get_suite

@@ -8,9 +8,9 @@ import pytest
 from results.rows import run_row, score_rows, write
 
 from raystilts.report.text import best_table, interval, marks, verdict
-from raystilts.results.answers import Results, TargetAnswer
+from raystilts.results.answers import TargetAnswer, arm_names
 from raystilts.results.ledger import write_attempt
-from raystilts.results.target_answer import arm_names
+from raystilts.results.results import Results
 
 from .examples import write_results
 

@@ -13,7 +13,7 @@ from raystilts.filesystem import open_folder
 from raystilts.results.compaction import MAX_PARTS, clean_up, compact
 from raystilts.results.ledger import Ledger
 from raystilts.results.reader import Manifest, ResultsWarning, finals_name, load_manifest, publish
-from raystilts.results.store import Results
+from raystilts.results.results import Results
 
 from .rows import write, write_grid
 

@@ -4,7 +4,7 @@ import multiprocessing
 from pathlib import Path
 
 from raystilts.results.reader import connect
-from raystilts.results.store import Results
+from raystilts.results.results import Results
 
 from .rows import write_grid
 

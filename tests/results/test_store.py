@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from raystilts.errors import UserError
 from raystilts.results.ledger import write_attempt
 from raystilts.results.reader import ResultsWarning
+from raystilts.results.results import Results
 from raystilts.results.schema import encode_scores
-from raystilts.results.store import Results
 from raystilts.results.stratum import Arm
 
 from .rows import START, run_row, score_rows, write, write_grid

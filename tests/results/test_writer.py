@@ -9,8 +9,8 @@ import pytest
 
 from raystilts.results.compaction import clean_up, compact
 from raystilts.results.ledger import Ledger, next_attempt, write_attempt, write_decision
+from raystilts.results.results import Results
 from raystilts.results.schema import DecisionRow
-from raystilts.results.store import Results
 
 from .rows import run_row, score_rows, write
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from importlib.resources import files
 
 from raystilts import __version__
-from raystilts.report.html import markup as palette
+from raystilts.report.html import palette
 from raystilts.report.html.gather import ReportData, method, missing, question
 from raystilts.report.html.markup import Markup, tag
 from raystilts.report.html.overview import gains_section, languages_section, probability_section

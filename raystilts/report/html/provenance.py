@@ -1,7 +1,4 @@
-"""Where the numbers are from: encoder, data, versions, machines, and the commands that make them again.
-
-What the results took: device time by kind of stage, and what sharing and early stopping saved.
-"""
+"""Where the numbers are from and what they took: encoder, data, versions, machines, commands, device time, savings."""
 
 from __future__ import annotations
 

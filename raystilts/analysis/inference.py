@@ -1,13 +1,10 @@
-"""Spearman's rank correlation with an interval, a permutation p-value, and controls held constant.
+"""Rank correlations, permutation tests and intervals that do not claim too much.
 
-Relations over pairs of data sets: within targets, with whole intermediates as the unit of chance.
-
-A pair (intermediate, target) is no independent observation: pairs share their intermediate and their target. So both
-sides are ranked within each target, which removes what belongs to the target, and the test permutes intermediates as
-wholes, over all targets at once (the quadratic assignment procedure, Mantel 1967 and Hubert 1987, for a rectangular
-matrix).
-
-Many tests at once: p-values that stay honest for a whole family.
+Spearman's rho with an interval, a permutation p-value, and a control held constant. Relations over pairs of data
+sets: a pair (intermediate, target) is no independent observation, since pairs share their intermediate and their
+target. So both sides are ranked within each target, which removes what belongs to the target, and the test permutes
+intermediates as wholes, over all targets at once (the quadratic assignment procedure, Mantel 1967 and Hubert 1987,
+for a rectangular matrix). Many tests at once: p-values that stay honest for a whole family.
 """
 
 from __future__ import annotations
@@ -21,7 +18,8 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 FloatArray = npt.NDArray[np.float64]
-
+#: A finding below this adjusted p is called one.
+LEVEL = 0.05
 PERMUTATIONS = 9_999
 _BLOCK = 1_000
 
@@ -112,7 +110,6 @@ def _permutation_p(one: FloatArray, other: FloatArray, rho: float, permutations:
 
 
 Matrix = NDArray[np.float64]
-
 #: With fewer intermediates a permutation test over them says next to nothing.
 LEAST_INTERMEDIATES = 8
 
@@ -212,3 +209,14 @@ def holm(p_values: Sequence[float] | FloatArray) -> FloatArray:
     steps = (len(order) - np.arange(len(order))) * p[order]
     adjusted[order] = np.minimum(1.0, np.maximum.accumulate(steps))
     return adjusted
+
+
+def student_half(variance: float, df: float, level: float = 0.95) -> float:
+    """Half the width of a t interval: nan where the variance is unknown, 0 where there is none."""
+    if variance == 0.0:
+        return 0.0
+    if not variance > 0.0 or df <= 0:
+        return float("nan")
+    from scipy.stats import t as student  # here: loading it is slow
+
+    return float(student.ppf(0.5 + level / 2, df)) * float(variance**0.5)

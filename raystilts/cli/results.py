@@ -1,13 +1,4 @@
-"""Commands that ask a results folder: the best arms, and the transfer matrix.
-
-The command that says what to run next.
-
-The command that writes the page.
-
-The command that gives a suite's score.
-
-The command that merges the files of a results folder.
-"""
+"""Commands on a results folder: best, matrix, next, report, benchmark, compact."""
 
 from __future__ import annotations
 
@@ -61,12 +52,12 @@ def best(
         raise UserError("--overall and --target exclude each other: --overall is over all targets; drop one of them")
     if overall and strict:
         raise UserError("--overall and --strict exclude each other: the worst-case set is of one target; drop one")
-    from raystilts.results.answers import Results
+    from raystilts.results.results import Results
 
     loaded = Results(results)
     study = loaded.study()
     if study is not None and study.search is not None:
-        from raystilts.cli.run import print_search
+        from raystilts.cli.search import print_search
 
         print_search(loaded, study, target, as_json=as_json)
         return
@@ -76,7 +67,7 @@ def best(
         arms = [json.dumps(arm.to_json()) for answer in answers for arm in answer.arms]
         print("[" + ",\n ".join(arms) + "]")
         return
-    from raystilts.results.overall import over_targets
+    from raystilts.results.over_targets import over_targets
 
     if as_json:
         print(json.dumps(over_targets(answers).to_json(), indent=1))
@@ -102,11 +93,12 @@ def matrix(
 
     Example: raystilts matrix ~/raystilts_results/quickstart --value gain --plot gains.png
     """
-    from raystilts.report.matrix import check_plot, matrix_csv, matrix_text, plot_matrix, transfer_matrix
+    from raystilts.analysis.presentation import check_plot
+    from raystilts.report.matrix import matrix_csv, matrix_text, plot_matrix, transfer_matrix
 
     if plot is not None:
         check_plot(plot)
-    from raystilts.results.answers import Results
+    from raystilts.results.results import Results
 
     answers = Results(results).answers(language=language, intermediate_fraction=intermediate_fraction)
     found = transfer_matrix(answers, value.value)
@@ -133,9 +125,9 @@ def next_command(
     """
     if output is not None and not output.absolute().parent.is_dir():
         raise UserError(f"--output {output}: there is no folder {output.absolute().parent}; make it first")
-    from raystilts.report.next_runs import duration, need_sentence, next_runs, write_studies
-    from raystilts.report.text import count, wrap
-    from raystilts.results.answers import Results
+    from raystilts.analysis.next_runs import duration, need_sentence, next_runs, write_studies
+    from raystilts.analysis.presentation import count, wrap
+    from raystilts.results.results import Results
 
     loaded = Results(results)
     found = next_runs(loaded, probability=probability, max_seeds=max_seeds, tolerance=tolerance / 100)
@@ -169,7 +161,7 @@ def report(
     """
     _check_writable(out)
     from raystilts.report.html import gather, page
-    from raystilts.results.answers import Results
+    from raystilts.results.results import Results
 
     loaded = Results(results)
     study = loaded.study()
@@ -210,9 +202,9 @@ def benchmark(
 
     Example: raystilts benchmark ~/raystilts_results/phang2020 --suite xtreme --include-overlap
     """
-    from raystilts.report.suites import benchmark as score_suite
-    from raystilts.report.suites import suite_view
-    from raystilts.results.answers import Results
+    from raystilts.analysis.benchmark import benchmark as score_suite
+    from raystilts.analysis.benchmark import suite_view
+    from raystilts.results.results import Results
     from raystilts.tasks.suites import get_suite
 
     answer = score_suite(

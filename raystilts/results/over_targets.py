@@ -9,7 +9,7 @@ from typing import Any
 from raystilts.errors import UserError
 from raystilts.ranking.overall import OverallArm, align, rank_overall
 from raystilts.ranking.posterior import Posterior
-from raystilts.results.target_answer import TargetAnswer, arm_label
+from raystilts.results.answers import TargetAnswer, arm_label
 
 Name = tuple[str, float | None]
 
@@ -88,7 +88,7 @@ def over_targets(answers: Sequence[TargetAnswer]) -> OverallAnswer:
     )
     arms = [_arm(name, arm) for name, arm in zip(names, found.arms, strict=True) if arm.targets]
     arms.sort(key=lambda arm: (not arm.competes, arm.mean_rank or 0.0, arm.intermediate))
-    labels = [arm_label(answer.target, answer.target_fraction) for answer in ranked]
+    labels = [answer.label for answer in ranked]
     return OverallAnswer(
         language=ranked[0].language,
         targets=tuple(labels[k] for k in found.used),
@@ -111,19 +111,6 @@ def _aligned(target: Posterior | None, own: Sequence[Name], names: Sequence[Name
 
 
 def _arm(name: Name, arm: OverallArm) -> ArmOverall:
-    return ArmOverall(
-        intermediate=name[0],
-        intermediate_fraction=name[1],
-        targets=arm.targets,
-        competes=arm.mean_rank is not None,
-        mean_rank=arm.mean_rank,
-        rank_low=arm.rank_low,
-        rank_high=arm.rank_high,
-        p_best_rank=arm.p_best_rank,
-        in_rank_set=arm.in_rank_set,
-        scaled_gain=arm.scaled_gain,
-        scaled_low=arm.scaled_low,
-        scaled_high=arm.scaled_high,
-        p_best_gain=arm.p_best_gain,
-        in_gain_set=arm.in_gain_set,
-    )
+    values = asdict(arm)
+    del values["arm"]
+    return ArmOverall(*name, competes=arm.mean_rank is not None, **values)
