@@ -8,14 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from report.examples import write_results
+from results.examples import write_results
 from results.rows import write
 
 from raystilts.cli import main
 from raystilts.results.answers import ArmAnswer
 
 Call = Callable[..., tuple[int, str, str]]
-
 #: What programs rely on, by name.
 FIELDS = {
     "target", "language", "target_fraction", "intermediate", "intermediate_fraction", "mean", "gain", "gain_low",

@@ -3,11 +3,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from results.rows import write
 
 from raystilts import cli
 from raystilts.results.ledger import Ledger
-
-from .rows import write
 
 
 def _compact(monkeypatch: pytest.MonkeyPatch, folder: Path) -> int:

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
+from results.examples import study
+
 from raystilts.planning.cells import overlaps
 from raystilts.planning.cost import Cost
 from raystilts.planning.stages import plan
 from raystilts.report.plan_text import summarise
-
-from .examples import study
 
 
 def test_counts_and_savings() -> None:

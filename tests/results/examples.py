@@ -6,10 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from results.rows import run_row, score_rows
-
 from raystilts.results.ledger import write_attempt
 from raystilts.study.schema import Study
+from results.rows import run_row, score_rows
 
 #: English dev and test of each arm on xnli; seed s adds 0.002 s; German is 0.1 lower.
 ARMS: dict[tuple[str, float | None], tuple[float, float]] = {

@@ -5,14 +5,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from results.examples import write_results
 from results.rows import run_row, score_rows, write
 
 from raystilts.report.text import best_table, interval, marks, verdict
 from raystilts.results.answers import TargetAnswer, arm_names
 from raystilts.results.ledger import write_attempt
 from raystilts.results.results import Results
-
-from .examples import write_results
 
 
 @pytest.fixture
