@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -61,10 +61,8 @@ def effects(arms: Sequence[Intermediate], strata: Sequence[Stratum], fraction: f
                 if len(differences):
                     found.append(_effect(arm.label, plain.label, domain, stratum.target, differences))
     adjusted = holm([p for _, p in found])
-    return [
-        Effect(e.arm, e.plain, e.domain, e.target, e.seeds, e.difference, e.low, e.high, _known(float(p)))
-        for (e, _), p in zip(found, adjusted, strict=True)
-    ]
+    known = [None if np.isnan(p) else float(p) for p in adjusted]
+    return [replace(effect, p_holm=p) for (effect, _), p in zip(found, known, strict=True)]
 
 
 def _effect(arm: str, plain: str, domain: str, target: str, differences: np.ndarray) -> tuple[Effect, float]:
@@ -75,10 +73,6 @@ def _effect(arm: str, plain: str, domain: str, target: str, differences: np.ndar
     half = float(student.ppf(0.975, seeds - 1)) * error
     p = 2 * float(student.sf(abs(mean) / error, seeds - 1)) if error > 0 else float(mean == 0)
     return Effect(arm, plain, domain, target, seeds, mean, mean - half, mean + half, None), p
-
-
-def _known(value: float) -> float | None:
-    return None if np.isnan(value) else value
 
 
 def effect_lines(found: Sequence[Effect]) -> list[str]:

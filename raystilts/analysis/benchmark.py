@@ -406,12 +406,8 @@ def _scores(table: SuiteTable) -> Table:
     for row in table.rows:
         cells = [f"{100 * row.groups[group]:.1f}" if group in row.groups else "-" for group in groups]
         overall = "-" if row.overall is None else f"{100 * row.overall:.1f}"
-        view.add_row(_name(row), *cells, overall, *gain_cells(row.gain), str(row.seeds))
+        view.add_row(f"({row.arm})" if row.overlap else row.arm, *cells, overall, *gain_cells(row.gain), str(row.seeds))
     return view
-
-
-def _name(row: SuiteRow) -> str:
-    return f"({row.arm})" if row.overlap else row.arm
 
 
 def gain_cells(gain: Difference | None) -> tuple[str, str]:

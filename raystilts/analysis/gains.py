@@ -71,7 +71,11 @@ def language_gains(stratum: Stratum, overlaps: Overlaps, fraction: float | None 
     """
     names: list[str | None] = [None, *stratum.languages] if len(stratum.languages) > 1 else list(stratum.languages)
     fits = {name: decompose(table_of(stratum, name), deterministic=stratum.deterministic) for name in names}
-    rows = [row for row in range(1, len(stratum.arms)) if _wanted(stratum, row, fraction)]
+    rows = [
+        row
+        for row, arm in enumerate(stratum.arms)
+        if arm.intermediate != "none" and (fraction is None or arm.intermediate_fraction in (None, fraction))
+    ]
     found = [
         _gain(stratum, fits[name], row, name, overlaps)
         for row in rows
@@ -79,11 +83,6 @@ def language_gains(stratum: Stratum, overlaps: Overlaps, fraction: float | None 
         if fits[name].present[row] and fits[name].present[0]
     ]
     return _as_family(found, {name: fits[name] for name in names}, stratum)
-
-
-def _wanted(stratum: Stratum, row: int, fraction: float | None) -> bool:
-    arm = stratum.arms[row]
-    return arm.intermediate != "none" and (fraction is None or arm.intermediate_fraction in (None, fraction))
 
 
 def _gain(stratum: Stratum, fit: Decomposition, row: int, language: str | None, overlaps: Overlaps) -> LanguageGain:

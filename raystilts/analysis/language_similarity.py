@@ -320,8 +320,9 @@ def similarity_text(found: Similarity) -> str:
     lines.append(f"{head} {'p (Holm)':>8} {'families':>13}")
     for one in found.relations:
         lines.append(_line(one))
-        if one.partial is not None:
-            lines.append(_detail("control held constant", one.partial))
+        if (part := one.partial) is not None:
+            row = f"    {'control held constant':<18} {part.number:>3} {part.rho:>+6.2f} {_interval(part):>15}"
+            lines.append(f"{row} {p_text(part.p):>7}")
     for name, number in found.left_out.items():
         lines += wrap(f"{name}: known for {number} languages only, {LEAST_LANGUAGES} are needed", "  ")
     lines += ["", *wrap(verdict(found))]
@@ -337,10 +338,6 @@ def _line(one: Relation) -> str:
     families = f"{one.number_families} only" if over is None else f"{over.rho:+.2f} p={over.p:.2f}"
     row = f"{star} {one.predictor[:20]:<20} {plain.number:>3} {plain.rho:>+6.2f} {_interval(plain):>15}"
     return f"{row} {p_text(plain.p):>7} {p_text(one.p_holm):>8} {families:>13}"
-
-
-def _detail(name: str, one: RankCorrelation) -> str:
-    return f"    {name:<18} {one.number:>3} {one.rho:>+6.2f} {_interval(one):>15} {p_text(one.p):>7}"
 
 
 def _interval(one: RankCorrelation) -> str:

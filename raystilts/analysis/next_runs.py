@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from itertools import count as numbers
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import yaml
@@ -189,19 +189,6 @@ def _found(answer: TargetAnswer, times: StageTimes, advice: Advice) -> Need:
     return Need(answer.target, answer.target_fraction, arms, seeds, advice.probability)
 
 
-class Ran(Protocol):
-    """Arms and seeds of one target."""
-
-    @property
-    def target(self) -> str: ...
-    @property
-    def target_fraction(self) -> float | None: ...
-    @property
-    def arms(self) -> tuple[str, ...]: ...
-    @property
-    def seeds(self) -> tuple[int, ...]: ...
-
-
 @dataclass(frozen=True)
 class StageTimes:
     """The stages that are there, and how long stages take, in device seconds.
@@ -243,7 +230,7 @@ class StageTimes:
             frozenset(there),
         )
 
-    def after(self, needs: Iterable[Ran]) -> StageTimes:
+    def after(self, needs: Iterable[Need]) -> StageTimes:
         """As it will be when these have run."""
         return replace(self, there=self.there | {stage for need in needs for stage in _stages(need)})
 
@@ -252,16 +239,14 @@ class StageTimes:
         names = {(arm, target, target_fraction) for arm in (*arms, "none")}
         return {seed for name, seed in self.there if name in names}
 
-    def seconds_of(self, needs: Sequence[Ran]) -> tuple[float, int]:
+    def seconds_of(self, needs: Sequence[Need]) -> tuple[float, int]:
         """Device seconds and number of the stages that these need and that are not there; each counts once."""
         missing = {stage for need in needs for stage in _stages(need)} - self.there
-        return sum(self._time(name) for name, _ in missing), len(missing)
-
-    def _time(self, name: Name) -> float:
-        return self.by_name.get(name, self.by_place.get(name[1:], self.overall))
+        times = (self.by_name.get(name, self.by_place.get(name[1:], self.overall)) for name, _ in missing)
+        return sum(times), len(missing)
 
 
-def _stages(need: Ran) -> set[tuple[Name, int]]:
+def _stages(need: Need) -> set[tuple[Name, int]]:
     """The stages of a target's runs, with the intermediates that they start from."""
     found: set[tuple[Name, int]] = set()
     for seed in need.seeds:
@@ -277,10 +262,9 @@ def _grids(needs: Sequence[Need], times: StageTimes) -> tuple[Grid, ...]:
     groups: list[list[Need]] = []
     for need in needs:
         for group in groups:
-            if (
-                _may_join(group, need)
-                and _cost([*group, need], times) <= _ONE_GRID * times.seconds_of([*group, need])[0]
-            ):
+            wider = [*group, need]
+            one_fraction = len({one.target_fraction for one in wider} - {None}) <= 1
+            if one_fraction and _grid(wider, times).seconds <= _ONE_GRID * times.seconds_of(wider)[0]:
                 group.append(need)
                 break
         else:
@@ -288,19 +272,10 @@ def _grids(needs: Sequence[Need], times: StageTimes) -> tuple[Grid, ...]:
     return tuple(_grid(group, times) for group in groups)
 
 
-def _may_join(group: Sequence[Need], need: Need) -> bool:
-    fractions = {one.target_fraction for one in (*group, need)} - {None}
-    return len(fractions) <= 1
-
-
-def _cost(group: Sequence[Need], times: StageTimes) -> float:
-    return _grid(group, times).seconds
-
-
 def _grid(group: Sequence[Need], times: StageTimes) -> Grid:
     arms = tuple(dict.fromkeys(arm for need in group for arm in need.arms))
     seeds = tuple(sorted({seed for need in group for seed in need.seeds}))
-    wide: list[Ran] = [Need(need.target, need.target_fraction, arms, seeds, None) for need in group]
+    wide: list[Need] = [Need(need.target, need.target_fraction, arms, seeds, None) for need in group]
     seconds, runs = times.seconds_of(wide)
     fraction = next((need.target_fraction for need in group if need.target_fraction is not None), None)
     return Grid(tuple(dict.fromkeys(need.target for need in group)), fraction, arms, seeds, seconds, runs)

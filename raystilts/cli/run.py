@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -80,16 +81,10 @@ def _interruptible(log: Console) -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         log.print("\nStopped. What has finished is kept; to go on, run the same command:", highlight=False)
-        log.print(f"  {_command_line()}", highlight=False, soft_wrap=True)
+        log.print(f"  {shlex.join(['raystilts', *sys.argv[1:]])}", highlight=False, soft_wrap=True)
         # Worker processes may still be unwinding: leave at once, with the exit code of an interrupt.
         sys.stderr.flush()
         os._exit(130)
-
-
-def _command_line() -> str:
-    import shlex
-
-    return shlex.join(["raystilts", *sys.argv[1:]])
 
 
 def _print_matrix(results: str) -> None:

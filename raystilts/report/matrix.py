@@ -143,9 +143,9 @@ def plot_matrix(matrix: Matrix, path: Path) -> None:
     mpl.use("Agg")
     from matplotlib import pyplot as plt
 
-    values = np.array(
-        [[_shown(matrix, r, c) for c in range(len(matrix.targets))] for r in range(len(matrix.arms))], dtype=float
-    ).reshape(len(matrix.arms), len(matrix.targets))
+    shape = len(matrix.arms), len(matrix.targets)
+    values = np.array([matrix.number(r, c) for r in range(shape[0]) for c in range(shape[1])], dtype=float)
+    values = values.reshape(shape) * (1.0 if matrix.value == "p_best" else 100.0)
     height, width = values.shape
     figure, axes = plt.subplots(figsize=(3.2 + 1.15 * width, 1.8 + 0.42 * height), layout="constrained")
     low, high = _limits(values)
@@ -160,11 +160,6 @@ def plot_matrix(matrix: Matrix, path: Path) -> None:
     axes.set_title("\n".join([title, legend]).strip(), fontsize=9, loc="left")
     figure.colorbar(image, ax=axes, shrink=0.8)
     save_figure(figure, path)
-
-
-def _shown(matrix: Matrix, row: int, column: int) -> float:
-    number = matrix.number(row, column)
-    return float("nan") if number is None else number * (1.0 if matrix.value == "p_best" else 100.0)
 
 
 def _limits(values: Any) -> tuple[float, float]:

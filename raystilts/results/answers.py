@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from raystilts.ranking.advice import Advice, advise
 from raystilts.ranking.mcb import compare_with_best
 from raystilts.ranking.posterior import Posterior, number
-from raystilts.results.stratum import Arm, Stratum, rank_stratum, scores_of, was_run
+from raystilts.results.stratum import Stratum, rank_stratum, scores_of, was_run
 from raystilts.results.task_facts import overlaps
 
 if TYPE_CHECKING:
@@ -233,16 +233,12 @@ def _arm_answer(
         stopped=int(test.stopped[i]),
         failed=int(test.failed[i]),
         degenerate=int(test.degenerate[i]),
-        hyperparameters=_settings(arm),
+        hyperparameters=dict(_parsed(arm.hyperparameters or "{}")),
         metric=test.metric or "",
         split="test",
         selection=selection,
         stopped_at=test.stopped_at[i] if test.stopped_at else None,
     )
-
-
-def _settings(arm: Arm) -> dict[str, Any]:
-    return dict(_parsed(arm.hyperparameters or "{}"))
 
 
 @lru_cache(maxsize=4096)

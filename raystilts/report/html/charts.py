@@ -171,7 +171,7 @@ def curves_figure(frame: pd.DataFrame, answer: TargetAnswer) -> Markup | None:
     charts = [_chart(axes, names[i], runs, baseline if answer.arms[i].intermediate != "none" else [])
               for i, runs in found.items()]  # fmt: skip
     dashed = ", dashed: none" if baseline else ""
-    where = listed(_languages(frame, answer))
+    where = listed(sorted(_rows(frame, answer)["language"].unique()))
     said = (
         f"{answer.metric} × 100 on dev ({where}) over the share of training. Thin: single runs, thick: their "
         f"mean{dashed}. ×: stopped early."
@@ -219,10 +219,6 @@ def _rows(frame: pd.DataFrame, answer: TargetAnswer) -> pd.DataFrame:
     everywhere = evaluations[evaluations == len(times)].index
     languages = everywhere if len(everywhere) else evaluations[evaluations == evaluations.max()].index
     return chosen[chosen["language"].isin(languages)]
-
-
-def _languages(frame: pd.DataFrame, answer: TargetAnswer) -> list[str]:
-    return sorted(_rows(frame, answer)["language"].unique())
 
 
 def _place(arms: tuple[ArmAnswer, ...], row: pd.Series) -> int | None:

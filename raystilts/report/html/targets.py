@@ -210,22 +210,19 @@ def targets_section(data: ReportData) -> Markup:
 
 
 def _fold(data: ReportData, index: int, answer: TargetAnswer) -> Markup:
-    summary = tag("summary", tag("h3", answer.label), " ", tag("span", _short(answer)))
+    short = f"best: {listed(answer.best, 'or')}" if answer.best else "not ranked"
+    summary = tag("summary", tag("h3", answer.label), " ", tag("span", short))
+    languages = language_table(data, index)
     content = [
         tag("p", _measured(answer), id=f"target-{index}", class_="measured"),
-        _notes(answer),
+        tag("ul", [tag("li", f"{note}.") for note in answer.notes], class_="notes") if answer.notes else None,
         forest_table(answer),
-        _languages(data, index),
+        tag("div", tag("h4", "By language"), languages) if languages else None,
         scaling_figures(data.answers, answer),
         curves_figure(data.curves, answer),
         decisions_part(data.decisions, answer),
     ]
     return tag("details", summary, content, open=index == 0 or len(data.answers) <= OPEN)
-
-
-def _short(answer: TargetAnswer) -> str:
-    """The verdict in a few words."""
-    return f"best: {listed(answer.best, 'or')}" if answer.best else "not ranked"
 
 
 def _measured(answer: TargetAnswer) -> str:
@@ -235,14 +232,3 @@ def _measured(answer: TargetAnswer) -> str:
     part = answer.target_fraction
     size = f" Trained on {share(part)} of its data." if part is not None and part != 1.0 else ""
     return f"Score: {answer.metric} × 100 on test, {where}.{size}"
-
-
-def _notes(answer: TargetAnswer) -> Markup | None:
-    if not answer.notes:
-        return None
-    return tag("ul", [tag("li", f"{note}.") for note in answer.notes], class_="notes")
-
-
-def _languages(data: ReportData, index: int) -> Markup | None:
-    table = language_table(data, index)
-    return tag("div", tag("h4", "By language"), table) if table else None
