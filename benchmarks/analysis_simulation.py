@@ -13,9 +13,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from raystilts.analysis.correlation import partial_spearman, spearman
 from raystilts.analysis.curves import CHECK_LEVEL, SizeMeans, hold_out, judge_curve, size_reaching
-from raystilts.analysis.gains import group_means, language_effects, language_gains
+from raystilts.analysis.gains import language_gains
+from raystilts.analysis.inference import partial_spearman, spearman
+from raystilts.analysis.language_similarity import group_means, language_effects
 from raystilts.analysis.slopes import compare_slopes
 from raystilts.analysis.target_size import TargetCurve, target_curves
 from raystilts.ranking.intervals import FloatArray

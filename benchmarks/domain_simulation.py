@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
-from raystilts.analysis.correlation import qap
 from raystilts.analysis.domain_distances import mmd
 from raystilts.analysis.domain_shift import Embedded, shift, study_offsets
+from raystilts.analysis.inference import qap
 
 Matrix = NDArray[np.float64]
 

@@ -26,7 +26,7 @@ from typing import Any
 import pandas as pd
 
 from raystilts.results.ledger import Ledger
-from raystilts.results.store import Results
+from raystilts.results.results import Results
 
 COMMAND = [sys.executable, "-c", "from raystilts.cli import script; script()", "run", "faults.yaml"]
 STUDY = """

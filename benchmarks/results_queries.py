@@ -26,8 +26,8 @@ import numpy as np
 import pyarrow as pa
 
 from raystilts.results import Ledger, RunRow, ScoreRow
-from raystilts.results.answers import Results
 from raystilts.results.compaction import clean_up, compact
+from raystilts.results.results import Results
 from raystilts.results.schema import encode_run, encode_table, file_name, schema_of
 
 TARGETS = 50

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from raystilts.planning.stages import plan
-from raystilts.results.answers import Results
+from raystilts.results.results import Results
 from raystilts.scheduling.run import run
 from raystilts.scheduling.run_search import run_search
 from raystilts.scheduling.trial_board import TrialBoard

@@ -24,7 +24,7 @@ import pyarrow as pa
 
 from raystilts.planning.data import data_folder
 from raystilts.ranking.degenerate import chance_p_value
-from raystilts.results.answers import Results
+from raystilts.results.results import Results
 from raystilts.tasks.encoding import Features, Ragged
 from raystilts.tasks.languages import language_name
 from raystilts.tasks.registry import get_task

@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from raystilts.planning.stages import plan
-    from raystilts.results.answers import Results
+    from raystilts.results.results import Results
     from raystilts.scheduling.run import run
     from raystilts.study.schema import Study
 
 __all__ = ["Results", "Study", "plan", "run"]
 __version__ = "0.1.0"
-
 _HOMES = {
-    "Results": "raystilts.results.answers",
+    "Results": "raystilts.results.results",
     "Study": "raystilts.study.schema",
     "plan": "raystilts.planning.stages",
     "run": "raystilts.scheduling.run",

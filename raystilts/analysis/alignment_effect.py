@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.stats import t as student
 
-from raystilts.analysis.correlation import holm
+from raystilts.analysis.inference import LEVEL, holm
+from raystilts.analysis.presentation import bounds, p_text, points, wrap
 from raystilts.results.stratum import Stratum
 from raystilts.study.intermediate import Intermediate, domain_of
+
+if TYPE_CHECKING:
+    pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +61,8 @@ def effects(arms: Sequence[Intermediate], strata: Sequence[Stratum], fraction: f
                 if len(differences):
                     found.append(_effect(arm.label, plain.label, domain, stratum.target, differences))
     adjusted = holm([p for _, p in found])
-    return [
-        Effect(e.arm, e.plain, e.domain, e.target, e.seeds, e.difference, e.low, e.high, _known(float(p)))
-        for (e, _), p in zip(found, adjusted, strict=True)
-    ]
+    known = [None if np.isnan(p) else float(p) for p in adjusted]
+    return [replace(effect, p_holm=p) for (effect, _), p in zip(found, known, strict=True)]
 
 
 def _effect(arm: str, plain: str, domain: str, target: str, differences: np.ndarray) -> tuple[Effect, float]:
@@ -72,5 +75,19 @@ def _effect(arm: str, plain: str, domain: str, target: str, differences: np.ndar
     return Effect(arm, plain, domain, target, seeds, mean, mean - half, mean + half, None), p
 
 
-def _known(value: float) -> float | None:
-    return None if np.isnan(value) else value
+def effect_lines(found: Sequence[Effect]) -> list[str]:
+    """A table of effects, an arm after the other."""
+    lines = ["Alignment: points over the same arm without, paired over seeds:"]
+    for arm in dict.fromkeys(one.arm for one in found):
+        lines.append(f"  {arm}")
+        for one in (one for one in found if one.arm == arm):
+            star = "*" if one.p_holm is not None and one.p_holm < LEVEL else " "
+            own = " (its domain)" if one.target == one.domain else ""
+            lines.append(
+                f"  {star} {one.target + own:<26} {points(one.difference, 6)} {bounds(one.low, one.high):>15} "
+                f"{p_text(one.p_holm):>7} {one.seeds:>3} seeds"
+            )
+    sure = sum(one.p_holm is not None and one.p_holm < LEVEL for one in found)
+    return lines + wrap(
+        f"* told apart from zero by Holm's p over all {len(found)}: {sure} of them. Intervals are of one each.", "  "
+    )

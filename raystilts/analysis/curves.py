@@ -1,26 +1,18 @@
-"""g(D) = g_inf - A * D ** -alpha: a score or gain g against the size D of the data.
+"""How scores change with the size D of the data: power laws, what they are worth, and monotone curves.
 
-For fixed alpha the rest is linear, so alpha is profiled on a grid with weighted least squares inside (variable
+g(D) = g_inf - A * D ** -alpha is fitted for each alpha of a grid with weighted least squares inside (variable
 projection, Golub and Pereyra 1973): no starting values, no local minima. Intervals are those of the profile: whatever
 raises the weighted residual sum of squares by at most s^2 * F(1, df), where s^2 is the variance between seeds ("pure
 error") and not the misfit of the curve. They cover .95 at extrapolations of 3 and 10 times, where a bootstrap over
-three seeds covers about .8.
+three seeds covers about .8. In-sample fit says little of extrapolation (Alabdulmohsin et al. 2022), so the largest
+sizes are held out and the curve must beat the simplest rule there is: the score will stay what it was at the last
+size.
 
-What a fitted curve is worth: how far it misses the largest sizes when it has not seen them.
-
-In-sample fit says little of extrapolation (Alabdulmohsin et al. 2022), so the largest sizes are held out and the curve
-must beat the simplest rule there is: the score will stay what it was at the last size.
-
-Whether a curve only rises, or only falls: isotonic means, and a test against every monotone curve.
-
-The test is the likelihood ratio of order-restricted inference (Bartholomew 1959; Robertson, Wright and Dykstra, "Order
-Restricted Statistical Inference", 1988, ch. 2) with estimated variance: the weighted distance of the means from the
-nearest monotone curve. Its null distribution is taken at the least favourable monotone curve, the constant one, by
-simulation from fixed random numbers, so the p-value errs on the side of "monotone".
-
-Whether a power law may be shown for a curve at all, and why not.
-
-At which size does a curve reach a value? Curves are straight between the measured sizes in log size.
+Whether a curve only rises, or only falls, is tested by the likelihood ratio of order-restricted inference
+(Bartholomew 1959; Robertson, Wright and Dykstra, "Order Restricted Statistical Inference", 1988, ch. 2) with
+estimated variance: the weighted distance of the means from the nearest monotone curve. Its null distribution is taken
+at the least favourable monotone curve, the constant one, by simulation from fixed random numbers, so the p-value errs
+on the side of "monotone".
 """
 
 from __future__ import annotations
@@ -32,7 +24,6 @@ import numpy as np
 import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.float64]
-
 ALPHAS: FloatArray = np.geomspace(0.05, 2.0, 160)
 LEVEL = 0.95
 

@@ -1,11 +1,4 @@
-"""Proxy A-distance: how well a linear classifier tells two domains apart.
-
-How far apart the covariances of two sets of embeddings are.
-
-Maximum mean discrepancy: are two sets of embeddings from the same distribution?
-
-How differently two sets of texts use an encoder's sub-words.
-"""
+"""How far apart two sets of texts are: by a classifier, by covariances, by a test of embeddings, by sub-words."""
 
 from __future__ import annotations
 

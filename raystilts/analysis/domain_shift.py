@@ -1,7 +1,4 @@
-"""How far the texts of intermediates are from those of targets, and whether gains follow that.
-
-The answer of `analyze domain-shift`: tables, what follows in words, rows and a figure.
-"""
+"""How far the texts of intermediates are from those of targets, and whether gains follow that."""
 
 from __future__ import annotations
 
@@ -13,8 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from raystilts.analysis.alignment_effect import Effect, effects
-from raystilts.analysis.correlation import LEAST_INTERMEDIATES, Relation, holm, qap
+from raystilts.analysis.alignment_effect import Effect, effect_lines, effects
 from raystilts.analysis.domain_distances import (
     coral_distance,
     jensen_shannon,
@@ -24,13 +20,13 @@ from raystilts.analysis.domain_distances import (
     subword_counts,
 )
 from raystilts.analysis.embeddings import language_offsets, mean_states, text_ids
-from raystilts.analysis.presentation import Row, bounds, name_points, p_text, panels, points, save, style
+from raystilts.analysis.inference import LEAST_INTERMEDIATES, LEVEL, Relation, holm, qap
+from raystilts.analysis.presentation import Row, name_points, p_text, panels, points, save, style, wrap
 from raystilts.planning.data import data_folder
 from raystilts.planning.encoders import fetch_encoder
-from raystilts.report.text import wrap
-from raystilts.results.answers import Results
+from raystilts.results.results import Results
 from raystilts.results.stratum import Stratum
-from raystilts.results.target_answer import overlaps
+from raystilts.results.task_facts import overlaps
 from raystilts.study.schema import Study
 from raystilts.tasks.encoding import Ragged
 from raystilts.tasks.registry import get_task
@@ -46,7 +42,6 @@ if TYPE_CHECKING:
 
 
 Matrix = NDArray[np.float64]
-
 #: The distances, by the name of their field in `Shift`, and what people call them.
 DISTANCES = {"a_distance": "A-distance", "mmd": "MMD^2", "coral": "CORAL", "subwords": "JS sub-words"}
 
@@ -104,6 +99,80 @@ class Embedded:
         """All languages that have a zero point, moved to the English one."""
         known = tuple(code for code in self.embeddings if code in offsets)
         return np.concatenate([self.embeddings[code] - offsets[code] for code in known]), known
+
+
+@dataclass(frozen=True, slots=True)
+class DomainAnswer:
+    """What was found.
+
+    Attributes:
+        left_out: Targets whose languages have no zero point.
+    """
+
+    shifts: tuple[Shift, ...]
+    associations: tuple[Association, ...]
+    effects: tuple[Effect, ...]
+    left_out: tuple[str, ...]
+
+
+def answer(study: Study, results: Results | None, texts: int, permutations: int) -> DomainAnswer:
+    """Distances of a study's data sets, and with results their relation to gains and the effect of alignment."""
+    from raystilts.training.encoder import pretrained
+
+    loaded = pretrained(fetch_encoder(study.encoder))
+    shifts, left_out = study_shifts(study, loaded, data_folder(study), texts, permutations)
+    strata = [] if results is None else [s for s in results.strata("test") if np.isfinite(s.scores).any()]
+    shifts = [_with_gain(one, strata, study) for one in shifts]
+    arms, fraction = study.intermediates, study.compared_fraction
+    return DomainAnswer(
+        tuple(shifts), tuple(associations(shifts)), tuple(effects(arms, strata, fraction)), left_out
+    )  # fmt: skip
+
+
+def _with_gain(one: Shift, strata: Sequence[Stratum], study: Study) -> Shift:
+    """The shift with the mean gain of its pair, at the largest target fraction."""
+    plain = {a.tasks[0]: a.label for a in study.intermediates if len(a.tasks) == 1 and not a.align and not a.masked_lm}
+    if overlaps(one.intermediate, one.target, study) or one.intermediate == one.target:
+        return one
+    mine = [stratum for stratum in strata if stratum.target == one.target]
+    for stratum in sorted(mine, key=lambda s: -(s.target_fraction or 1.0))[:1]:
+        wanted = (plain.get(one.intermediate), study.compared_fraction)
+        for i, arm in enumerate(stratum.arms):
+            own, none = stratum.scores[i], stratum.scores[0]
+            known = np.isfinite(own).any() and np.isfinite(none).any()
+            if (arm.intermediate, arm.intermediate_fraction) == wanted and known:
+                return replace(one, gain=float(np.nanmean(own) - np.nanmean(none)))
+    return one
+
+
+def study_shifts(
+    study: Study, loaded: Pretrained, folder: Path | None, count: int, permutations: int = 999
+) -> tuple[list[Shift], tuple[str, ...]]:
+    """The distances of every single-task intermediate from every target of a study, and targets left out.
+
+    Targets without English texts have no zero point of their languages, unless others have these beside English.
+    """
+    import torch
+
+    names = tuple(dict.fromkeys(arm.tasks[0] for arm in study.intermediates if len(arm.tasks) == 1))
+    targets = {t.task: t.languages or get_task(t.task).languages for t in study.targets}
+    model = loaded.restore(None, torch.device("cpu"))
+    layer = study.encoder.sentence_layer(loaded.layers)
+    sources = {n: embed(loaded, model, domain_texts(get_task(n), (), count, folder), layer) for n in names}
+    aims = {
+        name: embed(loaded, model, domain_texts(get_task(name), codes, count, folder), layer)
+        for name, codes in targets.items()
+    }
+    offsets = study_offsets({f"intermediate {n}": one for n, one in sources.items()} | aims)
+    known = [name for name, one in aims.items() if any(code in offsets for code in one.embeddings)]
+    special = tuple(loaded.tokenizer.all_special_ids)
+    found = [
+        shift((name, aim), sources[name], aims[aim], offsets, special, permutations)
+        for aim in known
+        for name in names
+        if "en" in sources[name].embeddings
+    ]
+    return found, tuple(name for name in aims if name not in known)
 
 
 def domain_texts(task: Task, languages: Sequence[str], count: int, folder: Path | None) -> dict[str, list[str]]:
@@ -175,36 +244,6 @@ def _divergence(one: Ragged | None, other: Ragged | None, special: tuple[int, ..
     return jensen_shannon(*counts)
 
 
-def study_shifts(
-    study: Study, loaded: Pretrained, folder: Path | None, count: int, permutations: int = 999
-) -> tuple[list[Shift], tuple[str, ...]]:
-    """The distances of every single-task intermediate from every target of a study, and targets left out.
-
-    Targets without English texts have no zero point of their languages, unless others have these beside English.
-    """
-    import torch
-
-    names = tuple(dict.fromkeys(arm.tasks[0] for arm in study.intermediates if len(arm.tasks) == 1))
-    targets = {t.task: t.languages or get_task(t.task).languages for t in study.targets}
-    model = loaded.restore(None, torch.device("cpu"))
-    layer = study.encoder.sentence_layer(loaded.layers)
-    sources = {n: embed(loaded, model, domain_texts(get_task(n), (), count, folder), layer) for n in names}
-    aims = {
-        name: embed(loaded, model, domain_texts(get_task(name), codes, count, folder), layer)
-        for name, codes in targets.items()
-    }
-    offsets = study_offsets({f"intermediate {n}": one for n, one in sources.items()} | aims)
-    known = [name for name, one in aims.items() if any(code in offsets for code in one.embeddings)]
-    special = tuple(loaded.tokenizer.all_special_ids)
-    found = [
-        shift((name, aim), sources[name], aims[aim], offsets, special, permutations)
-        for aim in known
-        for name in names
-        if "en" in sources[name].embeddings
-    ]
-    return found, tuple(name for name in aims if name not in known)
-
-
 def associations(shifts: Sequence[Shift]) -> list[Association]:
     """The relation of gains to each distance, within targets, Holm-adjusted over the distances."""
     sources = list(dict.fromkeys(one.intermediate for one in shifts))
@@ -230,54 +269,6 @@ def associations(shifts: Sequence[Shift]) -> list[Association]:
     ]
 
 
-#: A relation or effect below this adjusted p is called one.
-LEVEL = 0.05
-
-
-@dataclass(frozen=True, slots=True)
-class DomainAnswer:
-    """What was found.
-
-    Attributes:
-        left_out: Targets whose languages have no zero point.
-    """
-
-    shifts: tuple[Shift, ...]
-    associations: tuple[Association, ...]
-    effects: tuple[Effect, ...]
-    left_out: tuple[str, ...]
-
-
-def answer(study: Study, results: Results | None, texts: int, permutations: int) -> DomainAnswer:
-    """Distances of a study's data sets, and with results their relation to gains and the effect of alignment."""
-    from raystilts.training.encoder import pretrained
-
-    loaded = pretrained(fetch_encoder(study.encoder))
-    shifts, left_out = study_shifts(study, loaded, data_folder(study), texts, permutations)
-    strata = [] if results is None else [s for s in results.strata("test") if np.isfinite(s.scores).any()]
-    shifts = [_with_gain(one, strata, study) for one in shifts]
-    arms, fraction = study.intermediates, study.compared_fraction
-    return DomainAnswer(
-        tuple(shifts), tuple(associations(shifts)), tuple(effects(arms, strata, fraction)), left_out
-    )  # fmt: skip
-
-
-def _with_gain(one: Shift, strata: Sequence[Stratum], study: Study) -> Shift:
-    """The shift with the mean gain of its pair, at the largest target fraction."""
-    plain = {a.tasks[0]: a.label for a in study.intermediates if len(a.tasks) == 1 and not a.align and not a.masked_lm}
-    if overlaps(one.intermediate, one.target, study) or one.intermediate == one.target:
-        return one
-    mine = [stratum for stratum in strata if stratum.target == one.target]
-    for stratum in sorted(mine, key=lambda s: -(s.target_fraction or 1.0))[:1]:
-        wanted = (plain.get(one.intermediate), study.compared_fraction)
-        for i, arm in enumerate(stratum.arms):
-            own, none = stratum.scores[i], stratum.scores[0]
-            known = np.isfinite(own).any() and np.isfinite(none).any()
-            if (arm.intermediate, arm.intermediate_fraction) == wanted and known:
-                return replace(one, gain=float(np.nanmean(own) - np.nanmean(none)))
-    return one
-
-
 def answer_text(found: DomainAnswer) -> str:
     """Tables in 80 columns, with what follows in words."""
     lines: list[str] = []
@@ -293,7 +284,7 @@ def answer_text(found: DomainAnswer) -> str:
     )
     lines += ["", *_relations(found)]
     if found.effects:
-        lines += ["", *_effects(found.effects)]
+        lines += ["", *effect_lines(found.effects)]
     if found.left_out:
         names = ", ".join(found.left_out)
         lines += wrap(f"note: {names}: no English texts, so that language and domain cannot be told apart; left out")
@@ -328,23 +319,6 @@ def _relations(found: DomainAnswer) -> list[str]:
              for a in sure]  # fmt: skip
     said = f"Gains follow {', '.join(words)}." if sure else "No distance is told apart from no relation to gains."
     return lines + wrap(f"{said} A relation is not a cause.", "  ")
-
-
-def _effects(found: Sequence[Effect]) -> list[str]:
-    lines = ["Alignment: points over the same arm without, paired over seeds:"]
-    for arm in dict.fromkeys(one.arm for one in found):
-        lines.append(f"  {arm}")
-        for one in (one for one in found if one.arm == arm):
-            star = "*" if one.p_holm is not None and one.p_holm < LEVEL else " "
-            own = " (its domain)" if one.target == one.domain else ""
-            lines.append(
-                f"  {star} {one.target + own:<26} {points(one.difference, 6)} {bounds(one.low, one.high):>15} "
-                f"{p_text(one.p_holm):>7} {one.seeds:>3} seeds"
-            )
-    sure = sum(one.p_holm is not None and one.p_holm < LEVEL for one in found)
-    return lines + wrap(
-        f"* told apart from zero by Holm's p over all {len(found)}: {sure} of them. Intervals are of one each.", "  "
-    )
 
 
 def answer_rows(found: DomainAnswer) -> dict[str, list[Row]]:

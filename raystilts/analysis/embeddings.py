@@ -1,7 +1,4 @@
-"""What an encoder makes of texts: mean-pooled states, and their zero point in each language.
-
-Embeddings with labels, whatever the task's type: what LogME and the H-score are computed on.
-"""
+"""What an encoder makes of texts: mean-pooled states, their zero point in each language, and states with labels."""
 
 from __future__ import annotations
 
@@ -24,7 +21,6 @@ if TYPE_CHECKING:
 
 
 Matrix = NDArray[np.float64]
-
 #: Sub-words of a text that are read, and padded sub-words of a forward pass.
 LENGTH, BATCH_TOKENS = 128, 4096
 
@@ -78,8 +74,6 @@ def language_offsets(means: Mapping[tuple[str, str], Matrix], base: str = "en") 
             found.setdefault(language, []).append(mean - means[name, base])
     return {language: np.mean(differences, axis=0) for language, differences in found.items()}
 
-
-BATCH_TOKENS = 4096
 
 
 @dataclass(frozen=True, slots=True)

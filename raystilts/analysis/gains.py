@@ -3,15 +3,6 @@
 In each language the scores are blocked by seed and the noise is pooled over the arms (`ranking.intervals`): a gain is
 paired on the seeds that the arm shares with `none`. Forty languages times five arms are two hundred tests: p-values
 are Holm's, and the wide intervals are Bonferroni's, all of which hold together with 95 % whatever the dependence.
-
-One number a language: the mean of its gains over tasks, each task's own level taken away.
-
-Cells of one language share its noise and its nature, so a correlation over language x task cells finds something in a
-third of the cases where there is nothing. Languages are the units: gain[task, language] = task + language + rest, by
-least squares, which is the mean of task-centred gains where every task has the same languages, and does not mistake
-the easy tasks of some languages for their gain where not.
-
-Gains by language as text, rows and a figure.
 """
 
 from __future__ import annotations
@@ -22,16 +13,16 @@ from itertools import groupby
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
-from raystilts.analysis.correlation import holm
-from raystilts.analysis.presentation import Row, bounds, p_text, panels, points, save, style
+from raystilts.analysis.inference import LEVEL, holm, student_half
+from raystilts.analysis.presentation import Row, bounds, count, p_text, panels, points, save, style, wrap
 from raystilts.analysis.reading import Overlaps, table_of
-from raystilts.analysis.size_curves import student_half
 from raystilts.ranking.intervals import Decomposition, decompose, gain_variance
-from raystilts.report.text import count, wrap
+from raystilts.results.answers import arm_label
 from raystilts.results.stratum import Arm, Stratum
-from raystilts.results.target_answer import arm_label
+
+#: Arms of a target with more languages than this show those that are told apart from zero.
+_SHORT = 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +71,11 @@ def language_gains(stratum: Stratum, overlaps: Overlaps, fraction: float | None 
     """
     names: list[str | None] = [None, *stratum.languages] if len(stratum.languages) > 1 else list(stratum.languages)
     fits = {name: decompose(table_of(stratum, name), deterministic=stratum.deterministic) for name in names}
-    rows = [row for row in range(1, len(stratum.arms)) if _wanted(stratum, row, fraction)]
+    rows = [
+        row
+        for row, arm in enumerate(stratum.arms)
+        if arm.intermediate != "none" and (fraction is None or arm.intermediate_fraction in (None, fraction))
+    ]
     found = [
         _gain(stratum, fits[name], row, name, overlaps)
         for row in rows
@@ -88,11 +83,6 @@ def language_gains(stratum: Stratum, overlaps: Overlaps, fraction: float | None 
         if fits[name].present[row] and fits[name].present[0]
     ]
     return _as_family(found, {name: fits[name] for name in names}, stratum)
-
-
-def _wanted(stratum: Stratum, row: int, fraction: float | None) -> bool:
-    arm = stratum.arms[row]
-    return arm.intermediate != "none" and (fraction is None or arm.intermediate_fraction in (None, fraction))
 
 
 def _gain(stratum: Stratum, fit: Decomposition, row: int, language: str | None, overlaps: Overlaps) -> LanguageGain:
@@ -158,66 +148,6 @@ def _is_member(one: LanguageGain, tables: int) -> bool:
 def family_size(gains: Iterable[LanguageGain]) -> int:
     """How many tests the p-values are adjusted for."""
     return sum(one.p_holm is not None for one in gains)
-
-
-FloatArray = npt.NDArray[np.float64]
-
-
-def language_effects(gains: npt.ArrayLike) -> FloatArray:
-    """The languages' effects.
-
-    Args:
-        gains: ``[tasks, languages]``, nan where a task lacks a language.
-
-    Returns:
-        ``[languages]``, mean 0 over those with a value; nan for a language without any, and for one whose tasks share
-        no language with the rest.
-    """
-    table = np.asarray(gains, dtype=np.float64)
-    effects = np.full(table.shape[1], np.nan)
-    seen = np.isfinite(table)
-    columns = _largest_part(seen)
-    if not columns.size:
-        return effects
-    rows = np.flatnonzero(seen[:, columns].any(axis=1))
-    block, there = table[np.ix_(rows, columns)], seen[np.ix_(rows, columns)]
-    task, language = np.nonzero(there)
-    design = np.zeros((len(task), len(rows) + len(columns)))
-    design[np.arange(len(task)), task] = 1.0
-    design[np.arange(len(task)), len(rows) + language] = 1.0
-    solution = np.linalg.lstsq(design, block[there], rcond=None)[0][len(rows) :]
-    effects[columns] = solution - solution.mean()
-    return effects
-
-
-def group_means(values: npt.ArrayLike, groups: Sequence[str]) -> tuple[list[str], FloatArray]:
-    """Names and means of groups of values, in order of name; nan is left out."""
-    table = np.asarray(values, dtype=np.float64)
-    known = [(group, value) for group, value in zip(groups, table, strict=True) if np.isfinite(value)]
-    names = sorted({group for group, _ in known})
-    return names, np.array([np.mean([value for group, value in known if group == name]) for name in names])
-
-
-def _largest_part(seen: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:
-    """Languages of the largest set that are connected by tasks that they share."""
-    left = set(np.flatnonzero(seen.any(axis=0)).tolist())
-    largest: set[int] = set()
-    while left:
-        part = {left.pop()}
-        while True:
-            tasks = seen[:, sorted(part)].any(axis=1)
-            wider = set(np.flatnonzero(seen[tasks].any(axis=0)).tolist())
-            if wider == part:
-                break
-            part = wider
-        left -= part
-        largest = max(largest, part, key=len)
-    return np.array(sorted(largest), dtype=np.intp)
-
-
-#: Arms of a target with more languages than this show those that are told apart from zero.
-_SHORT = 15
-LEVEL = 0.05
 
 
 def gains_text(families: Sequence[Sequence[LanguageGain]], every: bool) -> str:

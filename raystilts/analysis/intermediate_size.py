@@ -1,15 +1,163 @@
-"""Gains against the size of the intermediate data, as text, rows and a figure."""
+"""How does the gain of an intermediate change with the size of its data, for each target and language?"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from raystilts.analysis.presentation import Row, bounds, number, p_text, panels, points, save, spread, style
-from raystilts.analysis.size_curves import SizeCurve
-from raystilts.analysis.slopes import SlopeComparison
-from raystilts.report.text import count, wrap
-from raystilts.results.target_answer import arm_label
+import numpy as np
+
+from raystilts.analysis.curves import Estimate, HeldOut, SizeMeans, hold_out, judge_curve
+from raystilts.analysis.inference import student_half
+from raystilts.analysis.presentation import (
+    Row,
+    bounds,
+    count,
+    number,
+    p_text,
+    panels,
+    points,
+    save,
+    spread,
+    style,
+    wrap,
+)
+from raystilts.analysis.reading import Overlaps, SizeOf, rows_by_intermediate, table_of
+from raystilts.analysis.slopes import SlopeComparison, comparison_lines
+from raystilts.ranking.intervals import Decomposition, FloatArray, decompose, gain_variance
+from raystilts.results.answers import arm_label
+from raystilts.results.stratum import Stratum
+
+
+@dataclass(frozen=True, slots=True)
+class SizePoint:
+    """The gain at one size, as a share (0.01 is a point), with its own 95 % t interval (None without repeats)."""
+
+    size: float
+    gain: float
+    low: float | None
+    high: float | None
+    runs: int
+
+
+@dataclass(frozen=True, slots=True)
+class SizeCurve:
+    """The gains of one intermediate in one target and language.
+
+    Attributes:
+        language: None for the mean over the target's languages.
+        overlap: Whether the intermediate trains on the target's own data.
+        points: In order of size.
+        slope: Gain for each tenfold of the data, least squares on log10 of the size.
+        monotone_p: P-value of "the gain only rises, or only falls with size".
+        refused: Why no power law is shown; None where it is.
+        alpha: Exponent; likewise the asymptote (the gain without end of data).
+        at_ten_times: The gain predicted at ten times the largest size.
+        held_out: Errors on the largest sizes.
+    """
+
+    target: str
+    target_fraction: float | None
+    language: str | None
+    metric: str
+    intermediate: str
+    overlap: bool
+    points: tuple[SizePoint, ...]
+    slope: Estimate
+    monotone_p: float | None
+    lack_of_fit_p: float | None
+    refused: str | None
+    alpha: Estimate | None
+    asymptote: Estimate | None
+    at_ten_times: Estimate | None
+    held_out: HeldOut | None
+
+
+def size_curves(
+    strata: Iterable[Stratum], languages: Iterable[str | None], size_of: SizeOf, overlaps: Overlaps
+) -> list[SizeCurve]:
+    """The curve of every intermediate that was run at several fractions.
+
+    Args:
+        strata: With each language, as of `reading.read_strata`.
+        languages: Those wanted, None for the mean; a stratum without one is left out of it.
+        size_of: Size of an intermediate's data at a fraction.
+        overlaps: Which intermediates train on a target's own data.
+    """
+    curves = []
+    for stratum in strata:
+        for language in languages:
+            if language is None or language in stratum.languages:
+                fit = decompose(table_of(stratum, language), deterministic=stratum.deterministic)
+                curves += _curves(stratum, language, fit, size_of, overlaps)
+    return curves
+
+
+def _curves(
+    stratum: Stratum, language: str | None, fit: Decomposition, size_of: SizeOf, overlaps: Overlaps
+) -> list[SizeCurve]:
+    if not fit.present[0]:
+        return []
+    found = []
+    for (name, _), rows in rows_by_intermediate(stratum, fit.present).items():
+        sizes = np.array([size_of(name, stratum.arms[row].intermediate_fraction or 1.0) for row in rows])
+        found.append(_curve(stratum, language, fit, name, rows, sizes, overlaps(name, stratum.target)))
+    return found
+
+
+def _curve(
+    stratum: Stratum,
+    language: str | None,
+    fit: Decomposition,
+    name: str,
+    rows: list[int],
+    sizes: FloatArray,
+    overlap: bool,
+) -> SizeCurve:
+    gains = fit.effects[rows] - fit.effects[0]
+    means = SizeMeans(sizes, gains, fit.counts[rows].astype(float), fit.variance, fit.df)
+    base = fit.variances[0] + (fit.shift_variances[rows[0]] + fit.shift_variances[0] if fit.split else 0.0)
+    half = student_half(float(base), fit.df)
+    points = tuple(_point(fit, row, size) for row, size in zip(rows, sizes, strict=True))
+    judged = judge_curve(means)
+    shown = judged.law if judged.refused is None else None
+    return SizeCurve(
+        target=stratum.target,
+        target_fraction=stratum.target_fraction,
+        language=language,
+        metric=stratum.metric or "",
+        intermediate=name,
+        overlap=overlap,
+        points=points,
+        slope=_slope(means),
+        monotone_p=judged.monotone_p,
+        lack_of_fit_p=judged.law.lack_of_fit_p if judged.law else None,
+        refused=judged.refused,
+        alpha=shown.alpha if shown else None,
+        asymptote=shown.asymptote.widened(half) if shown else None,
+        at_ten_times=shown.predict(10.0 * float(sizes[-1])).widened(half) if shown else None,
+        held_out=hold_out(means),
+    )
+
+
+def _point(fit: Decomposition, row: int, size: float) -> SizePoint:
+    gain, runs = float(fit.effects[row] - fit.effects[0]), int(fit.counts[row])
+    if fit.df <= 0:
+        return SizePoint(float(size), gain, None, None, runs)
+    variance, df = gain_variance(fit, row)
+    half = student_half(variance, df)
+    return SizePoint(float(size), gain, gain - half, gain + half, runs)
+
+
+def _slope(means: SizeMeans) -> Estimate:
+    x = np.log10(means.sizes)
+    centred = x - np.sum(means.counts * x) / means.counts.sum()
+    squares = float(np.sum(means.counts * centred**2))
+    value = float(np.sum(means.counts * centred * means.means) / squares)
+    half = student_half(means.variance / squares, means.df) if means.df > 0 else float("nan")
+    return Estimate(value, value - half, value + half)
+
 
 _ACROSS = 8
 
@@ -59,33 +207,6 @@ def _fit_text(curve: SizeCurve) -> str:
         f"times the data {points(far.value)} {bounds(far.low, far.high)}, without end {points(end.value)} "
         f"{bounds(end.low, end.high)}{tested}"
     )
-
-
-def comparison_lines(found: SlopeComparison) -> list[str]:
-    """The two groups' slopes, the test, and what it could have seen."""
-    lines = wrap(
-        f"slope for each tenfold of the data of {', '.join(found.intermediates)}, mean over targets, x 100, over "
-        f"{count(len(found.seeds), 'seed')}:"
-    )
-    lines.append(f"  {points(found.first_slope, 6)}  {_names(found.first)}")
-    lines.append(f"  {points(found.second_slope, 6)}  {_names(found.second)}")
-    if found.p is None:
-        return lines + wrap("one seed cannot say whether they differ: run more seeds", "  ")
-    lines += wrap(
-        f"difference {points(found.difference)} {bounds(found.low, found.high)}, p = {p_text(found.p)} (t over seeds)",
-        "  ",
-    )
-    needed = f"{found.seeds_needed} seeds" if found.seeds_needed else "more than 100 seeds"
-    return lines + wrap(
-        f"with these seeds the test sees a difference of {100 * (found.visible or 0):.1f} with probability 0.80, and "
-        f"one of {100 * found.effect:.1f} with probability {found.power or 0:.2f}; for that one 0.80 takes {needed}",
-        "  ",
-    )
-
-
-def _names(names: Sequence[str]) -> str:
-    text = ", ".join(names)
-    return text if len(text) <= 68 else f"{text[:65]}..."
 
 
 def verdict(curves: Sequence[SizeCurve]) -> str:

@@ -1,8 +1,7 @@
-"""The language family of each language that tasks here have, after Glottolog's top level (Hammarstrom et al.).
+"""Distances between languages: from URIEL+ (the extra `languages`), from sub-words, or from a table of the user's own.
 
-How differently two languages use an encoder's sub-words: a distance that the tokenizer knows.
-
-Distances between languages: from URIEL+ (the extra `languages`), or from a table of the user's own.
+The sub-word distance is one that the tokenizer knows: how differently two languages use an encoder's sub-words.
+Families are after Glottolog's top level (Hammarstrom et al.).
 """
 
 from __future__ import annotations
@@ -22,107 +21,10 @@ from raystilts.planning.encoders import describe_encoder
 from raystilts.study.schema import Encoder
 from raystilts.tasks.languages import iso3_code
 
-_TABLE = """
-Indo-European: af be bg bn br bs ca cs cy da de el en es fa fo fr fy ga gd gl gu hi hr hy is it ku la lt lv mk mr nb nl
-Indo-European: nn oc pa pl pt ro ru sk sl sq sr sv uk ur yi
-Afro-Asiatic: am ar ha he om so ti
-Atlantic-Congo: bbj bem ee fon ig lg ln mos ny rw sn sw tn tw wo xh yo zu
-Austronesian: id jv ms tl
-Austroasiatic: km vi
-Dravidian: ml ta te
-Sino-Tibetan: my zh
-Tai-Kadai: th
-Turkic: az kk tk tr tt ug uz
-Uralic: et fi hu
-Kartvelian: ka
-Koreanic: ko
-Japonic: ja
-Mongolic: mn
-Mande: bm
-Nilotic: luo
-Quechuan: qu
-Basque: eu
-Creole: ht pcm
-Constructed: eo ia ie io
-"""
-
-_FAMILY = {code: line.split(":")[0] for line in _TABLE.strip().split("\n") for code in line.split(":")[1].split()}
-
-
-def family_of(language: str) -> str:
-    """The family of a language; the language itself where it is not known, a family of its own."""
-    return _FAMILY.get(language, language)
-
-
-#: Sub-words a language; small samples have little in common for want of size, so all languages get the same.
-SUBWORDS = 20_000
-
-
-def subword_distances(
-    tokenizer: Any, text: Path, languages: Iterable[str], source: str = "en", subwords: int = SUBWORDS
-) -> dict[str, float]:
-    """Jensen-Shannon divergence (bits, 0 to 1) of each language's sub-words from those of a language.
-
-    Args:
-        tokenizer: The encoder's, as of `transformers`.
-        text: Folder ``<language>/train.parquet`` with a column `text`.
-        languages: Those wanted; a language with less text than the others' sample is left out.
-        source: The language that the others are compared with.
-        subwords: Sub-words taken of each language, from its first rows on.
-
-    Raises:
-        UserError: There is no text, or too little, in the source language.
-    """
-    base = _counts(tokenizer, text, source, subwords)
-    if base is None:
-        raise UserError(
-            f"--text {text}: expected {source}/train.parquet with a column text and {subwords:,} sub-words or more"
-        )
-    found = {}
-    for language in languages:
-        counts = _counts(tokenizer, text, language, subwords) if language != source else None
-        if counts is not None:
-            found[language] = jensen_shannon(base, counts)
-    return found
-
-
-def load_tokenizer(encoder: Encoder) -> Any:
-    """The tokenizer of a study's encoder; raises UserError where it cannot be had."""
-    from transformers import AutoTokenizer
-
-    info = describe_encoder(encoder)
-    try:
-        return AutoTokenizer.from_pretrained(info.location, revision=info.revision)
-    except OSError as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(f"--text: the tokenizer of {encoder.model_name_or_path!r} cannot be had ({reason})") from None
-
-
-def _counts(tokenizer: Any, text: Path, language: str, subwords: int) -> Counts | None:
-    import pyarrow.parquet as pq
-
-    path = text / language / "train.parquet"
-    if not path.is_file():
-        return None
-    table = pq.read_table(path)
-    if "text" not in table.column_names:
-        raise UserError(f"--text {text}: {path} has no column text")
-    ids: list[int] = []
-    rows = table.column("text").to_pylist()
-    for start in range(0, len(rows), 200):
-        batch = tokenizer([row for row in rows[start : start + 200] if row], add_special_tokens=False, verbose=False)
-        ids += [number for row in batch["input_ids"] for number in row]
-        if len(ids) >= subwords:
-            return np.bincount(ids[:subwords], minlength=len(tokenizer)).astype(np.float64)
-    return None
-
-
 FloatArray = npt.NDArray[np.float64]
 Distances = dict[str, dict[str, float]]
-
 #: What URIEL+ (Khan et al. 2025, COLING) gives offline, in the order of its papers.
 URIEL_DISTANCES = ("syntactic", "phonological", "inventory", "genetic", "geographic", "featural", "script")
-
 #: Archives of the package, their distances, and how the names of each distance's features begin.
 _ARCHIVES = {
     "family_features.npz": {"genetic": ""},
@@ -240,3 +142,97 @@ def read_columns(path: Path, option: str) -> Distances:
         }
         for name in numbers
     }
+
+
+#: Sub-words a language; small samples have little in common for want of size, so all languages get the same.
+SUBWORDS = 20_000
+
+
+def subword_distances(
+    tokenizer: Any, text: Path, languages: Iterable[str], source: str = "en", subwords: int = SUBWORDS
+) -> dict[str, float]:
+    """Jensen-Shannon divergence (bits, 0 to 1) of each language's sub-words from those of a language.
+
+    Args:
+        tokenizer: The encoder's, as of `transformers`.
+        text: Folder ``<language>/train.parquet`` with a column `text`.
+        languages: Those wanted; a language with less text than the others' sample is left out.
+        source: The language that the others are compared with.
+        subwords: Sub-words taken of each language, from its first rows on.
+
+    Raises:
+        UserError: There is no text, or too little, in the source language.
+    """
+    base = _counts(tokenizer, text, source, subwords)
+    if base is None:
+        raise UserError(
+            f"--text {text}: expected {source}/train.parquet with a column text and {subwords:,} sub-words or more"
+        )
+    found = {}
+    for language in languages:
+        counts = _counts(tokenizer, text, language, subwords) if language != source else None
+        if counts is not None:
+            found[language] = jensen_shannon(base, counts)
+    return found
+
+
+def load_tokenizer(encoder: Encoder) -> Any:
+    """The tokenizer of a study's encoder; raises UserError where it cannot be had."""
+    from transformers import AutoTokenizer
+
+    info = describe_encoder(encoder)
+    try:
+        return AutoTokenizer.from_pretrained(info.location, revision=info.revision)
+    except OSError as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"--text: the tokenizer of {encoder.model_name_or_path!r} cannot be had ({reason})") from None
+
+
+def _counts(tokenizer: Any, text: Path, language: str, subwords: int) -> Counts | None:
+    import pyarrow.parquet as pq
+
+    path = text / language / "train.parquet"
+    if not path.is_file():
+        return None
+    table = pq.read_table(path)
+    if "text" not in table.column_names:
+        raise UserError(f"--text {text}: {path} has no column text")
+    ids: list[int] = []
+    rows = table.column("text").to_pylist()
+    for start in range(0, len(rows), 200):
+        batch = tokenizer([row for row in rows[start : start + 200] if row], add_special_tokens=False, verbose=False)
+        ids += [number for row in batch["input_ids"] for number in row]
+        if len(ids) >= subwords:
+            return np.bincount(ids[:subwords], minlength=len(tokenizer)).astype(np.float64)
+    return None
+
+
+_TABLE = """
+Indo-European: af be bg bn br bs ca cs cy da de el en es fa fo fr fy ga gd gl gu hi hr hy is it ku la lt lv mk mr nb nl
+Indo-European: nn oc pa pl pt ro ru sk sl sq sr sv uk ur yi
+Afro-Asiatic: am ar ha he om so ti
+Atlantic-Congo: bbj bem ee fon ig lg ln mos ny rw sn sw tn tw wo xh yo zu
+Austronesian: id jv ms tl
+Austroasiatic: km vi
+Dravidian: ml ta te
+Sino-Tibetan: my zh
+Tai-Kadai: th
+Turkic: az kk tk tr tt ug uz
+Uralic: et fi hu
+Kartvelian: ka
+Koreanic: ko
+Japonic: ja
+Mongolic: mn
+Mande: bm
+Nilotic: luo
+Quechuan: qu
+Basque: eu
+Creole: ht pcm
+Constructed: eo ia ie io
+"""
+_FAMILY = {code: line.split(":")[0] for line in _TABLE.strip().split("\n") for code in line.split(":")[1].split()}
+
+
+def family_of(language: str) -> str:
+    """The family of a language; the language itself where it is not known, a family of its own."""
+    return _FAMILY.get(language, language)

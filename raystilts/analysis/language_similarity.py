@@ -4,7 +4,9 @@ What fools (measured by simulation, docs/analysis_language_similarity.md): cells
 related languages, which share both their distance and their gain; the size of the pretraining data, which goes with
 both; and the score of `none` as a predictor of gains that were taken over the very same runs of `none`.
 
-Gains against distances between languages, as text, rows and a figure.
+Languages are the units, since cells of one language share its noise and its nature: gain[task, language] = task +
+language + rest, by least squares. That is the mean of task-centred gains where every task has the same languages, and
+does not mistake the easy tasks of some languages for their gain where not.
 """
 
 from __future__ import annotations
@@ -15,15 +17,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from raystilts.analysis.correlation import RankCorrelation, holm, partial_spearman, spearman
-from raystilts.analysis.gains import group_means, language_effects
+from raystilts.analysis.inference import LEVEL, RankCorrelation, holm, partial_spearman, spearman
 from raystilts.analysis.language_distances import family_of
-from raystilts.analysis.presentation import Row, p_text, panels, save
+from raystilts.analysis.presentation import Row, p_text, panels, save, wrap
 from raystilts.analysis.reading import Overlaps
 from raystilts.errors import UserError
 from raystilts.ranking.intervals import FloatArray
-from raystilts.report.text import wrap
 from raystilts.results.stratum import Stratum
 
 #: Below this a partial correlation's error rate is .11 at a nominal .05, and a plain one's interval is 1.2 wide.
@@ -142,6 +143,110 @@ _SHARED = (
 )
 
 
+def _rows(stratum: Stratum, fraction: float | None, intermediate: str | None) -> list[int]:
+    """Arms that count: at the fraction, or each at its largest."""
+    rows: dict[tuple[str, str], int] = {}
+    seen = [bool(np.isfinite(scores).any()) for scores in stratum.scores]
+    for row, arm in enumerate(stratum.arms):
+        if arm.intermediate == "none" or not seen[row] or intermediate not in (None, arm.intermediate):
+            continue
+        if fraction is not None and arm.intermediate_fraction not in (None, fraction):
+            continue
+        key = (arm.intermediate, arm.hyperparameters)
+        best = rows.get(key)
+        if best is None or (stratum.arms[best].intermediate_fraction or 0) < (arm.intermediate_fraction or 0):
+            rows[key] = row
+    return sorted(rows.values())
+
+
+def _split_baseline(stratum: Stratum) -> tuple[list[int], list[int] | None]:
+    """Columns of the runs of `none` that gains use, and of those that its level uses."""
+    seen = np.isfinite(stratum.scores)
+    mine = np.flatnonzero(seen[0])
+    own = [int(column) for column in mine if not seen[1:, column].any()]
+    if stratum.deterministic[0] or not own:
+        return mine.tolist(), None
+    shared = [int(column) for column in mine if column not in own]
+    if shared:
+        return shared, own
+    return (own[::2], own[1::2]) if len(own) > 1 else (own, None)
+
+
+def _gain(stratum: Stratum, row: int, kept: Sequence[int], language: str) -> float:
+    table = stratum.by_language[:, :, stratum.languages.index(language)]
+    base = np.full(table.shape[1], np.nan)
+    base[kept] = table[0, kept]
+    pair = np.array([base, table[row]])
+    both = np.isfinite(pair).all(axis=0)
+    if both.any():
+        return float(np.mean(pair[1, both] - pair[0, both]))
+    return float(np.nanmean(pair[1]) - np.nanmean(pair[0]))
+
+
+def _level(stratum: Stratum, columns: Sequence[int], language: str) -> float:
+    return float(np.nanmean(stratum.by_language[0, columns, stratum.languages.index(language)]))
+
+
+def _effects(tasks: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    names = sorted({name for task in tasks for name in task})
+    table: FloatArray = np.array([[task.get(name, np.nan) for name in names] for task in tasks])
+    return {
+        name: float(value) for name, value in zip(names, language_effects(table), strict=True) if np.isfinite(value)
+    }
+
+
+def language_effects(gains: npt.ArrayLike) -> FloatArray:
+    """The languages' effects.
+
+    Args:
+        gains: ``[tasks, languages]``, nan where a task lacks a language.
+
+    Returns:
+        ``[languages]``, mean 0 over those with a value; nan for a language without any, and for one whose tasks share
+        no language with the rest.
+    """
+    table = np.asarray(gains, dtype=np.float64)
+    effects = np.full(table.shape[1], np.nan)
+    seen = np.isfinite(table)
+    columns = _largest_part(seen)
+    if not columns.size:
+        return effects
+    rows = np.flatnonzero(seen[:, columns].any(axis=1))
+    block, there = table[np.ix_(rows, columns)], seen[np.ix_(rows, columns)]
+    task, language = np.nonzero(there)
+    design = np.zeros((len(task), len(rows) + len(columns)))
+    design[np.arange(len(task)), task] = 1.0
+    design[np.arange(len(task)), len(rows) + language] = 1.0
+    solution = np.linalg.lstsq(design, block[there], rcond=None)[0][len(rows) :]
+    effects[columns] = solution - solution.mean()
+    return effects
+
+
+def _largest_part(seen: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:
+    """Languages of the largest set that are connected by tasks that they share."""
+    left = set(np.flatnonzero(seen.any(axis=0)).tolist())
+    largest: set[int] = set()
+    while left:
+        part = {left.pop()}
+        while True:
+            tasks = seen[:, sorted(part)].any(axis=1)
+            wider = set(np.flatnonzero(seen[tasks].any(axis=0)).tolist())
+            if wider == part:
+                break
+            part = wider
+        left -= part
+        largest = max(largest, part, key=len)
+    return np.array(sorted(largest), dtype=np.intp)
+
+
+def group_means(values: npt.ArrayLike, groups: Sequence[str]) -> tuple[list[str], FloatArray]:
+    """Names and means of groups of values, in order of name; nan is left out."""
+    table = np.asarray(values, dtype=np.float64)
+    known = [(group, value) for group, value in zip(groups, table, strict=True) if np.isfinite(value)]
+    names = sorted({group for group, _ in known})
+    return names, np.array([np.mean([value for group, value in known if group == name]) for name in names])
+
+
 def relate(
     found: LanguageGains, predictors: Mapping[str, Mapping[str, float]], control: Mapping[str, float] | None = None
 ) -> Similarity:
@@ -205,61 +310,6 @@ def _shared(gains: Mapping[str, float], values: Mapping[str, float], control: Ma
     return [name for name in gains if name in values and (control is None or name in control)]
 
 
-def _rows(stratum: Stratum, fraction: float | None, intermediate: str | None) -> list[int]:
-    """Arms that count: at the fraction, or each at its largest."""
-    rows: dict[tuple[str, str], int] = {}
-    seen = [bool(np.isfinite(scores).any()) for scores in stratum.scores]
-    for row, arm in enumerate(stratum.arms):
-        if arm.intermediate == "none" or not seen[row] or intermediate not in (None, arm.intermediate):
-            continue
-        if fraction is not None and arm.intermediate_fraction not in (None, fraction):
-            continue
-        key = (arm.intermediate, arm.hyperparameters)
-        best = rows.get(key)
-        if best is None or (stratum.arms[best].intermediate_fraction or 0) < (arm.intermediate_fraction or 0):
-            rows[key] = row
-    return sorted(rows.values())
-
-
-def _split_baseline(stratum: Stratum) -> tuple[list[int], list[int] | None]:
-    """Columns of the runs of `none` that gains use, and of those that its level uses."""
-    seen = np.isfinite(stratum.scores)
-    mine = np.flatnonzero(seen[0])
-    own = [int(column) for column in mine if not seen[1:, column].any()]
-    if stratum.deterministic[0] or not own:
-        return mine.tolist(), None
-    shared = [int(column) for column in mine if column not in own]
-    if shared:
-        return shared, own
-    return (own[::2], own[1::2]) if len(own) > 1 else (own, None)
-
-
-def _gain(stratum: Stratum, row: int, kept: Sequence[int], language: str) -> float:
-    table = stratum.by_language[:, :, stratum.languages.index(language)]
-    base = np.full(table.shape[1], np.nan)
-    base[kept] = table[0, kept]
-    pair = np.array([base, table[row]])
-    both = np.isfinite(pair).all(axis=0)
-    if both.any():
-        return float(np.mean(pair[1, both] - pair[0, both]))
-    return float(np.nanmean(pair[1]) - np.nanmean(pair[0]))
-
-
-def _level(stratum: Stratum, columns: Sequence[int], language: str) -> float:
-    return float(np.nanmean(stratum.by_language[0, columns, stratum.languages.index(language)]))
-
-
-def _effects(tasks: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    names = sorted({name for task in tasks for name in task})
-    table: FloatArray = np.array([[task.get(name, np.nan) for name in names] for task in tasks])
-    return {
-        name: float(value) for name, value in zip(names, language_effects(table), strict=True) if np.isfinite(value)
-    }
-
-
-LEVEL = 0.05
-
-
 def similarity_text(found: Similarity) -> str:
     """The correlations and what follows, in 80 columns."""
     lines = wrap(
@@ -270,8 +320,9 @@ def similarity_text(found: Similarity) -> str:
     lines.append(f"{head} {'p (Holm)':>8} {'families':>13}")
     for one in found.relations:
         lines.append(_line(one))
-        if one.partial is not None:
-            lines.append(_detail("control held constant", one.partial))
+        if (part := one.partial) is not None:
+            row = f"    {'control held constant':<18} {part.number:>3} {part.rho:>+6.2f} {_interval(part):>15}"
+            lines.append(f"{row} {p_text(part.p):>7}")
     for name, number in found.left_out.items():
         lines += wrap(f"{name}: known for {number} languages only, {LEAST_LANGUAGES} are needed", "  ")
     lines += ["", *wrap(verdict(found))]
@@ -287,10 +338,6 @@ def _line(one: Relation) -> str:
     families = f"{one.number_families} only" if over is None else f"{over.rho:+.2f} p={over.p:.2f}"
     row = f"{star} {one.predictor[:20]:<20} {plain.number:>3} {plain.rho:>+6.2f} {_interval(plain):>15}"
     return f"{row} {p_text(plain.p):>7} {p_text(one.p_holm):>8} {families:>13}"
-
-
-def _detail(name: str, one: RankCorrelation) -> str:
-    return f"    {name:<18} {one.number:>3} {one.rho:>+6.2f} {_interval(one):>15} {p_text(one.p):>7}"
 
 
 def _interval(one: RankCorrelation) -> str:

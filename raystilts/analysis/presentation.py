@@ -1,6 +1,6 @@
-"""Answers as rows for CSV and JSON, and numbers as people read them.
+"""How the analyses show what they found: text in 80 columns, rows for CSV and JSON, figures with their data.
 
-What the figures of the analyses share: told apart by marker and line, not by colour; their data beside them.
+Series of a figure are told apart by marker and line, not by colour.
 """
 
 from __future__ import annotations
@@ -8,14 +8,33 @@ from __future__ import annotations
 import csv
 import json
 import math
+import textwrap
 from collections.abc import Sequence
+from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from raystilts.analysis.curves import Estimate
 from raystilts.errors import UserError
-from raystilts.report.matrix import save_figure
+
+if TYPE_CHECKING:
+    pass
+
+
+#: Columns of a terminal that nobody has widened.
+WIDTH = 80
+
+
+def wrap(text: str, indent: str = "") -> list[str]:
+    """A sentence in lines of at most 80 columns."""
+    return textwrap.wrap(text, WIDTH, initial_indent=indent, subsequent_indent=indent + "  ", break_on_hyphens=False)
+
+
+def count(number: int, word: str) -> str:
+    """`1 run`, `2 runs`."""
+    return f"{number} {word}{'' if number == 1 else 's'}"
+
 
 Row = dict[str, Any]
 
@@ -88,6 +107,23 @@ def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
+_FORMATS = (".png", ".pdf", ".svg")
+
+
+def check_plot(path: Path) -> None:
+    """Finds out before the results are read whether a plot can be written.
+
+    Raises:
+        UserError: matplotlib is missing, or the file cannot be written.
+    """
+    if find_spec("matplotlib") is None:
+        raise UserError("--plot needs matplotlib; install it with the extra: pip install 'raystilts[plot]'")
+    if path.suffix.lower() not in _FORMATS:
+        raise UserError(f"--plot {path}: the name must end in {', '.join(_FORMATS)}, such as matrix.png")
+    if not path.absolute().parent.is_dir():
+        raise UserError(f"--plot {path}: there is no folder {path.absolute().parent}; make it first")
+
+
 #: Line, marker and grey of the series of a figure, in turn.
 STYLES = (
     ("-", "o", "0.0"),
@@ -154,3 +190,19 @@ def save(figure: Any, path: Path, rows: Sequence[Row]) -> None:
     """
     save_figure(figure, path)
     write_csv(rows, path.with_suffix(".csv"), "--plot")
+
+
+def save_figure(figure: Any, path: Path) -> None:
+    """Writes a figure, and lets go of it.
+
+    Raises:
+        UserError: The file cannot be written.
+    """
+    from matplotlib import pyplot as plt
+
+    try:
+        figure.savefig(path, dpi=150)
+    except OSError as error:
+        raise UserError(f"--plot {path}: cannot be written ({error.strerror}); give another file") from None
+    finally:
+        plt.close(figure)

@@ -1,17 +1,21 @@
-"""Score tables of a results folder as the analyses take them: strata in each language, by any metric that was kept."""
+"""What the analyses read of a results folder: strata in each language, by any metric, and the sizes of data."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from raystilts.errors import UserError, did_you_mean
+from raystilts.planning.data import StudyData
+from raystilts.planning.stages import fraction_rows
 from raystilts.ranking.intervals import FloatArray
-from raystilts.results.store import Results
+from raystilts.results.results import Results
 from raystilts.results.stratum import Arm, Final, Place, Stratum, build_stratum
+from raystilts.study.schema import Study
+from raystilts.tasks.registry import get_task
 
 #: Whether an intermediate trains on a target's own training data.
 Overlaps = Callable[[str, str], bool]
@@ -45,6 +49,19 @@ def check_language(language: str | None, strata: list[Stratum]) -> None:
     known = sorted({name for stratum in strata for name in stratum.languages})
     if language is not None and language not in known:
         raise UserError(f"--language {language}: not in these results; {did_you_mean(language, known)}")
+
+
+def rows_by_intermediate(stratum: Stratum, present: Iterable[bool]) -> dict[tuple[str, str], list[int]]:
+    """Rows of a stratum's arms that have runs, in order of size, by intermediate and hyperparameters."""
+    rows: dict[tuple[str, str], list[int]] = {}
+    for row, (arm, there) in enumerate(zip(stratum.arms, present, strict=True)):
+        if there and arm.intermediate != "none" and arm.intermediate_fraction is not None:
+            rows.setdefault((arm.intermediate, arm.hyperparameters), []).append(row)
+    return {
+        key: sorted(some, key=lambda row: stratum.arms[row].intermediate_fraction or 0.0)
+        for key, some in rows.items()
+        if len(some) > 1
+    }
 
 
 def _by_metric(results: Results, target: str | None, metric: str) -> list[Stratum]:
@@ -89,3 +106,39 @@ def _nothing(results: Results, target: str | None, metric: str | None) -> str:
         return f"--target {target}: not in these results; {did_you_mean(target, targets)}"
     metrics = sorted(set(results.scores(target=target, split="test")["metric"]))
     return f"--metric {metric}: no final test score of it; {did_you_mean(str(metric), metrics)}"
+
+
+#: Training examples of an intermediate or a target at a fraction; the fraction itself where sizes are not known.
+SizeOf = Callable[[str, float], float]
+
+
+def sizes_in_examples(study: Study | None) -> tuple[SizeOf, str]:
+    """A function from a task (or mixture) and a fraction to training examples, and the unit's name.
+
+    Without a study, or where its data cannot be looked up, the size is the fraction itself.
+    """
+    rows = {} if study is None else _rows(study)
+
+    def in_examples(name: str, fraction: float) -> float:
+        if name not in rows:
+            raise UserError(f"the results hold {name!r}, which their study.json does not name; run the study again")
+        return float(fraction_rows(rows[name], fraction))
+
+    def as_share(name: str, fraction: float) -> float:
+        return fraction
+
+    return (in_examples, "examples") if rows else (as_share, "share of the data")
+
+
+def _rows(study: Study) -> dict[str, int]:
+    """Training examples of every intermediate and target at fraction 1; nothing where one is not known."""
+    parts = {arm.label: arm.tasks for arm in study.intermediates if arm.tasks}
+    parts |= {target.task: (target.task,) for target in study.targets if get_task(target.task).requires_training}
+    try:
+        data = StudyData(study)
+        return {
+            label: sum(data.training(get_task(name), study.hyperparameters.resolve(name)).rows for name in names)
+            for label, names in parts.items()
+        }
+    except UserError:
+        return {}

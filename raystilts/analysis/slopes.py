@@ -8,13 +8,19 @@ intermediates may be counted as replicates.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from raystilts.analysis.reading import Overlaps
-from raystilts.analysis.size_curves import SizeOf, rows_by_intermediate
+from raystilts.analysis.presentation import (
+    bounds,
+    count,
+    p_text,
+    points,
+    wrap,
+)
+from raystilts.analysis.reading import Overlaps, SizeOf, rows_by_intermediate
 from raystilts.errors import UserError, did_you_mean
 from raystilts.ranking.intervals import FloatArray
 from raystilts.results.stratum import Stratum
@@ -201,3 +207,30 @@ def visible_effect(spread: float, number: int, alpha: float = 0.05) -> float:
     while t_power(high, spread, number, alpha) < POWER:
         high *= 2.0
     return float(brentq(lambda size: t_power(size, spread, number, alpha) - POWER, 0.0, high))
+
+
+def comparison_lines(found: SlopeComparison) -> list[str]:
+    """The two groups' slopes, the test, and what it could have seen."""
+    lines = wrap(
+        f"slope for each tenfold of the data of {', '.join(found.intermediates)}, mean over targets, x 100, over "
+        f"{count(len(found.seeds), 'seed')}:"
+    )
+    lines.append(f"  {points(found.first_slope, 6)}  {_names(found.first)}")
+    lines.append(f"  {points(found.second_slope, 6)}  {_names(found.second)}")
+    if found.p is None:
+        return lines + wrap("one seed cannot say whether they differ: run more seeds", "  ")
+    lines += wrap(
+        f"difference {points(found.difference)} {bounds(found.low, found.high)}, p = {p_text(found.p)} (t over seeds)",
+        "  ",
+    )
+    needed = f"{found.seeds_needed} seeds" if found.seeds_needed else "more than 100 seeds"
+    return lines + wrap(
+        f"with these seeds the test sees a difference of {100 * (found.visible or 0):.1f} with probability 0.80, and "
+        f"one of {100 * found.effect:.1f} with probability {found.power or 0:.2f}; for that one 0.80 takes {needed}",
+        "  ",
+    )
+
+
+def _names(names: Sequence[str]) -> str:
+    text = ", ".join(names)
+    return text if len(text) <= 68 else f"{text[:65]}..."

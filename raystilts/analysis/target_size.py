@@ -8,8 +8,6 @@ curves that are straight between the measured sizes in log size, with nothing be
 Intervals are of draws of the means: normal around what was measured, with the variance between seeds drawn from its
 own distribution (scaled inverse chi-square). A bootstrap over three to five seeds leaves out too much: see
 benchmarks/analysis_simulation.py.
-
-Gains against the size of the target data, and what they are worth in it, as text, rows and a figure.
 """
 
 from __future__ import annotations
@@ -22,17 +20,15 @@ from typing import Literal
 import numpy as np
 
 from raystilts.analysis.curves import falling_zero, interval_end, size_reaching
-from raystilts.analysis.presentation import Row, bounds, number, panels, points, save, style
-from raystilts.analysis.reading import Overlaps, table_of
-from raystilts.analysis.size_curves import SizeOf, student_half
+from raystilts.analysis.inference import student_half
+from raystilts.analysis.presentation import Row, bounds, number, panels, points, save, style, wrap
+from raystilts.analysis.reading import Overlaps, SizeOf, table_of
 from raystilts.ranking.intervals import Decomposition, FloatArray, decompose, gain_variance
-from raystilts.report.text import wrap
+from raystilts.results.answers import arm_label
 from raystilts.results.stratum import Stratum
-from raystilts.results.target_answer import arm_label
 
 DRAWS = 4_000
 LEVEL = 0.95
-
 #: Where a value lies against the measured sizes.
 Range = Literal["within", "below", "above"]
 

@@ -1,8 +1,6 @@
-"""How good a ranking of intermediates was, once their outcome is known.
+"""Intermediates ranked before any target is trained, by their embeddings of its training data: one forward pass each.
 
-Intermediates ranked by their embeddings of a target's training data: one forward pass each, no training.
-
-The answer of `predict`: rankings before training, and how good they were where the grid is there.
+Where the grid is there, the answer says how good the rankings were.
 """
 
 from __future__ import annotations
@@ -17,7 +15,7 @@ import numpy as np
 import torch
 
 from raystilts.analysis.embeddings import labelled_states
-from raystilts.analysis.presentation import Row
+from raystilts.analysis.presentation import Row, wrap
 from raystilts.analysis.transferability_scores import h_score, logme
 from raystilts.errors import UserError
 from raystilts.filesystem import open_folder
@@ -26,9 +24,8 @@ from raystilts.planning.cost import checkpoints_folder, results_folder
 from raystilts.planning.data import data_folder
 from raystilts.planning.encoders import fetch_encoder
 from raystilts.planning.stages import Plan, plan
-from raystilts.report.text import wrap
-from raystilts.results.answers import Results
-from raystilts.results.target_answer import overlaps
+from raystilts.results.results import Results
+from raystilts.results.task_facts import overlaps
 from raystilts.study.hyperparameters import Hyperparameters
 from raystilts.study.schema import Study
 from raystilts.tasks.registry import get_task
@@ -36,48 +33,11 @@ from raystilts.training.checkpoints import open_checkpoints
 from raystilts.training.data import DataReader
 from raystilts.training.encoder import Pretrained, pretrained
 
-
-def regret_at(predicted: Sequence[float], outcome: Sequence[float], k: int) -> float:
-    """(best - best of the k picked) / best: the share of the best score that is lost by running the first k only.
-
-    Args:
-        predicted: Higher is better, one an intermediate.
-        outcome: Its score, 0 to 1, likewise.
-        k: How many are picked; ties go to the one that stands first.
-    """
-    best = max(outcome)
-    picked = np.argsort(-np.asarray(predicted), kind="stable")[:k]
-    return (best - max(outcome[i] for i in picked)) / best if best > 0 else 0.0
-
-
-def random_regret_at(outcome: Sequence[float], k: int) -> float:
-    """The expected regret of picking k at random."""
-    ascending = sorted(outcome)
-    number, best = len(ascending), ascending[-1]
-    k = min(k, number)
-    expected = sum(value * comb(i, k - 1) for i, value in enumerate(ascending)) / comb(number, k)
-    return (best - expected) / best if best > 0 else 0.0
-
-
-def ndcg(predicted: Sequence[float], outcome: Sequence[float]) -> float:
-    """Normalised discounted cumulative gain (Jarvelin and Kekalainen 2002) of the whole ranking, 0 to 1.
-
-    An intermediate's relevance is its score on a scale from the worst (0) to the best (1) of the target.
-    """
-    low, high = min(outcome), max(outcome)
-    if high == low:
-        return 1.0
-    relevance = [(value - low) / (high - low) for value in outcome]
-    order = np.argsort(-np.asarray(predicted), kind="stable")
-    return _discounted([relevance[i] for i in order]) / _discounted(sorted(relevance, reverse=True))
-
-
-def _discounted(relevance: Sequence[float]) -> float:
-    return sum(value / log2(place + 2) for place, value in enumerate(relevance))
-
-
 #: Embeddings with labels that are scored at most: words of a tagging task, sub-words of a span question.
 ROWS = 2000
+#: Rankings that are compared with the grid; the last is the mean rank on the study's other targets.
+METHODS = {"logme": "LogME", "h_score": "H-score", "elsewhere": "best elsewhere"}
+KS = (1, 3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,17 +124,6 @@ def _mean(found: list[Prediction], target: str, arm: str) -> Prediction:
     )
 
 
-#: Rankings that are compared with the grid; the last is the mean rank on the study's other targets.
-METHODS = {"logme": "LogME", "h_score": "H-score", "elsewhere": "best elsewhere"}
-KS = (1, 3)
-
-
-def prediction_rows(found: Sequence[Prediction]) -> list[Row]:
-    """A row a target and arm, best LogME first within a target."""
-    order = {target: i for i, target in enumerate(dict.fromkeys(one.target for one in found))}
-    return [asdict(one) for one in sorted(found, key=lambda one: (order[one.target], -one.logme))]
-
-
 def scored_against(study: Study, found: Sequence[Prediction]) -> list[Row]:
     """Regret and NDCG of each ranking on each target whose grid is there; arms with the target's data are left out.
 
@@ -233,6 +182,51 @@ def _elsewhere(table: dict[str, dict[str, float]], target: str, arm: str) -> flo
         if name != target and arm in scores:
             ranks.append(sum(value > scores[arm] for value in scores.values()) / len(scores))
     return -float(np.mean(ranks)) if ranks else float("nan")
+
+
+def regret_at(predicted: Sequence[float], outcome: Sequence[float], k: int) -> float:
+    """(best - best of the k picked) / best: the share of the best score that is lost by running the first k only.
+
+    Args:
+        predicted: Higher is better, one an intermediate.
+        outcome: Its score, 0 to 1, likewise.
+        k: How many are picked; ties go to the one that stands first.
+    """
+    best = max(outcome)
+    picked = np.argsort(-np.asarray(predicted), kind="stable")[:k]
+    return (best - max(outcome[i] for i in picked)) / best if best > 0 else 0.0
+
+
+def random_regret_at(outcome: Sequence[float], k: int) -> float:
+    """The expected regret of picking k at random."""
+    ascending = sorted(outcome)
+    number, best = len(ascending), ascending[-1]
+    k = min(k, number)
+    expected = sum(value * comb(i, k - 1) for i, value in enumerate(ascending)) / comb(number, k)
+    return (best - expected) / best if best > 0 else 0.0
+
+
+def ndcg(predicted: Sequence[float], outcome: Sequence[float]) -> float:
+    """Normalised discounted cumulative gain (Jarvelin and Kekalainen 2002) of the whole ranking, 0 to 1.
+
+    An intermediate's relevance is its score on a scale from the worst (0) to the best (1) of the target.
+    """
+    low, high = min(outcome), max(outcome)
+    if high == low:
+        return 1.0
+    relevance = [(value - low) / (high - low) for value in outcome]
+    order = np.argsort(-np.asarray(predicted), kind="stable")
+    return _discounted([relevance[i] for i in order]) / _discounted(sorted(relevance, reverse=True))
+
+
+def _discounted(relevance: Sequence[float]) -> float:
+    return sum(value / log2(place + 2) for place, value in enumerate(relevance))
+
+
+def prediction_rows(found: Sequence[Prediction]) -> list[Row]:
+    """A row a target and arm, best LogME first within a target."""
+    order = {target: i for i, target in enumerate(dict.fromkeys(one.target for one in found))}
+    return [asdict(one) for one in sorted(found, key=lambda one: (order[one.target], -one.logme))]
 
 
 def predictions_text(found: Sequence[Prediction], outcome: Sequence[dict[str, Any]]) -> str:

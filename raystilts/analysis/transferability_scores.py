@@ -1,7 +1,4 @@
-"""LogME: how well a linear model on embeddings explains labels, by its evidence.
-
-H-score: how much of the spread of embeddings lies between classes.
-"""
+"""What embeddings say of labels: LogME, the evidence of a linear model; the H-score, the spread between classes."""
 
 from __future__ import annotations
 

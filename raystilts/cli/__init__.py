@@ -8,7 +8,7 @@ import gc
 import os
 import sys
 
-from raystilts.cli import analyze, answers, import_, run, tasks  # noqa: F401 (each adds its commands)
+from raystilts.cli import analyze, import_, results, run, search, tasks  # noqa: F401 (each adds its commands)
 from raystilts.cli.common import app
 from raystilts.errors import StorageError, UserError
 

@@ -1,41 +1,36 @@
-"""The group of commands `raystilts analyze`; each research question adds its own.
-
-`raystilts analyze domain-shift`: how far apart data sets are, and whether gains follow that.
-
-`raystilts analyze gains`: gains in each language, honest for all of them together.
-
-`raystilts analyze language-similarity`: do gains follow the distance between languages?
-
-`raystilts analyze intermediate-size` and `target-size`: what more data does to a gain.
-
-`raystilts predict`: ranks intermediates before any target is trained.
-"""
+"""The commands `raystilts analyze ...`, one a research question, and `raystilts predict`."""
 
 from __future__ import annotations
 
 import sys
-from functools import partial
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from raystilts.cli.answers import Compared, Language, Target
-from raystilts.cli.common import AsJson, Assignments, ResultsFolder, Storage, StudyFile, app
+from raystilts.cli.common import AsJson, Assignments, ResultsFolder, Storage, StudyFile, app, find_study, read_study
+from raystilts.cli.results import Compared, Language, Target
 from raystilts.errors import UserError
 
 if TYPE_CHECKING:
     from raystilts.analysis.language_distances import Distances
-    from raystilts.results.answers import Results
+    from raystilts.analysis.presentation import Row
+    from raystilts.analysis.reading import Overlaps
+    from raystilts.results.results import Results
     from raystilts.study.schema import Study
-
 
 analyze_app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
     help="The research questions: sizes of the data, gains by language, linguistic similarity, domain shift.",
 )
+
+
 app.add_typer(analyze_app, name="analyze")
+
 
 CsvFile = Annotated[Path | None, typer.Option("--csv", help="Write the table behind the answer here.")]
 PlotFile = Annotated[
@@ -43,25 +38,68 @@ PlotFile = Annotated[
 ]
 
 
-def check_files(csv: Path | None, plot: Path | None, *given: Path | None) -> None:
-    """Finds out before the results are read whether the files asked for can be written.
+@dataclass(frozen=True, slots=True)
+class _Outputs:
+    """Where an answer goes: to standard output as text or JSON, its table and its figure to files."""
 
-    Args:
-        csv: To be written; likewise `plot`, which brings its data beside it.
-        given: Files that are read, and must not be overwritten.
+    as_json: bool
+    csv: Path | None
+    plot: Path | None = None
 
-    Raises:
-        UserError: They cannot.
-    """
-    if plot is not None:
-        from raystilts.report.matrix import check_plot
+    def check(self, *given: Path | None) -> None:
+        """Finds out before the results are read whether the files asked for can be written.
 
-        check_plot(plot)
-    if csv is not None and not csv.absolute().parent.is_dir():
-        raise UserError(f"--csv {csv}: there is no folder {csv.absolute().parent}; make it first")
-    for path in filter(None, (csv, plot and plot.with_suffix(".csv"))):
-        if path.resolve() in [one.resolve() for one in given if one is not None]:
-            raise UserError(f"the table {path} would overwrite the one that was given; give the output another name")
+        Args:
+            given: Files that are read, and must not be overwritten.
+
+        Raises:
+            UserError: They cannot.
+        """
+        csv, plot = self.csv, self.plot
+        if plot is not None:
+            from raystilts.analysis.presentation import check_plot
+
+            check_plot(plot)
+        if csv is not None and not csv.absolute().parent.is_dir():
+            raise UserError(f"--csv {csv}: there is no folder {csv.absolute().parent}; make it first")
+        for path in filter(None, (csv, plot and plot.with_suffix(".csv"))):
+            if path.resolve() in [one.resolve() for one in given if one is not None]:
+                raise UserError(
+                    f"the table {path} would overwrite the one that was given; give the output another name"
+                )
+
+    def give(
+        self,
+        text: Callable[[], str],
+        rows: Callable[[], list[Row]],
+        draw: Callable[[Path], None] | None = None,
+        answer: Callable[[], Any] | None = None,
+    ) -> None:
+        """Writes what was asked for.
+
+        Args:
+            rows: The table behind the answer.
+            draw: Makes the figure.
+            answer: What JSON holds; the table unless given.
+        """
+        from raystilts.analysis.presentation import to_json, write_csv
+
+        if self.csv is not None:
+            write_csv(rows(), self.csv)
+        if self.plot is not None and draw is not None:
+            draw(self.plot)
+            print(self.plot, file=sys.stderr)
+        print(to_json((answer or rows)()) if self.as_json else text(), end="\n" if self.as_json else "")
+
+
+def _opened(folder: str) -> tuple[Results, Study | None, Overlaps]:
+    """The results, their study, and which arms train on a target's own data."""
+    from raystilts.results.results import Results
+    from raystilts.results.task_facts import overlaps
+
+    loaded = Results(folder)
+    study = loaded.study()
+    return loaded, study, partial(overlaps, study=study)
 
 
 @analyze_app.command("domain-shift")
@@ -77,29 +115,24 @@ def domain_shift(
 
     Example: raystilts analyze domain-shift ~/raystilts_results/domain_shift_small --plot shift.png
     """
-    check_files(csv, plot)
+    outputs = _Outputs(as_json, csv, plot)
+    outputs.check()
     from raystilts.analysis.domain_shift import answer, answer_rows, answer_text, plot_shifts
-    from raystilts.analysis.presentation import to_json, write_csv
 
     study, results = _study_and_results(place)
     found = answer(study, results, texts, permutations)
-    if csv is not None:
-        write_csv(answer_rows(found)["shifts"], csv)
-    if plot is not None:
-        plot_shifts(found, plot)
-        print(plot, file=sys.stderr)
-    print(to_json(answer_rows(found)) if as_json else answer_text(found), end="\n" if as_json else "")
+    rows = answer_rows(found)
+    outputs.give(lambda: answer_text(found), lambda: rows["shifts"], partial(plot_shifts, found), lambda: rows)
 
 
 def _study_and_results(place: str) -> tuple[Study, Results | None]:
     """The study that is asked about, and its results where there are any."""
-    from raystilts.cli.run import _find
     from raystilts.filesystem import open_folder
     from raystilts.planning.cost import results_folder
     from raystilts.planning.resolve import load_study
-    from raystilts.results.answers import Results
+    from raystilts.results.results import Results
 
-    path = _find(Path(place))
+    path = find_study(Path(place))
     if path.is_file():
         study = load_study(path)
         folder = open_folder(results_folder(study))
@@ -126,28 +159,18 @@ def gains(
 
     Example: raystilts analyze gains ~/raystilts_results/afriqa --target afriqa --metric f1
     """
-    check_files(csv, plot)
+    outputs = _Outputs(as_json, csv, plot)
+    outputs.check()
     from raystilts.analysis.gains import gain_rows, gains_text, language_gains, plot_gains
-    from raystilts.analysis.presentation import to_json, write_csv
     from raystilts.analysis.reading import read_strata
-    from raystilts.errors import UserError
-    from raystilts.results.answers import Results
-    from raystilts.results.target_answer import overlaps
 
-    loaded = Results(results)
-    study = loaded.study()
+    loaded, study, overlap = _opened(results)
     fraction = intermediate_fraction or (study.compared_fraction if study is not None else None)
-    overlap = partial(overlaps, study=study)
     found = [language_gains(one, overlap, fraction) for one in read_strata(loaded, target, metric)]
     families = [family for family in found if family]
     if not families:
         raise UserError("no gains: the results hold no target that both `none` and another arm were scored on")
-    if csv is not None:
-        write_csv(gain_rows(families), csv)
-    if plot is not None:
-        plot_gains(families, plot)
-        print(plot, file=sys.stderr)
-    print(to_json(gain_rows(families)) if as_json else gains_text(families, every), end="\n" if as_json else "")
+    outputs.give(lambda: gains_text(families, every), lambda: gain_rows(families), partial(plot_gains, families))
 
 
 @analyze_app.command("language-similarity")
@@ -175,7 +198,8 @@ def language_similarity(
 
     Example: raystilts analyze language-similarity RESULTS --text DIR/mono --plot similarity.png
     """
-    check_files(csv, plot, distances, sizes)
+    outputs = _Outputs(as_json, csv, plot)
+    outputs.check(distances, sizes)
     from raystilts.analysis.language_distances import read_columns, uriel_distances
     from raystilts.analysis.language_similarity import (
         BASELINE,
@@ -186,37 +210,28 @@ def language_similarity(
         similarity_json,
         similarity_text,
     )
-    from raystilts.analysis.presentation import to_json, write_csv
     from raystilts.analysis.reading import read_strata
-    from raystilts.errors import UserError
-    from raystilts.results.answers import Results
-    from raystilts.results.target_answer import overlaps
 
     control = read_columns(sizes, "--sizes") if sizes is not None else {}
     if len(control) > 1:
         raise UserError(f"--sizes {sizes}: one column of numbers is held constant, but it has {', '.join(control)}")
     given = read_columns(distances, "--distances") if distances is not None else None
-    loaded = Results(results)
-    strata = read_strata(loaded, target)
-    gained = gather_gains(strata, partial(overlaps, study=loaded.study()), intermediate_fraction, intermediate)
+    loaded, study, overlap = _opened(results)
+    gained = gather_gains(read_strata(loaded, target), overlap, intermediate_fraction, intermediate)
     predictors = given if given is not None else uriel_distances(gained.gains)
     if text is not None:
-        predictors = predictors | _subwords(loaded, text, list(gained.gains))
+        predictors = predictors | _subwords(study, text, list(gained.gains))
     found = relate(gained, predictors, next(iter(control.values()), None))
     shown = predictors | ({BASELINE: gained.level} if gained.level is not None else {})
-    if csv is not None:
-        write_csv(language_rows(found, shown), csv)
-    if plot is not None:
-        plot_similarity(found, shown, plot)
-        print(plot, file=sys.stderr)
-    print(to_json(similarity_json(found)) if as_json else similarity_text(found), end="\n" if as_json else "")
+    outputs.give(
+        lambda: similarity_text(found), lambda: language_rows(found, shown), partial(plot_similarity, found, shown),
+        lambda: similarity_json(found),
+    )  # fmt: skip
 
 
-def _subwords(loaded: Results, text: Path, languages: list[str]) -> Distances:
+def _subwords(study: Study | None, text: Path, languages: list[str]) -> Distances:
     from raystilts.analysis.language_distances import load_tokenizer, subword_distances
-    from raystilts.errors import UserError
 
-    study = loaded.study()
     if study is None:
         raise UserError("--text: the results have no study.json, so the encoder's tokenizer is not known; leave it out")
     return {"sub-words": subword_distances(load_tokenizer(study.encoder), text, languages)}
@@ -247,39 +262,33 @@ def intermediate_size(
 
     Example: raystilts analyze intermediate-size ~/raystilts_results/intermediate_size --plot sizes.png
     """
-    check_files(csv, plot)
+    outputs = _Outputs(as_json, csv, plot)
+    outputs.check()
     if not effect > 0:
         raise UserError(f"--effect {effect:g}: a difference in points above zero, such as 1")
-    from raystilts.analysis.intermediate_size import plot_sizes, size_rows, sizes_text
-    from raystilts.analysis.presentation import to_json, write_csv
-    from raystilts.analysis.reading import check_language, read_strata
-    from raystilts.analysis.size_curves import size_curves, sizes_in_examples
+    from raystilts.analysis.intermediate_size import plot_sizes, size_curves, size_rows, sizes_text
+    from raystilts.analysis.reading import check_language, read_strata, sizes_in_examples
     from raystilts.analysis.slopes import compare_slopes
-    from raystilts.results.answers import Results
-    from raystilts.results.target_answer import overlaps
 
-    loaded = Results(results)
-    study = loaded.study()
-    overlap = partial(overlaps, study=study)
+    loaded, study, overlap = _opened(results)
     size_of, unit = sizes_in_examples(study)
     strata = read_strata(loaded, target, metric)
     check_language(language, strata)
     shown = size_curves(strata, [language], size_of, overlap)
-    if as_json or csv is not None:
+
+    @cache
+    def rows() -> list[Row]:
         every = dict.fromkeys([None, *sorted({name for stratum in strata for name in stratum.languages})])
-        rows = size_rows(size_curves(strata, [language] if language else every, size_of, overlap), unit)
-        if csv is not None:
-            write_csv(rows, csv)
-    if plot is not None:
-        plot_sizes(shown, unit, plot)
-        print(plot, file=sys.stderr)
-    if as_json:
-        print(to_json(rows))
-        return
-    known = {curve.target for curve in shown}
-    groups = [name for name in against.split(",") if name in known or against != "pawsx"]
-    comparison = compare_slopes(strata, groups, size_of, overlap, effect / 100) if groups and len(known) > 1 else None
-    print(sizes_text(shown, comparison, unit), end="")
+        return size_rows(size_curves(strata, [language] if language else every, size_of, overlap), unit)
+
+    def shown_text() -> str:
+        known = {curve.target for curve in shown}
+        groups = [name for name in against.split(",") if name in known or against != "pawsx"]
+        compared = groups and len(known) > 1
+        comparison = compare_slopes(strata, groups, size_of, overlap, effect / 100) if compared else None
+        return sizes_text(shown, comparison, unit)
+
+    outputs.give(shown_text, rows, partial(plot_sizes, shown, unit))
 
 
 @analyze_app.command("target-size")
@@ -299,27 +308,18 @@ def target_size(
 
     Example: raystilts analyze target-size ~/raystilts_results/target_size --plot worth.png
     """
-    check_files(csv, plot)
-    from raystilts.analysis.presentation import to_json, write_csv
-    from raystilts.analysis.reading import check_language, read_strata
-    from raystilts.analysis.size_curves import sizes_in_examples
+    outputs = _Outputs(as_json, csv, plot)
+    outputs.check()
+    from raystilts.analysis.reading import check_language, read_strata, sizes_in_examples
     from raystilts.analysis.target_size import plot_target_size, target_curves, target_rows, target_size_text
-    from raystilts.results.answers import Results
-    from raystilts.results.target_answer import overlaps
 
-    loaded = Results(results)
-    study = loaded.study()
+    loaded, study, overlap = _opened(results)
     size_of, unit = sizes_in_examples(study)
     strata = read_strata(loaded, target, metric)
     check_language(language, strata)
-    curves = target_curves(strata, language, size_of, partial(overlaps, study=study), intermediate_fraction)
-    rows = target_rows(curves, unit)
-    if csv is not None:
-        write_csv(rows, csv)
-    if plot is not None:
-        plot_target_size(curves, unit, plot)
-        print(plot, file=sys.stderr)
-    print(to_json(rows) if as_json else target_size_text(curves, unit), end="\n" if as_json else "")
+    curves = target_curves(strata, language, size_of, overlap, intermediate_fraction)
+    draw = partial(plot_target_size, curves, unit)
+    outputs.give(lambda: target_size_text(curves, unit), lambda: target_rows(curves, unit), draw)
 
 
 @app.command()
@@ -335,17 +335,14 @@ def predict(
 
     Example: raystilts predict search_spaces/domain_shift_small.yaml
     """
-    check_files(csv, None)
-    from raystilts.analysis.presentation import to_json, write_csv
+    outputs = _Outputs(as_json, csv)
+    outputs.check()
     from raystilts.analysis.transferability import predict_study, prediction_rows, predictions_text, scored_against
-    from raystilts.cli.run import _study
 
-    loaded = _study(study, assignments, storage_path)
+    loaded = read_study(study, assignments, storage_path)
     found = predict_study(loaded, samples)
-    outcome = scored_against(loaded, found)
-    if csv is not None:
-        write_csv(prediction_rows(found), csv)
-    if as_json:
-        print(to_json({"study": loaded.name, "predictions": prediction_rows(found), "against_the_grid": outcome}))
-        return
-    print(predictions_text(found, outcome), end="")
+    outcome, rows = scored_against(loaded, found), prediction_rows(found)
+    outputs.give(
+        lambda: predictions_text(found, outcome), lambda: rows,
+        answer=lambda: {"study": loaded.name, "predictions": rows, "against_the_grid": outcome},
+    )  # fmt: skip

@@ -1,7 +1,8 @@
-"""What every command shares: the application, its usual arguments, the width of its output."""
+"""What every command shares: the application, its usual arguments, the study file, the width of its output."""
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,6 +11,9 @@ import typer
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from raystilts.study.schema import Study
+
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -59,3 +63,23 @@ def _console(width: int | None = None, *, stderr: bool = False) -> Console:
     from rich.console import Console  # here: many questions are answered without it, and it takes a while to load
 
     return Console(width=width, stderr=stderr)
+
+
+def read_study(path: Path, assignments: list[str] | None, storage_path: str | None) -> Study:
+    """The study of a command line."""
+    from raystilts.planning.resolve import load_study
+
+    extra = [] if storage_path is None else [f"storage_path={json.dumps(storage_path, ensure_ascii=False)}"]
+    return load_study(find_study(path), (*(assignments or ()), *extra))
+
+
+def find_study(path: Path) -> Path:
+    """A study file as given, or one that ships with the package."""
+    if path.exists():
+        return path
+    shipped = Path(__file__).parents[1] / "search_spaces"
+    shipped = shipped if shipped.is_dir() else Path(__file__).parents[2] / "search_spaces"
+    for candidate in (shipped / path.name, shipped / f"{path.name}.yaml"):
+        if candidate.is_file():
+            return candidate
+    return path

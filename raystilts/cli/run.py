@@ -1,12 +1,10 @@
-"""Commands that take a study file: run and plan.
-
-What run, plan and best say of a study that is a hyperparameter search; and its export for Optuna.
-"""
+"""Commands that take a study file: run and plan."""
 
 from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,34 +13,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from raystilts.cli.common import AsJson, Assignments, ResultsFolder, Storage, StudyFile, app, messages, output
+from raystilts.cli.common import AsJson, Assignments, Storage, StudyFile, app, messages, output, read_study
 from raystilts.errors import UserError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from raystilts.results.answers import Results
-    from raystilts.scheduling.run_search import SearchOutcome
     from raystilts.study.schema import Study
-
-
-def _study(path: Path, assignments: list[str] | None, storage_path: str | None) -> Study:
-    from raystilts.planning.resolve import load_study
-
-    extra = [] if storage_path is None else [f"storage_path={json.dumps(storage_path, ensure_ascii=False)}"]
-    return load_study(_find(path), (*(assignments or ()), *extra))
-
-
-def _find(path: Path) -> Path:
-    """A study file as given, or one that ships with the package."""
-    if path.exists():
-        return path
-    shipped = Path(__file__).parents[1] / "search_spaces"
-    shipped = shipped if shipped.is_dir() else Path(__file__).parents[2] / "search_spaces"
-    for candidate in (shipped / path.name, shipped / f"{path.name}.yaml"):
-        if candidate.is_file():
-            return candidate
-    return path
 
 
 @app.command()
@@ -64,12 +41,13 @@ def run(
 
     Example: raystilts run search_spaces/quickstart.yaml --storage-path ./results
     """
-    loaded = _study(study, [*(assignments or ()), *(["tensorboard=true"] if tensorboard else [])], storage_path)
+    loaded = read_study(study, [*(assignments or ()), *(["tensorboard=true"] if tensorboard else [])], storage_path)
     if dry_run:
         _print_plan(loaded, as_json=False)
         return
     log = messages()
     if loaded.search is not None:
+        from raystilts.cli.search import print_search_outcome
         from raystilts.scheduling.run_search import run_search
 
         with _interruptible(log):
@@ -103,22 +81,17 @@ def _interruptible(log: Console) -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         log.print("\nStopped. What has finished is kept; to go on, run the same command:", highlight=False)
-        log.print(f"  {_command_line()}", highlight=False, soft_wrap=True)
+        log.print(f"  {shlex.join(['raystilts', *sys.argv[1:]])}", highlight=False, soft_wrap=True)
         # Worker processes may still be unwinding: leave at once, with the exit code of an interrupt.
         sys.stderr.flush()
         os._exit(130)
 
 
-def _command_line() -> str:
-    import shlex
-
-    return shlex.join(["raystilts", *sys.argv[1:]])
-
-
 def _print_matrix(results: str) -> None:
+    from raystilts.analysis.above_chance import above_chance
     from raystilts.report.matrix import matrix_text, transfer_matrix
-    from raystilts.report.text import above_chance, verdict
-    from raystilts.results.answers import Results
+    from raystilts.report.text import verdict
+    from raystilts.results.results import Results
 
     try:
         loaded = Results(results)
@@ -155,7 +128,7 @@ def plan(
 
     Example: raystilts plan search_spaces/phang2020.yaml
     """
-    _print_plan(_study(study, assignments, storage_path), as_json)
+    _print_plan(read_study(study, assignments, storage_path), as_json)
 
 
 def _print_advice(study: Study) -> None:
@@ -168,6 +141,8 @@ def _print_advice(study: Study) -> None:
 
 def _print_plan(study: Study, as_json: bool) -> None:
     if study.search is not None:
+        from raystilts.cli.search import print_search_plan
+
         print_search_plan(study, as_json=as_json)
         return
     from raystilts.planning.cost import estimate, results_folder
@@ -188,94 +163,3 @@ def _print_plan(study: Study, as_json: bool) -> None:
         print(json.dumps(summary.to_json(), indent=1))
     else:
         output().print(plan_view(summary), highlight=False)
-
-
-def print_search(results: Results, study: Study, unit: str | None, *, as_json: bool) -> None:
-    """The answer of a search: best values, importance, convergence."""
-    from raystilts.report.text import search_json, search_table
-    from raystilts.scheduling.trial_history import outcomes
-
-    found = outcomes(results, study, unit)
-    if as_json:
-        print(json.dumps(search_json(found), indent=1))
-        return
-    out = output()
-    for one in found:
-        out.print(search_table(one), highlight=False)
-
-
-def print_search_plan(study: Study, *, as_json: bool) -> None:
-    """What a search would try."""
-    from raystilts.scheduling.run_search import trials_left
-    from raystilts.tuning.trials import settings, space_of, units
-
-    left = trials_left(study)
-    rows = [
-        {"name": unit.name, "role": unit.role, "trials": settings(study).samples_of(unit.name), "left": left[unit],
-         "space": {name: one.model_dump(exclude_none=True) for name, one in space_of(study, unit).items()}}
-        for unit in units(study)
-    ]  # fmt: skip
-    if as_json:
-        print(json.dumps(rows, indent=1))
-        return
-    out = output()
-    search = settings(study)
-    kind = "together with the choice of the intermediate" if search.joint else "on its own"
-    schedule = "no early stopping" if search.schedule == "full" else "single trials stopped early (asha)"
-    out.print(f"{study.name}: a search ({search.sampler}); each task {kind}; {schedule}", highlight=False)
-    for row in rows:
-        names = ", ".join(row["space"])  # type: ignore[arg-type]
-        out.print(
-            f"  {row['name']} ({row['role']}): {row['trials']} trials, {row['left']} left; {names}", highlight=False
-        )
-
-
-def print_search_outcome(outcome: SearchOutcome, log: Console) -> None:
-    """How a run of a search ended.
-
-    Raises:
-        typer.Exit: trials failed.
-    """
-    from raystilts.results.answers import Results
-    from raystilts.scheduling.progress import clock
-
-    log.print(
-        f"{outcome.trials} trials, {outcome.already} were there already; {clock(outcome.seconds)}", highlight=False
-    )
-    results = Results(outcome.results)
-    study = results.study()
-    if study is not None:
-        print_search(results, study, None, as_json=False)
-    out = output()
-    out.print("Next: a grid with these values: in its study file", highlight=False)
-    out.print(f"  hyperparameters: {{from: {outcome.results}/hyperparameters.yaml}}", highlight=False, soft_wrap=True)
-    if outcome.failed:
-        log.print(f"{outcome.failed} trials failed:", highlight=False)
-        for error in outcome.errors[:10]:
-            log.print(f"  {error}", highlight=False, markup=False, soft_wrap=True)
-        raise typer.Exit(1)
-
-
-@app.command("export-optuna")
-def export_optuna(
-    results: ResultsFolder,
-    storage: Annotated[str, typer.Argument(help="An Optuna storage, such as sqlite:///search.db")],
-) -> None:
-    """Write a search's trials to an Optuna storage, for optuna-dashboard.
-
-    Example: raystilts export-optuna ~/raystilts_results/tune_xtreme_small sqlite:///search.db
-    """
-    from raystilts.errors import UserError
-    from raystilts.report.text import search_of
-    from raystilts.results.answers import Results
-    from raystilts.scheduling.trial_history import outcomes
-    from raystilts.tuning.outcome import export
-    from raystilts.tuning.trials import space_of
-
-    loaded = Results(results)
-    study = search_of(loaded)
-    if study is None:
-        raise UserError(f"{results}: not the results of a search; only these are Optuna trials")
-    found = [(space_of(study, one.unit), one) for one in outcomes(loaded, study)]
-    for name in export(storage, study.name, found):
-        output().print(name, highlight=False)

@@ -73,6 +73,7 @@ def _data(task: Task, data_dir: Path | None) -> Iterator[tuple[str, str]]:
     from raystilts.tasks.check import declared
     from raystilts.tasks.loading import is_here
     from raystilts.tasks.source import Generated
+    from raystilts.tasks.task import EVERY_LANGUAGE
 
     absent: dict[str, list[str]] = {}
     told = set()
@@ -84,20 +85,15 @@ def _data(task: Task, data_dir: Path | None) -> Iterator[tuple[str, str]]:
             if isinstance(source, Generated):
                 yield split, f"made by {source.generator}, version {source.version}"
                 continue
+            place = language if language == EVERY_LANGUAGE else "<language>"
             hub = "no hub copy"
             if source.path:
                 hub = f"hub {source.path} ({source.name or 'default'}) at {source.revision}"
             rows = f", {source.rows:,} rows at full size" if source.rows else ""
             instead = f" (else {', '.join(source.fallback_splits)})" if source.fallback_splits else ""
-            yield split, f"{hub}; folder {source.dataset}/{_place(language)}/{source.split}.parquet{instead}{rows}"
+            yield split, f"{hub}; folder {source.dataset}/{place}/{source.split}.parquet{instead}{rows}"
     for name, languages in absent.items():
         yield "not here", f"{name}: {' '.join(languages)}"
-
-
-def _place(language: str) -> str:
-    from raystilts.tasks.task import EVERY_LANGUAGE
-
-    return language if language == EVERY_LANGUAGE else "<language>"
 
 
 def _folder(data_dir: Path | None) -> Path | None:

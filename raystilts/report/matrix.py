@@ -1,6 +1,6 @@
-"""The transfer matrix for people and for programs: an arm a row, a target a column.
+"""The transfer matrix, an arm a row and a target a column: as text, as CSV, and as a heatmap.
 
-The transfer matrix as a heatmap, readable by colour-blind people and in grey.
+The heatmap is readable by colour-blind people and in grey.
 """
 
 from __future__ import annotations
@@ -9,24 +9,21 @@ import csv
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from raystilts.errors import UserError
-from raystilts.results.target_answer import ArmAnswer, TargetAnswer, arm_label, arm_names
+from raystilts.analysis.presentation import WIDTH, save_figure
+from raystilts.results.answers import ArmAnswer, TargetAnswer, arm_names
 
 Value = Literal["gain", "score", "p_best"]
-
 #: What stands in the cells, for a title.
 TITLES: dict[Value, str] = {
     "gain": "gain over none in points, with half the width of its 95 % interval",
     "score": "mean score x 100",
     "p_best": "probability of being best",
 }
-_WIDTH = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +63,7 @@ def transfer_matrix(answers: Sequence[TargetAnswer], value: Value) -> Matrix:
         value=value,
         language=answers[0].language if answers else None,
         arms=tuple(names),
-        targets=tuple(arm_label(answer.target, answer.target_fraction) for answer in answers),
+        targets=tuple(answer.label for answer in answers),
         cells=tuple(tuple(found[name].get(column) for column in range(len(answers))) for name in names),
     )
 
@@ -74,11 +71,6 @@ def transfer_matrix(answers: Sequence[TargetAnswer], value: Value) -> Matrix:
 def _order(arms: dict[int, ArmAnswer]) -> tuple[str, float]:
     first = next(iter(arms.values()))
     return first.intermediate, first.intermediate_fraction or 0.0
-
-
-def certain(arm: ArmAnswer) -> bool:
-    """Whether the 95 % interval of the gain excludes zero."""
-    return arm.gain_low is not None and arm.gain_high is not None and (arm.gain_low > 0 or arm.gain_high < 0)
 
 
 def cell_text(matrix: Matrix, row: int, column: int) -> str:
@@ -94,7 +86,7 @@ def cell_text(matrix: Matrix, row: int, column: int) -> str:
     if matrix.value == "gain":
         text = f"{100 * number:+.1f}"
         if arm.gain_low is not None and arm.gain_high is not None:
-            text += f"±{50 * (arm.gain_high - arm.gain_low):.1f}" + ("*" if certain(arm) else "")
+            text += f"±{50 * (arm.gain_high - arm.gain_low):.1f}" + ("*" if arm.certain else "")
     return f"({text})" if arm.overlap else text
 
 
@@ -109,7 +101,7 @@ def matrix_text(matrix: Matrix) -> str:
     start = 0
     while start < len(widths):
         end, used = start + 1, first + 2 + widths[start]
-        while end < len(widths) and used + 2 + widths[end] <= _WIDTH:
+        while end < len(widths) and used + 2 + widths[end] <= WIDTH:
             used += 2 + widths[end]
             end += 1
         block = range(start, end)
@@ -141,39 +133,6 @@ def matrix_csv(matrix: Matrix) -> str:
     return out.getvalue()
 
 
-_FORMATS = (".png", ".pdf", ".svg")
-
-
-def check_plot(path: Path) -> None:
-    """Finds out before the results are read whether a plot can be written.
-
-    Raises:
-        UserError: matplotlib is missing, or the file cannot be written.
-    """
-    if find_spec("matplotlib") is None:
-        raise UserError("--plot needs matplotlib; install it with the extra: pip install 'raystilts[plot]'")
-    if path.suffix.lower() not in _FORMATS:
-        raise UserError(f"--plot {path}: the name must end in {', '.join(_FORMATS)}, such as matrix.png")
-    if not path.absolute().parent.is_dir():
-        raise UserError(f"--plot {path}: there is no folder {path.absolute().parent}; make it first")
-
-
-def save_figure(figure: Any, path: Path) -> None:
-    """Writes a figure, and lets go of it.
-
-    Raises:
-        UserError: The file cannot be written.
-    """
-    from matplotlib import pyplot as plt
-
-    try:
-        figure.savefig(path, dpi=150)
-    except OSError as error:
-        raise UserError(f"--plot {path}: cannot be written ({error.strerror}); give another file") from None
-    finally:
-        plt.close(figure)
-
-
 def plot_matrix(matrix: Matrix, path: Path) -> None:
     """Writes a heatmap. Lightness alone carries the value (cividis), and the number stands in each cell.
 
@@ -184,9 +143,9 @@ def plot_matrix(matrix: Matrix, path: Path) -> None:
     mpl.use("Agg")
     from matplotlib import pyplot as plt
 
-    values = np.array(
-        [[_shown(matrix, r, c) for c in range(len(matrix.targets))] for r in range(len(matrix.arms))], dtype=float
-    ).reshape(len(matrix.arms), len(matrix.targets))
+    shape = len(matrix.arms), len(matrix.targets)
+    values = np.array([matrix.number(r, c) for r in range(shape[0]) for c in range(shape[1])], dtype=float)
+    values = values.reshape(shape) * (1.0 if matrix.value == "p_best" else 100.0)
     height, width = values.shape
     figure, axes = plt.subplots(figsize=(3.2 + 1.15 * width, 1.8 + 0.42 * height), layout="constrained")
     low, high = _limits(values)
@@ -203,11 +162,6 @@ def plot_matrix(matrix: Matrix, path: Path) -> None:
     save_figure(figure, path)
 
 
-def _shown(matrix: Matrix, row: int, column: int) -> float:
-    number = matrix.number(row, column)
-    return float("nan") if number is None else number * (1.0 if matrix.value == "p_best" else 100.0)
-
-
 def _limits(values: Any) -> tuple[float, float]:
     known = values[np.isfinite(values)]
     if not known.size:
@@ -222,7 +176,7 @@ def _draw_cell(axes: Any, matrix: Matrix, row: int, column: int, lightness: floa
 
     arm = matrix.cells[row][column]
     dark = lightness < 0.5  # false for a cell without a value, which is white
-    sure = arm is not None and (matrix.value != "gain" or certain(arm))
+    sure = arm is not None and (matrix.value != "gain" or arm.certain)
     if not sure and np.isfinite(lightness):
         edge = "#8c8c8c" if dark else "#6e6e6e"
         box = Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, hatch="////", edgecolor=edge, linewidth=0)

@@ -1,35 +1,15 @@
-"""Answers as text for a terminal of 80 columns and more.
-
-Whether a study trained enough to compare anything: how many of its target stages learnt their task.
-
-The answer of a hyperparameter search: the best values, what they rest on, and whether to search on.
-"""
+"""Answers as text for a terminal of 80 columns and more."""
 
 from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
-from rich.console import Group
-from rich.table import Table
-from rich.text import Text
+from raystilts.analysis.presentation import count, wrap
+from raystilts.results.answers import LOOK_AHEAD, ArmAnswer, TargetAnswer, arm_names
+from raystilts.results.over_targets import ArmOverall, OverallAnswer
 
-from raystilts.planning.data import data_folder
-from raystilts.ranking.degenerate import chance_p_value
-from raystilts.results.answers import Results
-from raystilts.results.overall import ArmOverall, OverallAnswer
-from raystilts.results.target_answer import LOOK_AHEAD, ArmAnswer, TargetAnswer, arm_names
-from raystilts.study.schema import Study
-from raystilts.study.search import Value
-from raystilts.tasks.check import constant_score
-from raystilts.tasks.registry import get_task
-from raystilts.tuning.outcome import ENOUGH, UnitOutcome
-
-#: Columns of a terminal that nobody has widened.
-WIDTH = 80
 _ARM, _NUMBERS = 24, (5, 6, 15, 7, 6, 5)
 
 
@@ -49,11 +29,6 @@ def best_table(answer: TargetAnswer) -> str:
     for note in answer.notes:
         lines += wrap(f"note: {note}", "  ")
     return "\n".join(lines) + "\n"
-
-
-def wrap(text: str, indent: str = "") -> list[str]:
-    """A sentence in lines of at most 80 columns."""
-    return textwrap.wrap(text, WIDTH, initial_indent=indent, subsequent_indent=indent + "  ", break_on_hyphens=False)
 
 
 def _row(name: str, cells: Sequence[str]) -> str:
@@ -95,11 +70,6 @@ def marks(arm: ArmAnswer) -> list[str]:
 def stopped_at(arm: ArmAnswer) -> str:
     """Where the longest of an arm's stopped runs stands: " at 1/2"."""
     return "" if arm.stopped_at is None else f" at {Fraction(arm.stopped_at).limit_denominator(100)}"
-
-
-def count(number: int, word: str) -> str:
-    """`1 run`, `2 runs`."""
-    return f"{number} {word}{'' if number == 1 else 's'}"
 
 
 def interval(arm: ArmAnswer) -> str:
@@ -169,114 +139,3 @@ def _overall_verdict(answer: OverallAnswer) -> str:
         return f"Best on average, by mean rank and by scaled gain: {' or '.join(answer.by_rank)}."
     by_gain = f"; by scaled gain: {' or '.join(answer.by_gain)}" if answer.by_gain else ""
     return f"Best on average by mean rank: {' or '.join(answer.by_rank)}{by_gain}."
-
-
-@dataclass(frozen=True, slots=True)
-class AboveChance:
-    """Trained target stages whose final English dev score is above that of the best constant answer.
-
-    Attributes:
-        above: Stages above it, one-sided binomial test at .05 with the number of dev rows (F1 scores are treated as
-            shares of rows; where no constant answer scores, such as span questions, any score above 0 counts).
-        stages: Finished trained target stages with an English dev score.
-        by_target: The same two numbers by target.
-    """
-
-    above: int
-    stages: int
-    by_target: dict[str, tuple[int, int]]
-
-
-def above_chance(results: Results) -> AboveChance | None:
-    """The share of trained target stages that learnt their task; None for tables without their study.
-
-    Reads the dev data again, for the score of constant answers.
-    """
-    study = results.study()
-    if study is None:
-        return None
-    folder, limit = data_folder(study), study.evaluation.max_dev_samples
-    scores = results.scores(split="dev", final=True)
-    wanted = scores[scores["kind"] == "target"]
-    counts: dict[str, tuple[int, int]] = {}
-    columns = (wanted[name].tolist() for name in ("target", "language", "value", "examples"))
-    for name, language, value, examples in zip(*columns, strict=True):
-        task = get_task(name)
-        if language == task.train_languages[0]:
-            chance = constant_score(name, language, limit, folder)
-            learnt = value > chance and (chance == 0 or chance_p_value(value, examples, chance) < 0.05)
-            above, stages = counts.get(name, (0, 0))
-            counts[name] = (above + learnt, stages + 1)
-    return AboveChance(sum(a for a, _ in counts.values()), sum(n for _, n in counts.values()), counts)
-
-
-#: Trials that a table shows of each unit.
-SHOWN = 5
-
-
-def search_of(results: Results) -> Study | None:
-    """The study of a results folder if it is a search."""
-    study = results.study()
-    return study if study is not None and study.search is not None else None
-
-
-def search_json(found: list[UnitOutcome]) -> list[dict[str, Any]]:
-    """For programs: a list of objects, one a unit."""
-    return [
-        {
-            "name": one.unit.name,
-            "role": one.unit.role,
-            "metric": one.metric,
-            "best": None if one.best is None else dict(one.best.values),
-            "score": None if one.best is None else one.best.value,
-            "next_best": list(one.next_best),
-            "trials": len(one.trials),
-            "finished": one.count("finished"),
-            "stopped": one.count("stopped"),
-            "failed": one.count("failed"),
-            "converged": one.converged,
-            "importance": dict(one.importance),
-            "notes": list(one.notes),
-        }
-        for one in found
-    ]
-
-
-def search_table(one: UnitOutcome) -> Group:
-    """A unit's search for people: its best trials, importance, and what follows in words."""
-    names = list(one.best.values) if one.best is not None else []
-    table = Table(box=None, pad_edge=False)
-    table.add_column("dev", justify="right")
-    for name in names:
-        table.add_column(name, justify="right", overflow="fold")
-    finished = [t for t in one.trials if t.state == "finished" and t.value is not None]
-    for trial in sorted(finished, key=lambda t: -(t.value or 0.0))[:SHOWN]:
-        table.add_row(f"{100 * (trial.value or 0.0):.1f}", *(value_text(trial.values[name]) for name in names))
-    if one.importance:
-        shares = (f"{share:.0%}" for share in (one.importance.get(name, 0.0) for name in names))
-        table.add_row("matters", *shares, style="dim")
-    counted = f"{len(one.trials)} trials: {one.count('finished')} finished, {one.count('stopped')} stopped"
-    failed = f", {one.count('failed')} failed" if one.count("failed") else ""
-    head = Text(f"{one.unit.name} ({one.unit.role}, {one.metric} on dev; {counted}{failed})", style="bold")
-    return Group(head, table, Text(search_verdict(one)), Text(""))
-
-
-def value_text(value: Value) -> str:
-    """A value in few digits."""
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
-
-
-def search_verdict(one: UnitOutcome) -> str:
-    """What follows, in words."""
-    if one.best is None:
-        return "No trial has finished: nothing can be chosen yet."
-    parts = [_convergence(one), *(f"{note}." for note in one.notes)]
-    return " ".join(part for part in parts if part)
-
-
-def _convergence(one: UnitOutcome) -> str:
-    if one.converged is None:
-        return f"Too few trials to tell whether the search has converged (fewer than {ENOUGH})."
-    if one.converged:
-        return "Converged: the last third of the trials brought no more than the noise of the dev sample."
-    return "Not converged: the last third of the trials still brought more; raise search.num_samples and run again."

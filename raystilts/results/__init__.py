@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from raystilts.results.ledger import Ledger, next_attempt, write_attempt, write_decision
+from raystilts.results.results import Results
 from raystilts.results.schema import DecisionRow, RunRow, ScoreRow
-from raystilts.results.store import Results
 from raystilts.results.stratum import Arm, Stratum
 
 __all__ = [

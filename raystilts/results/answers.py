@@ -1,45 +1,150 @@
-"""The answer to "which intermediate for my target?", with its certainty."""
+"""What is answered for one target: its arms with score, gain and certainty, and what a reader must be told."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-
-from raystilts.errors import UserError, did_you_mean
+from raystilts.ranking.advice import Advice, advise
 from raystilts.ranking.mcb import compare_with_best
 from raystilts.ranking.posterior import Posterior, number
-from raystilts.results.store import Results as StoredResults
-from raystilts.results.stratum import Arm, Stratum, rank_stratum, scores_of, was_run
-from raystilts.results.target_answer import (
-    ArmAnswer,
-    Selection,
-    TargetAnswer,
-    answer_notes,
-    arm_label,
-    overlaps,
-    train_language,
-)
+from raystilts.results.stratum import Stratum, rank_stratum, scores_of, was_run
+from raystilts.results.task_facts import overlaps
 
 if TYPE_CHECKING:
-    import pandas as pd
 
-    from raystilts.results.overall import OverallAnswer
     from raystilts.study.schema import Study
 
 
-__all__ = ["ArmAnswer", "Results", "Selection", "TargetAnswer", "arm_label"]
-
-Key = tuple[str, float | None]
+#: Further seeds that are thought about in a sentence.
+LOOK_AHEAD = 8
+Selection = Literal["en_dev", "target_dev", "test"]
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class ArmAnswer:
+    """One arm of one stratum.
+
+    Attributes:
+        language: None for the mean over languages.
+        mean: Mean score over the finished seeds, 0 to 1.
+        gain: Posterior mean of the score minus that of `none` on `split`, with its 95 % interval.
+        p_best: Probability that no competing arm is better, by the data of `selection`.
+        expected_regret: What choosing this arm is expected to lose against the best, by the data of `selection`.
+        in_best_set: Whether the arm is among those not told apart from the best.
+        competes: Whether the arm may be called best (its fraction is compared, its data is not the target's own).
+        overlap: Whether the intermediate trains on the target's own training data.
+        seeds: Finished runs; `stopped`, `failed` and `degenerate` ones are not among them.
+        selection: Which data chose: English dev, the target language's dev, or (for want of dev data) test itself.
+        stopped_at: The largest share of the budget that a stopped run has reached.
+    """
+
+    target: str
+    language: str | None
+    target_fraction: float | None
+    intermediate: str
+    intermediate_fraction: float | None
+    mean: float | None
+    gain: float | None
+    gain_low: float | None
+    gain_high: float | None
+    p_best: float | None
+    expected_regret: float | None
+    in_best_set: bool
+    competes: bool
+    overlap: bool
+    seeds: int
+    stopped: int
+    failed: int
+    degenerate: int
+    hyperparameters: dict[str, Any]
+    metric: str
+    split: str
+    selection: Selection
+    stopped_at: float | None = None
+
+    @property
+    def label(self) -> str:
+        """The arm as people read it."""
+        return arm_label(self.intermediate, self.intermediate_fraction)
+
+    @property
+    def certain(self) -> bool:
+        """Whether the 95 % interval of the gain excludes zero."""
+        return self.gain_low is not None and self.gain_high is not None and (self.gain_low > 0 or self.gain_high < 0)
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON: every field by its name."""
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
+
+@dataclass(frozen=True)
+class TargetAnswer:
+    """One stratum: its arms, best first, and what a reader must be told.
+
+    Attributes:
+        languages: The languages behind every score.
+        best: Arms not told apart from the best, by falling P(best).
+        strict: Whether `best` is Hsu's worst-case set instead of the posterior's.
+        choice: The posterior that chose, None where nothing has been ranked.
+        gains: The posterior that the gains are from.
+        choice_arms: Intermediate and fraction of each row of `choice`; likewise `gain_arms`.
+    """
+
+    target: str
+    target_fraction: float | None
+    language: str | None
+    languages: tuple[str, ...]
+    metric: str
+    arms: tuple[ArmAnswer, ...]
+    best: tuple[str, ...]
+    notes: tuple[str, ...]
+    strict: bool = False
+    choice: Posterior | None = field(default=None, repr=False, compare=False)
+    gains: Posterior | None = field(default=None, repr=False, compare=False)
+    choice_arms: tuple[tuple[str, float | None], ...] = field(default=(), repr=False, compare=False)
+    gain_arms: tuple[tuple[str, float | None], ...] = field(default=(), repr=False, compare=False)
+
+    @property
+    def label(self) -> str:
+        """The target as people read it: `xnli`, or `xnli 25%` for a part of its data."""
+        return arm_label(self.target, self.target_fraction)
+
+    @cached_property
+    def advice(self) -> Advice | None:
+        """How many more seeds of which arms would decide; None where nothing has been ranked."""
+        return None if self.choice is None else advise(self.choice, max_seeds=LOOK_AHEAD)
+
+    def advised(self, advice: Advice) -> tuple[str, ...]:
+        """Labels of the arms that an advice names."""
+        return tuple(arm_label(*self.choice_arms[i]) for i in advice.arms)
+
+
+def arm_label(intermediate: str, fraction: float | None) -> str:
+    """An arm as people read it: `squad`, or `squad 25%` for a part of its data."""
+    return intermediate if fraction is None or fraction == 1.0 else f"{intermediate} {100 * fraction:g}%"
+
+
+def arm_names(arms: Sequence[ArmAnswer]) -> list[str]:
+    """Labels of a target's arms; where one stands for several, with the settings that differ."""
+    labels = Counter(arm.label for arm in arms)
+    return [arm.label if labels[arm.label] == 1 else f"{arm.label} ({_differing(arm, arms)})" for arm in arms]
+
+
+def _differing(arm: ArmAnswer, arms: Sequence[ArmAnswer]) -> str:
+    twins = [other.hyperparameters for other in arms if other.label == arm.label]
+    names = sorted({name for twin in twins for name in twin})
+    odd = [name for name in names if len({json.dumps(twin.get(name)) for twin in twins}) > 1]
+    return ", ".join(f"{name}={json.dumps(arm.hyperparameters.get(name))}" for name in odd)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
     """What a question leaves out or lets in; see `Results.answers`."""
 
     target: str | None
@@ -50,152 +155,7 @@ class _Asked:
     study: Study | None
 
 
-class Results(StoredResults):
-    """The tables of a results folder, and the answers from them."""
-
-    def study(self) -> Study | None:
-        """The study that the folder was last run with, None for tables from elsewhere.
-
-        Raises:
-            UserError: it names tasks or files that are no longer here.
-        """
-        try:
-            text = self.folder.read("study.json")
-        except FileNotFoundError:
-            return None
-        from pydantic import ValidationError
-
-        from raystilts.study.schema import Study
-
-        try:
-            return Study.model_validate(json.loads(text))
-        except ValidationError as error:
-            raise UserError(
-                f"{self.folder.url}/study.json does not fit any more: {error.errors()[0]['msg']}; run the study again"
-            ) from None
-
-    def best(
-        self,
-        target: str | None = None,
-        language: str | None = None,
-        intermediate_fraction: float | None = None,
-        *,
-        include_overlap: bool = False,
-        strict: bool = False,
-    ) -> pd.DataFrame:
-        """Every arm of every stratum, one row each; see `ArmAnswer` for the columns."""
-        import pandas as pd
-
-        found = self.answers(target, language, intermediate_fraction, include_overlap=include_overlap, strict=strict)
-        rows = [arm.to_json() for answer in found for arm in answer.arms]
-        return pd.DataFrame(rows, columns=list(ArmAnswer.__dataclass_fields__))
-
-    def overall(
-        self,
-        language: str | None = None,
-        intermediate_fraction: float | None = None,
-        *,
-        include_overlap: bool = False,
-    ) -> OverallAnswer:
-        """The arms over all targets, by mean rank and by scaled gain; see `OverallAnswer`."""
-        from raystilts.results.overall import over_targets
-
-        return over_targets(self.answers(None, language, intermediate_fraction, include_overlap=include_overlap))
-
-    def answers(
-        self,
-        target: str | None = None,
-        language: str | None = None,
-        intermediate_fraction: float | None = None,
-        *,
-        include_overlap: bool = False,
-        strict: bool = False,
-    ) -> list[TargetAnswer]:
-        """The answer for each target (and target fraction).
-
-        Args:
-            target: Only this one.
-            language: In this language; default the mean over the target's languages.
-            intermediate_fraction: The fraction at which arms compete; default the study's `compare_at`.
-            include_overlap: Let arms compete that train on the target's own data.
-            strict: Give Hsu's worst-case set as the best set, not the posterior's.
-
-        Raises:
-            UserError: a target, language or fraction that the results do not hold.
-        """
-        tests = self._scored("test", target, language)
-        self._check(tests, target, language)
-        study = self.study()
-        compared = _compared(intermediate_fraction, tests.values(), study)
-        asked = _Asked(target, language, compared, include_overlap, strict, study)
-        devs, rule = self._choosing(tests, asked)
-        return [_answer(test, devs.get(key), rule, asked) for key, test in tests.items()]
-
-    def _scored(self, split: str, target: str | None, language: str | None) -> dict[Key, Stratum]:
-        """Strata with scores; in one language with all others beside it, where every run has it."""
-        found = self.strata(split, target=target, each=language is not None)
-        if language is not None:
-            lacking = {(s.target, s.target_fraction) for s in found if language not in s.languages}
-            alone = self.strata(split, language, target=target) if lacking else []
-            found = [s for s in found if language in s.languages]
-            found += [s for s in alone if (s.target, s.target_fraction) in lacking]
-        scored = [s for s in found if np.isfinite(s.scores).any()]
-        scored.sort(key=lambda s: (s.target, s.target_fraction or 0.0))
-        return {(s.target, s.target_fraction): s for s in scored}
-
-    def _choosing(self, tests: dict[Key, Stratum], asked: _Asked) -> tuple[dict[Key, Stratum], Selection]:
-        """The dev scores that choose the arm, for the strata that have any."""
-        rule: Selection = asked.study.selection if asked.study else "en_dev"
-        if rule == "target_dev":
-            return self._scored("dev", asked.target, asked.language), rule
-        wanted = {key: train_language(key[0]) for key in tests}
-        found: dict[Key, Stratum] = {}
-        for language in sorted(set(wanted.values())):
-            for stratum in self.strata("dev", language, target=asked.target):
-                key = (stratum.target, stratum.target_fraction)
-                if wanted.get(key) == language and np.isfinite(stratum.scores).any():
-                    found[key] = stratum
-        return found, rule
-
-    def _check(self, tests: dict[Key, Stratum], target: str | None, language: str | None) -> None:
-        """Says what is wrong with a question that has no answer."""
-        if tests:
-            return
-        known = [s for s in self.strata("test") if np.isfinite(s.scores).any()]
-        if not known:
-            raise UserError(_nothing(self))
-        targets = sorted({s.target for s in known})
-        if target is not None and target not in targets:
-            raise UserError(f"--target {target}: not in these results; {did_you_mean(target, targets)}")
-        rows = self.known()
-        rows = rows if target is None else rows[rows["target"] == target]
-        languages = sorted({str(name) for names in rows["languages"] for name in names})
-        where = "in these results" if target is None else f"in the results of {target}"
-        raise UserError(f"--language {language}: not {where}; {did_you_mean(str(language), languages)}")
-
-
-def _nothing(results: Results) -> str:
-    """Why there is nothing to answer from."""
-    runs = results.runs()
-    ended = Counter(runs.loc[runs["kind"] != "intermediate", "status"])
-    counts = ", ".join(f"{ended[word]} {word}" for word in ("failed", "stopped", "paused") if ended[word])
-    if counts:
-        return f"The results hold no finished target stage ({counts}); the column error of Results.runs() says why"
-    return "The results hold no finished target stage yet; run the study first: raystilts run STUDY"
-
-
-def _compared(given: float | None, tests: Any, study: Study | None) -> float | None:
-    fractions = (arm.intermediate_fraction for test in tests for arm in test.arms)
-    there = sorted({fraction for fraction in fractions if fraction is not None})
-    if given is not None and given not in there:
-        known = ", ".join(f"{fraction:g}" for fraction in there) or "none"
-        raise UserError(f"--intermediate-fraction {given:g}: the results hold {known}")
-    if given is None and study is not None and study.compared_fraction in there:
-        return study.compared_fraction
-    return given if given is not None else max(there, default=None)
-
-
-def _answer(test: Stratum, dev: Stratum | None, rule: Selection, asked: _Asked) -> TargetAnswer:
+def answer_target(test: Stratum, dev: Stratum | None, rule: Selection, asked: Question) -> TargetAnswer:
     overlap = [overlaps(arm.intermediate, test.target, asked.study) for arm in test.arms]
     eligible = [
         arm.intermediate_fraction in (None, asked.compared) and (asked.include_overlap or not shared)
@@ -273,7 +233,7 @@ def _arm_answer(
         stopped=int(test.stopped[i]),
         failed=int(test.failed[i]),
         degenerate=int(test.degenerate[i]),
-        hyperparameters=_settings(arm),
+        hyperparameters=dict(_parsed(arm.hyperparameters or "{}")),
         metric=test.metric or "",
         split="test",
         selection=selection,
@@ -281,11 +241,49 @@ def _arm_answer(
     )
 
 
-def _settings(arm: Arm) -> dict[str, Any]:
-    return dict(_parsed(arm.hyperparameters or "{}"))
-
-
 @lru_cache(maxsize=4096)
 def _parsed(text: str) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(text)
     return found
+
+
+def answer_notes(
+    test: Stratum,
+    gains: Posterior,
+    chosen: Posterior,
+    selection: Selection,
+    overlap: Sequence[bool],
+    include_overlap: bool,
+    study: Study | None,
+) -> tuple[str, ...]:
+    """The notes of one stratum, one sentence each."""
+    notes = list(dict.fromkeys([*gains.notes, *chosen.notes]))
+    if selection == "test":
+        notes.append("no dev data: chosen and scored on the same test data, so P(best) is exploratory")
+    if any(overlap):
+        shared = ", ".join(dict.fromkeys(a.intermediate for a, o in zip(test.arms, overlap, strict=True) if o))
+        rule = "competes all the same" if include_overlap else "is left out of best (--include-overlap lets it in)"
+        notes.append(f"{shared} trains on this target's own training data and {rule}")
+    if test.at_chance:
+        notes.append(
+            f"{test.at_chance} runs are no better than guessing on dev; they count all the same, for all runs of "
+            "their arms are, or half of the table"
+        )
+    if test.degenerate.any():
+        notes.append(
+            f"{int(test.degenerate.sum())} runs count as failed by how they trained (not a number, no better than "
+            "guessing on dev, or a loss that does not fall) and are in no mean"
+        )
+    seen = _seen(test, study)
+    if seen:
+        names = ", ".join(seen)
+        notes.append(f"the encoder has seen {names} in pretraining: gains of these look smaller than they are")
+    return tuple(notes)
+
+
+def _seen(test: Stratum, study: Study | None) -> list[str]:
+    """Intermediates of a stratum that the encoder declares to have seen."""
+    if study is None:
+        return []
+    words = {word for arm in test.arms for word in re.split(r"[+@]", arm.intermediate)}
+    return [name for name in study.encoder.has_seen if name in words]

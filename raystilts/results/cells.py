@@ -2,24 +2,17 @@
 
 A cell is one row, with its mean and, for questions that need them, its final main scores as a list, `numbers`, in the
 order of `languages`: ten thousand cells of forty languages stay ten thousand rows until each language is asked for.
-
-Tables of the cells of the transfer matrix, made when a question needs them.
+`CellTables` makes the tables of cells when a question needs them.
 """
 
 from __future__ import annotations
 
-import duckdb
-
-from raystilts.results.tables import warn_lost, warn_repeated
-
 #: The language of a mean over languages.
 MACRO = "macro"
-
 _ARM = "intermediate, intermediate_fraction, hyperparameters"
 _STRATUM = "encoder, target, target_fraction, metric"
 _CELL = f"encoder, target, target_fraction, {_ARM}, seed"
 _RANKS = f"dense_rank() over (order by {_STRATUM}) as stratum, dense_rank() over (order by {_CELL}) as cell"
-
 MACROS = (
     "create or replace temp macro split_names(x) as case when x = '' then []::varchar[] else string_split(x, ',') end",
     # Of numbers in the order of some languages, those of others, in their order.
@@ -143,10 +136,8 @@ from merged join named using (stratum) order by stratum, cell
 
 #: Cells that were trained more than once.
 REPEATED = "select target, intermediate, seed, repeated from cells where repeated is not null order by cell"
-
 #: Strata some of whose cells lack languages: those that the mean is over, and those that it is not.
 LOST = "select distinct target, shared, lost from cells where lost <> '' order by target"
-
 #: What the results hold.
 KNOWN = """
 select target, target_fraction, intermediate_fraction, split_names(languages) as languages
@@ -203,9 +194,7 @@ _COLUMNS = f"""
 encoder, target, target_fraction, split, metric, language, if(language = '{MACRO}', shared, language) as languages,
 {_ARM}, seed, coalesce(own_stage, stage) as stage, degenerate, score
 """
-
 MATRIX = f"select {_COLUMNS} from ({_long('cells', '')})"
-
 #: Hyperparameters of `none` that most of its runs have stand in for those it was not run with.
 GAINS = f"""
 with baseline as (select * from cells where intermediate = 'none'),
@@ -231,12 +220,9 @@ paired as (
 select {_COLUMNS}, score - base as gain
 from ({_long("paired", ", unnest(if(macro is null, base[:-2], base)) as base")})
 """
-
 _ENDED_EARLY = "kind <> 'intermediate' and status not in ('finished', 'paused')"
-
 #: A row if any stage was stopped or has failed.
 ANY_UNFINISHED = f"select 1 from outcomes where {_ENDED_EARLY} limit 1"
-
 #: Arms whose stages were stopped or failed. A run that trains on one task may score another, so
 #: tasks that finished runs were scored on tell which runs belong to a stratum.
 UNFINISHED = f"""
@@ -252,69 +238,3 @@ from outcomes l join scored_on s on l.target = s.trained
 where {_ENDED_EARLY}
 order by all
 """
-
-
-class CellTables:
-    """The tables of one moment of a folder: by split, and of all targets or of one."""
-
-    def __init__(self) -> None:
-        self._moment = 0
-        self._names: dict[tuple[str, str | None, bool], str] = {}
-
-    def show(
-        self, connection: duckdb.DuckDBPyConnection, moment: int, split: str, target: str | None, *, numbers: bool
-    ) -> bool:
-        """Makes `cells` a view of the cells of a split, and warns of what a reader of them has to know.
-
-        Args:
-            connection: Has the tables and views `finals` and `outcomes`.
-            moment: Where it has gone up, something was written since, and all tables are made anew.
-            target: Only of this target; of all where their table is there already.
-            numbers: Whether the question needs the scores in each language.
-
-        Returns:
-            Whether `cells` has the scores in each language.
-        """
-        if self._moment != moment:
-            self._names.clear()
-            self._moment = moment
-        name = self._table(connection, split, target, numbers)
-        connection.execute(f"create or replace temp view cells as from {name}")
-        # One table is both where cells were merged; those that are alike lack nothing and were trained once.
-        if self._known(split, target, False) == self._known(split, target, True):
-            warn_repeated(connection.execute(REPEATED).fetchall())
-            warn_lost(connection.execute(LOST).fetchall())
-        return name == self._known(split, target, True)
-
-    def _table(self, connection: duckdb.DuckDBPyConnection, split: str, target: str | None, numbers: bool) -> str:
-        if not self._known(split, target, False):
-            self._create(connection, split, target)
-        if numbers and not self._known(split, target, True):
-            name = f"cells_{len(self._names)}"
-            statement = cells_with_numbers(name, self._known(split, target, False), target is not None)
-            connection.execute(statement, _values(split, target))
-            self._names[split, target, True] = name
-        return self._known(split, target, numbers)
-
-    def _create(self, connection: duckdb.DuckDBPyConnection, split: str, target: str | None) -> None:
-        """The cells, without their numbers where no merging needs them."""
-        number = len(self._names)
-        scored = f"scored_{number}"
-        connection.execute(create_scored(scored, target is not None), _values(split, target))
-        if connection.execute(are_alike(scored)).fetchall()[0][0]:
-            name = f"alike_{number}"  # a view: a table of an earlier moment cannot be replaced by one
-            connection.execute(alike_cells(name, scored))
-        else:
-            name = f"cells_{number}"
-            connection.execute(merged_cells(name, scored, target is not None), _values(split, target))
-            connection.execute(f"drop table {scored}")
-            self._names[split, target, True] = name
-        self._names[split, target, False] = name
-
-    def _known(self, split: str, target: str | None, numbers: bool) -> str:
-        """The table of all targets, or that of one; empty where there is none."""
-        return self._names.get((split, None, numbers)) or self._names.get((split, target, numbers), "")
-
-
-def _values(split: str, target: str | None) -> dict[str, str]:
-    return {"split": split} if target is None else {"split": split, "target": target}

@@ -1,13 +1,9 @@
-"""The merged files that a compaction writes, in the order in which their rows are asked for together.
+"""Merging the files of single attempts into large ones, while writers and readers go on.
 
-Many attempts at once, such as an imported table: one compacted file each of runs and scores.
-
-Merging the files of single attempts into large ones, while writers and readers go on.
-
-A compaction writes a new file, then a manifest that lists it and the raw files it stands for; raw
-files are deleted later, by `clean_up`. Killed at any point, it leaves the old state or the new.
-
-Compaction while a study runs: now and then when many files have gathered, and at its end.
+A compaction writes a new file, then a manifest that lists it and the raw files it stands for; raw files are deleted
+later, by `clean_up`. Killed at any point, it leaves the old state or the new. Merged rows stand in the order in which
+they are asked for together. A running study compacts now and then, and at its end; an imported table is written as
+compacted files at once.
 """
 
 from __future__ import annotations
@@ -36,9 +32,7 @@ from raystilts.results.reader import (
     ResultsWarning,
     Snapshot,
     VanishedError,
-    final_scores,
     finals_name,
-    from_files,
     generations,
     load_manifest,
     local_paths,
@@ -48,7 +42,6 @@ from raystilts.results.reader import (
     read_parts,
     read_tables,
     retrying,
-    rows_of,
     take_snapshot,
     warn_left_out,
 )
@@ -63,7 +56,14 @@ from raystilts.results.schema import (
     schema_of,
     to_table,
 )
+from raystilts.results.tables import final_scores, from_files, rows_of
 
+#: More compacted files than this of one table are merged into one.
+MAX_PARTS = 8
+#: Temporary files younger than this many seconds may belong to a writer at work.
+_LEFTOVER_AGE = 3600.0
+_TRIES = 5
+_PART = re.compile(r"[a-z]+-(\d{8,})-[0-9a-f]+\.parquet")
 #: What DuckDB may hold while it merges; it spills the rest to disk.
 _MEMORY = "600MB"
 _ROW_GROUP, _FINALS_GROUP = 122_880, 2_048
@@ -73,154 +73,12 @@ _ORDER: dict[Table, str] = {
     "language, metric",
     "decisions": "decided_at, study, target, target_fraction, round",
 }
-
-
-def part_name(table: Table, generation: int) -> str:
-    """A name of its own for each file: two compactions of one generation do not take each other's."""
-    return f"{table}-{generation:08d}-{secrets.token_hex(4)}.parquet"
-
-
-def write_rows(folder: Folder, table: Table, generation: int, rows: pa.Table, parts: list[str]) -> str:
-    """Writes rows, together with those of older `parts`, as one file; returns its name."""
-    name = part_name(table, generation)
-    rows = pa.concat_tables([read_parts(folder, table, parts), rows])
-    with duckdb.connect() as connection:
-        connection.execute("set TimeZone = 'UTC'")
-        connection.register("rows", rows)
-        ordered = connection.sql(f"select * from rows order by {_ORDER[table]}").to_arrow_table()
-    folder.write(f"{COMPACTED}/{name}", encode_table(ordered.cast(schema_of(table)), {}, small=False))
-    return name
-
-
-def write_scores(folder: Folder, generation: int, names: list[str], parts: list[str]) -> tuple[str, int]:
-    """Writes the scores of raw files, together with those of older `parts`, and their finals.
-
-    Args:
-        names: Raw files; in `by_stratum` order their rows need no sorting.
-
-    Returns:
-        The file's name and the number of new rows in it.
-
-    Raises:
-        duckdb.Error: A file is damaged.
-        VanishedError: A file is no longer there.
-    """
-    name = part_name("scores", generation)
-    raw = from_files(local_paths(folder, "scores", names), by_name=True)
-    old = from_files(local_paths(folder, COMPACTED, parts), by_name=True)
-    query = rows_of("scores", [*old, *raw])
-    if parts:
-        query += f" order by {_ORDER['scores']}"
-    with duckdb.connect() as connection:
-        total = _write_merged_scores(connection, folder, name, query)
-        old_rows = _rows(connection, old[0]) if old else 0
-    return name, total - old_rows
-
-
-def write_score_rows(folder: Folder, generation: int, rows: pa.Table) -> str:
-    """Writes rows of scores that stand in no file yet, and their finals; returns the file's name."""
-    name = part_name("scores", generation)
-    with duckdb.connect() as connection:
-        connection.register("rows", rows)
-        _write_merged_scores(connection, folder, name, f"select * from rows order by {_ORDER['scores']}")
-    return name
-
-
-def _write_merged_scores(connection: duckdb.DuckDBPyConnection, folder: Folder, name: str, query: str) -> int:
-    with tempfile.TemporaryDirectory(prefix="raystilts-") as temporary:
-        connection.execute(f"set memory_limit = '{_MEMORY}'")
-        connection.execute(f"set temp_directory = '{temporary}/spilled'")
-        merged, finals = Path(temporary) / "scores.parquet", Path(temporary) / "finals.parquet"
-        _copy(connection, query, merged, "zstd", _ROW_GROUP)
-        everything = f"from '{merged}'"
-        order = "order by split, target, target_fraction, stage, attempt"
-        # A question reads few of these rows, or all at once: they are small as they are.
-        _copy(connection, f"{final_scores(everything)} {order}", finals, "uncompressed", _FINALS_GROUP)
-        # Whoever sees the scores sees their finals.
-        folder.write(f"{COMPACTED}/{finals_name(name)}", finals.read_bytes())
-        folder.write(f"{COMPACTED}/{name}", merged.read_bytes())
-        return _rows(connection, everything)
-
-
-def by_stratum(names: list[str], runs: Sequence[RunRow]) -> list[str]:
-    """File names of attempts, those of one target and fraction together, then those of one arm."""
-    order = {
-        file_name(run.stage, run.attempt): (
-            run.target or "", run.target_fraction or 0.0, run.intermediate, run.intermediate_fraction or 0.0,
-            run.hyperparameters, run.seed or 0,
-        )
-        for run in runs
-    }  # fmt: skip
-    return sorted(names, key=lambda name: (order.get(name, ("",)), name))
-
-
-def _rows(connection: duckdb.DuckDBPyConnection, source: str) -> int:
-    (count,) = connection.execute(f"select count(*) from ({source})").fetchall()[0]
-    return int(count)
-
-
-def _copy(connection: duckdb.DuckDBPyConnection, query: str, path: Path, compression: str, row_group: int) -> None:
-    metadata = ", ".join(f"{key}: '{value}'" for key, value in metadata_of("scores").items())
-    options = f"format parquet, compression {compression}, row_group_size {row_group}, kv_metadata {{{metadata}}}"
-    connection.execute(f"copy ({query}) to '{path}' ({options})")
-
-
-_BULK_TRIES = 5
-
-
-def write_attempts(results: str | Path | Folder, runs: Sequence[RunRow], scores: Sequence[ScoreRow]) -> int:
-    """Records attempts, all of them or (where it is killed) none.
-
-    Attempts whose stage has one of the same `eval_key` already are left out, so that doing it again changes nothing.
-
-    Returns:
-        The number of attempts written.
-
-    Raises:
-        StorageError: The folder cannot be written.
-    """
-    folder = open_folder(results)
-    for _ in range(_BULK_TRIES):
-        there = {(row.stage, row.eval_key) for row in Ledger(folder).rows()}
-        new = [run for run in runs if (run.stage, run.eval_key) not in there]
-        if not new:
-            return 0
-        if _publish(folder, new, scores):
-            return len(new)
-    raise StorageError(f"Others keep writing to {folder.url}. Try again later.")
-
-
-def _publish(folder: Folder, runs: Sequence[RunRow], scores: Sequence[ScoreRow]) -> bool:
-    """One attempt; False if another writer has published first."""
-    old = load_manifest(folder)
-    last = _last_attempts(folder, old)
-    numbers = {run.stage: last.get(run.stage, 0) + 1 for run in runs}
-    runs = [dataclasses.replace(run, attempt=numbers[run.stage]) for run in runs]
-    scores = [dataclasses.replace(s, attempt=numbers[s.stage]) for s in scores if s.stage in numbers]
-    generation, parts = old.generation + 1, dict(old.parts)
-    parts["scores"] = [*parts["scores"], write_score_rows(folder, generation, to_table("scores", scores))]
-    parts["runs"] = [*parts["runs"], write_rows(folder, "runs", generation, to_table("runs", runs), [])]
-    names = [file_name(run.stage, run.attempt) for run in runs]
-    new = {"runs": names, "scores": names, "decisions": []}
-    consumed = {table: sorted({*old.consumed[table], *new[table]}) for table in TABLES}
-    return publish(folder, Manifest(generation, parts, consumed))
-
-
-def _last_attempts(folder: Folder, manifest: Manifest) -> dict[str, int]:
-    names = [name for table in ("runs", "scores") for name in folder.names(table)]
-    names += [*manifest.consumed["runs"], *manifest.consumed["scores"]]
-    last: dict[str, int] = {}
-    for stage, attempt in filter(None, map(parse_name, names)):
-        last[stage] = max(attempt, last.get(stage, 0))
-    return last
-
-
-#: More compacted files than this of one table are merged into one.
-MAX_PARTS = 8
-#: Temporary files younger than this many seconds may belong to a writer at work.
-_LEFTOVER_AGE = 3600.0
-_TRIES = 5
-_PART = re.compile(r"[a-z]+-(\d{8,})-[0-9a-f]+\.parquet")
+#: Attempts that are not compacted before a compaction is worth its time (each has two files).
+MANY = 1000
+#: Seconds between looks.
+PAUSE = 60.0
+#: Seconds for which readers at work may still want files that were merged.
+_GRACE = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,6 +138,67 @@ def clean_up(results: str | Path | Folder, *, older_than: float = 3600.0) -> int
     for name in doomed:
         folder.delete(name)
     return len(doomed)
+
+
+@contextmanager
+def compacting(results: str | Path | Folder, *, many: int = MANY, pause: float = PAUSE) -> Iterator[None]:
+    """Compacts beside the block whenever `many` attempts have gathered, and after it, if it ends well.
+
+    What goes wrong is a warning: the raw files are complete without compaction.
+
+    Args:
+        results: The results folder.
+        many: Attempts before a compaction.
+        pause: Seconds between looks.
+    """
+    folder = open_folder(results)
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.wait(pause):
+            _tidy(folder, many, _GRACE)
+
+    thread = threading.Thread(target=watch, name="raystilts-compaction", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+    thread.join()
+    _tidy(folder, 1, 0.0)
+
+
+def write_attempts(results: str | Path | Folder, runs: Sequence[RunRow], scores: Sequence[ScoreRow]) -> int:
+    """Records attempts, all of them or (where it is killed) none.
+
+    Attempts whose stage has one of the same `eval_key` already are left out, so that doing it again changes nothing.
+
+    Returns:
+        The number of attempts written.
+
+    Raises:
+        StorageError: The folder cannot be written.
+    """
+    folder = open_folder(results)
+    for _ in range(_TRIES):
+        there = {(row.stage, row.eval_key) for row in Ledger(folder).rows()}
+        new = [run for run in runs if (run.stage, run.eval_key) not in there]
+        if not new:
+            return 0
+        if _publish(folder, new, scores):
+            return len(new)
+    raise StorageError(f"Others keep writing to {folder.url}. Try again later.")
+
+
+def _tidy(folder: Folder, many: int, grace: float) -> None:
+    try:
+        if len(folder.names("runs")) >= many:
+            compact(folder)
+            clean_up(folder, older_than=grace)
+    except (StorageError, OSError, duckdb.Error) as error:
+        warnings.warn(
+            f"The results were not compacted ({error}); they are complete all the same.", ResultsWarning, stacklevel=2
+        )
 
 
 def _replaced(folder: Folder, manifest: Manifest) -> list[str]:
@@ -376,48 +295,116 @@ def _write_scores(folder: Folder, generation: int, names: list[str], parts: list
         return *write_scores(folder, generation, good, parts), good
 
 
-#: Attempts that are not compacted before a compaction is worth its time (each has two files).
-MANY = 1000
-#: Seconds between looks.
-PAUSE = 60.0
-#: Seconds for which readers at work may still want files that were merged.
-_GRACE = 600.0
+def _publish(folder: Folder, runs: Sequence[RunRow], scores: Sequence[ScoreRow]) -> bool:
+    """One attempt; False if another writer has published first."""
+    old = load_manifest(folder)
+    last = _last_attempts(folder, old)
+    numbers = {run.stage: last.get(run.stage, 0) + 1 for run in runs}
+    runs = [dataclasses.replace(run, attempt=numbers[run.stage]) for run in runs]
+    scores = [dataclasses.replace(s, attempt=numbers[s.stage]) for s in scores if s.stage in numbers]
+    generation, parts = old.generation + 1, dict(old.parts)
+    parts["scores"] = [*parts["scores"], write_score_rows(folder, generation, to_table("scores", scores))]
+    parts["runs"] = [*parts["runs"], write_rows(folder, "runs", generation, to_table("runs", runs), [])]
+    names = [file_name(run.stage, run.attempt) for run in runs]
+    new = {"runs": names, "scores": names, "decisions": []}
+    consumed = {table: sorted({*old.consumed[table], *new[table]}) for table in TABLES}
+    return publish(folder, Manifest(generation, parts, consumed))
 
 
-@contextmanager
-def compacting(results: str | Path | Folder, *, many: int = MANY, pause: float = PAUSE) -> Iterator[None]:
-    """Compacts beside the block whenever `many` attempts have gathered, and after it, if it ends well.
+def _last_attempts(folder: Folder, manifest: Manifest) -> dict[str, int]:
+    names = [name for table in ("runs", "scores") for name in folder.names(table)]
+    names += [*manifest.consumed["runs"], *manifest.consumed["scores"]]
+    last: dict[str, int] = {}
+    for stage, attempt in filter(None, map(parse_name, names)):
+        last[stage] = max(attempt, last.get(stage, 0))
+    return last
 
-    What goes wrong is a warning: the raw files are complete without compaction.
+
+def part_name(table: Table, generation: int) -> str:
+    """A name of its own for each file: two compactions of one generation do not take each other's."""
+    return f"{table}-{generation:08d}-{secrets.token_hex(4)}.parquet"
+
+
+def write_rows(folder: Folder, table: Table, generation: int, rows: pa.Table, parts: list[str]) -> str:
+    """Writes rows, together with those of older `parts`, as one file; returns its name."""
+    name = part_name(table, generation)
+    rows = pa.concat_tables([read_parts(folder, table, parts), rows])
+    with duckdb.connect() as connection:
+        connection.execute("set TimeZone = 'UTC'")
+        connection.register("rows", rows)
+        ordered = connection.sql(f"select * from rows order by {_ORDER[table]}").to_arrow_table()
+    folder.write(f"{COMPACTED}/{name}", encode_table(ordered.cast(schema_of(table)), {}, small=False))
+    return name
+
+
+def write_scores(folder: Folder, generation: int, names: list[str], parts: list[str]) -> tuple[str, int]:
+    """Writes the scores of raw files, together with those of older `parts`, and their finals.
 
     Args:
-        results: The results folder.
-        many: Attempts before a compaction.
-        pause: Seconds between looks.
+        names: Raw files; in `by_stratum` order their rows need no sorting.
+
+    Returns:
+        The file's name and the number of new rows in it.
+
+    Raises:
+        duckdb.Error: A file is damaged.
+        VanishedError: A file is no longer there.
     """
-    folder = open_folder(results)
-    done = threading.Event()
-
-    def watch() -> None:
-        while not done.wait(pause):
-            _tidy(folder, many, _GRACE)
-
-    thread = threading.Thread(target=watch, name="raystilts-compaction", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-    thread.join()
-    _tidy(folder, 1, 0.0)
+    name = part_name("scores", generation)
+    raw = from_files(local_paths(folder, "scores", names), by_name=True)
+    old = from_files(local_paths(folder, COMPACTED, parts), by_name=True)
+    query = rows_of("scores", [*old, *raw])
+    if parts:
+        query += f" order by {_ORDER['scores']}"
+    with duckdb.connect() as connection:
+        total = _write_merged_scores(connection, folder, name, query)
+        old_rows = _rows(connection, old[0]) if old else 0
+    return name, total - old_rows
 
 
-def _tidy(folder: Folder, many: int, grace: float) -> None:
-    try:
-        if len(folder.names("runs")) >= many:
-            compact(folder)
-            clean_up(folder, older_than=grace)
-    except (StorageError, OSError, duckdb.Error) as error:
-        warnings.warn(
-            f"The results were not compacted ({error}); they are complete all the same.", ResultsWarning, stacklevel=2
+def write_score_rows(folder: Folder, generation: int, rows: pa.Table) -> str:
+    """Writes rows of scores that stand in no file yet, and their finals; returns the file's name."""
+    name = part_name("scores", generation)
+    with duckdb.connect() as connection:
+        connection.register("rows", rows)
+        _write_merged_scores(connection, folder, name, f"select * from rows order by {_ORDER['scores']}")
+    return name
+
+
+def _write_merged_scores(connection: duckdb.DuckDBPyConnection, folder: Folder, name: str, query: str) -> int:
+    with tempfile.TemporaryDirectory(prefix="raystilts-") as temporary:
+        connection.execute(f"set memory_limit = '{_MEMORY}'")
+        connection.execute(f"set temp_directory = '{temporary}/spilled'")
+        merged, finals = Path(temporary) / "scores.parquet", Path(temporary) / "finals.parquet"
+        _copy(connection, query, merged, "zstd", _ROW_GROUP)
+        everything = f"from '{merged}'"
+        order = "order by split, target, target_fraction, stage, attempt"
+        # A question reads few of these rows, or all at once: they are small as they are.
+        _copy(connection, f"{final_scores(everything)} {order}", finals, "uncompressed", _FINALS_GROUP)
+        # Whoever sees the scores sees their finals.
+        folder.write(f"{COMPACTED}/{finals_name(name)}", finals.read_bytes())
+        folder.write(f"{COMPACTED}/{name}", merged.read_bytes())
+        return _rows(connection, everything)
+
+
+def by_stratum(names: list[str], runs: Sequence[RunRow]) -> list[str]:
+    """File names of attempts, those of one target and fraction together, then those of one arm."""
+    order = {
+        file_name(run.stage, run.attempt): (
+            run.target or "", run.target_fraction or 0.0, run.intermediate, run.intermediate_fraction or 0.0,
+            run.hyperparameters, run.seed or 0,
         )
+        for run in runs
+    }  # fmt: skip
+    return sorted(names, key=lambda name: (order.get(name, ("",)), name))
+
+
+def _rows(connection: duckdb.DuckDBPyConnection, source: str) -> int:
+    (count,) = connection.execute(f"select count(*) from ({source})").fetchall()[0]
+    return int(count)
+
+
+def _copy(connection: duckdb.DuckDBPyConnection, query: str, path: Path, compression: str, row_group: int) -> None:
+    metadata = ", ".join(f"{key}: '{value}'" for key, value in metadata_of("scores").items())
+    options = f"format parquet, compression {compression}, row_group_size {row_group}, kv_metadata {{{metadata}}}"
+    connection.execute(f"copy ({query}) to '{path}' ({options})")

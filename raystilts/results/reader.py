@@ -1,17 +1,9 @@
-"""The process's DuckDB.
+"""The files of a results folder: which there are, which of them can be trusted, and their rows.
 
-SQL over Parquet files of this and older schema versions.
-
-Which raw files have been merged into which compacted ones.
-
-Manifests are numbered and each is created only if absent, so that of two compactions that run at
-the same time one loses and starts again (an object store has no rename and no lock). The highest
-number is the current one.
-
-Reading many small files at once: which there are, which of them can be trusted, and their rows.
-
-A file that is cut off or is not ours is named in a warning and left out. A file that disappears
-while it is read was compacted in the meantime, and the reader starts again.
+Compaction merges the files of single attempts into large ones. What is merged stands in `compacted/manifest-N.json`,
+the highest N is the current one: a manifest is written once, so that a writer who finds its number taken starts again
+(an object store has no rename and no lock). A file that is cut off or is not ours is named in a warning and left out.
+A file that disappears while it is read was compacted in the meantime, and the reader starts again.
 """
 
 from __future__ import annotations
@@ -34,11 +26,9 @@ from raystilts.filesystem import Folder
 from raystilts.results.schema import (
     SCHEMA_VERSION,
     Table,
-    defaults_of,
     distrust_version,
     parse_name,
     schema_of,
-    sql_columns,
     upgrade,
 )
 
@@ -46,75 +36,22 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-_LOCK = threading.Lock()
-
-
-def connect() -> duckdb.DuckDBPyConnection:
-    """A connection with temporary tables and views of its own, to an empty database in memory.
-
-    All connections of a process share the database, whose start costs more than most questions do. Settings of the
-    database (its memory limit) would be everybody's: whoever sets them connects to one of its own.
-    """
-    with _LOCK:
-        return _database(os.getpid()).cursor()
-
-
-@cache
-def _database(process: int) -> duckdb.DuckDBPyConnection:
-    """Started once a process: threads do not outlive a fork. A parent's is kept, since its end would wait for them."""
-    return duckdb.connect()
-
-
-#: Columns of `finals`, see `final_scores`.
-FINAL_COLUMNS = """
-stage varchar, attempt bigint, target varchar, target_fraction double, split varchar, metric varchar,
-languages varchar, mean double, numbers double[]
-"""
-
-
-def from_files(paths: list[str], *, by_name: bool) -> list[str]:
-    """A source of rows over Parquet files; none without files.
-
-    Args:
-        by_name: The files may have different columns (which takes longer).
-    """
-    if not paths:
-        return []
-    shown = ", ".join("'" + path.replace("'", "''") + "'" for path in paths)
-    return [f"from read_parquet([{shown}], union_by_name = {str(by_name).lower()})"]
-
-
-def rows_of(table: Table, sources: list[str]) -> str:
-    """A query for all rows of some sources, with the columns of this schema version."""
-    columns, defaults = sql_columns(table), defaults_of(table)
-    empty = ", ".join(f'null::{kind} as "{name}"' for name, kind in columns.items())
-    wanted = [
-        f"""coalesce("{name}", '{defaults[name]}') as "{name}\"""" if defaults.get(name) else f'"{name}"'
-        for name in columns
-    ]
-    rows = " union all by name ".join(f"({source})" for source in [f"select {empty} where false", *sources])
-    return f"select {', '.join(wanted)} from ({rows})"
-
-
-def final_scores(source: str) -> str:
-    """A query for rows of `finals` from those of a source of `scores`.
-
-    One row for each attempt, scored task, split and metric: its languages, joined by commas, their final main
-    scores, and the mean of these, so that questions about means need not read them all.
-    """
-    return f"""
-    select * exclude (numbers), list_avg(numbers) as mean, numbers
-    from (
-        select stage, attempt, target, target_fraction, split, metric,
-            string_agg(language, ',' order by language) as languages, list(value order by language) as numbers
-        from ({source}) where is_final and is_main group by all
-    )
-    """
-
-
 COMPACTED = "compacted"
 TABLES: tuple[Table, ...] = ("runs", "scores", "decisions")
 _NAME = re.compile(r"manifest-(\d{8,})\.json")
+_TRIES = 10
+_READERS = 16
+T = TypeVar("T")
+#: Key-value metadata of a Parquet footer.
+Footer = dict[str, str]
+
+
+class ResultsWarning(UserWarning):
+    """A file or a run was left out of an answer."""
+
+
+class VanishedError(Exception):
+    """A file that was listed is no longer there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,21 +135,6 @@ def _parse(data: bytes) -> Manifest:
     return Manifest(**values)
 
 
-_TRIES = 10
-_READERS = 16
-T = TypeVar("T")
-#: Key-value metadata of a Parquet footer.
-Footer = dict[str, str]
-
-
-class ResultsWarning(UserWarning):
-    """A file or a run was left out of an answer."""
-
-
-class VanishedError(Exception):
-    """A file that was listed is no longer there."""
-
-
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """What was in the folder at one moment.
@@ -280,6 +202,25 @@ def warn_left_out(folder: Folder, table: str, reasons: dict[str, str]) -> None:
         ResultsWarning,
         stacklevel=2,
     )
+
+
+_LOCK = threading.Lock()
+
+
+def connect() -> duckdb.DuckDBPyConnection:
+    """A connection with temporary tables and views of its own, to an empty database in memory.
+
+    All connections of a process share the database, whose start costs more than most questions do. Settings of the
+    database (its memory limit) would be everybody's: whoever sets them connects to one of its own.
+    """
+    with _LOCK:
+        return _database(os.getpid()).cursor()
+
+
+@cache
+def _database(process: int) -> duckdb.DuckDBPyConnection:
+    """Started once a process: threads do not outlive a fork. A parent's is kept, since its end would wait for them."""
+    return duckdb.connect()
 
 
 def read_footers(folder: Folder, table: Table, names: list[str]) -> tuple[dict[str, Footer], dict[str, str]]:

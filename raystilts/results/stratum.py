@@ -1,7 +1,4 @@
-"""The scores of one stratum (target, target fraction) as an array for ranking.
-
-The posterior of one stratum as it is stored: of the mean over languages, or of one language.
-"""
+"""The scores of one stratum (target, target fraction) as an array of arms and seeds, and their ranking."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Answers of SQL as DataFrames, and what a reader of them is warned about.
-
-The ledger as DuckDB views: `runs`, `scores`, `finals`, `decisions`, compacted and raw together.
+"""The ledger as DuckDB views: `runs`, `scores`, `finals`, `decisions`, compacted and raw together.
 
 `finals` has a row for each attempt, scored task, split and metric, with its final main scores in one list: questions
 about results read this small table and not the long one.
@@ -9,9 +7,8 @@ about results read this small table and not the long one.
 from __future__ import annotations
 
 import threading
-import warnings
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import duckdb
 
@@ -20,63 +17,74 @@ from raystilts.filesystem import Folder
 from raystilts.results.ledger import Ledger
 from raystilts.results.reader import (
     COMPACTED,
-    FINAL_COLUMNS,
-    ResultsWarning,
     Snapshot,
     VanishedError,
     connect,
-    final_scores,
     finals_name,
-    from_files,
     local_paths,
     read_footers,
     read_parts,
     read_tables,
     retrying,
-    rows_of,
     take_snapshot,
     warn_left_out,
 )
-from raystilts.results.schema import Table, to_table
+from raystilts.results.schema import (
+    Table,
+    defaults_of,
+    sql_columns,
+    to_table,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def to_frame(connection: duckdb.DuckDBPyConnection, query: str, values: dict[str, object]) -> pd.DataFrame:
-    """The rows of a query with its parameters."""
-    import pandas as pd
-    import pyarrow as pa
+#: Columns of `finals`, see `final_scores`.
+FINAL_COLUMNS = """
+stage varchar, attempt bigint, target varchar, target_fraction double, split varchar, metric varchar,
+languages varchar, mean double, numbers double[]
+"""
 
-    # Columns keep their type where a value is missing: null seeds do not turn seeds into floats.
-    types = {pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype()}
-    frame: pd.DataFrame = (
-        connection.sql(query, params=values or None).to_arrow_table().to_pandas(types_mapper=types.get)
+
+def from_files(paths: list[str], *, by_name: bool) -> list[str]:
+    """A source of rows over Parquet files; none without files.
+
+    Args:
+        by_name: The files may have different columns (which takes longer).
+    """
+    if not paths:
+        return []
+    shown = ", ".join("'" + path.replace("'", "''") + "'" for path in paths)
+    return [f"from read_parquet([{shown}], union_by_name = {str(by_name).lower()})"]
+
+
+def rows_of(table: Table, sources: list[str]) -> str:
+    """A query for all rows of some sources, with the columns of this schema version."""
+    columns, defaults = sql_columns(table), defaults_of(table)
+    empty = ", ".join(f'null::{kind} as "{name}"' for name, kind in columns.items())
+    wanted = [
+        f"""coalesce("{name}", '{defaults[name]}') as "{name}\"""" if defaults.get(name) else f'"{name}"'
+        for name in columns
+    ]
+    rows = " union all by name ".join(f"({source})" for source in [f"select {empty} where false", *sources])
+    return f"select {', '.join(wanted)} from ({rows})"
+
+
+def final_scores(source: str) -> str:
+    """A query for rows of `finals` from those of a source of `scores`.
+
+    One row for each attempt, scored task, split and metric: its languages, joined by commas, their final main
+    scores, and the mean of these, so that questions about means need not read them all.
+    """
+    return f"""
+    select * exclude (numbers), list_avg(numbers) as mean, numbers
+    from (
+        select stage, attempt, target, target_fraction, split, metric,
+            string_agg(language, ',' order by language) as languages, list(value order by language) as numbers
+        from ({source}) where is_final and is_main group by all
     )
-    return frame
-
-
-def warn_repeated(rows: list[Any]) -> None:
-    """Warns of the rows of `cells.REPEATED`."""
-    if rows:
-        target, intermediate, seed, stages = rows[0]
-        warnings.warn(
-            f"{len(rows)} cell(s) were trained more than once under different settings, such as {intermediate} -> "
-            f"{target}, seed {seed} (stages {stages}); the latest counts. Give `stages` or `encoder` to choose.",
-            ResultsWarning,
-            stacklevel=6,
-        )
-
-
-def warn_lost(rows: list[Any]) -> None:
-    """Warns of the rows of `cells.LOST`."""
-    for target, kept, lost in rows:
-        warnings.warn(
-            f"The macro mean of target {target} is over {kept.replace(',', ', ') or 'no'} language(s): "
-            f"not every run has {lost.replace(',', ', ')}.",
-            ResultsWarning,
-            stacklevel=6,
-        )
+    """
 
 
 T = TypeVar("T")
@@ -210,3 +218,16 @@ class Tables:
             read_parts(self.folder, table, parts)
         if isinstance(error, duckdb.IOException | duckdb.InvalidInputException):
             raise StorageError(f"{self.folder.url} cannot be read: {error}") from error
+
+
+def to_frame(connection: duckdb.DuckDBPyConnection, query: str, values: dict[str, object]) -> pd.DataFrame:
+    """The rows of a query with its parameters."""
+    import pandas as pd
+    import pyarrow as pa
+
+    # Columns keep their type where a value is missing: null seeds do not turn seeds into floats.
+    types = {pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype()}
+    frame: pd.DataFrame = (
+        connection.sql(query, params=values or None).to_arrow_table().to_pandas(types_mapper=types.get)
+    )
+    return frame

@@ -15,7 +15,7 @@ from raystilts.planning.cost import results_folder
 from raystilts.planning.encoders import EncoderInfo
 from raystilts.planning.stages import Kind, Plan, plan
 from raystilts.results.ledger import Ledger, next_attempt, write_attempt
-from raystilts.results.store import Results
+from raystilts.results.results import Results
 from raystilts.scheduling.cluster import set_ray_environment
 from raystilts.scheduling.driver import Driver, Job, checked, driving
 from raystilts.scheduling.record import WORKER_DIED, Attempt, record_stopped, worker_died

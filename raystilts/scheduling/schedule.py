@@ -13,7 +13,7 @@ from pathlib import Path
 
 from raystilts.planning.stages import Plan
 from raystilts.ranking.degenerate import is_broken
-from raystilts.results.store import Results
+from raystilts.results.results import Results
 from raystilts.scheduling.rules import BASELINE, Run, StratumRule, Verdict, stratum_rule
 from raystilts.study.schedule import Asha
 

@@ -15,8 +15,8 @@ from raystilts.errors import UserError
 from raystilts.planning.resolve import resolve
 from raystilts.planning.stages import Stage
 from raystilts.results.ledger import Ledger
+from raystilts.results.results import Results
 from raystilts.results.schema import RunRow
-from raystilts.results.store import Results
 from raystilts.scheduling.trial_board import Report, latest
 from raystilts.study.schema import Study
 from raystilts.study.search import Range, Space, Value

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from raystilts.analysis.correlation import holm
 from raystilts.analysis.gains import family_size, language_gains
+from raystilts.analysis.inference import holm
 from raystilts.ranking.intervals import gain_intervals
 
 from .strata import never, stratum

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from raystilts.analysis.correlation import spearman
 from raystilts.analysis.curves import SizeMeans, fit_power_law, hold_out, judge_curve
+from raystilts.analysis.inference import spearman
 from raystilts.analysis.language_distances import URIEL_DISTANCES, uriel_distances
 
 SIZES = (630, 1250, 2500, 5000, 10_000, 20_000, 40_000)

@@ -9,7 +9,7 @@ from results.rows import run_row, score_rows, write
 from raystilts.analysis.reading import check_language, read_strata, table_of
 from raystilts.errors import UserError
 from raystilts.results.ledger import write_attempt
-from raystilts.results.store import Results
+from raystilts.results.results import Results
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,16 @@ import pytest
 import torch
 
 from raystilts.analysis.embeddings import labelled_states
-from raystilts.analysis.transferability import Prediction, _row, checkpoint_places, predict_study, predictions_text
+from raystilts.analysis.transferability import (
+    Prediction,
+    _row,
+    checkpoint_places,
+    ndcg,
+    predict_study,
+    predictions_text,
+    random_regret_at,
+    regret_at,
+)
 from raystilts.errors import UserError
 from raystilts.planning.encoders import describe_encoder
 from raystilts.planning.stages import plan
@@ -87,3 +97,27 @@ def test_a_ranking_against_the_grid() -> None:
     text = predictions_text([Prediction("t", "a", 1, 0.1, 0.2)], [row, chance])
     assert "Mean regret@3: LogME 0.0%" in text
     assert max(map(len, text.splitlines())) <= 80
+
+
+OUTCOME = [0.5, 0.8, 0.6, 0.4]
+
+
+def test_regret_of_the_first_k() -> None:
+    predicted = [3.0, 1.0, 2.0, 0.0]  # the order 0, 2, 1, 3
+    assert regret_at(predicted, OUTCOME, 1) == pytest.approx(0.3 / 0.8)
+    assert regret_at(predicted, OUTCOME, 2) == pytest.approx(0.2 / 0.8)
+    assert regret_at(predicted, OUTCOME, 3) == 0
+    assert regret_at([0.0] * 4, [0.0] * 4, 1) == 0
+
+
+@pytest.mark.parametrize("k", [1, 2, 3, 4])
+def test_regret_of_chance_is_the_mean_over_all_picks(k: int) -> None:
+    picks = [max(OUTCOME[i] for i in pick) for pick in combinations(range(4), k)]
+    assert random_regret_at(OUTCOME, k) == pytest.approx((0.8 - np.mean(picks)) / 0.8)
+
+
+def test_ndcg_of_the_best_order_the_worst_and_a_known_one() -> None:
+    assert ndcg(OUTCOME, OUTCOME) == 1
+    assert ndcg([1.0, 0.0], [0.2, 0.9]) == pytest.approx(1 / np.log2(3))
+    assert ndcg([-value for value in OUTCOME], OUTCOME) < 0.8
+    assert ndcg([1.0, 2.0], [0.5, 0.5]) == 1

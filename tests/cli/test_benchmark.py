@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from report.test_suites import write_suite
+from analysis.test_benchmark import write_suite
 from results.rows import run_row, score_rows
 from tasks.test_suites import published, task_scores
 

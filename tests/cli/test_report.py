@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from report.examples import write_results
+from results.examples import write_results
 
 from raystilts.cli import main
 

@@ -15,7 +15,7 @@ import yaml
 
 from raystilts.filesystem import open_folder
 from raystilts.results.ledger import Ledger
-from raystilts.results.store import Results
+from raystilts.results.results import Results
 
 from .hosts import Host, on
 

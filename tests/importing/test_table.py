@@ -8,7 +8,7 @@ import pytest
 
 from raystilts.errors import UserError
 from raystilts.importing.table import Imported, Options, import_table
-from raystilts.results.answers import Results
+from raystilts.results.results import Results
 
 
 def _csv(folder: Path, text: str, name: str = "table.csv") -> Path:

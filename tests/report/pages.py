@@ -5,12 +5,11 @@ from __future__ import annotations
 from html.parser import HTMLParser
 from pathlib import Path
 
+from results.examples import write_results
 from results.rows import run_row, score_rows
 
 from raystilts.report.html.markup import VOID
 from raystilts.results.ledger import write_attempt
-
-from .examples import write_results
 
 #: An arm whose name would be markup if it were not escaped.
 HOSTILE = '<b onclick="x()">&amp;'

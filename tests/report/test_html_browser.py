@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from raystilts.report.html import gather, page
-from raystilts.results.answers import Results
+from raystilts.results.results import Results
 
 from .browser import Browser, find_browser
 from .pages import write_everything

@@ -13,8 +13,9 @@ from raystilts.report.html.charts import Curve, Points, average, intermediate_si
 from raystilts.report.html.gather import dev_points
 from raystilts.report.html.provenance import spent
 from raystilts.report.html.targets import decisions_part
-from raystilts.results.answers import Results, TargetAnswer
+from raystilts.results.answers import TargetAnswer
 from raystilts.results.ledger import write_decision
+from raystilts.results.results import Results
 from raystilts.results.schema import DecisionRow, RunRow, to_table
 
 from .pages import HOSTILE, write_everything

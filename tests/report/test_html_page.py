@@ -5,14 +5,15 @@ from pathlib import Path
 
 import pytest
 import yaml
+from results.examples import study, write_results
 from results.rows import run_row, score_rows
 
 from raystilts.report.html import gather, page
-from raystilts.results.answers import ArmAnswer, Results, arm_label
+from raystilts.results.answers import ArmAnswer, arm_label
 from raystilts.results.ledger import write_attempt
+from raystilts.results.results import Results
 from raystilts.study.schema import Study
 
-from .examples import study, write_results
 from .pages import HOSTILE, Tree, write_everything
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from raystilts.report.html import markup as palette
-from raystilts.report.html.markup import DARK, LIGHT, Theme
+from raystilts.report.html import palette
+from raystilts.report.html.palette import DARK, LIGHT, Theme
 
 #: Full dichromacy, on linear RGB (Machado, Oliveira and Fernandes, IEEE TVCG 15, 2009).
 DICHROMATS = {

@@ -6,12 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from results.examples import ARMS, write_results
 
+from raystilts.analysis.presentation import check_plot
 from raystilts.errors import UserError
-from raystilts.report.matrix import cell_text, check_plot, matrix_csv, matrix_text, plot_matrix, transfer_matrix
-from raystilts.results.answers import Results, TargetAnswer
-
-from .examples import ARMS, write_results
+from raystilts.report.matrix import cell_text, matrix_csv, matrix_text, plot_matrix, transfer_matrix
+from raystilts.results.answers import TargetAnswer
+from raystilts.results.results import Results
 
 
 @pytest.fixture

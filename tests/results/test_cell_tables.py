@@ -12,7 +12,7 @@ import pytest
 
 from raystilts.filesystem import open_folder
 from raystilts.results import cells, queries
-from raystilts.results.store import Results
+from raystilts.results.results import Results
 from raystilts.results.tables import Tables
 
 from .rows import START, write, write_grid

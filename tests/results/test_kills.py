@@ -18,7 +18,7 @@ from raystilts.filesystem import open_folder
 from raystilts.results.compaction import clean_up, compact
 from raystilts.results.ledger import Ledger
 from raystilts.results.reader import ResultsWarning, load_manifest
-from raystilts.results.store import Results
+from raystilts.results.results import Results
 
 from . import killed
 

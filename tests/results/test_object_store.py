@@ -12,7 +12,7 @@ import pytest
 
 from raystilts.results.compaction import clean_up, compact
 from raystilts.results.ledger import Ledger
-from raystilts.results.store import Results
+from raystilts.results.results import Results
 
 from .rows import write, write_grid
 

@@ -13,7 +13,7 @@ from ray.tune.search import Searcher
 from raystilts.planning.cost import checkpoints_folder, results_folder
 from raystilts.planning.stages import plan
 from raystilts.results.ledger import Ledger
-from raystilts.results.store import Results
+from raystilts.results.results import Results
 from raystilts.scheduling.graph import StageGraph
 from raystilts.scheduling.outstanding import outstanding
 from raystilts.scheduling.record import record_outcome

@@ -8,7 +8,7 @@ from raystilts.planning.cost import checkpoints_folder, results_folder
 from raystilts.planning.stages import Plan, plan
 from raystilts.results.compaction import compact
 from raystilts.results.ledger import Ledger
-from raystilts.results.store import Results
+from raystilts.results.results import Results
 from raystilts.scheduling.outstanding import adopt
 from raystilts.scheduling.trainable import Assignment, run_and_record
 

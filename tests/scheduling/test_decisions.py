@@ -12,7 +12,7 @@ import pytest
 
 from raystilts.planning.stages import Plan
 from raystilts.results.ledger import Ledger, write_attempt
-from raystilts.results.store import Results
+from raystilts.results.results import Results
 from raystilts.scheduling.record import Attempt, decision_row, record_decisions, record_stopped
 from raystilts.scheduling.rules import Verdict
 from raystilts.scheduling.schedule import Decision, Strata, known_curves

@@ -12,7 +12,7 @@ import pytest
 
 from raystilts.results.answers import ArmAnswer
 from raystilts.results.ledger import Ledger
-from raystilts.results.store import Results
+from raystilts.results.results import Results
 
 from .runs import STUDY, Run, run
 

@@ -20,7 +20,7 @@ from raystilts.filesystem import open_folder
 from raystilts.planning.cost import checkpoints_folder, results_folder
 from raystilts.planning.stages import Plan, plan
 from raystilts.results.ledger import Ledger
-from raystilts.results.store import Results
+from raystilts.results.results import Results
 from raystilts.scheduling.graph import StageGraph
 from raystilts.scheduling.lock import REMOTE_LOCK
 from raystilts.scheduling.record import record_not_run

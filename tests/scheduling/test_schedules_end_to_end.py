@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from raystilts.planning.stages import plan
-from raystilts.results.answers import Results
 from raystilts.results.ledger import Ledger
+from raystilts.results.results import Results
 from raystilts.scheduling.outstanding import outstanding
 from raystilts.study.schema import Study
 

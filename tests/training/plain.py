@@ -72,7 +72,8 @@ def plain_stage(
     encoder = AutoModel.from_pretrained(folder, add_pooling_layer=False, attn_implementation=attention)
     if prepare is not None:
         prepare(encoder)
-    head = build_head(task, pretrained(describe_encoder(study.encoder)), study.encoder.pooling or "first", stage.seed * 101)
+    pooling = study.encoder.pooling or "first"
+    head = build_head(task, pretrained(describe_encoder(study.encoder)), pooling, stage.seed * 101)
     rows = task.load_train(None)
     rows = rows.take(fixed_sample(rows.num_rows, hp.max_train_samples))
     features = task.type.encode(rows, tokenizer, max_length=hp.max_length, training=True)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from raystilts.report.html.search_page import search_page
-from raystilts.report.text import search_json, search_verdict
+from raystilts.report.search_text import search_json, search_verdict
 from raystilts.study.schema import Study
 from raystilts.tuning.outcome import UnitOutcome, chosen_text, converged, outcome
 from raystilts.tuning.sampler import Observed

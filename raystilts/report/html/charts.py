@@ -1,10 +1,7 @@
-"""Scales of charts: from values to places, and round numbers to label them with.
+"""Small charts side by side on the same axes, one a line's name: no legend, no colours to tell apart.
 
-Small charts side by side on the same axes, one a line's name: no legend, no colours to tell apart.
-
-Learning curves of one target: dev score over training, a small chart for each arm, stopped runs marked.
-
-How gains change with the size of the intermediate's data, and with the size of the target's.
+Learning curves of one target over training, stopped runs marked; gains over the size of the intermediate's data, and of
+the target's.
 """
 
 from __future__ import annotations
@@ -16,10 +13,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from raystilts.report.html import charts as panels
-from raystilts.report.html.gather import arm_names
 from raystilts.report.html.markup import MINUS, Markup, count, interval, join, listed, part, points, score, share, tag
-from raystilts.results.target_answer import ArmAnswer, TargetAnswer
+from raystilts.results.answers import ArmAnswer, TargetAnswer, arm_names
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,15 +78,13 @@ class Axes:
     x_ticks: Sequence[tuple[float, str]]
     y_ticks: Sequence[tuple[float, str]]
 
-
-def axes(
-    x: tuple[float, float],
-    y: tuple[float, float],
-    x_ticks: Sequence[tuple[float, str]],
-    y_ticks: Sequence[tuple[float, str]],
-) -> Axes:
-    """Axes of one panel's size."""
-    return Axes(Scale(*x, LEFT, WIDTH - RIGHT), Scale(*y, HEIGHT - BOTTOM, TOP), x_ticks, y_ticks)
+    @classmethod
+    def of(
+        cls, x: tuple[float, float], y: tuple[float, float], x_ticks: Sequence[tuple[float, str]],
+        y_ticks: Sequence[tuple[float, str]],
+    ) -> Axes:  # fmt: skip
+        """Axes of one panel's size."""
+        return cls(Scale(*x, LEFT, WIDTH - RIGHT), Scale(*y, HEIGHT - BOTTOM, TOP), x_ticks, y_ticks)
 
 
 def panel(axes: Axes, name: str, description: str, content: Sequence[Markup], note: str = "") -> Markup:
@@ -173,12 +166,12 @@ def curves_figure(frame: pd.DataFrame, answer: TargetAnswer) -> Markup | None:
     baseline = next((average(found[i]) for i in found if answer.arms[i].intermediate == "none"), [])
     values = [y for runs in found.values() for curve in runs for _, y in curve.points]
     low, high = spread(values, least=0.05)
-    y_ticks = [(value, panels.tick_label(value)) for value in ticks(low, high, 4)]
-    axes = panels.axes((0.0, 1.0), (low, high), [(0.0, "0"), (0.5, "1/2"), (1.0, "1")], y_ticks)
+    y_ticks = [(value, tick_label(value)) for value in ticks(low, high, 4)]
+    axes = Axes.of((0.0, 1.0), (low, high), [(0.0, "0"), (0.5, "1/2"), (1.0, "1")], y_ticks)
     charts = [_chart(axes, names[i], runs, baseline if answer.arms[i].intermediate != "none" else [])
               for i, runs in found.items()]  # fmt: skip
     dashed = ", dashed: none" if baseline else ""
-    where = listed(_languages(frame, answer))
+    where = listed(sorted(_rows(frame, answer)["language"].unique()))
     said = (
         f"{answer.metric} × 100 on dev ({where}) over the share of training. Thin: single runs, thick: their "
         f"mean{dashed}. ×: stopped early."
@@ -228,10 +221,6 @@ def _rows(frame: pd.DataFrame, answer: TargetAnswer) -> pd.DataFrame:
     return chosen[chosen["language"].isin(languages)]
 
 
-def _languages(frame: pd.DataFrame, answer: TargetAnswer) -> list[str]:
-    return sorted(_rows(frame, answer)["language"].unique())
-
-
 def _place(arms: tuple[ArmAnswer, ...], row: pd.Series) -> int | None:
     """Which arm a run belongs to."""
     fraction = None if pd.isna(row["intermediate_fraction"]) else float(row["intermediate_fraction"])
@@ -243,17 +232,17 @@ def _place(arms: tuple[ArmAnswer, ...], row: pd.Series) -> int | None:
     return next((i for i in same if arms[i].hyperparameters == settings), None)
 
 
-def _chart(axes: panels.Axes, name: str, runs: list[Curve], baseline: Points) -> Markup:
-    content = [panels.path(axes, baseline, "base")] if baseline else []
-    content += [panels.path(axes, run.points, "run") for run in runs if run.points]
+def _chart(axes: Axes, name: str, runs: list[Curve], baseline: Points) -> Markup:
+    content = [path(axes, baseline, "base")] if baseline else []
+    content += [path(axes, run.points, "run") for run in runs if run.points]
     finished = [run for run in runs if run.stopped_at is None]
     mean = average(finished)
     if mean:
-        content.append(panels.path(axes, mean, "mean"))
-        content.append(panels.dot(axes, *mean[-1], "sure"))
+        content.append(path(axes, mean, "mean"))
+        content.append(dot(axes, *mean[-1], "sure"))
     stops = [run for run in runs if run.stopped_at is not None]
-    content += [panels.cross(axes, *run.points[-1]) for run in stops if run.points]
-    return panels.panel(axes, name, _words(runs, mean), content, _stopped(stops, len(runs)))
+    content += [cross(axes, *run.points[-1]) for run in stops if run.points]
+    return panel(axes, name, _words(runs, mean), content, _stopped(stops, len(runs)))
 
 
 def _stopped(stops: list[Curve], runs: int) -> str:
@@ -333,7 +322,7 @@ def _figure(what: str, series: list[Series]) -> Markup | None:
     low, high = spread([0.0, *ends])
     edge = 0.08 * math.log(shares[-1] / shares[0])
     x = (math.log(shares[0]) - edge, math.log(shares[-1]) + edge)
-    axes = panels.axes(x, (low, high), _size_ticks(shares), [(v, panels.tick_label(v)) for v in ticks(low, high)])
+    axes = Axes.of(x, (low, high), _size_ticks(shares), [(v, tick_label(v)) for v in ticks(low, high)])
     charts = [_scaling_chart(axes, one) for one in series]
     said = f"Gain over none in points, with its 95 % interval, over the share of {what} (each size doubles alike)."
     return tag("div", tag("h4", f"Size of {what}"), tag("p", said), tag("div", charts, class_="panels"))
@@ -349,17 +338,17 @@ def _size_ticks(shares: list[float]) -> list[tuple[float, str]]:
     return [(math.log(size), f"{100 * size:.3g}%") for size in kept]
 
 
-def _scaling_chart(axes: panels.Axes, one: Series) -> Markup:
+def _scaling_chart(axes: Axes, one: Series) -> Markup:
     line = [(math.log(size), arm.gain) for size, arm in one.arms.items() if arm.gain is not None]
-    content = [panels.path(axes, [(axes.x.low, 0.0), (axes.x.high, 0.0)], "base")]
+    content = [path(axes, [(axes.x.low, 0.0), (axes.x.high, 0.0)], "base")]
     for size, arm in one.arms.items():
         if arm.gain_low is not None and arm.gain_high is not None:
-            content.append(panels.bar(axes, math.log(size), arm.gain_low, arm.gain_high))
-    content.append(panels.path(axes, line, "mean"))
-    content += [panels.dot(axes, x, y, "sure") for x, y in line]
+            content.append(bar(axes, math.log(size), arm.gain_low, arm.gain_high))
+    content.append(path(axes, line, "mean"))
+    content += [dot(axes, x, y, "sure") for x, y in line]
     words = [
         f"{share(size)}: {points(arm.gain)}"
         + (f" ({interval(arm.gain_low, arm.gain_high)})" if arm.gain_low is not None else "")
         for size, arm in one.arms.items()
     ]
-    return panels.panel(axes, one.name, f"Gain by size. {'; '.join(words)}.", content)
+    return panel(axes, one.name, f"Gain by size. {'; '.join(words)}.", content)

@@ -1,13 +1,8 @@
-"""Everything that the page shows, read once from the results.
-
-The question and the answers as sentences.
-"""
+"""Everything that the page shows, read once from the results; the question and the answers as sentences."""
 
 from __future__ import annotations
 
-import json
 import warnings
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,10 +11,10 @@ import pandas as pd
 
 from raystilts.errors import UserError
 from raystilts.report.html.markup import count, interval, listed, points, probability, score
-from raystilts.results.answers import Results
-from raystilts.results.overall import OverallAnswer, over_targets
+from raystilts.results.answers import ArmAnswer, TargetAnswer, arm_names
+from raystilts.results.over_targets import OverallAnswer, over_targets
 from raystilts.results.reader import ResultsWarning
-from raystilts.results.target_answer import ArmAnswer, TargetAnswer, arm_label
+from raystilts.results.results import Results
 from raystilts.study.schema import Study
 
 #: What is read of a run for its curve.
@@ -129,33 +124,6 @@ def _heard() -> Iterator[list[str]]:
             said.append(str(warning.message))
         else:
             warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
-
-
-def target_name(answer: TargetAnswer) -> str:
-    """A target as people read it: `xnli`, or `xnli 25%` for a part of its data."""
-    return arm_label(answer.target, answer.target_fraction)
-
-
-def arm_names(arms: tuple[ArmAnswer, ...]) -> list[str]:
-    """A name for each arm of a target, with the settings that differ where a label stands for several arms."""
-    labels = [arm.label for arm in arms]
-    several = {label for label, times in Counter(labels).items() if times > 1}
-    found = []
-    for label, arm in zip(labels, arms, strict=True):
-        twins = [other for other, name in zip(arms, labels, strict=True) if name == label]
-        found.append(f"{label} ({_differing(arm, twins)})" if label in several else label)
-    return found
-
-
-def _differing(arm: ArmAnswer, twins: list[ArmAnswer]) -> str:
-    """The settings of an arm in which its twins are not all alike, as `learning_rate=2e-05, seed=1`."""
-    own = arm.hyperparameters
-    names = sorted({key for twin in twins for key in twin.hyperparameters})
-    return ", ".join(
-        f"{key}={json.dumps(own.get(key))}"
-        for key in names
-        if len({json.dumps(twin.hyperparameters.get(key), sort_keys=True) for twin in twins}) > 1
-    )
 
 
 def question(data: ReportData) -> str:

@@ -1,8 +1,6 @@
-"""The transfer matrix: an arm a row, a target a column; once with gains, once with P(best).
+"""All targets at once: the matrix of gains and of P(best), the leaders by language, the arms over all targets.
 
-The same answers in each language: who leads where, and every gain.
-
-The arms over all targets: by mean rank, and by gain in units of each target. Points are never averaged.
+Points of different targets are never averaged: over all targets there are mean ranks, and gains in units of each.
 """
 
 from __future__ import annotations
@@ -10,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from raystilts.report.html import markup as palette
+from raystilts.report.html import palette
 from raystilts.report.html.charts import Scale, spread
-from raystilts.report.html.gather import ReportData, arm_names, leader, target_name
+from raystilts.report.html.gather import ReportData, leader
 from raystilts.report.html.markup import (
     MINUS,
     NOTHING,
@@ -30,8 +28,8 @@ from raystilts.report.html.markup import (
     table,
     tag,
 )
-from raystilts.results.overall import ArmOverall, OverallAnswer
-from raystilts.results.target_answer import ArmAnswer, TargetAnswer
+from raystilts.results.answers import ArmAnswer, TargetAnswer, arm_names
+from raystilts.results.over_targets import ArmOverall, OverallAnswer
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +57,7 @@ def arrange(data: ReportData) -> Grid:
             places.append((name, column, arm, place))
     rows = sorted(found, key=lambda name: found[name])
     cells = {(rows.index(name), column): (arm, place) for name, column, arm, place in places}
-    return Grid(rows, [target_name(answer) for answer in data.answers], cells)
+    return Grid(rows, [answer.label for answer in data.answers], cells)
 
 
 def gains_section(data: ReportData) -> Markup:
@@ -122,22 +120,15 @@ def _gain(grid: Grid, row: int, column: int) -> Markup:
     return tag("td", content, class_=gain_class(arm), title=title, data_at=at)
 
 
-def excludes_zero(arm: ArmAnswer) -> bool:
-    """Whether the 95 % interval of a gain lies on one side of zero."""
-    if arm.gain_low is None or arm.gain_high is None:
-        return False
-    return arm.gain_low > 0 or arm.gain_high < 0
-
-
 def gain_class(arm: ArmAnswer) -> str:
     """The CSS classes of a gain."""
     assert arm.gain is not None
-    return palette.cell_class(arm.gain, excludes_zero(arm))
+    return palette.cell_class(arm.gain, arm.certain)
 
 
 def gain_text(arm: ArmAnswer) -> Markup:
     """A gain as a cell shows it: a star where the interval excludes zero, brackets where training data overlap."""
-    text = points(arm.gain) + ("*" if excludes_zero(arm) else "")
+    text = points(arm.gain) + ("*" if arm.certain else "")
     return join(f"({text})" if arm.overlap else text, tag("small", half_width(arm.gain_low, arm.gain_high)))
 
 
@@ -195,7 +186,7 @@ def _selections(data: ReportData) -> str:
     rules: dict[str, list[str]] = {}
     for answer in data.answers:
         for rule in dict.fromkeys(arm.selection for arm in answer.arms):
-            rules.setdefault(words[rule], []).append(target_name(answer))
+            rules.setdefault(words[rule], []).append(answer.label)
     if len(rules) == 1:
         return f"Probabilities rest on {next(iter(rules))}. Smaller fractions and overlapping data do not compete."
     parts = [f"on {rule} ({', '.join(dict.fromkeys(names))})" for rule, names in rules.items()]
@@ -218,10 +209,10 @@ def languages_section(data: ReportData) -> Markup | None:
     """A language a row, a target a column: the leading arm; None where there is only one language."""
     if len(data.by_language) < 2:
         return None
-    columns = [target_name(answer) for answer in data.answers]
+    columns = [answer.label for answer in data.answers]
     body = []
     for language, answers in data.by_language.items():
-        found = {target_name(answer): answer for answer in answers}
+        found = {answer.label: answer for answer in answers}
         cells = [_leading(found.get(name)) for name in columns]
         body.append(tag("tr", tag("th", language, scope="row"), cells))
     head = tag("tr", tag("th", "language", scope="col"), [tag("th", breakable(name), scope="col") for name in columns])
@@ -261,7 +252,7 @@ def language_table(data: ReportData, index: int) -> Markup | None:
     ]
     head = tag("tr", tag("th", "arm", scope="col"), [tag("th", language, scope="col") for language in found])
     what = "Gain over none in points" if data.has_gains else "Mean score"
-    caption = f"{what} on {target_name(answer)} by language"
+    caption = f"{what} on {answer.label} by language"
     return table(caption, head, rows, class_="heat", id=f"languages-{index}")
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from importlib.resources import files
 
 from raystilts import __version__
-from raystilts.report.html import markup as palette
+from raystilts.report.html import palette
 from raystilts.report.html.gather import ReportData, method, missing, question
 from raystilts.report.html.markup import Markup, tag
 from raystilts.report.html.overview import gains_section, languages_section, probability_section
@@ -29,7 +29,7 @@ def page(data: ReportData) -> str:
         "Provenance": provenance_section(data),
     }
     there = {name: section for name, section in sections.items() if section is not None}
-    links = [tag("li", tag("a", name, href=f"#{_anchor(name)}")) for name in there]
+    links = [tag("li", tag("a", name, href=f"#{'p-best' if name == 'P(best)' else name.lower()}")) for name in there]
     return document(
         data.name,
         tag("a", "To the answer", href="#answer", class_="skip"),
@@ -48,10 +48,6 @@ def document(name: str, *content: Markup) -> str:
         tag("script", Markup(_file("script.js"))),
     )
     return f"<!doctype html>\n{tag('html', _head(name), body, lang='en')}\n"
-
-
-def _anchor(name: str) -> str:
-    return {"P(best)": "p-best"}.get(name, name.lower())
 
 
 def _head(name: str) -> Markup:

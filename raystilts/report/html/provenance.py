@@ -1,7 +1,4 @@
-"""Where the numbers are from: encoder, data, versions, machines, and the commands that make them again.
-
-What the results took: device time by kind of stage, and what sharing and early stopping saved.
-"""
+"""Where the numbers are from and what they took: encoder, data, versions, machines, commands, device time, savings."""
 
 from __future__ import annotations
 
@@ -38,7 +35,7 @@ def _facts(data: ReportData) -> list[tuple[str, Child]]:
         ("Results", tag("code", data.folder)),
         ("Hash of the runs", tag("code", runs_hash(runs))),
         ("Encoder", _codes(_encoders(runs))),
-        ("Imported from", _sources(runs)),
+        ("Imported from", _codes(sorted({str(source) for source in runs["source"].dropna()} - {""}))),
         ("Runs by", _versions(runs)),
         ("Selection of checkpoints", _plain(runs, "selection")),
         ("Precision", _plain(runs, "precision")),
@@ -65,11 +62,6 @@ def _encoders(runs: pd.DataFrame) -> list[str]:
         for name, revision, weights in sorted(found)
         if name or weights
     ]
-
-
-def _sources(runs: pd.DataFrame) -> Child:
-    """Tables that rows were imported from."""
-    return _codes(sorted({str(source) for source in runs["source"].dropna()} - {""}))
 
 
 def _versions(runs: pd.DataFrame) -> str:

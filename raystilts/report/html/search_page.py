@@ -6,12 +6,11 @@ import math
 import shlex
 from collections.abc import Sequence
 
-from raystilts.report.html import charts as panels
-from raystilts.report.html.charts import spread, ticks
+from raystilts.report.html.charts import Axes, cross, dot, panel, path, spread, tick_label, ticks
 from raystilts.report.html.markup import Markup, breakable, count, score, table, tag
 from raystilts.report.html.page import document
 from raystilts.report.html.provenance import study_yaml
-from raystilts.report.text import SHOWN, search_verdict, value_text
+from raystilts.report.search_text import SHOWN, search_verdict, value_text
 from raystilts.study.schema import Study
 from raystilts.study.search import Range, Space
 from raystilts.tuning.outcome import UnitOutcome
@@ -84,7 +83,7 @@ def _charts(one: UnitOutcome, space: Space) -> Markup | None:
     if len(seen) < 2:
         return None
     low, high = spread([float(t.value or 0.0) for t in seen], least=0.05)
-    y_ticks = [(value, panels.tick_label(value)) for value in ticks(low, high, 4)]
+    y_ticks = [(value, tick_label(value)) for value in ticks(low, high, 4)]
     charts = [_history(seen, (low, high), y_ticks)]
     charts += [
         _slice(name, one_range, seen, (low, high), y_ticks)
@@ -95,11 +94,11 @@ def _charts(one: UnitOutcome, space: Space) -> Markup | None:
     return tag("div", tag("h3", "Trials"), tag("p", said), tag("div", charts, class_="panels"))
 
 
-def _marks(axes: panels.Axes, points: Sequence[tuple[float, Observed]]) -> list[Markup]:
+def _marks(axes: Axes, points: Sequence[tuple[float, Observed]]) -> list[Markup]:
     return [
-        panels.dot(axes, x, float(t.value or 0.0), "sure")
+        dot(axes, x, float(t.value or 0.0), "sure")
         if t.state == "finished"
-        else panels.cross(axes, x, float(t.value or 0.0))
+        else cross(axes, x, float(t.value or 0.0))
         for x, t in points
     ]
 
@@ -107,16 +106,16 @@ def _marks(axes: panels.Axes, points: Sequence[tuple[float, Observed]]) -> list[
 def _history(seen: Sequence[Observed], y: tuple[float, float], y_ticks: Sequence[tuple[float, str]]) -> Markup:
     number = len(seen)
     x_ticks = [(value, f"{value:g}") for value in ticks(1.0, float(number), 4)]
-    axes = panels.axes((0.5, number + 0.5), y, x_ticks, y_ticks)
+    axes = Axes.of((0.5, number + 0.5), y, x_ticks, y_ticks)
     best: list[tuple[float, float]] = []
     for place, trial in enumerate(seen, start=1):
         value = float(trial.value or 0.0) if trial.state == "finished" else -math.inf
         best.append((float(place), max(value, best[-1][1] if best else -math.inf)))
     line = [(x, value) for x, value in best if math.isfinite(value)]
-    content = [panels.path(axes, line, "mean")] if len(line) > 1 else []
+    content = [path(axes, line, "mean")] if len(line) > 1 else []
     content += _marks(axes, [(float(place), trial) for place, trial in enumerate(seen, start=1)])
     words = f"Scores of {number} trials in order; the best is {score(best[-1][1] if line else None)}."
-    return panels.panel(axes, "over trials", words, content)
+    return panel(axes, "over trials", words, content)
 
 
 def _slice(
@@ -131,9 +130,9 @@ def _slice(
     x_ticks = [(e, f"1e{e:.0f}") for e in powers] if log else [(v, f"{v:g}") for v in ticks(low, high, 3)]
     if one.form == "choice" and len(values) <= 4:
         x_ticks = [(v, f"{v:g}") for v in values]
-    axes = panels.axes((low - margin, high + margin), y, x_ticks, y_ticks)
+    axes = Axes.of((low - margin, high + margin), y, x_ticks, y_ticks)
     points = [(math.log10(v) if log else v, t) for t in seen for v in [float(t.values[name])]]
-    return panels.panel(axes, name, f"Scores of {len(seen)} trials over {name}.", _marks(axes, points))
+    return panel(axes, name, f"Scores of {len(seen)} trials over {name}.", _marks(axes, points))
 
 
 def _again(folder: str, study: Study) -> Markup:

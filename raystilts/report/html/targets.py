@@ -1,11 +1,4 @@
-"""The answer for each target: a verdict in words, and how the probability of being best is shared out.
-
-All arms of one target: mean, gain with its interval drawn, P(best), regret, seeds.
-
-What early stopping decided for one target, round by round.
-
-Each target in detail, folded away where there are many.
-"""
+"""The answer for each target in words, and each target in detail: its arms, languages, sizes, curves, decisions."""
 
 from __future__ import annotations
 
@@ -15,7 +8,7 @@ import shlex
 import pandas as pd
 
 from raystilts.report.html.charts import Scale, curves_figure, scaling_figures, spread, tick_label, ticks
-from raystilts.report.html.gather import ReportData, all_exploratory, arm_names, leader_sentence, target_name
+from raystilts.report.html.gather import ReportData, all_exploratory, leader_sentence
 from raystilts.report.html.markup import (
     NOTHING,
     Markup,
@@ -32,9 +25,9 @@ from raystilts.report.html.markup import (
     table,
     tag,
 )
-from raystilts.report.html.overview import excludes_zero, language_table, overall_part
+from raystilts.report.html.overview import language_table, overall_part
 from raystilts.report.text import verdict
-from raystilts.results.target_answer import ArmAnswer, TargetAnswer
+from raystilts.results.answers import ArmAnswer, TargetAnswer, arm_names
 
 #: Arms less likely than this share one segment of the bar.
 SMALLEST = 0.03
@@ -63,7 +56,7 @@ def _entry(index: int, answer: TargetAnswer, *, warn: bool) -> Markup:
     warning = [note for note in answer.notes if warn and "exploratory" in note]
     return tag(
         "li",
-        tag("h3", tag("a", target_name(answer), href=f"#target-{index}")),
+        tag("h3", tag("a", answer.label, href=f"#target-{index}")),
         tag("p", verdict(answer), class_="verdict"),
         probability_bar(answer),
         tag("p", leader_sentence(answer)),
@@ -88,7 +81,7 @@ def probability_bar(answer: TargetAnswer) -> Markup | None:
     return tag(
         "div",
         tag("div", segments, class_="bar", aria_hidden="true"),
-        tag("ul", legend, class_="legend", aria_label=f"Probability of being best for {target_name(answer)}"),
+        tag("ul", legend, class_="legend", aria_label=f"Probability of being best for {answer.label}"),
         class_="share",
     )
 
@@ -122,7 +115,7 @@ def _row(arm: ArmAnswer, name: str, scale: Scale | None) -> Markup:
     cells = [tag("td", score(arm.mean), class_="number")]
     if scale:
         gain = "baseline" if arm.intermediate == "none" and arm.gain is None else points(arm.gain)
-        cells.append(tag("td", gain, class_="number strong" if excludes_zero(arm) else "number"))
+        cells.append(tag("td", gain, class_="number strong" if arm.certain else "number"))
         cells.append(tag("td", interval(arm.gain_low, arm.gain_high), class_="number"))
         cells.append(tag("td", _drawing(arm, scale), class_="plot"))
     competing = arm.competes and arm.p_best is not None
@@ -153,7 +146,7 @@ def _drawing(arm: ArmAnswer, scale: Scale) -> Markup:
     middle = HEIGHT / 2
     parts = [_line(scale(0.0), 0.0, scale(0.0), HEIGHT, "zero")]
     if arm.gain is not None:
-        kind = "sure" if excludes_zero(arm) else "open"
+        kind = "sure" if arm.certain else "open"
         if arm.gain_low is not None and arm.gain_high is not None:
             parts.append(_line(scale(arm.gain_low), middle, scale(arm.gain_high), middle, "interval"))
         parts.append(tag("circle", cx=scale(arm.gain), cy=middle, r=4, class_=kind))
@@ -217,22 +210,19 @@ def targets_section(data: ReportData) -> Markup:
 
 
 def _fold(data: ReportData, index: int, answer: TargetAnswer) -> Markup:
-    summary = tag("summary", tag("h3", target_name(answer)), " ", tag("span", _short(answer)))
+    short = f"best: {listed(answer.best, 'or')}" if answer.best else "not ranked"
+    summary = tag("summary", tag("h3", answer.label), " ", tag("span", short))
+    languages = language_table(data, index)
     content = [
         tag("p", _measured(answer), id=f"target-{index}", class_="measured"),
-        _notes(answer),
+        tag("ul", [tag("li", f"{note}.") for note in answer.notes], class_="notes") if answer.notes else None,
         forest_table(answer),
-        _languages(data, index),
+        tag("div", tag("h4", "By language"), languages) if languages else None,
         scaling_figures(data.answers, answer),
         curves_figure(data.curves, answer),
         decisions_part(data.decisions, answer),
     ]
     return tag("details", summary, content, open=index == 0 or len(data.answers) <= OPEN)
-
-
-def _short(answer: TargetAnswer) -> str:
-    """The verdict in a few words."""
-    return f"best: {listed(answer.best, 'or')}" if answer.best else "not ranked"
 
 
 def _measured(answer: TargetAnswer) -> str:
@@ -242,14 +232,3 @@ def _measured(answer: TargetAnswer) -> str:
     part = answer.target_fraction
     size = f" Trained on {share(part)} of its data." if part is not None and part != 1.0 else ""
     return f"Score: {answer.metric} × 100 on test, {where}.{size}"
-
-
-def _notes(answer: TargetAnswer) -> Markup | None:
-    if not answer.notes:
-        return None
-    return tag("ul", [tag("li", f"{note}.") for note in answer.notes], class_="notes")
-
-
-def _languages(data: ReportData, index: int) -> Markup | None:
-    table = language_table(data, index)
-    return tag("div", tag("h4", "By language"), table) if table else None

@@ -1,0 +1,50 @@
+"""Whether a study trained enough to compare anything: how many of its target stages learnt their task."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from raystilts.planning.data import data_folder
+from raystilts.ranking.degenerate import chance_p_value
+from raystilts.results.results import Results
+from raystilts.tasks.check import constant_score
+from raystilts.tasks.registry import get_task
+
+
+@dataclass(frozen=True, slots=True)
+class AboveChance:
+    """Trained target stages whose final English dev score is above that of the best constant answer.
+
+    Attributes:
+        above: Stages above it, one-sided binomial test at .05 with the number of dev rows (F1 scores are treated as
+            shares of rows; where no constant answer scores, such as span questions, any score above 0 counts).
+        stages: Finished trained target stages with an English dev score.
+        by_target: The same two numbers by target.
+    """
+
+    above: int
+    stages: int
+    by_target: dict[str, tuple[int, int]]
+
+
+def above_chance(results: Results) -> AboveChance | None:
+    """The share of trained target stages that learnt their task; None for tables without their study.
+
+    Reads the dev data again, for the score of constant answers.
+    """
+    study = results.study()
+    if study is None:
+        return None
+    folder, limit = data_folder(study), study.evaluation.max_dev_samples
+    scores = results.scores(split="dev", final=True)
+    wanted = scores[scores["kind"] == "target"]
+    counts: dict[str, tuple[int, int]] = {}
+    columns = (wanted[name].tolist() for name in ("target", "language", "value", "examples"))
+    for name, language, value, examples in zip(*columns, strict=True):
+        task = get_task(name)
+        if language == task.train_languages[0]:
+            chance = constant_score(name, language, limit, folder)
+            learnt = value > chance and (chance == 0 or chance_p_value(value, examples, chance) < 0.05)
+            above, stages = counts.get(name, (0, 0))
+            counts[name] = (above + learnt, stages + 1)
+    return AboveChance(sum(a for a, _ in counts.values()), sum(n for _, n in counts.values()), counts)

@@ -1,0 +1,247 @@
+"""Commands on a results folder: best, matrix, next, report, benchmark, compact."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from dataclasses import asdict
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from raystilts.cli.common import AsJson, ResultsFolder, app, output
+from raystilts.errors import UserError
+
+Target = Annotated[str | None, typer.Option(help="Only this target.")]
+Language = Annotated[str | None, typer.Option(help="One language instead of the mean.")]
+Compared = Annotated[float | None, typer.Option(help="The fraction at which arms compete.")]
+Overlap = Annotated[
+    bool, typer.Option("--include-overlap", help="Let arms compete that train on the target's own data.")
+]
+
+
+class Value(StrEnum):
+    """What a cell of the matrix holds."""
+
+    gain = "gain"
+    score = "score"
+    p_best = "p_best"
+
+
+@app.command()
+def best(
+    results: ResultsFolder,
+    target: Target = None,
+    language: Language = None,
+    intermediate_fraction: Compared = None,
+    include_overlap: Overlap = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="The best set by Hsu's worst-case test instead of the posterior.")
+    ] = False,
+    overall: Annotated[bool, typer.Option("--overall", help="Best on average over targets, alone.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """The best intermediate per target, how sure that is, and how much it gains over none.
+
+    Example: raystilts best ~/raystilts_results/quickstart --target cldr_dates
+    """
+    if overall and target is not None:
+        raise UserError("--overall and --target exclude each other: --overall is over all targets; drop one of them")
+    if overall and strict:
+        raise UserError("--overall and --strict exclude each other: the worst-case set is of one target; drop one")
+    from raystilts.results.results import Results
+
+    loaded = Results(results)
+    study = loaded.study()
+    if study is not None and study.search is not None:
+        from raystilts.cli.search import print_search
+
+        print_search(loaded, study, target, as_json=as_json)
+        return
+    answers = loaded.answers(target, language, intermediate_fraction, include_overlap=include_overlap, strict=strict)
+    if as_json and not overall:
+        # An object a line: with indent, Python's own slow encoder would do it.
+        arms = [json.dumps(arm.to_json()) for answer in answers for arm in answer.arms]
+        print("[" + ",\n ".join(arms) + "]")
+        return
+    from raystilts.results.over_targets import over_targets
+
+    if as_json:
+        print(json.dumps(over_targets(answers).to_json(), indent=1))
+        return
+    from raystilts.report.text import best_table, overall_table
+
+    parts = [] if overall else [best_table(answer) for answer in answers]
+    if overall or len(answers) > 1:
+        parts.append(overall_table(over_targets(answers)))
+    print("\n".join(parts), end="")
+
+
+@app.command()
+def matrix(
+    results: ResultsFolder,
+    value: Annotated[Value, typer.Option(help="What a cell holds.")] = Value.gain,
+    language: Language = None,
+    intermediate_fraction: Compared = None,
+    plot: Annotated[Path | None, typer.Option(help="Write a heatmap here, such as matrix.png.")] = None,
+    as_csv: Annotated[bool, typer.Option("--csv", help="CSV on standard output.")] = False,
+) -> None:
+    """The transfer matrix: an arm a row, a target a column.
+
+    Example: raystilts matrix ~/raystilts_results/quickstart --value gain --plot gains.png
+    """
+    from raystilts.analysis.presentation import check_plot
+    from raystilts.report.matrix import matrix_csv, matrix_text, plot_matrix, transfer_matrix
+
+    if plot is not None:
+        check_plot(plot)
+    from raystilts.results.results import Results
+
+    answers = Results(results).answers(language=language, intermediate_fraction=intermediate_fraction)
+    found = transfer_matrix(answers, value.value)
+    if plot is not None:
+        plot_matrix(found, plot)
+        print(plot, file=sys.stderr)
+    if as_csv:
+        print(matrix_csv(found), end="")
+    elif plot is None:
+        print(matrix_text(found), end="")
+
+
+@app.command("next")
+def next_command(
+    results: ResultsFolder,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write the study file here.")] = None,
+    probability: Annotated[float, typer.Option(help="Wanted chance of settling each target.")] = 0.8,
+    max_seeds: Annotated[int, typer.Option(help="The largest number of further seeds to think of.")] = 16,
+    tolerance: Annotated[float, typer.Option(help="Points of loss that do not matter.")] = 0.0,
+) -> None:
+    """The cheapest further runs that would settle the open targets, as a study file.
+
+    Example: raystilts next ~/raystilts_results/quickstart -o next.yaml
+    """
+    if output is not None and not output.absolute().parent.is_dir():
+        raise UserError(f"--output {output}: there is no folder {output.absolute().parent}; make it first")
+    from raystilts.analysis.next_runs import duration, need_sentence, next_runs, write_studies
+    from raystilts.analysis.presentation import count, wrap
+    from raystilts.results.results import Results
+
+    loaded = Results(results)
+    found = next_runs(loaded, probability=probability, max_seeds=max_seeds, tolerance=tolerance / 100)
+    lines = [f"settled: {', '.join(found.settled)}"] if found.settled else []
+    lines += [f"open: {label}: {reason}" for label, reason in found.hopeless]
+    lines += [f"open: {need_sentence(need)}" for need in found.needs]
+    if found.grids:
+        seconds, runs = sum(grid.seconds for grid in found.grids), sum(grid.runs for grid in found.grids)
+        lines.append(f"together {count(runs, 'stage')}, {duration(seconds)} of a device by the recorded times")
+    print("\n".join(line for text in lines for line in wrap(text)))
+    if not found.grids:
+        print("nothing to run" if not found.hopeless else "no study file: no further runs are worth their cost")
+        return
+    if output is None:
+        print(f"\nNext:\n  raystilts next {shlex.quote(results)} -o next.yaml")
+        return
+    paths = write_studies(found, output, loaded.folder.url)
+    print("\nNext:")
+    for path in paths:
+        print(f"  raystilts run {shlex.quote(str(path))}")
+
+
+@app.command()
+def report(
+    results: ResultsFolder,
+    out: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")] = Path("report.html"),
+) -> None:
+    """Write one self-contained HTML page: answers, gains, curves, cost, provenance.
+
+    Example: raystilts report ~/raystilts_results/quickstart -o report.html
+    """
+    _check_writable(out)
+    from raystilts.report.html import gather, page
+    from raystilts.results.results import Results
+
+    loaded = Results(results)
+    study = loaded.study()
+    if study is not None and study.search is not None:
+        from raystilts.report.html.search_page import search_page
+        from raystilts.scheduling.trial_history import outcomes
+
+        text = search_page(loaded.folder.url, study, outcomes(loaded, study))
+    else:
+        text = page(gather(loaded))
+    try:
+        out.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"--output {out}: cannot be written ({error.strerror}); give another file") from None
+    output().print(f"{out}: {len(text.encode()) / 1e6:.2f} MB", highlight=False, soft_wrap=True)
+
+
+def _check_writable(out: Path) -> None:
+    """Says at once what would only be seen after the reading."""
+    if out.is_dir():
+        raise UserError(f"--output {out}: is a folder; give a file, such as {out / 'report.html'}")
+    if not out.absolute().parent.is_dir():
+        raise UserError(f"--output {out}: there is no folder {out.absolute().parent}; make it first, or give another")
+
+
+@app.command()
+def benchmark(
+    results: ResultsFolder,
+    suite: Annotated[str, typer.Option(help="xtreme, xtreme_r, or targets such as pawsx,xnli.")] = "xtreme",
+    languages: Annotated[str, typer.Option(help='The one set of languages, such as "de,sw,zh".')] = "",
+    intermediate_fraction: Annotated[float | None, typer.Option(help="The fraction at which arms compete.")] = None,
+    include_overlap: Annotated[
+        bool, typer.Option("--include-overlap", help="Let arms be best that train on the target's own data.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """A benchmark's score without intermediate task, with each, and with the best per target.
+
+    Example: raystilts benchmark ~/raystilts_results/phang2020 --suite xtreme --include-overlap
+    """
+    from raystilts.analysis.benchmark import benchmark as score_suite
+    from raystilts.analysis.benchmark import suite_view
+    from raystilts.results.results import Results
+    from raystilts.tasks.suites import get_suite
+
+    answer = score_suite(
+        Results(results),
+        get_suite(suite),
+        languages=languages.replace(",", " ").split(),
+        intermediate_fraction=intermediate_fraction,
+        include_overlap=include_overlap,
+    )
+    if as_json:
+        print(json.dumps({"complete": answer.own.complete, **asdict(answer)}, indent=1))
+    else:
+        output().print(suite_view(answer), highlight=False)
+
+
+@app.command()
+def compact(
+    results: ResultsFolder,
+    grace: Annotated[float, typer.Option(help="Keep merged files this many seconds, for readers at work.")] = 0.0,
+) -> None:
+    """Merge the files of single runs into large ones, which every question reads faster.
+
+    Runs do this themselves. It is safe at any time, also while a study runs. Afterwards DuckDB, polars and
+    pandas read everything from RESULTS/compacted/.
+
+    Example: raystilts compact ~/raystilts_results/quickstart
+    """
+    from raystilts.filesystem import open_folder
+    from raystilts.results.compaction import clean_up
+    from raystilts.results.compaction import compact as merge
+
+    folder = open_folder(results)
+    if not folder.exists():
+        raise UserError(f"{results}: no such results folder; give <storage_path>/<study name>")
+    done = merge(folder)
+    deleted = clean_up(folder, older_than=grace)
+    output().print(
+        f"{done.files['runs']} runs with {done.rows['scores']} scores merged, {deleted} files deleted",
+        highlight=False,
+    )

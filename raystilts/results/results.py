@@ -1,0 +1,370 @@
+"""A results folder: its tables as pandas DataFrames, and the answers from them."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Collection, Iterable
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from raystilts.errors import UserError, did_you_mean
+from raystilts.filesystem import Folder, open_folder
+from raystilts.results import cells, queries
+from raystilts.results.answers import ArmAnswer, Question, Selection, TargetAnswer, answer_target
+from raystilts.results.cell_tables import CellTables
+from raystilts.results.over_targets import OverallAnswer, over_targets
+from raystilts.results.stratum import Arm, Final, Place, Stratum, build_stratum
+from raystilts.results.task_facts import train_language
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from raystilts.study.schema import Study
+
+Key = tuple[str, float | None]
+
+
+class Results:
+    """The tables of a results folder, and the answers from them. Every call sees what has been written so far.
+
+    For each stage the latest finished attempt counts, and only that attempt's scores. Files that
+    are cut off or not ours are named in a `ResultsWarning` and left out.
+
+    Args:
+        path: The results folder, a path or a URI such as ``s3://bucket/folder``.
+        stages: Look only at these stages, such as those of one study. Default: all.
+        encoder: Look only at runs of this encoder. Default: all.
+
+    Raises:
+        UserError: There is no such folder.
+    """
+
+    def __init__(
+        self,
+        path: str | Path | Folder,
+        *,
+        stages: Collection[str] | None = None,
+        encoder: str | None = None,
+    ) -> None:
+        self.folder = open_folder(path)
+        if not self.folder.exists():
+            raise UserError(
+                f"The results folder {self.folder.url} does not exist. Run a study first "
+                "(`raystilts run STUDY`), or give the folder that its results were written to."
+            )
+        self.encoder = encoder
+        self._tables = CellTables(self.folder, stages, encoder)
+
+    def runs(self, *, all_attempts: bool = False) -> pd.DataFrame:
+        """One row a stage: its latest finished attempt, else its latest attempt.
+
+        Args:
+            all_attempts: A row for every attempt instead.
+        """
+        return self._tables.rows(queries.ALL_ATTEMPTS if all_attempts else queries.RUNS)
+
+    def scores(
+        self,
+        *,
+        target: str | None = None,
+        language: str | None = None,
+        split: str | None = None,
+        final: bool = False,
+    ) -> pd.DataFrame:
+        """Every score of the finished stages, in long form; of millions of rows, a part is read much more quickly.
+
+        Args:
+            target: Only scores on this task.
+            language: Only this language.
+            split: ``"dev"`` or ``"test"`` only.
+            final: Only the main score of the weights that training ended with.
+        """
+        asked = _given(target=target, language=language, split=split)
+        return self._tables.rows(queries.scores(asked, final), **asked)
+
+    def curves(self, *, target: str | None = None, language: str | None = None) -> pd.DataFrame:
+        """Scores along training, finished stages and stopped ones (see column `status`).
+
+        A stage that never finished is shown by its latest attempt if that was stopped. The arguments
+        are those of `scores`.
+        """
+        asked = _given(target=target, language=language)
+        return self._tables.rows(queries.curves(asked), **asked)
+
+    def dev_scores(self) -> pd.DataFrame:
+        """Main scores on dev along the training of target stages, of every attempt that has not failed.
+
+        Returns:
+            Columns stage, attempt, status, degenerate_rule, step, language, value (0 to 1), is_final.
+        """
+        return self._tables.rows(queries.DEV_SCORES)
+
+    def dev_curves(self) -> pd.DataFrame:
+        """Every score on dev along training, of every attempt that has not failed.
+
+        Returns:
+            Columns stage, attempt, kind, target, step, language, metric, value (0 to 1), examples, is_main, is_final.
+        """
+        return self._tables.rows(queries.DEV_CURVES)
+
+    def decisions(self) -> pd.DataFrame:
+        """What early stopping decided, in order of time."""
+        return self._tables.rows(queries.DECISIONS)
+
+    def matrix(self, value: Literal["gain", "score"] = "score", *, split: str = "test") -> pd.DataFrame:
+        """The transfer matrix: final main scores of finished target and retrieval stages.
+
+        One row for each cell and language, and one with language ``"macro"``: the mean over the
+        languages that every run of the stratum (encoder, target, target fraction) has; column
+        `languages` says which. Languages that some run lacks are named in a warning.
+
+        Args:
+            value: ``"gain"`` adds the score minus that of ``none`` with the same target, seed
+                and hyperparameters (where ``none`` was not run with these, with those it has
+                most seeds of), and leaves out the rows of ``none``. It is missing where there is
+                no such run of ``none`` or that run is degenerate.
+            split: ``"test"`` or ``"dev"``.
+
+        Returns:
+            Columns encoder, target, target_fraction, split, metric, language, languages,
+            intermediate, intermediate_fraction, hyperparameters, seed, stage, degenerate, score
+            (0 to 1), and for gains also gain.
+        """
+        if value not in ("gain", "score"):
+            raise UserError(f"The value of `value` is {value!r}, but must be 'gain' or 'score'.")
+        return self._tables.cells(cells.GAINS if value == "gain" else cells.MATRIX, split, numbers=True)
+
+    def known(self, *, split: str = "test") -> pd.DataFrame:
+        """What there are final scores of: columns target, target_fraction, intermediate_fraction, languages."""
+        return self._tables.cells(cells.KNOWN, split, numbers=False)
+
+    def stratum_scores(
+        self,
+        target: str,
+        target_fraction: float | None,
+        split: str = "dev",
+        language: str | None = None,
+        *,
+        metric: str | None = None,
+        keep_degenerate: bool = False,
+    ) -> Stratum:
+        """The scores of one stratum as an array of arms and seeds, for ranking.
+
+        Args:
+            target: The scored task.
+            target_fraction: Share of its training data; None for retrieval.
+            split: ``"dev"`` or ``"test"``.
+            language: One language; None for the mean over those that every run has.
+            metric: Needed only where runs of the stratum have different main metrics.
+            keep_degenerate: Keep the scores of degenerate runs, which otherwise are NaN.
+
+        Raises:
+            UserError: The stratum has several encoders or several main metrics.
+        """
+        found = self.strata(split, language, target=target, metric=metric, keep_degenerate=keep_degenerate)
+        for stratum in found:
+            if stratum.target_fraction == target_fraction:
+                return stratum
+        unfinished = self._tables.unfinished().get((target, target_fraction), [])
+        return build_stratum(Place(target, target_fraction, split, language), [], unfinished)
+
+    def strata(
+        self,
+        split: str = "dev",
+        language: str | None = None,
+        *,
+        target: str | None = None,
+        metric: str | None = None,
+        keep_degenerate: bool = False,
+        each: bool = False,
+    ) -> list[Stratum]:
+        """Every stratum that has scores, in order of target and fraction; see `stratum_scores`.
+
+        Asking once for all is much quicker than asking for one after the other.
+
+        Args:
+            target: Only strata of this one.
+            each: Also the scores in each language, `Stratum.by_language`.
+
+        Raises:
+            UserError: A stratum has several encoders or several main metrics.
+        """
+        rows = self._tables.strata(split, language, target, each=each)
+        unfinished = self._tables.unfinished()
+        kept = [row for row in rows if metric in (None, row[3])]
+        strata = []
+        for (name, fraction), group in groupby(kept, key=itemgetter(1, 2)):
+            mine = list(group)
+            where = f"target {name!r}"
+            _check_one("metric", {row[3] for row in mine}, where)
+            _check_one("encoder", {row[0] for row in mine}, where)
+            place = Place(name, fraction, split, language, tuple(mine[0][4].split(",")), mine[0][3])
+            strata.append(build_stratum(place, _finals(mine), unfinished.get((name, fraction), []), keep_degenerate))
+        return strata
+
+    def study(self) -> Study | None:
+        """The study that the folder was last run with, None for tables from elsewhere.
+
+        Raises:
+            UserError: it names tasks or files that are no longer here.
+        """
+        try:
+            text = self.folder.read("study.json")
+        except FileNotFoundError:
+            return None
+        from pydantic import ValidationError
+
+        from raystilts.study.schema import Study
+
+        try:
+            return Study.model_validate(json.loads(text))
+        except ValidationError as error:
+            raise UserError(
+                f"{self.folder.url}/study.json does not fit any more: {error.errors()[0]['msg']}; run the study again"
+            ) from None
+
+    def best(
+        self,
+        target: str | None = None,
+        language: str | None = None,
+        intermediate_fraction: float | None = None,
+        *,
+        include_overlap: bool = False,
+        strict: bool = False,
+    ) -> pd.DataFrame:
+        """Every arm of every stratum, one row each; see `ArmAnswer` for the columns."""
+        import pandas as pd
+
+        found = self.answers(target, language, intermediate_fraction, include_overlap=include_overlap, strict=strict)
+        rows = [arm.to_json() for answer in found for arm in answer.arms]
+        return pd.DataFrame(rows, columns=list(ArmAnswer.__dataclass_fields__))
+
+    def overall(
+        self,
+        language: str | None = None,
+        intermediate_fraction: float | None = None,
+        *,
+        include_overlap: bool = False,
+    ) -> OverallAnswer:
+        """The arms over all targets, by mean rank and by scaled gain; see `OverallAnswer`."""
+        return over_targets(self.answers(None, language, intermediate_fraction, include_overlap=include_overlap))
+
+    def answers(
+        self,
+        target: str | None = None,
+        language: str | None = None,
+        intermediate_fraction: float | None = None,
+        *,
+        include_overlap: bool = False,
+        strict: bool = False,
+    ) -> list[TargetAnswer]:
+        """The answer for each target (and target fraction).
+
+        Args:
+            target: Only this one.
+            language: In this language; default the mean over the target's languages.
+            intermediate_fraction: The fraction at which arms compete; default the study's `compare_at`.
+            include_overlap: Let arms compete that train on the target's own data.
+            strict: Give Hsu's worst-case set as the best set, not the posterior's.
+
+        Raises:
+            UserError: a target, language or fraction that the results do not hold.
+        """
+        tests = self._scored("test", target, language)
+        self._check(tests, target, language)
+        study = self.study()
+        compared = _compared(intermediate_fraction, tests.values(), study)
+        asked = Question(target, language, compared, include_overlap, strict, study)
+        devs, rule = self._choosing(tests, asked)
+        return [answer_target(test, devs.get(key), rule, asked) for key, test in tests.items()]
+
+    def _scored(self, split: str, target: str | None, language: str | None) -> dict[Key, Stratum]:
+        """Strata with scores; in one language with all others beside it, where every run has it."""
+        found = self.strata(split, target=target, each=language is not None)
+        if language is not None:
+            lacking = {(s.target, s.target_fraction) for s in found if language not in s.languages}
+            alone = self.strata(split, language, target=target) if lacking else []
+            found = [s for s in found if language in s.languages]
+            found += [s for s in alone if (s.target, s.target_fraction) in lacking]
+        scored = [s for s in found if np.isfinite(s.scores).any()]
+        scored.sort(key=lambda s: (s.target, s.target_fraction or 0.0))
+        return {(s.target, s.target_fraction): s for s in scored}
+
+    def _choosing(self, tests: dict[Key, Stratum], asked: Question) -> tuple[dict[Key, Stratum], Selection]:
+        """The dev scores that choose the arm, for the strata that have any."""
+        rule: Selection = asked.study.selection if asked.study else "en_dev"
+        if rule == "target_dev":
+            return self._scored("dev", asked.target, asked.language), rule
+        wanted = {key: train_language(key[0]) for key in tests}
+        found: dict[Key, Stratum] = {}
+        for language in sorted(set(wanted.values())):
+            for stratum in self.strata("dev", language, target=asked.target):
+                key = (stratum.target, stratum.target_fraction)
+                if wanted.get(key) == language and np.isfinite(stratum.scores).any():
+                    found[key] = stratum
+        return found, rule
+
+    def _check(self, tests: dict[Key, Stratum], target: str | None, language: str | None) -> None:
+        """Says what is wrong with a question that has no answer."""
+        if tests:
+            return
+        known = [s for s in self.strata("test") if np.isfinite(s.scores).any()]
+        if not known:
+            raise UserError(_nothing(self))
+        targets = sorted({s.target for s in known})
+        if target is not None and target not in targets:
+            raise UserError(f"--target {target}: not in these results; {did_you_mean(target, targets)}")
+        rows = self.known()
+        rows = rows if target is None else rows[rows["target"] == target]
+        languages = sorted({str(name) for names in rows["languages"] for name in names})
+        where = "in these results" if target is None else f"in the results of {target}"
+        raise UserError(f"--language {language}: not {where}; {did_you_mean(str(language), languages)}")
+
+
+def _finals(rows: Iterable[Any]) -> list[Final]:
+    """The cells of the arms of `cells.stratum_rows`."""
+    finals: list[Final] = []
+    for row in rows:
+        arm = Arm(*row[5:8])
+        finals += [Final(arm, *run) for run in zip(*row[8:], strict=True)]
+    return finals
+
+
+def _given(**values: object) -> dict[str, object]:
+    """Parameters of a query that have a value."""
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _check_one(column: str, found: Iterable[str], where: str) -> None:
+    values = sorted(set(found))
+    if len(values) > 1:
+        raise UserError(
+            f"The scores of {where} have several values of `{column}`: {', '.join(values)}. They "
+            f"cannot be compared; give one as `{column}`."
+        )
+
+
+def _nothing(results: Results) -> str:
+    """Why there is nothing to answer from."""
+    runs = results.runs()
+    ended = Counter(runs.loc[runs["kind"] != "intermediate", "status"])
+    counts = ", ".join(f"{ended[word]} {word}" for word in ("failed", "stopped", "paused") if ended[word])
+    if counts:
+        return f"The results hold no finished target stage ({counts}); the column error of Results.runs() says why"
+    return "The results hold no finished target stage yet; run the study first: raystilts run STUDY"
+
+
+def _compared(given: float | None, tests: Any, study: Study | None) -> float | None:
+    fractions = (arm.intermediate_fraction for test in tests for arm in test.arms)
+    there = sorted({fraction for fraction in fractions if fraction is not None})
+    if given is not None and given not in there:
+        known = ", ".join(f"{fraction:g}" for fraction in there) or "none"
+        raise UserError(f"--intermediate-fraction {given:g}: the results hold {known}")
+    if given is None and study is not None and study.compared_fraction in there:
+        return study.compared_fraction
+    return given if given is not None else max(there, default=None)

@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+from results.examples import study
+
+from raystilts.planning.cost import Cost
+from raystilts.planning.stages import overlaps, plan
+from raystilts.report.plan_text import summarise
+
+
+def test_counts_and_savings() -> None:
+    one = study(
+        intermediates=["none", "cldr_names"],
+        targets=[{"task": t, "languages": ["de"]} for t in ("cldr_units", "cldr_dates", "cldr_match")],
+        intermediate_fractions=[1.0], seeds=[0],
+        hyperparameters={"max_steps": 10, "per_device_train_batch_size": 2},
+    )  # fmt: skip
+    planned = plan(one)
+    missing = dict(list(planned.stages.items())[2:])
+    found = summarise(planned, missing, Cost(1.0, 0.5, 2.0, "guess"))
+    assert (found.cells, found.stages, found.intermediate_stages, found.target_stages, found.retrieval_stages) == (
+        6, 7, 1, 4, 2,
+    )  # fmt: skip
+    assert (found.steps, found.examples) == (50, 100)
+    assert found.examples_without_sharing == 4 * 20 + 3 * 20  # each chain through the arm would train it again
+    assert (found.in_ledger, found.missing) == (2, 5)
+    assert found.to_json()["cost"]["hours"] == 1.0
+
+
+def test_overlap_of_training_data() -> None:
+    one = study(
+        intermediates=["none", "mnli", "mnli@sw", "squad", {"tasks": ["hellaswag", "squad"], "name": "both"}],
+        targets=["xnli", "xquad", "mlqa", "tatoeba"],
+    )
+    assert overlaps(plan(one)) == (
+        ("mnli", "xnli"),
+        ("mnli@sw", "xnli"),
+        ("squad", "xquad"),
+        ("squad", "mlqa"),
+        ("both", "xquad"),
+        ("both", "mlqa"),
+    )
