@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from raystilts.errors import UserError, did_you_mean
-from raystilts.study.schedule import Asha, Race, Schedule
+from raystilts.study.schedule import Asha, Race, Schedule, TopTwo
 from raystilts.study.schema import Study
 from raystilts.tasks.registry import all_tasks, get_task
 from raystilts.tasks.task import Task
@@ -159,6 +159,8 @@ def advice(schedule: Schedule, n_seeds: int) -> list[str]:
     """
     if isinstance(schedule, Asha):
         return _asha(schedule, n_seeds)
+    if isinstance(schedule, TopTwo):
+        return _top_two(schedule)
     return _race(schedule, n_seeds) if isinstance(schedule, Race) else []
 
 
@@ -191,6 +193,18 @@ def _race(schedule: Race, n_seeds: int) -> list[str]:
             "list more seeds, which only the arms that may be the best will use"
         )
     return lines
+
+
+def _top_two(schedule: TopTwo) -> list[str]:
+    least = TopTwo.DEFAULT_BUDGET if schedule.prior else TopTwo.BUDGET_ALONE
+    known = "with a prior" if schedule.prior else "without a prior"
+    if schedule.budget is None or schedule.budget >= least - _ROUNDED:
+        return []
+    return [
+        f"schedule.top_two.budget is {schedule.budget:g}, below {least:g}, the least that found the best arm of real "
+        f"targets about as often as the full grid {known}: the answer is the best that so many runs can say "
+        "(docs/schedules.md)"
+    ]
 
 
 def _line(start: str, found: _Measured, safe: _Measured = _ASHA) -> str:

@@ -1,4 +1,4 @@
-"""Which stage is next: those whose parents are done and that the schedule wants, the longest remaining path first."""
+"""Which stage is next: of those whose parents are done and that the schedule wants, the one whose turn it is."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from raystilts.scheduling.schedule import Strata
 #: `held` and `paused` stages (not begun, begun) wait for a decision of their stratum, `waiting` ones for their parent;
 #: at the end, held ones were not needed. `skipped` ones were not run because their parent failed.
 State = Literal["waiting", "ready", "running", "held", "paused", "stopped", "finished", "failed", "skipped"]
+#: When a stage is handed out: numbers that are compared one after the other.
+Turn = tuple[int, ...]
 _OPEN: tuple[State, ...] = ("waiting", "ready", "held", "paused", "stopped")
 
 
@@ -36,11 +38,12 @@ class StageGraph:
     Args:
         stages: The stages to run, parents before children. A parent that is not among them is done.
         strata: What the schedule wants; default everything, to the end.
-        places: Stages with a smaller number are handed out first, others count as 0; it decides nothing else.
+        turns: Stages whose turn is smaller are handed out first, those without one before all; of equal ones, those
+            with the longest path. It decides nothing else.
     """
 
     def __init__(
-        self, stages: Mapping[str, Stage], strata: Strata | None = None, places: Mapping[str, int] | None = None
+        self, stages: Mapping[str, Stage], strata: Strata | None = None, turns: Mapping[str, Turn] | None = None
     ) -> None:
         self.stages = dict(stages)
         self.strata = strata
@@ -50,8 +53,8 @@ class StageGraph:
         self._children: dict[str, list[str]] = {}
         self._path = remaining_path(stages)
         self._number = {key: i for i, key in enumerate(stages)}
-        self._places = places or {}
-        self._ready: list[tuple[bool, int, int, int, str]] = []
+        self._turns = turns or {}
+        self._ready: list[tuple[bool, Turn, int, int, str]] = []
         self._stopped: list[str] = []
         for key, stage in stages.items():
             if stage.parent in self.stages:
@@ -147,8 +150,8 @@ class StageGraph:
             return
         self._move(key, new)
         if new == "ready":
-            place = self._places.get(key, 0)
-            heapq.heappush(self._ready, (self._is_leftover(key), place, -self._path[key], self._number[key], key))
+            turn = self._turns.get(key, ())
+            heapq.heappush(self._ready, (self._is_leftover(key), turn, -self._path[key], self._number[key], key))
         elif new == "stopped":
             self._stopped.append(key)
 

@@ -9,23 +9,25 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 from raystilts.errors import UserError
 from raystilts.filesystem import Folder, open_folder
-from raystilts.planning.cost import checkpoints_folder, stage_tokens
+from raystilts.planning.cost import checkpoints_folder, estimate, stage_tokens
 from raystilts.planning.stages import Plan, Stage
 from raystilts.results.ledger import Ledger, next_attempt, read_scores, write_attempt
 from raystilts.results.reader import load_manifest
 from raystilts.results.schema import RunRow, ScoreRow, parse_name
-from raystilts.scheduling.graph import StageGraph
+from raystilts.scheduling.graph import StageGraph, Turn
 from raystilts.scheduling.record import Attempt
+from raystilts.scheduling.sampling import prior_of, spent_by
 from raystilts.scheduling.schedule import Curve, Strata, known_curves
-from raystilts.study.schedule import Asha
+from raystilts.study.schedule import TopTwo, rungs_of
 from raystilts.training.checkpoints import Checkpoints, open_checkpoints
 
 #: What this study calls things, and which attempt it was; all else is how the stage was run.
@@ -35,17 +37,19 @@ _OWN = (
 )  # fmt: skip
 
 
-def outstanding(planned: Plan, results: str, places: Mapping[str, int] | None = None) -> StageGraph:
+def outstanding(planned: Plan, results: str, turns: Mapping[str, Turn] | None = None) -> StageGraph:
     """What is left to do of a plan: what its ledger lacks, and its schedule wants by the scores that are there.
 
     Args:
-        places: Which stages are to run first, see `StageGraph`.
+        turns: Which stages are to run first, see `StageGraph`.
     """
     todo = missing_stages(planned, Ledger(results), open_checkpoints(checkpoints_folder(planned.study)))
     if planned.study.schedule == "full":
-        return StageGraph(todo, places=places)
+        return StageGraph(todo, turns=turns)
     known = known_curves(planned, results) if open_folder(results).exists() else {}
-    return StageGraph(todo, Strata(planned, known), places)
+    schedule = planned.study.schedule
+    prior = prior_of(planned, schedule.prior) if isinstance(schedule, TopTwo) else None
+    return StageGraph(todo, Strata(planned, known, prior, spent_by(results)), turns)
 
 
 def missing_stages(planned: Plan, ledger: Ledger, checkpoints: Checkpoints) -> dict[str, Stage]:
@@ -115,22 +119,18 @@ def only_intermediates(planned: Plan) -> Plan:
     return replace(planned, study=study, cells=(), cell_stages=(), stages=stages)
 
 
-def promising_first(planned: Plan, path: Path) -> dict[str, int]:
+def promising_first(planned: Plan, path: str | Path) -> dict[str, int]:
     """The place of each target stage by a prediction: 1 for the arm that is ranked first for its target, and so on.
 
     It decides which stages run first, and nothing else: all of them run, or those that the schedule asks for.
 
     Args:
-        path: What `raystilts predict STUDY --json` wrote.
+        path: What `raystilts predict STUDY --json` wrote, or the results folder of an earlier study.
 
     Raises:
         UserError: It cannot be read, or ranks no arm of this plan.
     """
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        rows = [(str(r["target"]), str(r["intermediate"]), float(r["logme"])) for r in found["predictions"]]
-    except (OSError, ValueError, KeyError, TypeError):
-        raise UserError(f"--first {path}: expected the output of raystilts predict STUDY --json > {path}") from None
+    rows = _predicted(planned, str(path))
     ranked: dict[str, list[str]] = defaultdict(list)
     for target, arm, _ in sorted(rows, key=lambda row: -row[2]):
         ranked[target].append(arm)
@@ -141,10 +141,57 @@ def promising_first(planned: Plan, path: Path) -> dict[str, int]:
             places[key] = 1 + arms.index(stage.intermediate.label)
     if not places:
         raise UserError(f"--first {path}: it ranks no arm and target of this study; predict with the same study file")
-    # What is not ranked comes last; the intermediates that all start from come before any of them.
+    # What is not ranked comes last.
     last = 1 + max(places.values())
     targets = (key for key, stage in planned.stages.items() if stage.kind == "target")
     return dict.fromkeys(targets, last) | places
+
+
+def _predicted(planned: Plan, path: str) -> list[tuple[str, str, float]]:
+    """Target, arm, and what is expected of it."""
+    if "://" in path or Path(path).is_dir():
+        return [(target, arm, score) for (target, arm), score in prior_of(planned, [path]).items()]
+    try:
+        found = json.loads(Path(path).read_text(encoding="utf-8"))
+        rows = found["predictions"]
+        return [(str(r["target"]), str(r["intermediate"]), float(r.get("score", r.get("logme")))) for r in rows]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        raise UserError(
+            f"--first {path}: expected a results folder, or the output of raystilts predict STUDY --json > {path}"
+        ) from None
+
+
+_SEEDS_AHEAD, _AFTER_ALL = 2, 1_000_000
+
+
+def turns_of(planned: Plan, first: Mapping[str, int] | None = None) -> dict[str, Turn]:
+    """When each stage of a plan is handed out.
+
+    `order: anytime` takes the first seeds of all arms on all targets before the second seeds of any, and of the first
+    seeds one arm after the other on all targets: so each target has an answer early, which gets better. Stages that
+    others start from come with the first of these; of later seeds two seeds ahead, so that they are not waited for at
+    the end. `order: longest_first` takes the longest chains first, which many devices finish a little sooner.
+
+    Args:
+        first: Place of each target stage by a prediction, see `promising_first`.
+    """
+    first = first or {}
+    if planned.study.order == "longest_first":
+        return {key: (place,) for key, place in first.items()}
+    arms = {arm.label: number for number, arm in enumerate(planned.study.intermediates)}
+    seeds: dict[str, dict[int | None, int]] = defaultdict(dict)  # of each arm, numbered as they come
+    turns: dict[str, Turn] = {}
+    for key, stage in planned.stages.items():
+        if stage.kind != "intermediate":
+            label = stage.intermediate.label
+            seed = seeds[label].setdefault(stage.seed, len(seeds[label]))
+            turns[key] = (seed, first.get(key, 0), 0 if seed else arms.get(label, 0))
+    for key, turn in list(turns.items()):
+        parent = planned.stages[key].parent
+        if parent is not None:
+            mine = turn if turn[0] == 0 else (max(0, turn[0] - _SEEDS_AHEAD), _AFTER_ALL, 0)
+            turns[parent] = min(mine, turns.get(parent, mine))
+    return turns
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,17 +225,17 @@ class Forecast:
 
 def forecast(planned: Plan, graph: StageGraph) -> Forecast:
     """Plays a plan's schedule through, from the scores on that its graph knows."""
-    known = graph.strata.curves if graph.strata is not None else {}
-    return Forecast(_shares(planned, known, "far apart"), _shares(planned, known, "equal"))
+    return Forecast(_shares(planned, graph.strata, "far apart"), _shares(planned, graph.strata, "equal"))
 
 
-def _shares(planned: Plan, known: Mapping[str, Curve], arms: Literal["far apart", "equal"]) -> dict[str, float]:
+def _shares(planned: Plan, now: Strata | None, arms: Literal["far apart", "equal"]) -> dict[str, float]:
     """The share that each stage is trained to if the arms' scores are far apart, or equal."""
     schedule = planned.study.schedule
     if schedule == "full":
         return dict.fromkeys(planned.stages, 1.0)
+    known, prior = ({}, {}) if now is None else (now.curves, now.prior)
     levels = {arm.label: 10.0 * i * (arms == "far apart") for i, arm in enumerate(planned.study.intermediates)}
-    rungs = schedule.rungs if isinstance(schedule, Asha) else ()
+    rungs = rungs_of(schedule)
     curves = {}
     for key, stage in planned.stages.items():
         if stage.kind == "target":
@@ -197,13 +244,17 @@ def _shares(planned: Plan, known: Mapping[str, Curve], arms: Literal["far apart"
             curve = known.get(key, Curve())
             final = level if curve.final is None else curve.final
             curves[key] = replace(curve, steps=steps | curve.steps, final=final)
-    strata = Strata(planned, curves)
+    strata = Strata(planned, curves, prior, partial(_expected_seconds, planned))
     shares = {key: _target_share(key, stage, strata) for key, stage in planned.stages.items()}
     begun = {stage.parent for key, stage in planned.stages.items() if stage.parent is not None and shares[key] > 0}
     return {
         key: share if stage.kind != "intermediate" else float(key in begun)
         for (key, stage), share in zip(planned.stages.items(), shares.values(), strict=True)
     }
+
+
+def _expected_seconds(planned: Plan, stages: Collection[str]) -> float:
+    return 3600 * estimate(planned, {key: planned.stages[key] for key in stages if key in planned.stages}, ()).hours
 
 
 def _target_share(key: str, stage: Stage, strata: Strata) -> float:

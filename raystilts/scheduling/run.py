@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 
 from rich.console import Console
 
@@ -15,7 +14,7 @@ from raystilts.results.ledger import Ledger
 from raystilts.scheduling.cluster import set_ray_environment
 from raystilts.scheduling.driver import Driver, Job, checked, driving
 from raystilts.scheduling.graph import StageGraph
-from raystilts.scheduling.outstanding import adopt, only_intermediates, outstanding, promising_first
+from raystilts.scheduling.outstanding import adopt, only_intermediates, outstanding, promising_first, turns_of
 from raystilts.scheduling.record import record_not_run, record_outcome
 from raystilts.scheduling.schedule import known_curves
 from raystilts.study.schema import Study
@@ -53,7 +52,7 @@ def run(
     address: str | None = None,
     console: Console | None = None,
     intermediates_only: bool = False,
-    first: Path | None = None,
+    first: str | None = None,
 ) -> RunOutcome:
     """Runs what is missing of a study.
 
@@ -63,7 +62,8 @@ def run(
         address: A running Ray cluster ("auto" for this machine's); None starts Ray here.
         console: Where progress goes; default standard error.
         intermediates_only: Train no targets, and keep the intermediates' checkpoints.
-        first: A prediction whose promising cells are to run first; see `raystilts.scheduling.outstanding`.
+        first: A prediction, or an earlier results folder, whose promising cells are to run first; see
+            `raystilts.scheduling.outstanding`.
 
     Raises:
         UserError: something in the study cannot be used; nothing was trained.
@@ -74,10 +74,10 @@ def run(
     console = console or Console(stderr=True)
     study, _ = checked(study)
     planned = only_intermediates(plan(study)) if intermediates_only else plan(study)
-    places = None if first is None else promising_first(planned, first)
+    turns = turns_of(planned, None if first is None else promising_first(planned, first))
     with driving(study, disk_bytes(planned), address, console) as driver:
         adopt(planned, driver.results)
-        graph = outstanding(planned, driver.results, places)
+        graph = outstanding(planned, driver.results, turns)
         errors = _train(planned, graph, driver)
     return _outcome(planned, graph, driver.results, tuple(errors), started)
 

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from raystilts.planning.stages import Plan
 from raystilts.ranking.degenerate import is_broken
 from raystilts.results.results import Results
-from raystilts.scheduling.rules import BASELINE, Run, StratumRule, Verdict, stratum_rule
-from raystilts.study.schedule import Asha
+from raystilts.scheduling.rules import BASELINE, Run, StratumRule, TopTwoRule, Verdict, stratum_rule
+from raystilts.scheduling.sampling import Prior, Spent, top_two_rule
+from raystilts.study.schedule import Asha, TopTwo
 
 
 def known_curves(planned: Plan, results: str | Path) -> dict[str, Curve]:
@@ -77,6 +78,11 @@ class _Governed:
     stages: dict[Run, str]
     goals: dict[str, float] = field(default_factory=dict)
 
+    @property
+    def name(self) -> str:
+        """What a rule that governs several strata calls it."""
+        return _name(self.target, self.target_fraction)
+
 
 class Strata:
     """The rules of a study's strata, and the shares that they want of each stage; knows nothing of Ray or files.
@@ -91,6 +97,8 @@ class Strata:
     Args:
         planned: The study's plan.
         known: What the ledger knows of runs, by stage.
+        prior: What earlier studies expect, where the schedule asks for it.
+        spent: Device seconds of stages that have been run, where the schedule has a budget of time.
 
     Attributes:
         stopped: Stages that a rule has ended before their end, with the share where they stand.
@@ -100,7 +108,13 @@ class Strata:
         decisions: What was decided and not yet collected by `take_decisions`.
     """
 
-    def __init__(self, planned: Plan, known: Mapping[str, Curve] | None = None) -> None:
+    def __init__(
+        self,
+        planned: Plan,
+        known: Mapping[str, Curve] | None = None,
+        prior: Prior | None = None,
+        spent: Spent = lambda stages: 0.0,
+    ) -> None:
         schedule = planned.study.schedule
         self.stages, self.evaluation = planned.stages, planned.study.evaluation
         self.finish_stopped = isinstance(schedule, Asha) and schedule.finish_stopped
@@ -108,13 +122,14 @@ class Strata:
         self.reached: dict[str, float] = {}
         self.decisions: list[Decision] = []
         self.curves = dict(known or {})
-        self._strata = [] if schedule == "full" else _governed(planned)
+        self.prior, self.spent = prior or {}, spent
+        self._joint: TopTwoRule | None = None
+        self._strata = self._governed(planned)
         self._of: dict[str, list[_Governed]] = defaultdict(list)
         for stratum in self._strata:
             for key in dict.fromkeys(stratum.stages.values()):
                 self._of[key].append(stratum)
-        for stratum in self._strata:
-            self._advance(stratum)
+        self._advance_all(self._strata)
 
     def goal(self, key: str) -> float:
         """Share of its budget that a stage may be trained to now.
@@ -153,10 +168,26 @@ class Strata:
         return self.curves.setdefault(key, Curve())
 
     def _heard(self, key: str) -> set[str]:
+        return self._advance_all(self._of.get(key, ()))
+
+    def _advance_all(self, strata: Iterable[_Governed]) -> set[str]:
+        """Advances strata, and all others as long as a rule that they share decides more."""
         changed: set[str] = set()
-        for stratum in self._of.get(key, ()):
+        decided = -1 if self._joint is None else self._joint.rounds_decided
+        for stratum in strata:
             changed |= self._advance(stratum)
+        if self._joint is None:
+            return changed
+        while self._joint.rounds_decided != decided:
+            decided = self._joint.rounds_decided
+            for stratum in self._strata:
+                changed |= self._advance(stratum)
+        for stratum in self._strata:
+            self._keep(stratum, self._joint.take_verdicts(stratum.name))
         return changed
+
+    def _keep(self, stratum: _Governed, verdicts: Iterable[Verdict]) -> None:
+        self.decisions += [Decision(stratum.target, stratum.target_fraction, verdict) for verdict in verdicts]
 
     def _advance(self, stratum: _Governed) -> set[str]:
         """Reports what is known and wanted until nothing more is; then says what is wanted next."""
@@ -164,8 +195,7 @@ class Strata:
             wanted = stratum.rule.wanted()
             known = [found for run, share in wanted.items() if (found := self._report(stratum, run, share))]
             for run, share, score in known:
-                verdicts = stratum.rule.report(run, share, score)
-                self.decisions += [Decision(stratum.target, stratum.target_fraction, verdict) for verdict in verdicts]
+                self._keep(stratum, stratum.rule.report(run, share, score))
                 key = stratum.stages[run]
                 self.reached[key] = max(share, self.reached.get(key, 0.0))
             if not known:
@@ -189,9 +219,26 @@ class Strata:
             return run, share if step == steps else 1.0, curve.final
         return (run, share, None) if curve.failed else None
 
+    def _governed(self, planned: Plan) -> list[_Governed]:
+        """The strata that compete, each with what drives it."""
+        schedule = planned.study.schedule
+        if schedule == "full":
+            return []
+        found = _competing(planned)
+        if not isinstance(schedule, TopTwo):
+            return [_Governed(*place, stratum_rule(schedule, stages), stages) for place, stages in found.items()]
+        strata = {_name(*place): stages for place, stages in found.items()}
+        targets = {_name(*place): place[0] for place in found}
+        self._joint = top_two_rule(planned, schedule, strata, targets, self.prior, self.spent)
+        return [_Governed(*place, self._joint.of(_name(*place)), stages) for place, stages in found.items()]
 
-def _governed(planned: Plan) -> list[_Governed]:
-    """The strata that compete, in the order of the study file."""
+
+def _name(target: str, fraction: float) -> str:
+    return f"{target} {fraction:g}"
+
+
+def _competing(planned: Plan) -> dict[tuple[str, float], dict[Run, str]]:
+    """The runs of each stratum that compete, with their stages, in the order of the study file."""
     study = planned.study
     found: dict[tuple[str, float], dict[Run, str]] = {}
     for cell, key in zip(planned.cells, planned.cell_stages, strict=True):
@@ -201,7 +248,4 @@ def _governed(planned: Plan) -> list[_Governed]:
         if planned.stages[key].overlap:
             continue  # never called best there, so no eligible arm may lose to it
         found.setdefault((cell.target, cell.target_fraction), {})[Run(cell.intermediate, cell.seed)] = key
-    return [
-        _Governed(target, fraction, stratum_rule(study.schedule, stages), stages)
-        for (target, fraction), stages in found.items()
-    ]
+    return found

@@ -15,7 +15,7 @@ from raystilts.errors import UserError
 from raystilts.study.base import Fraction, Language, Model, Seed, first_problem, read_yaml, set_key
 from raystilts.study.hyperparameters import StudyHyperparameters
 from raystilts.study.intermediate import ALL, Alignment, Intermediate, MaskedLM, all_tasks_of
-from raystilts.study.schedule import Schedule, check_seeds
+from raystilts.study.schedule import Order, Schedule, check_seeds
 from raystilts.study.search import Search
 
 
@@ -162,8 +162,10 @@ class Study(Model):
         baseline_seeds: Seeds of the arm `none`, where they differ from `seeds`.
         selection: Dev data that picks checkpoints and the best arm: English (`en_dev`, true zero-shot) or each
             target language's own (`target_dev`).
-        schedule: `full` trains every cell to the end; `asha` and `race` (or `{asha: {...}}`, `{race: {...}}`) stop
-            what cannot win.
+        schedule: `full` trains every cell to the end; `halve`, `top_two`, `race` and `asha` (or `{halve: {...}}` and
+            so on) leave out or stop what cannot win.
+        order: `anytime` runs the first seeds of all arms on all targets before the second seeds of any;
+            `longest_first` the longest chains of stages first.
         keep: Intermediate checkpoints: `all`; only while a stage that starts from them is missing (`needed`); or
             that, and none at the end, whatever has failed (`none`).
         keep_targets: Target checkpoints: `all`, so that a new language or metric needs no training; those of the arm
@@ -190,6 +192,7 @@ class Study(Model):
     evaluation: Evaluation = Evaluation()
     selection: Literal["en_dev", "target_dev"] = "en_dev"
     schedule: Schedule = "full"
+    order: Order = "anytime"
     resources: Resources = Resources()
     storage_path: str = "~/raystilts_results"
     keep: Literal["all", "needed", "none"] = "all"

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 
 from raystilts.errors import did_you_mean
 from raystilts.study.hyperparameters import RETIRED, Overrides
-from raystilts.study.schedule import Race, Schedule
+from raystilts.study.schedule import Asha, Schedule
 
 Value: TypeAlias = int | float | str | bool
 FORMS = ("loguniform", "uniform", "int", "choice")
@@ -147,8 +147,9 @@ class Search(BaseModel):
 
     @model_validator(mode="after")
     def _sound(self) -> Self:
-        if isinstance(self.schedule, Race):
-            raise ValueError("schedule: race compares arms over seeds; a search takes full or asha")
+        if self.schedule != "full" and not isinstance(self.schedule, Asha):
+            name = self.schedule.name
+            raise ValueError(f"schedule: {name} compares arms over seeds; a search takes full or asha")
         for place, space in self._spaces():
             for name, one in space.items():
                 _check_name(f"{place}.{name}", name)

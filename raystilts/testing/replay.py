@@ -22,12 +22,15 @@ import numpy as np
 import numpy.typing as npt
 
 from raystilts.errors import UserError
-from raystilts.scheduling.rules import BASELINE, Run, StratumRule, Verdict
+from raystilts.scheduling.rules import BASELINE, Run, StratumRule, TopTwoStratum, Verdict
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from raystilts.ranking.posterior import Posterior
+
 MakeRule = Callable[[str, Sequence[Run]], StratumRule]
+MakeRules = Callable[[Mapping[str, Sequence[Run]]], Mapping[str, StratumRule]]
 _COLUMNS = ("arm", "seed", "share", "score")
 _SAME_SHARE = 1e-6
 
@@ -116,6 +119,11 @@ class Outcome:
     @property
     def chosen(self) -> str | None:
         """The arm that the ranking of the finished runs calls the leader; None without a finished run."""
+        arms, answer = self.ranked()
+        return None if answer.leader is None else arms[answer.leader]
+
+    def ranked(self) -> tuple[list[str], Posterior]:
+        """The arms with a finished run, `none` first, and the ranking of the finished runs."""
         from raystilts.ranking import rank_arms
 
         arms = [BASELINE, *sorted({run.arm for run in self.finished} - {BASELINE})]
@@ -125,8 +133,7 @@ class Outcome:
         for run, score in self.finished.items():
             table[arms.index(run.arm), columns[run.seed]] = score
         exact = [any(run.seed is None for run in self.finished if run.arm == arm) for arm in arms]
-        leader = rank_arms(table, deterministic=exact, stream=self.stratum).leader
-        return None if leader is None else arms[leader]
+        return arms, rank_arms(table, deterministic=exact, stream=self.stratum)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -153,9 +160,20 @@ class Replayed:
         return self.seconds / self.full_seconds
 
 
+@dataclass(frozen=True, slots=True)
+class Jointly:
+    """A rule that decides for all strata together, such as `TopTwoRule`.
+
+    Attributes:
+        make: Makes what drives each stratum, from the runs of all.
+    """
+
+    make: MakeRules
+
+
 def replay(
     strata: Mapping[str, Curves],
-    rule: MakeRule,
+    rule: MakeRule | Jointly,
     *,
     slots: int = 1,
     target_seconds: Callable[[str, Run], float] = lambda stratum, run: 1.0,
@@ -169,7 +187,7 @@ def replay(
 
     Args:
         strata: Learning curves of each stratum.
-        rule: Makes the rule of a stratum from its name and runs.
+        rule: Makes the rule of a stratum from its name and runs; `Jointly`: those of all strata.
         slots: Stages that run side by side.
         target_seconds: Work of a run from its start to its end.
         intermediate_seconds: Work of an arm's intermediate stage with a seed.
@@ -192,7 +210,7 @@ class _Replay:
     def __init__(
         self,
         strata: Mapping[str, Curves],
-        rule: MakeRule,
+        rule: MakeRule | Jointly,
         slots: int,
         target_seconds: Callable[[str, Run], float],
         intermediate_seconds: Callable[[Run], float],
@@ -200,7 +218,11 @@ class _Replay:
     ) -> None:
         self.strata, self.slots = strata, slots
         self.target_seconds, self.intermediate_seconds = target_seconds, intermediate_seconds
-        self.rules = {name: rule(name, list(curves.points)) for name, curves in strata.items()}
+        grid = {name: list(curves.points) for name, curves in strata.items()}
+        if isinstance(rule, Jointly):
+            self.rules = dict(rule.make(grid))
+        else:
+            self.rules = {name: rule(name, runs) for name, runs in grid.items()}
         runs = [(name, run) for name, curves in strata.items() for run in curves.points]
         places = range(len(runs)) if shuffle is None else shuffle.permutation(len(runs)).tolist()
         self.number = dict(zip(runs, places, strict=True))
@@ -274,8 +296,15 @@ class _Replay:
             self.failed[stratum].add(run)
         elif until == 1.0:
             self.scores[stratum][run] = score
-        self.verdicts[stratum] += self.rules[stratum].report(run, until, score)
-        self._enqueue(stratum)
+        rule = self.rules[stratum]
+        self.verdicts[stratum] += rule.report(run, until, score)
+        if not isinstance(rule, TopTwoStratum):
+            self._enqueue(stratum)
+            return
+        for name, other in self.rules.items():  # what one stratum reports may change what all want
+            assert isinstance(other, TopTwoStratum)
+            self.verdicts[name] += other.take_verdicts()
+            self._enqueue(name)
 
     def _full_seconds(self) -> float:
         targets = math.fsum(self.target_seconds(name, run) for name, run in self.number)

@@ -55,7 +55,37 @@ def test_a_race_lies_between_its_first_round_and_all_seeds(tmp_path: Path) -> No
     assert found.of_grid(one)[0] == pytest.approx(0.5, abs=0.1)
 
 
-@pytest.mark.parametrize("schedule", ["asha", "race"])
+def test_halving_is_known_beforehand(tmp_path: Path) -> None:
+    one = planned(tmp_path, {"halve": {"keep": ["all", 2], "rung": 0.5, "rung_keep": 3}}, targets=["cldr_units"])
+    found = forecast(one, fresh(one))
+    for shares in (found.low, found.high):  # three of four go on at the rung, two get their second seed
+        assert arms_share(one, shares, 4) == (3 * 1.0 + 0.5 + 2 * 1.0) / 8
+    low, high = found.of_grid(one)
+    assert low == pytest.approx(high, abs=0.01), "intermediates differ in size, whichever go on"
+
+
+def test_a_budget_is_known_beforehand(tmp_path: Path) -> None:
+    targets = ["cldr_units", "cldr_dates"]
+    for budget, runs in (({"runs": 12}, 12), ({"budget": 0.5}, 14)):  # of 27: an arm's own data are no target of it
+        one = planned(tmp_path, {"top_two": budget}, targets=targets, seeds=[0, 1, 2])
+        found = forecast(one, fresh(one))
+        for shares in (found.low, found.high):
+            assert sum(shares[key] > 0 for key in one.stages if Strata(one).governs(key)) == runs
+
+
+def test_a_budget_of_time_buys_runs_at_their_price(tmp_path: Path) -> None:
+    one = planned(tmp_path, "full", targets=["cldr_units"], seeds=[0, 1, 2, 3])
+    total = estimate(one, one.stages, ()).hours
+    few, all_of_it = (
+        forecast(again, fresh(again)).of_grid(again)[1]
+        for hours in (0.6 * total, 2 * total)
+        for again in [planned(tmp_path, {"top_two": {"gpu_hours": hours}}, targets=["cldr_units"], seeds=[0, 1, 2, 3])]
+    )
+    assert 0.45 < few < 0.7
+    assert all_of_it > 0.95
+
+
+@pytest.mark.parametrize("schedule", ["asha", "race", "halve", "top_two"])
 def test_at_the_end_it_is_what_was_trained(tmp_path: Path, schedule: str) -> None:
     one = planned(tmp_path, schedule, seeds=[0, 1, 2])
     graph = drive(one, Strata(one), random.Random(0))

@@ -1,4 +1,4 @@
-"""Whole studies under asha and race: the same tables and decisions, whatever was interrupted, killed or changed."""
+"""Whole studies under each schedule: the same tables and decisions, whatever was interrupted, killed or changed."""
 
 from __future__ import annotations
 
@@ -33,6 +33,18 @@ schedule: {schedule}
 CASES = {
     "asha": ("asha", "[none, cldr_names, cldr_same]", "[0, 1]", (3, 8)),
     "race": ("{race: {confidence: 0.95}}", "[none, cldr_names, cldr_same, cldr_dates]", "[0, 1, 2, 3]", (9,)),
+    "top_two": (
+        "{top_two: {runs: 9, round_size: 2}}",
+        "[none, cldr_names, cldr_same, cldr_dates]",
+        "[0, 1, 2]",
+        (4, 10),
+    ),
+    "halve": (
+        "{halve: {keep: [all, 2, 1], rung: 0.5}}",
+        "[none, cldr_names, cldr_same, cldr_dates]",
+        "[0, 1, 2]",
+        (4, 9),
+    ),
 }
 
 
@@ -104,6 +116,42 @@ def test_a_race_trains_further_seeds_of_what_may_be_best(calm: dict[str, Path]) 
     }, "an intermediate is trained for the seeds that race, and no others"
 
 
+def test_halving_gives_further_seeds_to_the_best_few(calm: dict[str, Path]) -> None:
+    decisions = Results(calm["halve"]).decisions()
+    assert list(decisions["round"]) == [1, 2, 3]
+    assert list(decisions["share"]) == [0.5, 1.0, 1.0]
+    kept = [json.loads(arms) for arms in decisions["arms_kept"]]
+    assert [len(arms) for arms in kept] == [2, 2, 1]
+    scores = json.loads(decisions["scores"][2])
+    assert kept[2] == [max(sorted(scores), key=scores.__getitem__)]
+    last = {row.stage: row for row in Ledger(calm["halve"]).rows() if row.kind == "target"}.values()
+    [stopped] = [row for row in last if row.status == "stopped"]
+    assert (stopped.rung, stopped.stop_reason, stopped.seed) == (0.5, "halve", 0)
+    assert json.loads(decisions["arms_dropped"][0]) == [stopped.intermediate]
+    finished = {(row.intermediate, row.seed) for row in last if row.status == "finished"}
+    expected = {(arm, 0) for arm in kept[0]} | {(arm, 1) for arm in kept[1]} | {(kept[2][0], 2)}
+    assert finished == expected | {("none", seed) for seed in (0, 1, 2)}
+    trained = {(row.intermediate, row.seed) for row in Ledger(calm["halve"]).rows() if row.kind == "intermediate"}
+    assert trained == expected | {(stopped.intermediate, 0)}, "an intermediate is trained for the seeds that are run"
+
+
+def test_top_two_sampling_keeps_to_its_budget_and_names_the_best(calm: dict[str, Path]) -> None:
+    decisions = Results(calm["top_two"]).decisions()
+    assert set(decisions["rule"]) == {"top_two"}
+    rows = Ledger(calm["top_two"]).rows()
+    targets = [(row.intermediate, row.seed) for row in rows if row.kind == "target"]
+    assert len(targets) == 9
+    assert {("none", 0), ("cldr_names", 0), ("cldr_same", 0), ("cldr_dates", 0)} < set(targets)
+    last = decisions.iloc[-1]
+    scores = json.loads(last["scores"])
+    kept, dropped = json.loads(last["arms_kept"]), json.loads(last["arms_dropped"])
+    best = max(sorted(scores), key=scores.__getitem__)
+    assert kept == ([] if best == "none" else [best])
+    assert set(kept + dropped) == {"cldr_names", "cldr_same", "cldr_dates"}
+    intermediates = {(row.intermediate, row.seed) for row in rows if row.kind == "intermediate"}
+    assert intermediates == {one for one in targets if one[0] != "none"}
+
+
 @pytest.mark.parametrize("name", list(CASES))
 def test_nothing_is_left_to_do(folder: Path, calm: dict[str, Path], name: str) -> None:
     assert outstanding(plan(study(folder, name, f"calm_{name}")), str(calm[name])).ended
@@ -129,10 +177,11 @@ def test_killed_and_started_again(folder: Path, calm: dict[str, Path], name: str
             one.until(results, attempts, attempts=True)
     again = run(folder, *command)
     assert again.code == 0, again.err
-    assert ("2 stopped early" in again.err) == (name == "asha")
+    stopped = {"asha": 2, "race": 0, "halve": 1, "top_two": 0}[name]
+    assert (f"{stopped} stopped early" in again.err) == (stopped > 0)
     same(tables(results), tables(calm[name]))
     progress = json.loads((results / "progress.json").read_text())
-    assert (progress["stopped"], progress["paused"]) == (2 if name == "asha" else 0, 0)
+    assert (progress["stopped"], progress["paused"]) == (stopped, 0)
     assert (progress["failed"], progress["waiting"], progress["running"]) == (0, 0, 0)
 
 

@@ -15,6 +15,11 @@ from .examples import study
 #: Final dev scores of the arms; at the rung they are half as high.
 SCORES = {"none": 0.4, "cldr_names": 0.6, "cldr_dates": 0.5, "cldr_same": 0.2, "cldr_choice": 0.1}
 
+SCHEDULES: list[Any] = [
+    "asha", {"asha": {"grace_period": 0.25}}, "race", "halve", {"halve": {"rung": 0.5}},
+    {"top_two": {"budget": 0.6, "round_size": 2}},
+]  # fmt: skip
+
 
 def planned(folder: Path, schedule: Any, **changes: Any) -> Plan:
     """Four arms and `none`, two seeds; a trained target of four updates, each evaluated, and a retrieval target."""
@@ -93,7 +98,17 @@ def test_asha_stops_arms_in_their_stratum_alone(tmp_path: Path) -> None:
     assert decision.verdict.scores["cldr_same"] == pytest.approx(0.1005)
 
 
-@pytest.mark.parametrize("schedule", ["asha", {"asha": {"grace_period": 0.25}}, "race", {"race": {"confidence": 0.6}}])
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        "asha",
+        {"asha": {"grace_period": 0.25}},
+        "race",
+        {"race": {"confidence": 0.6}},
+        "halve",
+        {"halve": {"rung": 0.5}},
+    ],
+)
 def test_the_order_of_arrival_does_not_decide(tmp_path: Path, schedule: Any) -> None:
     one = planned(tmp_path, schedule, seeds=[0, 1, 2])
     failing = frozenset({key_of(one, "cldr_dates", 1), key_of(one, "cldr_same", 0, target=None)})
@@ -117,7 +132,9 @@ def known(one: Plan, graph: StageGraph, reached: dict[str, float]) -> dict[str, 
     return curves
 
 
-@pytest.mark.parametrize("schedule", ["asha", {"asha": {"grace_period": 0.25}}, "race"])
+@pytest.mark.parametrize(
+    "schedule", ["asha", {"asha": {"grace_period": 0.25}}, "race", "halve", {"halve": {"rung": 0.5}}]
+)
 @pytest.mark.parametrize("steps", [3, 9, 15, 22])
 def test_a_fresh_driver_goes_on_where_the_last_one_was(tmp_path: Path, schedule: Any, steps: int) -> None:
     one = planned(tmp_path, schedule, seeds=[0, 1, 2])

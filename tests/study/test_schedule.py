@@ -6,7 +6,7 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from raystilts.study.base import parse_yaml
-from raystilts.study.schedule import Asha, Race, Schedule, check_seeds
+from raystilts.study.schedule import Asha, Halve, Race, Schedule, TopTwo, check_seeds, places_of
 
 SCHEDULE: TypeAdapter[Any] = TypeAdapter(Schedule)
 
@@ -30,6 +30,10 @@ def refusal(text: str) -> str:
         ("{asha: }", Asha()),
         ("{asha: {grace_period: 0.34, reduction_factor: 3}}", Asha(grace_period=0.34, reduction_factor=3)),
         ("{asha: {finish_stopped: true}}", Asha(finish_stopped=True)),
+        ("halve", Halve()),
+        ("{halve: {keep: [all, 0.2, 2], rung: 0.5}}", Halve(keep=("all", 0.2, 2), rung=0.5)),
+        ("top_two", TopTwo()),
+        ("{top_two: {runs: 90, prior: results/small}}", TopTwo(runs=90, prior=("results/small",))),
         ("{race: {max_seeds: 8, confidence: 0.95}}", Race(max_seeds=8, confidence=0.95)),
     ],
 )
@@ -62,7 +66,7 @@ def test_rungs(settings: dict[str, float], rungs: tuple[float, ...]) -> None:
     [
         ("hyperband", "'hyperband' is not a schedule"),
         ("ashaa", "did you mean 'asha'?"),
-        ("3", "write full, asha, race, {asha:"),
+        ("3", "write full, asha, race, halve or top_two, or one with settings: {asha:"),
         ("{asha: {}, race: {}}", "is not a schedule; write"),
         ("{asha: {graceperiod: 0.5}}", "asha.graceperiod: no such setting; did you mean 'grace_period'?"),
         ("{race: {seeds: 5}}", "race.seeds: no such setting; did you mean 'min_seeds' or 'max_seeds'?"),
@@ -77,6 +81,14 @@ def test_rungs(settings: dict[str, float], rungs: tuple[float, ...]) -> None:
         ("{race: {confidence: 0.5}}", "race.confidence: Input should be greater than 0.5"),
         ("{race: {confidence: 90}}", "race.confidence: Input should be less than 1; such as 0.9 (given: 90)"),
         ("{race: {min_seeds: 5, max_seeds: 3}}", "race: max_seeds 3 must not be below min_seeds 5"),
+        ("{halve: {keep: [4, 2]}}", "halve: keep must begin with all, not 4: there is no score yet to choose by"),
+        ("{halve: {keep: [all, 2, 3]}}", "halve: keep must not rise, but has 3 after 2"),
+        ("{halve: {keep: [all, 2.5]}}", "halve.keep: 2.5 is not a number of arms, a share of them (below 1), or all"),
+        ("{halve: {keep: []}}", "halve.keep: Tuple should have at least 1 item"),
+        ("{halve: {rung: 2}}", "halve.rung: Input should be less than 1 (given: 2)"),
+        ("{top_two: {budget: 25}}", "top_two.budget: Input should be less than or equal to 1; it is a share"),
+        ("{top_two: {budget: 0.3, runs: 90}}", "top_two: budget and runs both limit what is trained; give one of them"),
+        ("{top_two: {tolerance: 0}}", "top_two.tolerance: Input should be greater than 0; it is in points"),
         ("{asha: 3}", "asha: Input should be a valid dictionary"),
     ],
 )
@@ -93,3 +105,20 @@ def test_a_race_needs_as_many_seeds_as_it_asks_for() -> None:
         check_seeds(Race(), 1)
     with pytest.raises(ValueError, match=r"schedule\.race\.max_seeds is 8, but the study has 5 seeds;"):
         check_seeds(Race(max_seeds=8), 5)
+
+
+def test_halving_keeps_all_then_four_then_three() -> None:
+    assert Halve().places(5) == ("all", 4, 3)
+    assert Halve().places(1) == ("all",)
+    assert Halve(keep=("all", 3)).places(5) == ("all", 3)
+    check_seeds(Halve(), 1)
+    with pytest.raises(ValueError, match=r"schedule.halve.keep asks for 3 seeds, but the study has 2 seeds; give more"):
+        check_seeds(Halve(keep=("all", 2, 1)), 2)
+
+
+def test_places_are_numbers_or_shares_rounded_up() -> None:
+    assert [places_of(places, 21) for places in ("all", 4, 30, 1 / 3, 0.2)] == [21, 4, 21, 7, 5]
+
+
+def test_the_budget_of_top_two_by_default() -> None:
+    assert (TopTwo().share, TopTwo(prior=("a",)).share, TopTwo(budget=0.1).share) == (0.35, 0.25, 0.1)

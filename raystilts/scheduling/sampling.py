@@ -1,0 +1,105 @@
+"""Top-two sampling for a plan: its budget, what intermediates cost in it, and what earlier studies expect."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Mapping, Sequence
+from statistics import fmean
+
+from raystilts.planning.cost import stage_tokens
+from raystilts.planning.stages import Plan
+from raystilts.ranking.joint import prior_features
+from raystilts.results.earlier import earlier_scores
+from raystilts.results.ledger import Ledger
+from raystilts.scheduling.rules import Run, TopTwoRule, TopTwoSettings
+from raystilts.scheduling.rules.top_two import Budget, limited_to
+from raystilts.study.schedule import TopTwo
+
+#: What earlier studies expect of a target's arm, standardised.
+Prior = Mapping[tuple[str, str], float]
+#: Device seconds of stages that have been run.
+Spent = Callable[[Collection[str]], float]
+
+
+def prior_of(planned: Plan, folders: Sequence[str]) -> Prior:
+    """What results folders say of a plan's targets and arms, matched by name.
+
+    Raises:
+        UserError: A folder is not there or holds no scores.
+    """
+    targets = [target.task for target in planned.study.targets]
+    arms = [arm.label for arm in planned.study.intermediates]
+    features, known = prior_features([earlier_scores(folder) for folder in folders], targets, arms)
+    return {
+        (target, arm): float(features[row, column])
+        for row, target in enumerate(targets)
+        for column, arm in enumerate(arms)
+        if known[row, column]
+    }
+
+
+def spent_by(results: str) -> Spent:
+    """Device seconds by a ledger: of every attempt at a stage."""
+    return lambda stages: math.fsum(
+        row.seconds * row.device_share for row in Ledger(results).rows() if row.stage in stages
+    )
+
+
+def top_two_rule(
+    planned: Plan,
+    schedule: TopTwo,
+    strata: Mapping[str, Mapping[Run, str]],
+    targets: Mapping[str, str],
+    prior: Prior,
+    spent: Spent,
+) -> TopTwoRule:
+    """The rule of all strata.
+
+    Args:
+        strata: Stage of each run, by stratum.
+        targets: Task of each stratum.
+        prior: See `prior_of`.
+        spent: Used where the budget is device time.
+    """
+    settings = TopTwoSettings(
+        budget=_budget(planned, schedule, strata, spent),
+        round_size=schedule.round_size,
+        tolerance=None if schedule.tolerance is None else schedule.tolerance / 100,
+        prior={
+            (key, run.arm): prior[targets[key], run.arm]
+            for key, runs in strata.items()
+            for run in runs
+            if (targets[key], run.arm) in prior
+        },
+        prices=_prices(planned, strata),
+    )
+    return TopTwoRule(strata, settings)
+
+
+def _prices(planned: Plan, strata: Mapping[str, Mapping[Run, str]]) -> dict[str, float]:
+    """Work of each arm's intermediate, in the mean target run."""
+    stages = [(run, planned.stages[key]) for runs in strata.values() for run, key in runs.items()]
+    target = fmean([stage_tokens(stage) for _, stage in stages] or [1.0])
+    return {
+        run.arm: stage_tokens(planned.stages[stage.parent]) / target
+        for run, stage in stages
+        if stage.parent in planned.stages and stage.parent is not None and target > 0
+    }
+
+
+def _budget(planned: Plan, schedule: TopTwo, strata: Mapping[str, Mapping[Run, str]], spent: Spent) -> Budget:
+    if schedule.gpu_hours is None:
+        total = sum(map(len, strata.values()))
+        return limited_to(schedule.runs or max(1, round(schedule.share * total)))
+    limit = schedule.gpu_hours * 3600
+
+    def left(closed: Sequence[tuple[str, Run]], under_way: int) -> int:
+        """Runs that the time left pays for, at the mean price so far, intermediates included."""
+        if not closed:
+            return sum(map(len, strata.values()))  # nothing has a price yet: the first round is run in any case
+        stages = {strata[key][run] for key, run in closed}
+        used = spent(stages | {str(planned.stages[stage].parent) for stage in stages})
+        each = used / len(closed)
+        return int((limit - used) / each) - under_way if each > 0 else 0
+
+    return left
