@@ -36,7 +36,10 @@ from raystilts.training.encoder import Pretrained, pretrained
 #: Embeddings with labels that are scored at most: words of a tagging task, sub-words of a span question.
 ROWS = 2000
 #: Rankings that are compared with the grid; the last is the mean rank on the study's other targets.
-METHODS = {"logme": "LogME", "h_score": "H-score", "elsewhere": "best elsewhere"}
+METHODS = {
+    "logme": "LogME", "h_score": "H-score", "earlier": "earlier studies", "text": "text similarity",
+    "elsewhere": "best elsewhere",
+}  # fmt: skip
 KS = (1, 3)
 
 
@@ -125,7 +128,18 @@ def _mean(found: list[Prediction], target: str, arm: str) -> Prediction:
 
 
 def scored_against(study: Study, found: Sequence[Prediction]) -> list[Row]:
+    """How good predictions were, see `score_rankings`."""
+    methods = ("logme", "h_score")
+    return score_rankings(
+        study, {method: {(one.target, one.intermediate): getattr(one, method) for one in found} for method in methods}
+    )
+
+
+def score_rankings(study: Study, rankings: Mapping[str, Mapping[tuple[str, str], float]]) -> list[Row]:
     """Regret and NDCG of each ranking on each target whose grid is there; arms with the target's data are left out.
+
+    Args:
+        rankings: By method, what is expected of each target and arm; arms that one of them lacks are left out.
 
     Returns:
         Rows with target, method, regret@1 and @3 (of all arms, `none` among them), ndcg, and what chance gives.
@@ -135,18 +149,15 @@ def scored_against(study: Study, found: Sequence[Prediction]) -> list[Row]:
         return []
     table = _outcomes(Results(folder), study)
     rows = []
-    for target in dict.fromkeys(one.target for one in found):
-        mine = [o for o in found if o.target == target and o.intermediate in table.get(target, {})]
-        mine = [one for one in mine if not overlaps(one.intermediate, target, study)]
-        if len(mine) < 3:
+    for target in dict.fromkeys(target for scores in rankings.values() for target, _ in scores):
+        arms = [arm for arm in table.get(target, {}) if not overlaps(arm, target, study)]
+        arms = [arm for arm in arms if all((target, arm) in scores for scores in rankings.values())]
+        if len(arms) < 3:
             continue
-        outcome = [table[target][one.intermediate] for one in mine]
-        for method in METHODS:
-            values = [_elsewhere(table, target, one.intermediate) for one in mine]
-            if method != "elsewhere":
-                values = [float(getattr(one, method)) for one in mine]
-            if np.isfinite(values).all():
-                rows.append(_row(target, method, values, outcome))
+        outcome = [table[target][arm] for arm in arms]
+        by_method = {method: [scores[target, arm] for arm in arms] for method, scores in rankings.items()}
+        by_method["elsewhere"] = [_elsewhere(table, target, arm) for arm in arms]
+        rows += [_row(target, method, v, outcome) for method, v in by_method.items() if np.isfinite(v).all()]
         rows.append(_row(target, "chance", None, outcome))
     return rows
 
@@ -246,7 +257,14 @@ def predictions_text(found: Sequence[Prediction], outcome: Sequence[dict[str, An
     if not outcome:
         lines += wrap("The grid is not there yet: how good these rankings are is not known.")
         return "\n".join(lines) + "\n"
-    lines.append("Against the grid: share of the best score lost by running the first 1 or 3 alone")
+    return "\n".join([*lines, *outcome_lines(outcome)]) + "\n"
+
+
+def outcome_lines(outcome: Sequence[dict[str, Any]]) -> list[str]:
+    """How good rankings were, as a table of 80 columns and in words; nothing without an outcome."""
+    if not outcome:
+        return []
+    lines = ["Against the grid: share of the best score lost by running the first 1 or 3 alone"]
     lines.append(f"  {'target':<20} {'ranking':<16} {'arms':>5} {'regret@1':>9} {'regret@3':>9} {'NDCG':>6}")
     for row in outcome:
         name = METHODS.get(row["method"], row["method"])
@@ -254,8 +272,7 @@ def predictions_text(found: Sequence[Prediction], outcome: Sequence[dict[str, An
             f"  {row['target']:<20} {name:<16} {row['arms']:>5} {row['regret@1']:>9.1%} {row['regret@3']:>9.1%} "
             f"{row['ndcg']:>6.2f}"
         )
-    lines += wrap(_verdict(outcome), "  ")
-    return "\n".join(lines) + "\n"
+    return [*lines, *wrap(_verdict(outcome), "  ")]
 
 
 def _verdict(outcome: Sequence[dict[str, Any]]) -> str:
@@ -264,6 +281,6 @@ def _verdict(outcome: Sequence[dict[str, Any]]) -> str:
         for method in dict.fromkeys(row["method"] for row in outcome)
     }
     shown = ", ".join(f"{METHODS.get(method, method)} {mean:.1%}" for method, mean in means.items())
-    worse = [METHODS[m] for m in ("logme", "h_score") if m in means and means[m] >= means["chance"]]
+    worse = [METHODS[m] for m in means if m not in ("chance", "elsewhere") and means[m] >= means["chance"]]
     warning = f" {' and '.join(worse)}: no better than picking at random here." if worse else ""
     return f"Mean regret@3: {shown}.{warning} The grid's scores have noise of their own, which regret counts too."

@@ -327,16 +327,28 @@ def predict(
     study: StudyFile,
     storage_path: Storage = None,
     assignments: Assignments = None,
-    samples: Annotated[int, typer.Option(help="Training examples of each target that are read.", min=32)] = 500,
+    samples: Annotated[int, typer.Option(help="Training examples of each task that are read.", min=32)] = 500,
+    first: Annotated[
+        list[str] | None,
+        typer.Option(help="A results folder of an earlier study, any encoder: rank by its scores; may be repeated."),
+    ] = None,
+    text: Annotated[bool, typer.Option("--text", help="Rank by the similarity of the tasks' texts.")] = False,
     as_json: AsJson = False,
     csv: CsvFile = None,
 ) -> None:
-    """Rank intermediates for each target by LogME and H-score, from their checkpoints, before targets are trained.
+    """Rank intermediates for each target before targets are trained.
+
+    By LogME and H-score, from the intermediates' checkpoints; with --first by earlier studies, with --text by texts.
 
     Example: raystilts predict search_spaces/domain_shift_small.yaml
     """
     outputs = _Outputs(as_json, csv)
     outputs.check()
+    if first or text:
+        if first and text:
+            raise UserError("--first and --text are two rankings: ask for one")
+        _known_elsewhere(read_study(study, assignments, storage_path), first, samples, outputs)
+        return
     from raystilts.analysis.transferability import predict_study, prediction_rows, predictions_text, scored_against
 
     loaded = read_study(study, assignments, storage_path)
@@ -345,4 +357,18 @@ def predict(
     outputs.give(
         lambda: predictions_text(found, outcome), lambda: rows,
         answer=lambda: {"study": loaded.name, "predictions": rows, "against_the_grid": outcome},
+    )  # fmt: skip
+
+
+def _known_elsewhere(study: Study, first: list[str] | None, samples: int, outputs: _Outputs) -> None:
+    from raystilts.analysis.known_elsewhere import earlier_ranking, ranked_rows, ranked_text, text_ranking
+    from raystilts.analysis.transferability import METHODS, outcome_lines, score_rankings
+
+    method = "earlier" if first else "text"
+    found = earlier_ranking(study, first) if first else text_ranking(study, samples)
+    outcome = score_rankings(study, {method: {(one.target, one.intermediate): one.score for one in found}})
+    rows = ranked_rows(found)
+    outputs.give(
+        lambda: ranked_text(found, METHODS[method], outcome_lines(outcome)), lambda: rows,
+        answer=lambda: {"study": study.name, "predictions": rows, "against_the_grid": outcome},
     )  # fmt: skip

@@ -8,7 +8,6 @@ import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -34,7 +33,10 @@ def run(
         bool, typer.Option("--intermediates-only", help="Train no targets and keep all checkpoints, for predict.")
     ] = False,
     first: Annotated[
-        Path | None, typer.Option(help="Output of predict --json: run its promising cells first; changes no outcome.")
+        str | None,
+        typer.Option(
+            help="Promising cells first, by output of predict --json or an earlier results folder; same outcome."
+        ),
     ] = None,
 ) -> None:
     """Run what is missing of a study, and show the gains.

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from raystilts.errors import UserError
 from raystilts.ranking.joint import EarlierScores
-from raystilts.results.store import Results
+from raystilts.results.results import Results
 from raystilts.results.stratum import Stratum
 
 
