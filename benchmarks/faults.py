@@ -140,7 +140,7 @@ def torment(folder: Path, kills: int, chance: random.Random) -> tuple[list[Path]
 def main() -> None:
     """Runs once undisturbed, then under fire, and compares."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--schedule", choices=["full", "asha", "race"], default="full")
+    parser.add_argument("--schedule", choices=["full", "halve", "top_two", "race", "asha"], default="full")
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()

@@ -1,12 +1,13 @@
-"""What schedules cost and find: full grids, ASHA over arms, racing over seeds, per-trial ASHA.
+"""What schedules cost and find, and the tables of docs/schedules.md.
 
 Learning curves are replayed through the rules that a study uses (`raystilts.testing.replay`); nothing is trained. Two
 per-trial ASHAs stand in the tables as a warning: Ray Tune's stopping rule, written again in `per_trial_asha`, once over
 the mixed grid (one set of rungs for all targets) and once per target.
 
-    OMP_NUM_THREADS=1 python benchmarks/schedules.py --table taskweb_t5_small_runs.csv
+    OMP_NUM_THREADS=1 python benchmarks/schedules.py --tables FOLDER --write docs/schedules.md
 
-The table (optional) is TaskWeb's T5-small runs (Kim et al., EMNLP 2023); see benchmarks/ranking_taskweb.py.
+FOLDER holds the tables of real runs that benchmarks/schedules_taskweb.py describes; without it, the simulated grids
+alone are played.
 """
 
 from __future__ import annotations
@@ -16,17 +17,27 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import schedules_taskweb
 from per_trial_asha import PerTrialAsha, RayRungs
-from ranking_taskweb import flagged, read
 from simulated_curves import ARMS, CROSSING, TARGETS, Stratum, grids
 
-from raystilts.scheduling.rules import AshaRule, FullRule, RaceRule, Run, StratumRule
-from raystilts.testing.replay import Curves, Outcome, Replayed, replay
+from raystilts.scheduling.rules import (
+    AshaRule,
+    FullRule,
+    HalveRule,
+    RaceRule,
+    Run,
+    StratumRule,
+    TopTwoRule,
+    TopTwoSettings,
+)
+from raystilts.scheduling.rules.top_two import limited_to
+from raystilts.study.schedule import Places
+from raystilts.testing.replay import Jointly, Outcome, Replayed, replay
 
 FloatArray = npt.NDArray[np.float64]
 MakeRule = Callable[[str, Sequence[Run]], StratumRule]
@@ -39,7 +50,7 @@ class Schedule:
 
     name: str
     seeds: int
-    rule: Callable[[], MakeRule]
+    rule: Callable[[], MakeRule | Jointly]
 
 
 def full(seeds: int) -> Schedule:
@@ -56,6 +67,24 @@ def race(most: int, confidence: float = 0.9) -> Schedule:
     """Seed after seed."""
     name = f"race 2→{most}" + (f", confidence {confidence:g}" if confidence != 0.9 else "")
     return Schedule(name, most, lambda: lambda _, runs: RaceRule(runs, 2, None, confidence))
+
+
+def halve(
+    name: str, seeds: int, keep: tuple[Places, ...], rung: float | None = None, rung_keep: Places = 0.5
+) -> Schedule:
+    """Further seeds of the best few."""
+    return Schedule(f"halve {name}", seeds, lambda: lambda _, runs: HalveRule(runs, keep, rung, rung_keep))
+
+
+def top_two(share: float) -> Schedule:
+    """One posterior for all targets, without a prior."""
+
+    def make(runs: Mapping[str, Sequence[Run]]) -> Mapping[str, StratumRule]:
+        total = sum(len(found) for found in runs.values())
+        shared = TopTwoRule(runs, TopTwoSettings(limited_to(round(share * total))))
+        return {target: shared.of(target) for target in runs}
+
+    return Schedule(f"top_two {share:g}, no prior", 5, lambda: Jointly(make))
 
 
 def mixed() -> MakeRule:
@@ -79,6 +108,12 @@ SCHEDULES = [
     asha("2 seeds, grace 1/2, factor 2", (1 / 2,), 2, 2),
     asha("1 seed, grace 1/2, factor 2", (1 / 2,), 2, 1),
     asha("5 seeds, grace 1/2, factor 2", (1 / 2,), 2, 5),
+    halve("all, 4, 3 (default)", 3, ("all", 4, 3)),
+    halve("all, 6, 3, 2, 2", 5, ("all", 6, 3, 2, 2)),
+    halve("all, 6, 3, 2, 2, rung 1/2, half go on", 5, ("all", 6, 3, 2, 2), 1 / 2),
+    halve("all, 4, 2, 2, rung 1/4, 6 go on", 4, ("all", 4, 2, 2), 1 / 4, 6),
+    top_two(0.3),
+    top_two(0.45),
     race(5),
     race(8),
     race(5, 0.7),
@@ -202,64 +237,49 @@ def equal_table(results: Mapping[str, Tallies], price: float) -> list[str]:
     return lines
 
 
-def taskweb(path: Path) -> list[str]:
-    """Full grids and a race on 4 of 8 real seeds; the other 4 are the truth."""
-    schedules = [*(full(seeds) for seeds in (1, 2, 3, 4)), race(4)]
-    rows: dict[str, list[FloatArray]] = defaultdict(list)
-    for target, table in read(path).items():
-        scores = flagged(target, table)
-        found: dict[str, list[tuple[float, ...]]] = defaultdict(list)
-        for chosen in combinations(range(scores.shape[1]), 4):
-            rest = [seed for seed in range(scores.shape[1]) if seed not in chosen]
-            held = np.ma.masked_invalid(scores[:, rest]).mean(axis=1).filled(np.nan)
-            names = [f"i{number:02d}" for number in range(len(scores))]
-            curves = Curves.from_array(names, (1.0,), scores[:, chosen, None])
-            for schedule in schedules:
-                replayed = replay({target: curves.only(schedule.seeds)}, schedule.rule())
-                pick = replayed.outcomes[target].chosen
-                regret = float(np.nanmax(held) - held[names.index(pick or names[0])])
-                found[schedule.name].append((replayed.seconds / len(curves.points), float(regret == 0.0), regret))
-        for name, values in found.items():
-            rows[name].append(np.nanmean(values, axis=0))
-    lines = ["|schedule|compute|top of the held-out seeds found|regret, points|", "|---|---|---|---|"]
-    tables = {name: np.array(values) for name, values in rows.items()}
-    lines += [f"|{name}|{t[:, 0].mean():.2f}|{t[:, 1].mean():.3f}|{t[:, 2].mean():.2f}|" for name, t in tables.items()]
-    fulls = np.array([tables[full(seeds).name] for seeds in (1, 2, 3, 4)])
-    raced = tables[race(4).name]
-    place = np.clip(np.searchsorted(fulls[:, :, 0].mean(axis=1), raced[:, 0].mean()), 1, 3)
-    low, high = fulls[place - 1], fulls[place]
-    weight = (raced[:, 0].mean() - low[:, 0].mean()) / (high[:, 0].mean() - low[:, 0].mean())
-    gap = raced - (1 - weight) * low - weight * high
-    errors = gap.std(axis=0, ddof=1) / len(gap) ** 0.5
-    lines.append(
-        f"|{race(4).name} − full grid of the same compute||{shown((gap[:, 1].mean(), errors[1]))}"
-        f"|{shown((gap[:, 2].mean(), errors[2]))}|"
-    )
-    return lines
+def write(path: Path, tables: Mapping[str, Sequence[str]]) -> None:
+    """Puts tables into a document, each between `<!-- table: NAME -->` and `<!-- end -->`."""
+    text = path.read_text(encoding="utf-8")
+    for name, lines in tables.items():
+        start = text.index(f"<!-- table: {name} -->")
+        text = (
+            text[:start]
+            + "\n".join([f"<!-- table: {name} -->", "", *lines, ""])
+            + "\n"
+            + text[text.index("<!-- end -->", start) :]
+        )
+    path.write_text(text, encoding="utf-8")
 
 
 def main() -> None:
     """Prints the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--grids", type=int, default=100, help=f"simulated grids of {TARGETS} targets a crossing")
+    parser.add_argument(
+        "--grids", type=int, default=100, help=f"simulated grids of {TARGETS} targets a crossing; 0: none"
+    )
     parser.add_argument("--price", type=float, default=5.0, help="work of an intermediate stage, in target runs")
     parser.add_argument(
         "--luck", type=float, default=0.5, help="a seed's luck at share r correlates r ** LUCK with the end"
     )
-    parser.add_argument("--table", type=Path, help="taskweb_t5_small_runs.csv")
+    parser.add_argument("--tables", type=Path, help="folder of taskweb_*_runs.csv")
+    parser.add_argument("--splits", type=int, default=8, help="choices of 4 of their 8 seeds")
+    parser.add_argument("--write", type=Path, help="a document whose tables are made anew")
     arguments = parser.parse_args()
     started = time.perf_counter()
-    results = {crossing: simulate(arguments.grids, crossing, arguments.luck) for crossing in CROSSING}
-    strata = TARGETS * arguments.grids
-    print(f"{strata} strata a crossing; compute 1.00 is the full grid with 5 seeds.\n\nTarget stages only:\n")
-    print("\n".join(quality_table(results)))
-    for price in (0.0, arguments.price):
-        print(f"\nMinus the full grid of the same compute; an intermediate stage costs {price:g} target runs:\n")
-        print("\n".join(equal_table(results, price)))
-    if arguments.table:
-        print("\nTaskWeb, 4 seeds to choose from, 4 held out; compute 1.00 is the full grid with 4 seeds:\n")
-        print("\n".join(taskweb(arguments.table)))
-    print(f"\n{time.perf_counter() - started:.0f} s")
+    tables: dict[str, list[str]] = {}
+    if arguments.grids:
+        results = {crossing: simulate(arguments.grids, crossing, arguments.luck) for crossing in CROSSING}
+        tables["simulated"] = quality_table(results)
+        tables["simulated, equal compute"] = equal_table(results, 0.0)
+        tables["simulated, equal compute, priced"] = equal_table(results, arguments.price)
+    if arguments.tables:
+        tables |= schedules_taskweb.tables(arguments.tables, arguments.splits)
+    for name, lines in tables.items():
+        print(f"\n{name}:\n")
+        print("\n".join(lines))
+    if arguments.write:
+        write(arguments.write, tables)
+    print(f"\n{TARGETS * arguments.grids} strata a crossing; {time.perf_counter() - started:.0f} s")
 
 
 if __name__ == "__main__":
