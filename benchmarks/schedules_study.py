@@ -20,10 +20,11 @@ from pathlib import Path
 from raystilts import Study
 from raystilts.planning.cost import results_folder
 from raystilts.planning.stages import plan
-from raystilts.results.answers import Results
+from raystilts.results.answers import TargetAnswer
 from raystilts.results.ledger import Ledger
-from raystilts.results.target_answer import TargetAnswer
-from raystilts.scheduling.run import checked, outstanding
+from raystilts.results.results import Results
+from raystilts.scheduling.driver import checked
+from raystilts.scheduling.outstanding import outstanding
 
 SCHEDULES = ("full", "halve", "{top_two: {budget: 0.35}}", "race")
 

@@ -12,7 +12,7 @@ from raystilts.importing.table import import_table
 from raystilts.planning.cost import stage_tokens
 from raystilts.planning.stages import Plan
 from raystilts.scheduling.graph import StageGraph
-from raystilts.scheduling.run import outstanding
+from raystilts.scheduling.outstanding import outstanding
 from raystilts.scheduling.sampling import prior_of, spent_by
 from raystilts.scheduling.schedule import Strata
 
