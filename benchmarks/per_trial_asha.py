@@ -10,7 +10,7 @@ import bisect
 import math
 from collections.abc import Iterable, Sequence
 
-from raystilts.scheduling.rules import Run, Verdict
+from raystilts.schedules import Run, Verdict
 
 
 class RayRungs:

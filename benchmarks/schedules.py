@@ -25,7 +25,7 @@ import schedules_taskweb
 from per_trial_asha import PerTrialAsha, RayRungs
 from simulated_curves import ARMS, CROSSING, TARGETS, Stratum, grids
 
-from raystilts.scheduling.rules import (
+from raystilts.schedules import (
     AshaRule,
     FullRule,
     HalveRule,
@@ -35,8 +35,8 @@ from raystilts.scheduling.rules import (
     TopTwoRule,
     TopTwoSettings,
 )
-from raystilts.scheduling.rules.top_two import limited_to
-from raystilts.study.schedule import Places
+from raystilts.schedules.halve import Places
+from raystilts.schedules.top_two import limited_to
 from raystilts.testing.replay import Jointly, Outcome, Replayed, replay
 
 FloatArray = npt.NDArray[np.float64]

@@ -29,8 +29,8 @@ from ranking_taskweb import flagged
 
 from raystilts.ranking.draws import best_of
 from raystilts.ranking.joint import EarlierScores, joint_posterior, prior_features
-from raystilts.scheduling.rules import FullRule, HalveRule, RaceRule, Run, StratumRule, TopTwoRule, TopTwoSettings
-from raystilts.scheduling.rules.top_two import limited_to
+from raystilts.schedules import FullRule, HalveRule, RaceRule, Run, StratumRule, TopTwoRule, TopTwoSettings
+from raystilts.schedules.top_two import limited_to
 from raystilts.testing.replay import Curves, Jointly, MakeRule, Outcome, Replayed, replay
 
 FloatArray = npt.NDArray[np.float64]

@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from raystilts.errors import UserError, did_you_mean
-from raystilts.study.schedule import Asha, Race, Schedule, TopTwo
+from raystilts.schedules import Schedule
+from raystilts.schedules.asha import Asha
+from raystilts.schedules.race import Race
+from raystilts.schedules.top_two import TopTwo
 from raystilts.study.schema import Study
 from raystilts.tasks.registry import all_tasks, get_task
 from raystilts.tasks.task import Task

@@ -18,7 +18,7 @@ from urllib.parse import unquote, urlsplit
 
 from raystilts.planning.encoders import EncoderInfo
 from raystilts.planning.stages import Plan, Stage
-from raystilts.study.schedule import Asha
+from raystilts.schedules.asha import Asha
 from raystilts.study.schema import Study
 
 #: Operations a second of a stated model: what a GPU of the data-centre class, and one CPU core, sustain in training.

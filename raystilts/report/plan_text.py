@@ -11,8 +11,8 @@ from rich.text import Text
 
 from raystilts.planning.cost import Cost, disk_bytes
 from raystilts.planning.stages import Plan, Stage, overlaps
+from raystilts.schedules import schedule_name
 from raystilts.study.intermediate import domain_of
-from raystilts.study.schedule import schedule_name
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,11 +23,12 @@ from raystilts.planning.stages import Plan, Stage
 from raystilts.results.ledger import Ledger, next_attempt, read_scores, write_attempt
 from raystilts.results.reader import load_manifest
 from raystilts.results.schema import RunRow, ScoreRow, parse_name
+from raystilts.schedules import rungs_of
+from raystilts.schedules.top_two import TopTwo
 from raystilts.scheduling.graph import StageGraph, Turn
 from raystilts.scheduling.record import Attempt
 from raystilts.scheduling.sampling import prior_of, spent_by
 from raystilts.scheduling.schedule import Curve, Strata, known_curves
-from raystilts.study.schedule import TopTwo, rungs_of
 from raystilts.training.checkpoints import Checkpoints, open_checkpoints
 
 #: What this study calls things, and which attempt it was; all else is how the stage was run.

@@ -25,9 +25,9 @@ from raystilts.planning.stages import Plan, Stage
 from raystilts.ranking.degenerate import RunFacts, flag_run
 from raystilts.results.ledger import Ledger, next_attempt, read_scores, write_attempt, write_decision
 from raystilts.results.schema import DecisionRow, RunRow, ScoreRow
+from raystilts.schedules import Schedule, schedule_name
 from raystilts.scheduling.graph import StageGraph
 from raystilts.scheduling.schedule import Decision, Strata
-from raystilts.study.schedule import Schedule, schedule_name
 from raystilts.study.schema import Study
 from raystilts.tasks.check import constant_score
 from raystilts.training.checkpoints import Checkpoints

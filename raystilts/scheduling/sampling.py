@@ -11,9 +11,8 @@ from raystilts.planning.stages import Plan
 from raystilts.ranking.joint import prior_features
 from raystilts.results.earlier import earlier_scores
 from raystilts.results.ledger import Ledger
-from raystilts.scheduling.rules import Run, TopTwoRule, TopTwoSettings
-from raystilts.scheduling.rules.top_two import Budget, limited_to
-from raystilts.study.schedule import TopTwo
+from raystilts.schedules import Run, TopTwoRule, TopTwoSettings
+from raystilts.schedules.top_two import Budget, TopTwo, limited_to
 
 #: What earlier studies expect of a target's arm, standardised.
 Prior = Mapping[tuple[str, str], float]

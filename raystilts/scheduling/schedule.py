@@ -14,9 +14,10 @@ from pathlib import Path
 from raystilts.planning.stages import Plan
 from raystilts.ranking.degenerate import is_broken
 from raystilts.results.results import Results
-from raystilts.scheduling.rules import BASELINE, Run, StratumRule, TopTwoRule, Verdict, stratum_rule
+from raystilts.schedules import BASELINE, Run, StratumRule, TopTwoRule, Verdict, stratum_rule
+from raystilts.schedules.asha import Asha
+from raystilts.schedules.top_two import TopTwo
 from raystilts.scheduling.sampling import Prior, Spent, top_two_rule
-from raystilts.study.schedule import Asha, TopTwo
 
 
 def known_curves(planned: Plan, results: str | Path) -> dict[str, Curve]:

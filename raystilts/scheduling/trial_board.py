@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from raystilts.planning.stages import Stage
-from raystilts.scheduling.rules import TrialAsha
-from raystilts.study.schedule import Asha
+from raystilts.schedules import TrialAsha
+from raystilts.schedules.asha import Asha
 from raystilts.study.schema import Study
 from raystilts.study.search import Value
 from raystilts.tuning.sampler import Observed, TrialSampler, values_key

@@ -12,11 +12,13 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
 from raystilts.errors import UserError
+from raystilts.schedules import Schedule
 from raystilts.study.base import Fraction, Language, Model, Seed, first_problem, read_yaml, set_key
 from raystilts.study.hyperparameters import StudyHyperparameters
 from raystilts.study.intermediate import ALL, Alignment, Intermediate, MaskedLM, all_tasks_of
-from raystilts.study.schedule import Order, Schedule, check_seeds
 from raystilts.study.search import Search
+
+Order = Literal["anytime", "longest_first"]
 
 
 class Encoder(Model):
@@ -216,7 +218,8 @@ class Study(Model):
     def _consistent(self) -> Self:
         _check_distinct_seeds("seeds", self.seeds)
         _check_distinct_seeds("baseline_seeds", self.baseline_seeds or ())
-        check_seeds(self.schedule, len(self.seeds))
+        if not isinstance(self.schedule, str):
+            self.schedule.check_seeds(len(self.seeds))
         _check_unique("intermediates", [arm.label for arm in self.intermediates])
         _check_unique("targets", [target.task for target in self.targets])
         if self.compare_at is not None and self.compare_at not in self.intermediate_fractions.values:

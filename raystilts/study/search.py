@@ -7,8 +7,9 @@ from typing import Annotated, Any, Literal, Self, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from raystilts.errors import did_you_mean
+from raystilts.schedules import Schedule
+from raystilts.schedules.asha import Asha
 from raystilts.study.hyperparameters import RETIRED, Overrides
-from raystilts.study.schedule import Asha, Schedule
 
 Value: TypeAlias = int | float | str | bool
 FORMS = ("loguniform", "uniform", "int", "choice")

@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from raystilts.errors import UserError
-from raystilts.scheduling.rules import BASELINE, Run, StratumRule, TopTwoStratum, Verdict
+from raystilts.schedules import BASELINE, Run, StratumRule, TopTwoStratum, Verdict
 
 if TYPE_CHECKING:
     import pandas as pd

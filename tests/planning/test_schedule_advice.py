@@ -3,7 +3,10 @@ from __future__ import annotations
 import pytest
 
 from raystilts.planning.checks import advice
-from raystilts.study.schedule import Asha, Race, Schedule, TopTwo
+from raystilts.schedules import Schedule
+from raystilts.schedules.asha import Asha
+from raystilts.schedules.race import Race
+from raystilts.schedules.top_two import TopTwo
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raystilts.scheduling.rules import BASELINE, AshaRule, Run
+from raystilts.schedules import BASELINE, AshaRule, Run
 
 from .driving import Score, drive, runs_of, tables
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raystilts.scheduling.rules import BASELINE, HalveRule, Run, Verdict, stratum_rule
-from raystilts.study.schedule import Halve, Places
+from raystilts.schedules import BASELINE, HalveRule, Run, Verdict, stratum_rule
+from raystilts.schedules.halve import Halve, Places
 
 from .driving import Score, drive, runs_of, tables
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from raystilts.scheduling.rules import BASELINE, FullRule, RaceRule, Run, Verdict
+from raystilts.schedules import BASELINE, FullRule, RaceRule, Run, Verdict
 
 from .driving import Score, drive, runs_of, tables
 

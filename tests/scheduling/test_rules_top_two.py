@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from raystilts.scheduling.rules import BASELINE, Run, TopTwoRule, TopTwoSettings, Verdict, top_two
-from raystilts.scheduling.rules.top_two import _top_two, limited_to
+from raystilts.schedules import BASELINE, Run, TopTwoRule, TopTwoSettings, Verdict, top_two
+from raystilts.schedules.top_two import _top_two, limited_to
 
 Runs = dict[str, list[Run]]
 Place = tuple[str, Run]

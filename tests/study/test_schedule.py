@@ -5,8 +5,12 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
+from raystilts.schedules import Schedule
+from raystilts.schedules.asha import Asha
+from raystilts.schedules.halve import Halve, places_of
+from raystilts.schedules.race import Race
+from raystilts.schedules.top_two import TopTwo
 from raystilts.study.base import parse_yaml
-from raystilts.study.schedule import Asha, Halve, Race, Schedule, TopTwo, check_seeds, places_of
 
 SCHEDULE: TypeAdapter[Any] = TypeAdapter(Schedule)
 
@@ -66,7 +70,7 @@ def test_rungs(settings: dict[str, float], rungs: tuple[float, ...]) -> None:
     [
         ("hyperband", "'hyperband' is not a schedule"),
         ("ashaa", "did you mean 'asha'?"),
-        ("3", "write full, asha, race, halve or top_two, or one with settings: {asha:"),
+        ("3", "write full, asha, halve, race, top_two, or one with settings: {asha:"),
         ("{asha: {}, race: {}}", "is not a schedule; write"),
         ("{asha: {graceperiod: 0.5}}", "asha.graceperiod: no such setting; did you mean 'grace_period'?"),
         ("{race: {seeds: 5}}", "race.seeds: no such setting; did you mean 'min_seeds' or 'max_seeds'?"),
@@ -97,23 +101,22 @@ def test_what_cannot_be_used_is_said_with_its_place(text: str, message: str) -> 
 
 
 def test_a_race_needs_as_many_seeds_as_it_asks_for() -> None:
-    check_seeds("full", 1)
-    check_seeds(Asha(), 1)
-    check_seeds(Race(max_seeds=5), 5)
-    check_seeds(Race(), 2)
+    Asha().check_seeds(1)
+    Race(max_seeds=5).check_seeds(5)
+    Race().check_seeds(2)
     with pytest.raises(ValueError, match=r"schedule\.race\.min_seeds is 2, but the study has 1 seed;"):
-        check_seeds(Race(), 1)
+        Race().check_seeds(1)
     with pytest.raises(ValueError, match=r"schedule\.race\.max_seeds is 8, but the study has 5 seeds;"):
-        check_seeds(Race(max_seeds=8), 5)
+        Race(max_seeds=8).check_seeds(5)
 
 
 def test_halving_keeps_all_then_four_then_three() -> None:
     assert Halve().places(5) == ("all", 4, 3)
     assert Halve().places(1) == ("all",)
     assert Halve(keep=("all", 3)).places(5) == ("all", 3)
-    check_seeds(Halve(), 1)
+    Halve().check_seeds(1)
     with pytest.raises(ValueError, match=r"schedule.halve.keep asks for 3 seeds, but the study has 2 seeds; give more"):
-        check_seeds(Halve(keep=("all", 2, 1)), 2)
+        Halve(keep=("all", 2, 1)).check_seeds(2)
 
 
 def test_places_are_numbers_or_shares_rounded_up() -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from raystilts.errors import UserError
-from raystilts.scheduling.rules import AshaRule, FullRule, RaceRule, Run, StratumRule
+from raystilts.schedules import AshaRule, FullRule, RaceRule, Run, StratumRule
 from raystilts.testing.replay import Curves, replay
 
 NAN = math.nan

@@ -7,12 +7,53 @@ with a few seeds; each round drops the arms that are too far behind the best, an
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated, ClassVar, Self
+
+from pydantic import Field, model_validator
 
 from raystilts.ranking.intervals import Decomposition, decompose, gain_variance
-from raystilts.scheduling.rules.base import BASELINE, Reports, Run, Verdict, best_first
+from raystilts.schedules.base import BASELINE, Reports, Run, StratumSettings, Verdict, best_first, seeds_there
 
 _ROUNDING_SHARE = 1e-12  # means closer than this share of the score are equal
+
+
+class Race(StratumSettings):
+    """Racing over seeds: every run to the end, more seeds only for the arms that may be the best.
+
+    Attributes:
+        min_seeds: Seeds that every arm gets.
+        max_seeds: Seeds after which the race ends; None: all of the study's.
+        confidence: Of the one-sided bound by which an arm must be behind to be dropped.
+    """
+
+    name: ClassVar[str] = "race"
+    example: ClassVar[str] = "min_seeds: 2, ..."
+    hints: ClassVar[Mapping[str, str]] = {
+        "min_seeds": "with one seed nothing is known of the noise",
+        "confidence": "such as 0.9",
+    }
+
+    min_seeds: Annotated[int, Field(ge=2)] = 2
+    max_seeds: Annotated[int, Field(ge=2)] | None = None
+    confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.9
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.max_seeds is not None and self.max_seeds < self.min_seeds:
+            raise ValueError(f"max_seeds {self.max_seeds} must not be below min_seeds {self.min_seeds}")
+        return self
+
+    def check_seeds(self, n_seeds: int) -> None:
+        """See `ScheduleSettings`."""
+        for name, asked in (("min_seeds", self.min_seeds), ("max_seeds", self.max_seeds)):
+            if asked is not None and asked > n_seeds:
+                has = seeds_there(n_seeds)
+                raise ValueError(f"schedule.race.{name} is {asked}, but {has}; give more seeds, or a smaller {name}")
+
+    def rule(self, runs: Sequence[Run]) -> RaceRule:
+        """See `StratumSettings`."""
+        return RaceRule(runs, self.min_seeds, self.max_seeds, self.confidence)
 
 
 class RaceRule:

@@ -7,11 +7,99 @@ the scores of earlier rounds are kept, so an arm is judged by the mean over all 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from raystilts.scheduling.rules.base import BASELINE, Reports, Run, Verdict, best_first
-from raystilts.study.schedule import Places, places_of
+from pydantic import Field, field_validator, model_validator
+
+from raystilts.schedules.base import BASELINE, Reports, Run, StratumSettings, Verdict, best_first, seeds_there
+
+_ROUNDING = 1e-9  # a third of 21 arms is seven
+
+#: How many arms: a number, a share of all arms (below 1), or all of them.
+Places = Literal["all"] | int | float
+_KEEP: tuple[Places, ...] = ("all", 4, 3)  # what was measured to be enough: docs/schedules.md
+
+
+def places_of(places: Places, arms: int) -> int:
+    """How many of so many arms; a share is rounded up."""
+    if places == "all":
+        return arms
+    return min(arms, places if isinstance(places, int) else math.ceil(places * arms - _ROUNDING))
+
+
+def _check_places(places: Any) -> None:
+    """Refuses what is neither `all`, nor a number of arms, nor a share of them."""
+    if places == "all" or (isinstance(places, float) and 0 < places < 1) or (type(places) is int and places >= 1):
+        return
+    raise ValueError(f"{places!r} is not a number of arms, a share of them (below 1), or all")
+
+
+class Halve(StratumSettings):
+    """Halving over seeds: one seed of every arm to the end, further seeds of the best few.
+
+    Attributes:
+        keep: Arms that get a first seed (all), a second, and so on: numbers, or shares of all arms. None: all, 4, 3.
+        rung: Share of a run's updates at which first seeds are compared; only the best go on. None: at their end.
+        rung_keep: Arms whose first seed goes on beyond the rung.
+    """
+
+    name: ClassVar[str] = "halve"
+    example: ClassVar[str] = "keep: [all, 4, 2, 2]"
+
+    keep: Annotated[tuple[Places, ...] | None, Field(min_length=1)] = None
+    rung: Annotated[float, Field(gt=0, lt=1)] | None = None
+    rung_keep: Places = 0.5
+
+    @field_validator("keep", mode="before")
+    @classmethod
+    def _are_places(cls, keep: Any) -> Any:
+        if isinstance(keep, list | tuple):
+            for one in keep:
+                _check_places(one)
+        return keep
+
+    @field_validator("rung_keep", mode="before")
+    @classmethod
+    def _is_places(cls, places: Any) -> Any:
+        _check_places(places)
+        return places
+
+    @model_validator(mode="after")
+    def _narrows(self) -> Self:
+        if self.keep is None:
+            return self
+        if self.keep[0] != "all":
+            raise ValueError(f"keep must begin with all, not {self.keep[0]!r}: there is no score yet to choose by")
+        for before, after in pairwise(self.keep):
+            if (type(before) is type(after) and before < after) or (after == "all" != before):  # type: ignore[operator]
+                raise ValueError(f"keep must not rise, but has {after} after {before}")
+        return self
+
+    def places(self, n_seeds: int) -> tuple[Places, ...]:
+        """Arms that get a first seed, a second, and so on, in a study with so many seeds."""
+        return self.keep or _KEEP[:n_seeds]
+
+    @property
+    def rungs(self) -> tuple[float, ...]:
+        """The rung, where there is one."""
+        return () if self.rung is None else (self.rung,)
+
+    def check_seeds(self, n_seeds: int) -> None:
+        """See `ScheduleSettings`."""
+        if self.keep is not None and len(self.keep) > n_seeds:
+            raise ValueError(
+                f"schedule.halve.keep asks for {len(self.keep)} seeds, but {seeds_there(n_seeds)}; "
+                "give more seeds, or a shorter keep"
+            )
+
+    def rule(self, runs: Sequence[Run]) -> HalveRule:
+        """See `StratumSettings`."""
+        most = max(Counter(run.arm for run in runs if run.arm != BASELINE).values(), default=1)
+        return HalveRule(runs, self.places(most), self.rung, self.rung_keep)
 
 
 @dataclass(frozen=True, slots=True)

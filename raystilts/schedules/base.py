@@ -1,14 +1,16 @@
-"""What a rule is: it hears scores of runs of one stratum, and says which runs may go on and how far.
+"""What a schedule is: settings that a study file gives, and a rule that hears scores and says which runs may go on.
 
-No early stopping: every run goes to the end.
+Rules are pure: no Ray, no torch. `FullRule` is the one without early stopping.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
+
+from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 
 #: The arm without intermediate training: never stopped, never dropped.
 BASELINE = "none"
@@ -34,7 +36,7 @@ class Verdict:
     """What a rule decided in one round, and from which scores.
 
     Attributes:
-        rule: `asha` or `race`.
+        rule: The schedule's name.
         round: Number of the rung or round, from 1.
         share: Share of the full budget at which the scores were taken.
         kept: Arms that go on, best first.
@@ -150,6 +152,55 @@ def best_first(scores: Mapping[str, float]) -> tuple[list[str], list[str]]:
     """The arms that have a score, best first (equal ones by name), and those with NaN, by name."""
     alive = [arm for arm, score in scores.items() if not math.isnan(score)]
     return sorted(alive, key=lambda arm: (-scores[arm], arm)), sorted(scores.keys() - set(alive))
+
+
+class ScheduleSettings(BaseModel):
+    """The settings of one schedule; a study file writes them as `{name: {...}}`.
+
+    Attributes:
+        name: What a study file calls the schedule.
+        example: Some of its settings, for messages.
+        hints: By setting, what its value means, for messages.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: ClassVar[str]
+    example: ClassVar[str]
+    hints: ClassVar[Mapping[str, str]] = {}
+
+    @model_serializer(mode="wrap")
+    def _as_written(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {self.name: handler(self)}
+
+    def check_seeds(self, n_seeds: int) -> None:
+        """Refuses settings that ask for more seeds than an arm of the study has.
+
+        Raises:
+            ValueError: Says what is asked for and what is there.
+        """
+
+    @property
+    def rungs(self) -> tuple[float, ...]:
+        """Shares of a run's updates at which it may be stopped."""
+        return ()
+
+
+class StratumSettings(ScheduleSettings):
+    """The settings of a schedule that has a rule for each stratum."""
+
+    def rule(self, runs: Sequence[Run]) -> StratumRule:
+        """The rule of one stratum.
+
+        Args:
+            runs: The stratum's runs that compete, and those of the baseline; each arm's seeds in the study's order.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no rule")
+
+
+def seeds_there(n_seeds: int) -> str:
+    """How many seeds a study has, in words."""
+    return f"the study has {n_seeds} seed{'s' if n_seeds > 1 else ''}"
 
 
 class FullRule:

@@ -5,9 +5,7 @@ Hyperparameter Tuning", MLSys 2020), but the outcome is that of synchronous halv
 2016): of the n arms that enter a rung, the best ceil(n / factor) go on, whoever came first. What is asynchronous is the
 moment: an arm goes on, or stops, as soon as no score that is still missing could change its fate.
 
-Asynchronous successive halving of the trials of a hyperparameter search, inside one stratum.
-
-Promotion as in Li et al., "A System for Massively Parallel Hyperparameter Tuning" (MLSys 2020), algorithm 2: a trial
+`TrialAsha` does the same for the trials of a hyperparameter search, promoted as in Li et al., algorithm 2: a trial
 rests at its rung until it is among the best 1 / factor of the trials recorded there. A search proposes trials one after
 the other and learns from those before, so here the order of arrival matters, unlike in `AshaRule`.
 """
@@ -15,12 +13,60 @@ the other and learns from those before, so here the order of arrival matters, un
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Annotated, ClassVar, Self
 
-from raystilts.scheduling.rules.base import BASELINE, Reports, Run, Verdict, best_first
+from pydantic import Field, model_validator
 
+from raystilts.schedules.base import BASELINE, Reports, Run, StratumSettings, Verdict, best_first
+
+_SAME_RUNG = 0.01  # a rung this close to max_t is max_t
 _ROUNDING = 1e-9  # 6 / 2.0000000001 is three places, not four
+
+
+class Asha(StratumSettings):
+    """Successive halving over arms: the arms that are behind at a rung stop there.
+
+    Attributes:
+        grace_period: Share of a run's updates at the first rung; nothing is stopped before.
+        reduction_factor: Of n arms at a rung, ceil(n / reduction_factor) go on; also the distance between rungs.
+        max_t: Share from which on nothing is stopped any more.
+        finish_stopped: Run stopped cells to the end too, on devices that would idle.
+    """
+
+    name: ClassVar[str] = "asha"
+    example: ClassVar[str] = "grace_period: 0.5, ..."
+    hints: ClassVar[Mapping[str, str]] = {
+        "grace_period": "it is a share of a run's updates, such as 0.5",
+        "max_t": "it is a share of a run's updates, 1 for all",
+    }
+
+    grace_period: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    reduction_factor: Annotated[float, Field(gt=1, le=1000)] = 2.0
+    max_t: Annotated[float, Field(gt=0, le=1)] = 1.0
+    finish_stopped: bool = False
+
+    @model_validator(mode="after")
+    def _has_a_rung(self) -> Self:
+        if not self.rungs:
+            raise ValueError(
+                f"grace_period {self.grace_period:g} must be below max_t {self.max_t:g}: there is no rung to stop at"
+            )
+        return self
+
+    @property
+    def rungs(self) -> tuple[float, ...]:
+        """The shares at which arms are compared: grace_period * reduction_factor ** i, below max_t."""
+        rungs, rung = [], self.grace_period
+        while rung < self.max_t - _SAME_RUNG:
+            rungs.append(rung)
+            rung *= self.reduction_factor
+        return tuple(rungs)
+
+    def rule(self, runs: Sequence[Run]) -> AshaRule:
+        """See `StratumSettings`."""
+        return AshaRule(runs, self.rungs, self.reduction_factor)
 
 
 @dataclass(frozen=True, slots=True)

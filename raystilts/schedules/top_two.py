@@ -11,18 +11,72 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Annotated, Any, ClassVar, Self
 
 import numpy as np
+from pydantic import Field, field_validator, model_validator
 
 from raystilts.ranking.intervals import BoolArray, FloatArray
 from raystilts.ranking.joint import joint_posterior
-from raystilts.scheduling.rules.base import BASELINE, Reports, Run, Verdict
+from raystilts.schedules.base import BASELINE, Reports, Run, ScheduleSettings, Verdict
 
 _BURN, _DRAWS = 40, 80  # sweeps of a round
 _FINAL_BURN, _FINAL_DRAWS = 100, 1000  # of the answer
 _SURE = 0.95
 _LEAST_ROUND = 4  # runs of a round by default, where there are few strata
 _PRIOR_STARTS, _SPREAD_WITH_PRIOR, _SPREAD_ALONE = 2, 1, 5  # arms of a target that start
+
+
+class TopTwo(ScheduleSettings):
+    """Top-two sampling on one posterior for all targets: each next run where it tells most of what is best.
+
+    At most one of `budget`, `runs` and `gpu_hours` is given; without any, `budget` is `DEFAULT_BUDGET` with a prior and
+    `BUDGET_ALONE` without.
+
+    Attributes:
+        budget: Target runs, as a share of the full grid's.
+        runs: Target runs.
+        gpu_hours: Device time of targets and intermediates together.
+        tolerance: A target is done when the expected regret of its leader is below so many points (hundredths of a
+            score), or when the leader is the best with probability .95. None: the budget is used up.
+        prior: Results folders of earlier studies, with any encoder; arms and targets are matched by name.
+        round_size: Runs that are decided on at a time; None: one for each target, at least 4. Two rounds are
+            under way at a time, so on more devices than that say more.
+    """
+
+    name: ClassVar[str] = "top_two"
+    example: ClassVar[str] = "budget: 0.25, ..."
+    hints: ClassVar[Mapping[str, str]] = {
+        "budget": "it is a share of the full grid's target runs, such as 0.25",
+        "tolerance": "it is in points, hundredths of a score, such as 0.5",
+    }
+    DEFAULT_BUDGET: ClassVar[float] = 0.25
+    BUDGET_ALONE: ClassVar[float] = 0.35
+
+    budget: Annotated[float, Field(gt=0, le=1)] | None = None
+    runs: Annotated[int, Field(ge=1)] | None = None
+    gpu_hours: Annotated[float, Field(gt=0)] | None = None
+    tolerance: Annotated[float, Field(gt=0, lt=100)] | None = None
+    prior: tuple[str, ...] = ()
+    round_size: Annotated[int, Field(ge=1)] | None = None
+
+    @field_validator("prior", mode="before")
+    @classmethod
+    def _is_a_list(cls, prior: Any) -> Any:
+        return (prior,) if isinstance(prior, str) else prior
+
+    @model_validator(mode="after")
+    def _has_one_budget(self) -> Self:
+        given = [name for name in ("budget", "runs", "gpu_hours") if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise ValueError(f"{' and '.join(given)} both limit what is trained; give one of them")
+        return self
+
+    @property
+    def share(self) -> float:
+        """The budget as a share of the full grid's target runs, where it is neither `runs` nor `gpu_hours`."""
+        return self.budget or (self.DEFAULT_BUDGET if self.prior else self.BUDGET_ALONE)
+
 
 Budget = Callable[[Sequence[tuple[str, Run]], int], int]
 
