@@ -16,7 +16,7 @@ from raystilts.errors import StorageError
 from raystilts.results.database import connect
 from raystilts.results.filesystem import Folder
 from raystilts.results.ledger import Ledger
-from raystilts.results.manifest import COMPACTED, finals_name
+from raystilts.results.manifest import COMPACTED, TABLES, finals_name
 from raystilts.results.reader import (
     Snapshot,
     VanishedError,
@@ -158,7 +158,7 @@ class Tables:
         if found:
             self._connection = None
             raise VanishedError(str(error)) from error
-        for table, parts in snapshot.manifest.parts.items():
-            read_parts(self.folder, table, parts)
+        for table in TABLES:
+            read_parts(self.folder, table, snapshot.manifest.parts[table])
         if isinstance(error, duckdb.IOException | duckdb.InvalidInputException):
             raise StorageError(f"{self.folder.url} cannot be read: {error}") from error

@@ -1,0 +1,73 @@
+"""Publishing what was imported: the state and the ledger's rows that follow from it, all at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import pyarrow.compute as pc
+
+from raystilts.errors import StorageError
+from raystilts.importing.deriving import Derived
+from raystilts.importing.state import PART, STUDY, State, load_state, save_state
+from raystilts.results.filesystem import Folder
+from raystilts.results.manifest import Manifest, load_manifest, publish
+from raystilts.results.merge import write_rows, write_score_rows
+from raystilts.results.reader import read_parts
+from raystilts.results.schema import schema_of
+
+_TRIES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """A new state and the ledger's rows that follow from it; None where nothing has changed."""
+
+    state: State
+    derived: Derived | None
+
+
+def update(folder: Folder, change: Callable[[State], Update]) -> Update:
+    """Replaces what was imported by what `change` makes of it. Killed at any point, all of it is there or nothing.
+
+    Args:
+        change: May be called again: where another writer was faster.
+
+    Raises:
+        StorageError: The folder cannot be written.
+    """
+    for _ in range(_TRIES):
+        old = load_manifest(folder)
+        done = change(load_state(folder, old))
+        if done.derived is None or _publish(folder, old, done.state, done.derived):
+            return done
+    raise StorageError(f"Others keep writing to {folder.url}. Try again later.")
+
+
+def _publish(folder: Folder, old: Manifest, state: State, derived: Derived) -> bool:
+    """False if another writer has published first."""
+    generation, parts = old.generation + 1, dict(old.parts)
+    for table in ("runs", "scores"):
+        parts[table] = _without_imports(folder, table, parts[table], generation)
+    parts["scores"] = [*parts["scores"], write_score_rows(folder, generation, derived.scores)]
+    parts["runs"] = [*parts["runs"], write_rows(folder, "runs", generation, derived.runs, [])]
+    parts[PART] = [save_state(folder, generation, state)]
+    return publish(folder, Manifest(generation, parts, old.consumed))
+
+
+def _without_imports(
+    folder: Folder, table: Literal["runs", "scores"], parts: list[str], generation: int
+) -> list[str]:
+    """The compacted files of studies; those that hold imported rows too are written anew without them."""
+    kept = []
+    for part in parts:
+        rows = read_parts(folder, table, [part])
+        others = rows.filter(pc.not_equal(rows["study"], STUDY))
+        if others.num_rows == rows.num_rows:
+            kept.append(part)
+        elif others.num_rows:
+            others = others.cast(schema_of(table))
+            write = write_score_rows(folder, generation, others) if table == "scores" else None
+            kept.append(write or write_rows(folder, table, generation, others, []))
+    return kept
