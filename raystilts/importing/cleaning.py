@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import zlib
@@ -27,7 +28,7 @@ _FAILED = ("failed", "crashed", "error", "killed", "failure", "oom")
 
 
 def arranged(reading: Reading, columns: Columns, said: list[str]) -> pd.DataFrame:
-    """The columns of `KEY` and value, std, runs, examples, failed and `PLACES`, scores as they stand in the table.
+    """The columns of `KEY` and value, std, runs, examples, failed, `PLACES` and origin (the row of `Reading.frame`).
 
     Rows without a value are left out, but those of runs that a column says have failed.
 
@@ -35,7 +36,7 @@ def arranged(reading: Reading, columns: Columns, said: list[str]) -> pd.DataFram
         UserError: Something is missing, or no number where one belongs.
     """
     frame, of = reading.frame, columns.of
-    rows = frame[list(PLACES)].copy()
+    rows = frame[list(PLACES)].assign(origin=frame.index)
     for name in ("intermediate", "target", "language", "split", "metric", "encoder"):
         rows[name] = _texts(frame, columns, name, said)
     value, percents = _values(frame, columns, said)
@@ -66,6 +67,23 @@ def arranged(reading: Reading, columns: Columns, said: list[str]) -> pd.DataFram
     if not len(rows):
         raise UserError(f"{reading.files[0].name}: no cell of column {of['value']!r} has a value")
     return _checked(rows, columns)
+
+
+def sure_sizes(reading: Reading, columns: Columns, told: Mapping[str, str]) -> tuple[Columns, list[str]]:
+    """The columns, without a size of data that was only guessed and is no number everywhere: such names make arms."""
+    of, said = dict(columns.of), []
+    for name in ("intermediate_fraction", "target_fraction"):
+        theirs = of.get(name, "")
+        numbers = to_numbers(reading.frame[theirs], sizes=True) if theirs and name not in told else None
+        if numbers is not None and numbers.wrong.any():
+            odd = reading.frame[theirs][numbers.wrong].astype(str).unique()
+            del of[name]
+            of["hyperparameters"] = ",".join([*hyperparameter_columns(columns), theirs])
+            said.append(
+                f"{theirs} is no size everywhere ({', '.join(odd[:3])}): each value is an arm of its own "
+                f"(--where {theirs}!={odd[0]} leaves such rows out)"
+            )
+    return dataclasses.replace(columns, of=of), said
 
 
 def _checked(rows: pd.DataFrame, columns: Columns) -> pd.DataFrame:
@@ -176,8 +194,13 @@ def with_splits(rows: pd.DataFrame, has_column: bool, said: list[str]) -> pd.Dat
     return rows.assign(split=rows["split"].map(names))
 
 
-def with_seeds(rows: pd.DataFrame, said: list[str]) -> pd.DataFrame:
-    """Whole numbers as seeds; names of seeds by the number in them, and repeats without a seed numbered."""
+def with_seeds(rows: pd.DataFrame, repeats: Repeats, differ: list[str], said: list[str]) -> pd.DataFrame:
+    """Whole numbers as seeds; names of seeds by the number in them, and repeats without a seed numbered.
+
+    Args:
+        repeats: What becomes of several values of a run; where they are not refused, none is a run of its own.
+        differ: Columns nobody named, in which such rows may differ.
+    """
     column = rows["seed_name"]
     lost = is_missing(column)
     numbers = pd.to_numeric(column, errors="coerce").astype("float64")
@@ -191,19 +214,26 @@ def with_seeds(rows: pd.DataFrame, said: list[str]) -> pd.DataFrame:
         shown = ", ".join(f"{name} is {number}" for name, number in list(found.items())[:3])
         said.append(f"seeds are no whole numbers: {shown}")
     if lost.any():
-        key = [name for name in KEY if name != "seed"]
-        mine = rows[lost]
-        repeat = mine.groupby(key, dropna=False, sort=False).cumcount()
-        equal = mine.duplicated([*key, "value"])
-        if equal.any():  # what stands twice is one run
-            distinct = mine[~equal]
-            repeat = distinct.groupby(key, dropna=False, sort=False).cumcount().reindex(mine.index)
-            repeat = repeat.fillna(0)
+        repeat = _numbered(rows[lost]) if repeats == "refuse" else rows.loc[lost, "step"] * 0
         numbers = numbers.mask(lost, repeat.reindex(rows.index))
         most = int(repeat.max()) + 1
         alone = "; without repeats nothing is known of chance, and there is no P(best)" if most == 1 else ""
+        if most > 1 and differ:
+            alone = f" (--column hyperparameters={differ[0]} or --repeats first|average if they are no repeats)"
         said.append(f"no seeds: up to {most} run(s) of a cell, numbered from 0{alone} (--set seed=N says otherwise)")
     return rows.assign(seed=numbers.astype("int64")).drop(columns="seed_name")
+
+
+def _numbered(rows: pd.DataFrame) -> pd.Series[int]:
+    """Repeats of each cell from 0. Rows that say the same are one, unless the cell has as many runs as others have."""
+    key = [name for name in KEY if name != "seed"]
+    groups = rows.groupby(key, dropna=False, sort=False)
+    repeat = groups.cumcount()
+    if not repeat.any():
+        return repeat
+    size, kinds = groups["value"].transform("size"), groups["value"].transform("nunique")
+    usual = int(size[kinds > 1].max()) if (kinds > 1).any() else 1
+    return repeat.where((kinds > 1) | (size <= usual), 0)
 
 
 def without_duplicates(
@@ -229,7 +259,7 @@ def without_duplicates(
 
 def _about_double(double: pd.DataFrame, frame: pd.DataFrame, columns: Columns) -> str:
     first = double[double.groupby(list(KEY), dropna=False, sort=False).ngroup() == 0]
-    mine = frame.loc[first.index]
+    mine = frame.loc[first["origin"]]
     differ = [name for name in columns.unused if name in mine and mine[name].astype(str).nunique() > 1]
     hint = "say which column tells them apart (--column seed=NAME)"
     if differ:

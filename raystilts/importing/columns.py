@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from raystilts.errors import UserError, did_you_mean
@@ -59,13 +59,16 @@ class Columns:
         return [name for name in REQUIRED if name not in self.of and name not in self.constants]
 
 
-def find_columns(there: Sequence[str], told: Mapping[str, str], constants: Mapping[str, str]) -> Columns:
+def find_columns(
+    there: Sequence[str], told: Mapping[str, str], constants: Mapping[str, str], prose: Collection[str] = ()
+) -> Columns:
     """Assigns columns; some may be missing (`Columns.missing`).
 
     Args:
         there: Names of the table's columns.
         told: What the user said, our name to theirs; an empty one means that there is no such column.
         constants: What holds for every row, by our name; it needs no column.
+        prose: Columns of sentences, which are never guessed to be something.
 
     Raises:
         UserError: A name is unknown.
@@ -80,7 +83,7 @@ def find_columns(there: Sequence[str], told: Mapping[str, str], constants: Mappi
     guessed = {}
     for ours, names in NAMES.items():
         if ours not in told:
-            found = _match(names, [name for name in there if name not in taken])
+            found = _match(names, [name for name in there if name not in taken and name not in prose])
             if found is not None:
                 of[ours] = found
                 taken.add(found)

@@ -8,13 +8,14 @@ from typing import Literal
 import pandas as pd
 
 from raystilts.errors import UserError, did_you_mean
-from raystilts.importing.kinds import direction, is_rate, is_signed
+from raystilts.importing.kinds import direction, is_rate, is_signed, words
 from raystilts.importing.reading import COLUMN, FILE, ROW
 
 Scale = Literal["auto", "percent", "fraction"]
 #: A fraction may exceed 1 by rounding.
 _ROUNDING = 1e-3
 #: Words of columns that mark gains over the baseline among scores.
+_SCORES = ("value", "score", "absolute", "raw", "result", "abs")
 _GAINS = ("delta", "gain", "difference", "diff", "improvement")
 
 
@@ -166,9 +167,11 @@ def _is_share(rows: pd.DataFrame, metric: str) -> bool:
 def marked_gains(rows: pd.DataFrame, frame: pd.DataFrame, unused: Collection[str]) -> dict[str, str]:
     """A column whose values are such as `value` and `delta`, and the one that marks gains."""
     for name in unused:
-        values = [str(value).strip().lower() for value in frame[name].dropna().unique()[:5]]
-        if len(values) == 2 and sum(value in _GAINS for value in values) == 1:
-            return {name: next(str(v) for v in frame[name].dropna().unique() if str(v).strip().lower() in _GAINS)}
+        values = [str(value) for value in frame[name].dropna().unique()[:5]]
+        gains = [value for value in values if set(words(value)) & set(_GAINS)]
+        scores = [value for value in values if set(words(value)) & set(_SCORES)]
+        if len(values) == 2 and len(gains) == 1 and len(scores) == 1 and gains != scores:
+            return {name: gains[0]}
     return {}
 
 

@@ -52,16 +52,16 @@ def as_runs(rows: pd.DataFrame, said: list[str]) -> pd.DataFrame:
     texts = drawn[list(_CELL)].astype("string").fillna("").agg("|".join, axis=1)
     draws = {(text, n): _directions(text, n) for text, n in set(zip(texts, numbers, strict=True))}
     parts = drawn.loc[drawn.index.repeat(numbers)]
-    place = parts.groupby(level=0).cumcount().to_numpy()
+    place = np.concatenate([np.arange(n) for n in numbers])
     offsets = np.concatenate([draws[text, n] for text, n in zip(texts, numbers, strict=True)])
     parts = parts.assign(
-        value=parts["value"].to_numpy() + std.loc[parts.index].to_numpy() * offsets, seed_name=place, drawn=True
+        value=parts["value"].to_numpy() + std[several].repeat(numbers).to_numpy() * offsets, seed_name=place, drawn=True
     )
     said.append(
         f"{len(drawn)} cells are means with a standard deviation: ranked from these summary statistics, by {len(parts)} "
         "runs drawn to have exactly them, arms taken as independent (seeds that arms share are not known)"
     )
-    return pd.concat([plain[~several], parts], ignore_index=False)
+    return pd.concat([plain[~several], parts], ignore_index=True)
 
 
 def _directions(text: str, number: int) -> NDArray[np.float64]:

@@ -11,13 +11,14 @@ from pathlib import Path
 import pandas as pd
 
 from raystilts.errors import UserError, did_you_mean
-from raystilts.importing.cleaning import Repeats, arranged, with_seeds, with_splits, without_duplicates
+from raystilts.importing.cleaning import Repeats, arranged, sure_sizes, with_seeds, with_splits, without_duplicates
 from raystilts.importing.columns import Columns, need
 from raystilts.importing.deriving import derive
 from raystilts.importing.files import read_file
 from raystilts.importing.items import write_items
 from raystilts.importing.merging import Merged, merge
 from raystilts.importing.names import same_names, with_baseline, without_summaries
+from raystilts.importing.numbers import is_missing
 from raystilts.importing.reading import Reading
 from raystilts.importing.scales import Scale, absolute, by_direction, marked_gains, to_fractions
 from raystilts.importing.state import Settings, Source, State, renamed, to_rows
@@ -171,10 +172,10 @@ def _understood(
     reading = Reading(_where(given.frame, options.where, given.columns), given.shape, given.files, list(given.said),
                       given.told, given.items)  # fmt: skip
     melted = as_long(reading, dict(options.columns), dict(options.constants), options.across)
-    reading, columns = melted.reading, melted.columns
+    reading, columns, odd = melted.reading, *sure_sizes(melted.reading, melted.columns, options.columns)
     need(columns, reading.columns)
     asked = {*(name for name, _ in options.where), *options.differences}
-    said = [*reading.said, *_about_columns(columns, asked)]
+    said = [*reading.said, *_about_columns(columns, asked), *odd]
     rows = _checked_scores(reading, columns, options, settings, said)
     return reading, columns, rows, said
 
@@ -195,8 +196,19 @@ def _checked_scores(
     rows = absolute(rows, reading.frame, gains, said)
     rows = to_fractions(rows, options.scale, options.signed, said)
     rows = as_runs(rows, said)
-    rows = with_seeds(rows, said)
+    rows = with_seeds(rows, options.repeats, _differing(reading.frame, rows, columns), said)
     return without_duplicates(rows, reading.frame, columns, options.repeats, said)
+
+
+def _differing(frame: pd.DataFrame, rows: pd.DataFrame, columns: Columns) -> list[str]:
+    """Columns nobody named, in which rows of one run without a seed differ."""
+    key = ["encoder", "intermediate", "target", "hyperparameters", "split", "language", "metric", "step"]
+    double = rows[is_missing(rows["seed_name"]) & rows.duplicated(key, keep=False)] if columns.unused else rows[:0]
+    if not len(double):
+        return []
+    mine = frame.loc[double["origin"].head(2000)]
+    groups = [double[name].head(2000).astype(str).to_numpy() for name in key]
+    return [name for name in columns.unused if (mine[name].astype(str).groupby(groups).nunique() > 1).any()]
 
 
 def _merged(old: State, known: Understood, source: Source, options: Options) -> tuple[Merged, list[str]]:

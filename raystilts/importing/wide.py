@@ -50,13 +50,23 @@ def as_long(reading: Reading, told: dict[str, str], constants: dict[str, str], a
     reading = _with_levels(reading, told, constants)
     reading = _with_sheets(reading)
     told = {**reading.told, **told}
-    columns = find_columns(reading.columns, told, constants)
+    columns = find_columns(reading.columns, told, constants, _prose(reading))
     if across is None and ("value" in columns.of):
         return Melted(reading, columns)
     candidates = _scores(reading, columns)
     if not candidates:
         return Melted(reading, columns)
     return _melt(reading, columns, candidates, told, constants, across)
+
+
+def _prose(reading: Reading) -> set[str]:
+    """Columns of sentences and addresses, such as the source of a number."""
+    found = set()
+    for name in reading.columns:
+        texts = reading.frame[name].dropna().head(200).astype(str)
+        if len(texts) and (texts.str.len().median() > 60 or texts.str.contains("://").any()):
+            found.add(name)
+    return found
 
 
 def _scores(reading: Reading, columns: Columns) -> list[str]:
@@ -103,7 +113,7 @@ def _melt(
         | {name: name for name in made if name not in held or name == kind}
         | {ours: theirs for ours, theirs in told.items() if not theirs or theirs in long.columns}
     )
-    found = find_columns(melted.columns, told, constants)
+    found = find_columns(melted.columns, told, constants, _prose(reading))
     guessed = {ours: theirs for ours, theirs in columns.guessed.items() if found.of.get(ours) == theirs}
     return Melted(melted, Columns(found.of, guessed, found.unused, found.constants))
 
