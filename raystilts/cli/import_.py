@@ -20,10 +20,14 @@ Texts = list[str] | None
 
 @app.command("import")
 def import_(
-    table: Annotated[Path, typer.Argument(help="A table of runs, or a folder of result files (see docs/importing.md).")],
+    table: Annotated[
+        Path, typer.Argument(help="A table of runs, or a folder of result files (see docs/importing.md).")
+    ],
     out: Annotated[str | None, typer.Option("--out", "-o", help="The results folder to write to (or add to).")] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Only show how it would be read.")] = False,
-    column: Annotated[Texts, typer.Option("--column", help="OURS=THEIRS, such as target=task; may be repeated.")] = None,
+    column: Annotated[
+        Texts, typer.Option("--column", help="OURS=THEIRS, such as target=task; may be repeated.")
+    ] = None,
     constants: Annotated[
         Texts, typer.Option("--set", help="OURS=VALUE where the file says nothing, such as seed=1; may be repeated.")
     ] = None,
@@ -34,11 +38,16 @@ def import_(
     baseline: Annotated[str | None, typer.Option(help="The intermediate that stands for none.")] = None,
     scale: Annotated[str, typer.Option(help="percent, fraction, or auto (by metric and target).")] = "auto",
     metric: Annotated[Texts, typer.Option("--metric", help="Judge targets that have it by this one.")] = None,
-    lower: Annotated[Texts, typer.Option("--lower", help="This metric is better when lower: 1 minus it counts.")] = None,
+    lower: Annotated[
+        Texts, typer.Option("--lower", help="This metric is better when lower: 1 minus it counts.")
+    ] = None,
     higher: Annotated[Texts, typer.Option("--higher", help="This metric is better when higher.")] = None,
-    signed: Annotated[Texts, typer.Option("--signed", help="This metric may be below zero, such as a correlation.")] = None,
+    signed: Annotated[
+        Texts, typer.Option("--signed", help="This metric may be below zero, such as a correlation.")
+    ] = None,
     across: Annotated[
-        str | None, typer.Option(help="What the columns of a wide table are: target, intermediate, language, metric, seed.")
+        str | None,
+        typer.Option(help="What the columns of a wide table are: target, intermediate, language, metric, seed."),
     ] = None,
     path: Annotated[
         str | None, typer.Option("--path", help="What the names of folders are: '{intermediate}/{target}/seed{seed}'.")
@@ -83,7 +92,9 @@ def import_(
         _explain(table, options)
         return
     if out is None:
-        raise UserError("--out is missing: the results folder to write to, such as --out results/transfer (or --explain)")
+        raise UserError(
+            "--out is missing: the results folder to write to, such as --out results/transfer (or --explain)"
+        )
     _show(import_table(table, out, options), out)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -27,6 +28,7 @@ def read_delimited(path: Path) -> pd.DataFrame:
     text = _decode(data)
     if "\x00" in text[:10_000]:
         raise ValueError("it holds binary data")
+    text = _of_markdown(text)
     skip = _preamble(text)
     separator = _separator(text, skip)
     levels = _header_lines(text, skip, separator)
@@ -41,6 +43,8 @@ def read_delimited(path: Path) -> pd.DataFrame:
         skipinitialspace=True,
         skip_blank_lines=True,
     )
+    if separator == "|":
+        frame = frame.rename(columns=lambda name: str(name).strip()).apply(lambda column: column.str.strip())
     frame = frame.dropna(how="all")
     return frame.loc[:, [not _empty_column(frame, i) for i in range(frame.shape[1])]]
 
@@ -57,6 +61,15 @@ def _decode(data: bytes) -> str:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
         return data.decode("cp1252", errors="replace")
+
+
+def _of_markdown(text: str) -> str:
+    """A table of Markdown as one with bars between its columns; other texts as they are."""
+    lines = [line.strip() for line in text.splitlines()]
+    rows = [line for line in lines if line]
+    if len(rows) < 2 or not all(line.startswith("|") for line in rows) or not re.fullmatch(r"[|:\s-]+", rows[1]):
+        return text
+    return "\n".join(line.strip("|").strip() for line in (rows[0], *rows[2:])) + "\n"
 
 
 def _preamble(text: str) -> int:
@@ -116,4 +129,11 @@ def _are_numbers(texts: list[str]) -> bool:
 
 
 def _are_seeds(texts: list[str]) -> bool:
-    return len(texts) > 1 and all(text.strip().isdecimal() for text in texts)
+    """Whole numbers that come again in each group, or count from 0 or 1."""
+    plain = [text.strip() for text in texts]
+    if len(plain) < 2 or not all(text.isdecimal() for text in plain):
+        return False
+    counted = [int(text) for text in plain]
+    return len(set(plain)) < len(plain) or (
+        counted == list(range(counted[0], counted[0] + len(plain))) and counted[0] < 2
+    )

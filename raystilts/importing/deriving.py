@@ -15,7 +15,19 @@ from raystilts.importing.state import STUDY, State
 from raystilts.results.schema import schema_of
 
 #: Metrics by which a target is judged where nothing is said and its scores are equally many, the first first.
-_PREFERRED = ("main_score", "score", "accuracy", "acc", "f1", "exact_match", "em", "map", "mrr", "ndcg_at_10", "acc_norm")
+_PREFERRED = (
+    "main_score",
+    "score",
+    "accuracy",
+    "acc",
+    "f1",
+    "exact_match",
+    "em",
+    "map",
+    "mrr",
+    "ndcg_at_10",
+    "acc_norm",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,9 +161,7 @@ def _runs(connection: duckdb.DuckDBPyConnection) -> pa.Table:
     }  # fmt: skip
     own = {"stage", *CELL}
     names = schema_of("runs").names
-    columns = ", ".join(
-        name if name in own else f'{values.get(name, "null")} as "{name}"' for name in names
-    )
+    columns = ", ".join(name if name in own else f'{values.get(name, "null")} as "{name}"' for name in names)
     cell = ", ".join(CELL)
     table = connection.sql(
         f"""

@@ -11,8 +11,9 @@ import pandas as pd
 
 from raystilts.errors import UserError
 from raystilts.importing.delimited import read_delimited
+from raystilts.importing.exports import exported
 from raystilts.importing.kinds import SHEET
-from raystilts.importing.reading import PLACES, Reading, placed
+from raystilts.importing.reading import Reading, placed
 
 _PARQUET, _EXCEL = (".parquet", ".pq"), (".xlsx", ".xlsm")
 _JSON, _LINES = (".json",), (".jsonl", ".ndjson")
@@ -45,9 +46,8 @@ def read_file(path: Path) -> Reading:
         raise UserError(f"{path}: not readable as {kinds} ({first})") from None
     if not len(frame) or not len(frame.columns):
         raise UserError(f"{path}: the table has no rows")
-    if any(name in frame.columns for name in PLACES):
-        return Reading(frame, shape, [path])
-    return Reading(placed(frame, path.name), shape, [path])
+    frame, said = exported(frame)
+    return Reading(placed(frame, path.name), shape, [path], said)
 
 
 def _labels(frame: pd.DataFrame) -> pd.DataFrame:

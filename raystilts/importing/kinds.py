@@ -12,23 +12,103 @@ Direction = Literal["higher", "lower", "cost"]
 #: The column that holds the names of the sheets of a workbook.
 SHEET = "sheet"
 _HIGHER = frozenset(
-    "acc accuracy f1 em exact match exactmatch score scores map mrr ndcg recall precision auc auroc auprc roc bleu rouge rougel "
-    "rouge1 rouge2 chrf sacrebleu meteor pearson pearsonr spearman spearmanr correlation corr matthews mcc kappa "
-    "kendall cosine reward hits jaccard iou dice r2 pass likelihood gain balanced specificity sensitivity mauve "
-    "bertscore comet las uas upos main".split()
+    ["acc", "accuracy", "f1", "em", "exact", "match", "exactmatch", "score", "scores", "map", "mrr", "ndcg", "recall", "precision", "auc", "auroc", "auprc", "roc", "bleu", "rouge", "rougel", "rouge1", "rouge2", "chrf", "sacrebleu", "meteor", "pearson", "pearsonr", "spearman", "spearmanr", "correlation", "corr", "matthews", "mcc", "kappa", "kendall", "cosine", "reward", "hits", "jaccard", "iou", "dice", "r2", "pass", "likelihood", "gain", "balanced", "specificity", "sensitivity", "mauve", "bertscore", "comet", "las", "uas", "upos", "main"]
 )  # fmt: skip
 _LOWER = frozenset(
-    "loss losses perplexity ppl error errors err wer cer ter per mse rmse mae nll bpb bpc bits eer fpr fnr brier ece "
-    "regret distance divergence kl logloss crossentropy entropy rank toxicity hamming rms".split()
+    [
+        "loss",
+        "losses",
+        "perplexity",
+        "ppl",
+        "error",
+        "errors",
+        "err",
+        "wer",
+        "cer",
+        "ter",
+        "per",
+        "mse",
+        "rmse",
+        "mae",
+        "nll",
+        "bpb",
+        "bpc",
+        "bits",
+        "eer",
+        "fpr",
+        "fnr",
+        "brier",
+        "ece",
+        "regret",
+        "distance",
+        "divergence",
+        "kl",
+        "logloss",
+        "crossentropy",
+        "entropy",
+        "rank",
+        "toxicity",
+        "hamming",
+        "rms",
+    ]
 )
 #: No measure of quality: what a run took, or how it was set.
 _COST = frozenset(
-    "runtime time seconds second latency duration flos flops memory mem gb mb epoch epochs step steps iteration "
-    "iterations learning lr batch throughput tokens norm timestamp co2 emissions wall size samples pid "
-    "checkpoint created iter restored node trial done".split()
+    [
+        "runtime",
+        "time",
+        "seconds",
+        "second",
+        "latency",
+        "duration",
+        "flos",
+        "flops",
+        "memory",
+        "mem",
+        "gb",
+        "mb",
+        "epoch",
+        "epochs",
+        "step",
+        "steps",
+        "iteration",
+        "iterations",
+        "learning",
+        "lr",
+        "batch",
+        "throughput",
+        "tokens",
+        "norm",
+        "timestamp",
+        "co2",
+        "emissions",
+        "wall",
+        "size",
+        "samples",
+        "pid",
+        "checkpoint",
+        "created",
+        "iter",
+        "restored",
+        "node",
+        "trial",
+        "done",
+    ]
 )
-_RATES = frozenset("error errors err wer cer ter eer fpr fnr hamming".split())
-_SIGNED = ("main_score", "pearson", "spearman", "matthews", "mcc", "kappa", "correlation", "corr", "kendall", "cosine", "r2")
+_RATES = frozenset(["error", "errors", "err", "wer", "cer", "ter", "eer", "fpr", "fnr", "hamming"])
+_SIGNED = (
+    "main_score",
+    "pearson",
+    "spearman",
+    "matthews",
+    "mcc",
+    "kappa",
+    "correlation",
+    "corr",
+    "kendall",
+    "cosine",
+    "r2",
+)
 _SPLITS = {
     "validation": "dev", "valid": "dev", "val": "dev", "development": "dev", "eval": "dev", "dev": "dev",
     "validation_matched": "dev", "dev_matched": "dev", "test": "test", "predict": "test", "train": "train",
@@ -36,8 +116,26 @@ _SPLITS = {
 }  # fmt: skip
 _AFFIX = "train|validation|valid|val|eval|dev|test|predict"
 _SUMMARIES = frozenset(
-    "avg avg. average averages mean means overall macro macro_avg macro-avg macro-average macro_average total median "
-    "all_avg ø µ mean_score".split()
+    [
+        "avg",
+        "avg.",
+        "average",
+        "averages",
+        "mean",
+        "means",
+        "overall",
+        "macro",
+        "macro_avg",
+        "macro-avg",
+        "macro-average",
+        "macro_average",
+        "total",
+        "median",
+        "all_avg",
+        "ø",
+        "µ",
+        "mean_score",
+    ]
 )
 _STATS = {
     "mean": "value", "avg": "value", "average": "value", "std": "std", "stdev": "std", "sd": "std", "std_dev": "std",
@@ -129,7 +227,9 @@ def kind_of(names: Iterable[str]) -> Kind | None:
     if all(text.strip().lower() in _SPLITS for text in texts):
         return "split"
     scored = [direction(text) for text in texts]
-    if all(scored) or (any(one == "higher" for one in scored) and sum(one is not None for one in scored) > len(texts) / 2):
+    if all(scored) or (
+        any(one == "higher" for one in scored) and sum(one is not None for one in scored) > len(texts) / 2
+    ):
         return "metric"
     rest = [text for text in texts if not is_summary(text)]
     if len(rest) > 1 and sum(is_language(text) for text in rest) >= 0.8 * len(rest):

@@ -120,7 +120,23 @@ def _refuse(connection: duckdb.DuckDBPyConnection, old: State) -> None:
         return
     (number,) = connection.execute("select count(*) from clashes").fetchall()[0]
     lines = []
-    for _, k_file, k_row, k_place, k_value, file, row, place, value, arm, target, seed, language, split, metric in found:
+    for (
+        _,
+        k_file,
+        k_row,
+        k_place,
+        k_value,
+        file,
+        row,
+        place,
+        value,
+        arm,
+        target,
+        seed,
+        language,
+        split,
+        metric,
+    ) in found:
         run = f"{arm} -> {target}, seed {seed}, {language}, {split} {metric}"
         mine = f"{_number(value)} ({file} row {row}{f', column {place}' if place else ''})"
         there = f"{_number(k_value)} ({k_file} row {k_row}{f', column {k_place}' if k_place else ''})"

@@ -25,10 +25,8 @@ def where_of(row: pd.Series) -> str:
     return f"{row[FILE]} row {int(row[ROW])}{column}"
 
 
-def to_fractions(
-    rows: pd.DataFrame, scale: Scale, signed: Collection[str], said: list[str]
-) -> pd.DataFrame:
-    """`value` (and `std`) as fractions of 1, by metric and target.
+def to_fractions(rows: pd.DataFrame, scale: Scale, signed: Collection[str], said: list[str]) -> pd.DataFrame:
+    """`value` (and `std` and `stderr`) as fractions of 1, by metric and target.
 
     Raises:
         UserError: A score can be neither, or a target has both.
@@ -40,15 +38,18 @@ def to_fractions(
     percent = percents | ((largest > 1.0 + _ROUNDING) if scale == "auto" else (largest >= 0) & (scale == "percent"))
     if scale == "fraction":
         percent &= False
-    flags = pd.Series(pd.MultiIndex.from_arrays(keys).map(percent.to_dict()), index=rows.index).fillna(False).astype(bool)
+    flags = (
+        pd.Series(pd.MultiIndex.from_arrays(keys).map(percent.to_dict()), index=rows.index).fillna(False).astype(bool)
+    )
     if scale == "auto":
         _check_mixed(rows, flags & ~rows.get("percent", flags & False).astype(bool), keys)
     _check_range(rows, flags, scale, signed)
     rows = rows.assign(value=values.where(~flags, values / 100.0))
     over = (rows["value"].abs() > 1.0) & (rows["value"].abs() <= 1.0 + _ROUNDING)
     rows["value"] = rows["value"].mask(over, rows["value"].clip(-1.0, 1.0))
-    if "std" in rows.columns:
-        rows["std"] = rows["std"].where(~flags, rows["std"] / 100.0)
+    for name in ("std", "stderr"):
+        if name in rows.columns:
+            rows[name] = rows[name].where(~flags, rows[name] / 100.0)
     _say_scales(percent, scale, said)
     return rows
 

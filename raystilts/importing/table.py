@@ -231,7 +231,9 @@ def _merged(old: State, known: Understood, source: Source, options: Options) -> 
     changed = settings != old.settings
     merged = merge(State(old.rows, old.sources, settings), new.rows, source, replace=options.replace)
     if merged.kept:
-        said.append(f"{merged.kept} scores of an earlier version of this file are no longer in it: kept (--replace: gone)")
+        said.append(
+            f"{merged.kept} scores of an earlier version of this file are no longer in it: kept (--replace: gone)"
+        )
     if merged.state.rows["intermediate"].to_pylist().count("none") == 0:
         said.append("no runs without an intermediate task: no gains (--baseline NAME says which intermediate is none)")
     if changed and not merged.changed:
@@ -272,5 +274,3 @@ def _about_columns(columns: Columns, asked: Collection[str]) -> list[str]:
         shown = ", ".join(unused[:12]) + (f" and {len(unused) - 12} more" if len(unused) > 12 else "")
         said.append(f"columns not used: {shown} (--column hyperparameters=A,B makes them part of an arm)")
     return said
-
-

@@ -176,7 +176,9 @@ def _stat_columns(names: Sequence[str]) -> dict[str, dict[str, str]]:
     """Columns such as `rte_mean`, `rte_std`, `rte_n` by what they are of; {} where there are none with a spread."""
     found: dict[str, dict[str, str]] = {}
     for name in names:
-        match = re.fullmatch(r"(.+?)[ _/.:-]*[(\[]?(mean|avg|average|std|stdev|sd|stderr|se|sem|n|runs)[)\]]?", name, re.I)
+        match = re.fullmatch(
+            r"(.+?)[ _/.:-]*[(\[]?(mean|avg|average|std|stdev|sd|stderr|se|sem|n|runs)[)\]]?", name, re.I
+        )
         stat = stat_of(match[2]) if match and re.search(r"[ _/.:(\[-]", name) else None
         if match and stat:
             found.setdefault(match[1].rstrip(" _/.:-(["), {})[stat] = name
@@ -216,9 +218,7 @@ def _with_levels(reading: Reading, told: dict[str, str], constants: dict[str, st
     return reading
 
 
-def _flattened(
-    frame: pd.DataFrame, told: dict[str, str], constants: dict[str, str]
-) -> tuple[pd.DataFrame, list[str]]:
+def _flattened(frame: pd.DataFrame, told: dict[str, str], constants: dict[str, str]) -> tuple[pd.DataFrame, list[str]]:
     places = {name: frame[name].squeeze() for name in PLACES}
     body = frame.drop(columns=list(PLACES), level=0)
     tuples = _filled([tuple(str(part) for part in column) for column in body.columns])

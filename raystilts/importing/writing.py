@@ -56,9 +56,7 @@ def _publish(folder: Folder, old: Manifest, state: State, derived: Derived) -> b
     return publish(folder, Manifest(generation, parts, old.consumed))
 
 
-def _without_imports(
-    folder: Folder, table: Literal["runs", "scores"], parts: list[str], generation: int
-) -> list[str]:
+def _without_imports(folder: Folder, table: Literal["runs", "scores"], parts: list[str], generation: int) -> list[str]:
     """The compacted files of studies; those that hold imported rows too are written anew without them."""
     kept = []
     for part in parts:

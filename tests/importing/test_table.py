@@ -130,7 +130,9 @@ def test_file_that_is_no_table(tmp_path: Path) -> None:
 
 
 def test_values_that_are_no_scores(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"row 2: accuracy -2 is no score.*--signed accuracy.*--difference COLUMN=VALUE"):
+    with pytest.raises(
+        UserError, match=r"row 2: accuracy -2 is no score.*--signed accuracy.*--difference COLUMN=VALUE"
+    ):
         _import(tmp_path, _PLAIN.replace("none,rte,2,accuracy,62", "none,rte,2,accuracy,-2"))
     with pytest.raises(UserError, match="row 2: value 'high' in column 'value' is no number"):
         _import(tmp_path, _PLAIN.replace("none,rte,2,accuracy,62", "none,rte,2,accuracy,high"))
@@ -155,7 +157,9 @@ def test_duplicates(tmp_path: Path) -> None:
     assert "1 duplicate rows left out" in done.said
     text = _PLAIN.replace("value\n", "value,lr\n").replace("\n", ",1\n").replace("lr,1\n", "lr\n")
     text += "qqp,rte,2,accuracy,66,2\n"
-    with pytest.raises(UserError, match=r"row 6 and table.csv row 7 give different values.*qqp -> rte, seed 2.*differ in lr"):
+    with pytest.raises(
+        UserError, match=r"row 6 and table.csv row 7 give different values.*qqp -> rte, seed 2.*differ in lr"
+    ):
         _import(tmp_path, text)
     (tmp_path / "arms").mkdir()
     done, results = _import(tmp_path / "arms", text, columns={"hyperparameters": "lr"})

@@ -10,7 +10,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from raystilts.importing.kinds import is_language
-from raystilts.importing.trees.layout import Found, Layout, Record, is_number, load_json, relative, with_file
+from raystilts.importing.plain import is_number
+from raystilts.importing.trees.layout import Found, Layout, Record, load_json, relative, with_file
 
 
 def _is_mark(path: Path) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -70,23 +70,6 @@ def json_lines(path: Path) -> Iterator[Any]:
                     return
 
 
-def flat(values: Mapping[str, Any], prefix: str = "") -> Record:
-    """Objects in objects as one, names joined by slashes; lists and other things that are no plain values left out."""
-    found: Record = {}
-    for key, value in values.items():
-        name = f"{prefix}{key}"
-        if isinstance(value, Mapping):
-            found |= flat(value, f"{name}/")
-        elif isinstance(value, str | int | float | bool):
-            found[name] = value
-    return found
-
-
-def is_number(value: object) -> bool:
-    """Whether a value can be a score."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
 def relative(root: Path, path: Path) -> str:
     """A path below the root, or the file's name where the root is the file."""
     return path.relative_to(root).as_posix() if path != root else path.name
@@ -123,7 +106,9 @@ def compiled(pattern: str) -> re.Pattern[str]:
     for name in names:
         if name not in NAMES or names.count(name) > 1:
             known = ", ".join(name for name in NAMES if name != "value")
-            raise UserError(f"--path {pattern}: {{{name}}} is unknown or stands twice; known: {known}, {{}} for anything")
+            raise UserError(
+                f"--path {pattern}: {{{name}}} is unknown or stands twice; known: {known}, {{}} for anything"
+            )
     text = re.escape(pieces[0])
     for place in range(1, len(pieces), 2):
         name = pieces[place]

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from raystilts.importing.kinds import direction
-from raystilts.importing.trees.layout import Found, Layout, Record, is_number, json_lines, load_json, relative, with_file
+from raystilts.importing.plain import is_number
+from raystilts.importing.trees.layout import Found, Layout, Record, json_lines, load_json, relative, with_file
 
 _SAMPLES = re.compile(r"samples_(?P<task>.+)_(?P<date>\d{4}-\d{2}-\d{2}T.+)\.jsonl")
 
@@ -17,11 +18,15 @@ def _is_mark(path: Path) -> bool:
     if path.suffix != ".json":
         return False
     data = load_json(path) if path.name.startswith("results") or "_20" in path.name else None
-    return isinstance(data, dict) and isinstance(data.get("results"), dict) and bool({"configs", "versions"} & data.keys())
+    return (
+        isinstance(data, dict) and isinstance(data.get("results"), dict) and bool({"configs", "versions"} & data.keys())
+    )
 
 
 def _read(root: Path, marks: Sequence[Path], every: Sequence[Path]) -> Found:
-    found = Found(said=["models are the arms (intermediate); standard errors over items are no spread between runs: unused"])
+    found = Found(
+        said=["models are the arms (intermediate); standard errors over items are no spread between runs: unused"]
+    )
     newest: dict[tuple[str, str], tuple[str, Path, dict[str, Any]]] = {}
     older = 0
     for path in marks:
@@ -34,7 +39,9 @@ def _read(root: Path, marks: Sequence[Path], every: Sequence[Path]) -> Found:
         for task in data["results"].keys() - groups:
             date = str(data.get("date") or path.stem)
             older += (model, task) in newest
-            newest[model, task] = max((date, path, data), newest.get((model, task), ("", path, data)), key=lambda x: x[0])
+            newest[model, task] = max(
+                (date, path, data), newest.get((model, task), ("", path, data)), key=lambda x: x[0]
+            )
     if older:
         found.said.append(f"{older} results of earlier runs of the same model and task left out: the latest counts")
     lower: set[str] = set()
@@ -49,7 +56,13 @@ def _read(root: Path, marks: Sequence[Path], every: Sequence[Path]) -> Found:
                 lower.add(metric)
                 continue
             name = metric if kept in ("", "none") else key
-            record: Record = {"intermediate": model, "target": task, "metric": name, "value": value, "examples": examples}
+            record: Record = {
+                "intermediate": model,
+                "target": task,
+                "metric": name,
+                "value": value,
+                "examples": examples,
+            }
             found.records.append(with_file(record, root, path))
     if lower:
         found.said.append(f"left out (lower is better): {', '.join(sorted(lower))}")

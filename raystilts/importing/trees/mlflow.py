@@ -37,7 +37,11 @@ def _read(root: Path, marks: Sequence[Path], every: Sequence[Path]) -> Found:
             continue
         params = {one.relative_to(path.parent / "params").as_posix(): one.read_text("utf-8").strip()
                   for one in sorted((path.parent / "params").rglob("*")) if one.is_file()}  # fmt: skip
-        about: Record = {**params, "run_name": meta.get("run_name"), "status": _STATUS.get(meta.get("status"), "finished")}
+        about: Record = {
+            **params,
+            "run_name": meta.get("run_name"),
+            "status": _STATUS.get(meta.get("status"), "finished"),
+        }
         for one in sorted((path.parent / "metrics").rglob("*")):
             if not one.is_file():
                 continue

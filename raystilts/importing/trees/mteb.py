@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from raystilts.importing.plain import is_number
 from raystilts.importing.reading import FILE
-from raystilts.importing.trees.layout import Found, Layout, Record, is_number, load_json, relative, with_file
+from raystilts.importing.trees.layout import Found, Layout, Record, load_json, relative, with_file
 
 
 def _is_mark(path: Path) -> bool:

@@ -5,13 +5,36 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from raystilts.importing.trees.layout import Found, Layout, flat, is_number, json_lines, load_json, relative, with_file
+from raystilts.importing.plain import flat, is_number
+from raystilts.importing.trees.layout import Found, Layout, json_lines, load_json, relative, with_file
 
 #: What Tune adds to every report.
 _OWN = frozenset(
-    "timestamp checkpoint_dir_name should_checkpoint done training_iteration trial_id date time_this_iter_s time_total_s "
-    "pid hostname node_ip config time_since_restore iterations_since_restore experiment_tag timesteps_total "
-    "episodes_total timesteps_since_restore warmup_time experiment_id trial_num auto_cancelled".split()
+    [
+        "timestamp",
+        "checkpoint_dir_name",
+        "should_checkpoint",
+        "done",
+        "training_iteration",
+        "trial_id",
+        "date",
+        "time_this_iter_s",
+        "time_total_s",
+        "pid",
+        "hostname",
+        "node_ip",
+        "config",
+        "time_since_restore",
+        "iterations_since_restore",
+        "experiment_tag",
+        "timesteps_total",
+        "episodes_total",
+        "timesteps_since_restore",
+        "warmup_time",
+        "experiment_id",
+        "trial_num",
+        "auto_cancelled",
+    ]
 )
 
 

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from raystilts.importing.kinds import direction, without_split
-from raystilts.importing.trees.layout import Found, Layout, Record, is_number, json_lines, load_json, relative, with_file
+from raystilts.importing.plain import is_number
+from raystilts.importing.trees.layout import Found, Layout, Record, json_lines, load_json, relative, with_file
 
 _RESULTS = ("all_results.json", "eval_results.json", "test_results.json", "predict_results.json")
 _MARKS = (*_RESULTS, "trainer_state.json")
@@ -76,7 +77,9 @@ def _about(folder: Path) -> Record:
     names = {"finetuning_task": "target", "_name_or_path": "started_from"}
     if not isinstance(config, dict):
         return {}
-    return {ours: config[theirs] for theirs, ours in names.items() if isinstance(config.get(theirs), str) and config[theirs]}
+    return {
+        ours: config[theirs] for theirs, ours in names.items() if isinstance(config.get(theirs), str) and config[theirs]
+    }
 
 
 def _add_predictions(found: Found, root: Path, folder: Path, every: Sequence[Path]) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 
 import yaml
 
-from raystilts.importing.trees.layout import Found, Layout, Record, flat, is_number, load_json, relative, with_file
+from raystilts.importing.plain import flat, is_number
+from raystilts.importing.trees.layout import Found, Layout, Record, load_json, relative, with_file
 
 
 def _is_mark(path: Path) -> bool:
@@ -17,7 +18,9 @@ def _is_mark(path: Path) -> bool:
 
 def _read(root: Path, marks: Sequence[Path], every: Sequence[Path]) -> Found:
     found = Found()
-    offline = [path for path in every if path.suffix == ".wandb" and not (path.parent / "files/wandb-summary.json").is_file()]
+    offline = [
+        path for path in every if path.suffix == ".wandb" and not (path.parent / "files/wandb-summary.json").is_file()
+    ]
     if offline:
         found.said.append(
             f"{len(offline)} runs that were never synchronised, left out, such as {relative(root, offline[0])}: wandb sync"
