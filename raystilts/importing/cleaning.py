@@ -215,7 +215,7 @@ def with_seeds(rows: pd.DataFrame, repeats: Repeats, differ: list[str], said: li
         said.append(f"seeds are no whole numbers: {shown}")
     if lost.any():
         repeat = _numbered(rows[lost]) if repeats == "refuse" else rows.loc[lost, "step"] * 0
-        numbers = numbers.mask(lost, repeat.reindex(rows.index))
+        numbers = numbers.mask(lost, repeat.reindex(rows.index).astype("float64"))
         most = int(repeat.max()) + 1
         alone = "; without repeats nothing is known of chance, and there is no P(best)" if most == 1 else ""
         if most > 1 and differ:

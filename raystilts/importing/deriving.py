@@ -17,6 +17,7 @@ from raystilts.results.schema import schema_of
 #: Metrics by which a target is judged where nothing is said and its scores are equally many, the first first.
 _PREFERRED = (
     "main_score",
+    "major",
     "score",
     "accuracy",
     "acc",

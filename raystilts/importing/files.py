@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -65,10 +66,8 @@ def _labels(frame: pd.DataFrame) -> pd.DataFrame:
 
 def _excel(path: Path) -> pd.DataFrame:
     """Every sheet, with its name in a column where there are several."""
-    try:
-        import openpyxl  # noqa: F401
-    except ImportError:
-        raise UserError(f"{path}: Excel files need openpyxl: pip install 'raystilts[excel]'") from None
+    if importlib.util.find_spec("openpyxl") is None:
+        raise UserError(f"{path}: Excel files need openpyxl: pip install 'raystilts[excel]'")
     sheets: dict[str, pd.DataFrame] = pd.read_excel(path, sheet_name=None, dtype=object, keep_default_na=False)
     parts = []
     for name, frame in sheets.items():

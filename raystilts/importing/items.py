@@ -41,14 +41,14 @@ def write_items(folder: Folder, items: pd.DataFrame, source: Source) -> int:
         others = there.filter(pc.not_equal(there["source"], source.path)) if there.num_rows else there
         merged = pa.concat_tables([others, table])
         if merged.equals(there):
-            return table.num_rows
+            return len(items)
         generation = old.generation + 1
         name = part_name(PART, generation)
         sink = io.BytesIO()
         pq.write_table(merged, sink, compression="zstd")
         folder.write(f"{COMPACTED}/{name}", sink.getvalue())
         if publish(folder, Manifest(generation, {**old.parts, PART: [name]}, old.consumed)):
-            return table.num_rows
+            return len(items)
     raise StorageError(f"Others keep writing to {folder.url}. Try again later.")
 
 

@@ -57,7 +57,8 @@ def to_fractions(rows: pd.DataFrame, scale: Scale, signed: Collection[str], said
 def _say_scales(percent: pd.Series[bool], scale: Scale, said: list[str]) -> None:
     how = "as told" if scale != "auto" else "the largest tells"
     kinds: dict[str, dict[str, list[str]]] = {"percent": {}, "fractions of 1": {}}
-    for (metric, target), flag in percent.items():  # type: ignore[misc]
+    flags: dict[tuple[str, str], bool] = percent.to_dict()  # type: ignore[assignment]
+    for (metric, target), flag in flags.items():
         kinds["percent" if flag else "fractions of 1"].setdefault(metric, []).append(target)
     for name, metrics in kinds.items():
         other = kinds["percent" if name != "percent" else "fractions of 1"]

@@ -133,7 +133,8 @@ def load_state(folder: Folder, manifest: Manifest) -> State:
         data = folder.read(f"{COMPACTED}/{names[0]}")
         table = pq.ParquetFile(pa.BufferReader(data)).read()
         meta = json.loads(table.schema.metadata[b"raystilts_imports"])
-        settings = Settings(**{k: tuple(v) if isinstance(v, list) else v for k, v in meta["settings"].items()})
+        said = meta["settings"]
+        settings = Settings(tuple(said["metrics"]), tuple(said["baselines"]), bool(said["same_name"]))
         sources = {key: Source(**values) for key, values in meta["sources"].items()}
         return State(table.cast(SCHEMA), sources, settings)
     return _of_ledger(folder, manifest)

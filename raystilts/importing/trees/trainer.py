@@ -50,9 +50,10 @@ def _read_run(found: Found, root: Path, folder: Path, files: list[Path]) -> None
     for key, (value, path) in final.items():
         if _is_score(key):
             found.records.append(with_file({**about, "metric": key, "value": value, "step": last}, root, path))
+    if folder / "trainer_state.json" not in files:
+        return
     if not isinstance(state, dict):
-        if "trainer_state.json" in [path.name for path in files]:
-            found.said.append(f"not readable, left out: {relative(root, folder / 'trainer_state.json')}")
+        found.said.append(f"not readable, left out: {relative(root, folder / 'trainer_state.json')}")
         return
     there = set()
     for entry in state.get("log_history") or []:
