@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import duckdb
@@ -11,10 +13,13 @@ from raystilts.errors import UserError
 from raystilts.importing.cleaning import CELL, KEY
 from raystilts.importing.kinds import direction
 from raystilts.importing.scales import to_shares
-from raystilts.importing.state import STUDY, State
-from raystilts.results.schema import schema_of
+from raystilts.importing.state import SMALL, STUDY, State
+from raystilts.results.schema import sql_columns
 
 #: Metrics by which a target is judged where nothing is said and its scores are equally many, the first first.
+_CELL_TEXT = " || chr(31) || ".join(f"coalesce({name}::varchar, '')" for name in CELL)
+#: The key of a run, from what it is known by.
+_STAGE = f"substr(sha256({_CELL_TEXT}), 1, 32)"
 _PREFERRED = (
     "main_score",
     "major",
@@ -33,19 +38,24 @@ _PREFERRED = (
 
 @dataclass(frozen=True, slots=True)
 class Derived:
-    """Runs and scores as tables of the ledger, and what was concluded."""
+    """Runs and scores of the ledger as queries, and what was concluded.
 
-    runs: pa.Table
-    scores: pa.Table
+    Attributes:
+        connection: Where the queries can be asked.
+        runs: All runs, in the order of the ledger; likewise `scores`.
+        number: Runs, of which `failed` have no score.
+    """
+
+    connection: duckdb.DuckDBPyConnection
+    runs: str
+    scores: str
+    number: int
+    failed: int
     said: list[str]
 
-    @property
-    def failed(self) -> int:
-        """Runs that have failed."""
-        return self.runs["status"].to_pylist().count("failed") if self.runs.num_rows < 10_000 else _count(self.runs)
 
-
-def derive(state: State) -> Derived:
+@contextmanager
+def derive(state: State) -> Iterator[Derived]:
     """Runs and scores.
 
     Raises:
@@ -54,16 +64,17 @@ def derive(state: State) -> Derived:
     said: list[str] = []
     with duckdb.connect() as connection:
         connection.execute("set TimeZone = 'UTC'")
+        if state.rows.num_rows < SMALL:
+            connection.execute("set threads = 1")
         connection.register("given", _sized(state.rows, said))
-        sources = [(key, one.text, one.time) for key, one in state.sources.items()]
-        connection.execute("create table origins (source varchar, text varchar, time timestamptz)")
-        connection.executemany("insert into origins values (?, ?, ?)", sources)
         _create_facts(connection)
+        _create_origins(connection, state)
         _say_splits(connection, said)
         _create_main(connection, state, said)
-        runs = _runs(connection)
-        scores = _scores(connection)
-    return Derived(runs, scores, said)
+        number, failed = connection.execute(
+            "select count(*), count(*) filter (not done) from (select bool_or(value is not null) done from facts group by stage)"
+        ).fetchall()[0]
+        yield Derived(connection, _RUNS, _SCORES, number, failed, said)
 
 
 def _sized(rows: pa.Table, said: list[str]) -> pa.Table:
@@ -81,7 +92,6 @@ def _sized(rows: pa.Table, said: list[str]) -> pa.Table:
 def _create_facts(connection: duckdb.DuckDBPyConnection) -> None:
     """Each score once; dev stands in for the test split of a target that has none."""
     key = ", ".join(f'"{name}"' for name in KEY)
-    cell = " || chr(31) || ".join(f"coalesce({name}::varchar, '')" for name in CELL)
     connection.execute(
         f"""
         create table facts as
@@ -91,18 +101,28 @@ def _create_facts(connection: duckdb.DuckDBPyConnection) -> None:
         ),
         has as (select target, bool_or(split = 'test') as tested, bool_or(split = 'dev') as developed from once group by 1)
         select once.* exclude (split), if(split = 'dev' and not tested, 'test', split) as split,
-            split = 'dev' and not tested as stands_in, substr(sha256({cell}), 1, 32) as stage
+            split = 'dev' and not tested as stands_in, {_STAGE} as stage
         from once join has using (target)
         """
     )
+
+
+def _create_origins(connection: duckdb.DuckDBPyConnection, state: State) -> None:
+    """From which sources each run is; most runs share few sets of them."""
     connection.execute(
         f"""
-        create table own_sources as
-        select substr(sha256({cell}), 1, 32) as stage, string_agg(distinct text, '; ' order by text) as text,
-            max(time) as time, bool_or(drawn) as drawn
-        from given join origins using (source) group by 1
+        create table origins as
+        select stage, string_agg(distinct source, ',' order by source) as sources, bool_or(drawn) as drawn
+        from (select {_STAGE} as stage, source, drawn from given) group by 1
         """
     )
+    found = [row[0] for row in connection.execute("select distinct sources from origins").fetchall()]
+    sets = []
+    for keys in found:
+        own = [state.sources[key] for key in keys.split(",")]
+        sets.append((keys, "; ".join(sorted({one.text for one in own})), max(one.time for one in own)))
+    connection.execute("create table origin_sets (sources varchar, text varchar, time timestamptz)")
+    connection.executemany("insert into origin_sets values (?, ?, ?)", sets)
 
 
 def _say_splits(connection: duckdb.DuckDBPyConnection, said: list[str]) -> None:
@@ -147,7 +167,8 @@ def _preference(metric: str) -> tuple[int, int, str]:
     return place, 0 if direction(metric) == "higher" else 1, metric
 
 
-def _runs(connection: duckdb.DuckDBPyConnection) -> pa.Table:
+def _runs_query() -> str:
+    """Constant columns are added after sorting, which then moves few."""
     values = {
         "train_key": "stage", "eval_key": "substr(sha256(text), 1, 32)", "kind": "'target'", "attempt": "1",
         "study": f"'{STUDY}'", "encoder_revision": "''", "encoder_fingerprint": "''", "data_hash": "''",
@@ -161,37 +182,36 @@ def _runs(connection: duckdb.DuckDBPyConnection) -> pa.Table:
         "source": "text || if(drawn, '; drawn from mean and standard deviation', '')",
     }  # fmt: skip
     own = {"stage", *CELL}
-    names = schema_of("runs").names
-    columns = ", ".join(name if name in own else f'{values.get(name, "null")} as "{name}"' for name in names)
+    types = sql_columns("runs")
+    columns = ", ".join(
+        f'({name if name in own else values.get(name, "null")})::{types[name]} as "{name}"' for name in types
+    )
     cell = ", ".join(CELL)
-    table = connection.sql(
-        f"""
-        select {columns} from (
+    return f"""
+    select {columns} from (
+        select * from (
             select stage, {cell}, max(step) as steps, bool_or(value is not null) as finished from facts group by all
-        ) join own_sources using (stage) order by stage
-        """
-    ).to_arrow_table()
-    return table.cast(schema_of("runs"))
+        ) join origins using (stage) join origin_sets using (sources) order by stage
+    )
+    """
 
 
-def _scores(connection: duckdb.DuckDBPyConnection) -> pa.Table:
-    names = schema_of("scores").names
-    values = {"attempt": "1", "study": f"'{STUDY}'", "kind": "'target'",
-              "share": "if(last > 0, step / last, 1.0)", "is_main": "metric = judged", "is_final": "step = last_here"}  # fmt: skip
-    columns = ", ".join(f'{values[name]} as "{name}"' if name in values else name for name in names)
-    table = connection.sql(
-        f"""
-        select {columns} from (
-            select facts.*, coalesce(main.metric, '') as judged, max(step) over (partition by stage) as last,
-                max(step) over (partition by stage, split, language, facts.metric) as last_here
-            from facts left join main using (target) where value is not null
-        )
-        """
-    ).to_arrow_table()
-    return table.cast(schema_of("scores"))
+def _scores_query() -> str:
+    types = sql_columns("scores")
+    values = {
+        "attempt": "1", "study": f"'{STUDY}'", "kind": "'target'", "share": "if(last > 0, step / last, 1.0)",
+        "is_main": "metric = judged", "is_final": "step = last_here",
+    }  # fmt: skip
+    columns = ", ".join(f'({values.get(name, name)})::{types[name]} as "{name}"' for name in types)
+    order = "target, target_fraction, intermediate, intermediate_fraction, seed, stage, step, split, language, metric"
+    return f"""
+    select {columns} from (
+        select facts.* exclude (failed, stands_in, hyperparameters, encoder), coalesce(main.metric, '') as judged,
+            max(step) over (partition by stage) as last,
+            max(step) over (partition by stage, split, language, facts.metric) as last_here
+        from facts left join main using (target) where value is not null order by {order}
+    )
+    """
 
 
-def _count(runs: pa.Table) -> int:
-    import pyarrow.compute as pc
-
-    return int(pc.sum(pc.equal(runs["status"], "failed")).as_py() or 0)
+_RUNS, _SCORES = _runs_query(), _scores_query()

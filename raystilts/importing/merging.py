@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from raystilts.errors import UserError
 from raystilts.importing.cleaning import KEY
-from raystilts.importing.state import SCHEMA, Source, State
+from raystilts.importing.state import SCHEMA, SMALL, Source, State
 
 #: Scores closer than this are the same: 57.3 % and .573.
 _EQUAL = 1e-9
@@ -49,6 +49,8 @@ def merge(old: State, rows: pa.Table, source: Source, *, replace: bool) -> Merge
         UserError: A score differs from one that is there, and is not to be replaced.
     """
     with duckdb.connect() as connection:
+        if old.rows.num_rows + rows.num_rows < SMALL:
+            connection.execute("set threads = 1")
         connection.register("old_rows", old.rows)
         connection.register("new_rows", rows)
         same = [key for key, one in old.sources.items() if one.digest == source.digest]

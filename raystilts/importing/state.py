@@ -25,6 +25,8 @@ from raystilts.results.reader import read_parts
 STUDY = "import"
 #: Key of the manifest's `parts` under which the state is listed.
 PART = cast("Any", "imports")
+#: Below so many rows a second thread of DuckDB costs more memory than it saves time.
+SMALL = 200_000
 _TYPES = {
     "intermediate_fraction": pa.float64(), "target_fraction": pa.float64(), "seed": pa.int64(), "step": pa.int64(),
     "value": pa.float64(), "examples": pa.int64(), "failed": pa.bool_(), "drawn": pa.bool_(), "row": pa.int64(),

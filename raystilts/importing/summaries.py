@@ -55,7 +55,9 @@ def as_runs(rows: pd.DataFrame, said: list[str]) -> pd.DataFrame:
     place = np.concatenate([np.arange(n) for n in numbers])
     offsets = np.concatenate([draws[text, n] for text, n in zip(texts, numbers, strict=True)])
     parts = parts.assign(
-        value=parts["value"].to_numpy() + np.repeat(std[several].to_numpy(), numbers) * offsets, seed_name=place, drawn=True
+        value=parts["value"].to_numpy() + np.repeat(std[several].to_numpy(), numbers) * offsets,
+        seed_name=place,
+        drawn=True,
     )
     said.append(
         f"{len(drawn)} cells are means with a standard deviation: ranked from these summary statistics, by {len(parts)} "

@@ -13,7 +13,6 @@ import pandas as pd
 from raystilts.errors import UserError, did_you_mean
 from raystilts.importing.cleaning import Repeats, arranged, sure_sizes, with_seeds, with_splits, without_duplicates
 from raystilts.importing.columns import Columns, need
-from raystilts.importing.deriving import derive
 from raystilts.importing.files import read_file
 from raystilts.importing.items import write_items
 from raystilts.importing.merging import Merged, merge
@@ -25,7 +24,7 @@ from raystilts.importing.state import Settings, Source, State, renamed, to_rows
 from raystilts.importing.summaries import as_runs
 from raystilts.importing.trees import read_tree
 from raystilts.importing.wide import as_long
-from raystilts.importing.writing import Update, update
+from raystilts.importing.writing import update
 from raystilts.results.filesystem import open_folder
 
 _NAMED = ("intermediate", "target", "language", "metric")
@@ -121,25 +120,20 @@ def import_table(table: str | Path, results: str | Path, options: Options | None
     reading = read(path, options)
     folder = open_folder(results)
     source = _source(path, reading, options)
-    outcome: list[tuple[Merged, Understood]] = []
+    outcome: list[tuple[Merged, list[str], int]] = []
 
-    def change(old: State) -> Update:
-        outcome.clear()
-        known = Understood(*_understood(reading, options, old.settings))
+    def change(old: State) -> tuple[State, bool]:
+        known = understood(reading, options, old.settings)
         merged, said = _merged(old, known, source, options)
-        outcome.append((merged, Understood(known.reading, known.columns, known.rows, [*known.said, *said])))
-        derived = derive(merged.state)
-        outcome[-1][1].said.extend(derived.said)
-        counts.update(runs=derived.runs.num_rows, failed=derived.failed)
-        return Update(merged.state, derived if merged.changed else None)
+        outcome.append((merged, [*known.said, *said], len(known.rows)))
+        return merged.state, merged.changed
 
-    counts: dict[str, int] = {}
-    update(folder, change)
-    merged, known = outcome[-1]
+    derived = update(folder, change)
+    merged, said, number = outcome[-1]
     items = write_items(folder, reading.items, source) if reading.items is not None else 0
     return Imported(
-        counts["runs"], len(known.rows), merged.new, merged.equal, merged.replaced, merged.gone, counts["failed"],
-        items, tuple(dict.fromkeys(known.said)),
+        derived.number, number, merged.new, merged.equal, merged.replaced, merged.gone, derived.failed,
+        items, tuple(dict.fromkeys([*said, *derived.said])),
     )  # fmt: skip
 
 
@@ -157,13 +151,13 @@ def read(path: Path, options: Options) -> Reading:
     return reading
 
 
-def understood(reading: Reading, options: Options) -> Understood:
+def understood(reading: Reading, options: Options, settings: Settings | None = None) -> Understood:
     """What an import would take a source for; nothing is written.
 
     Raises:
         UserError: It cannot be imported as it is.
     """
-    return Understood(*_understood(reading, options, Settings()))
+    return Understood(*_understood(reading, options, settings or Settings()))
 
 
 def _understood(
@@ -234,7 +228,7 @@ def _merged(old: State, known: Understood, source: Source, options: Options) -> 
         said.append(
             f"{merged.kept} scores of an earlier version of this file are no longer in it: kept (--replace: gone)"
         )
-    if merged.state.rows["intermediate"].to_pylist().count("none") == 0:
+    if "none" not in merged.state.rows["intermediate"].unique().to_pylist():
         said.append("no runs without an intermediate task: no gains (--baseline NAME says which intermediate is none)")
     if changed and not merged.changed:
         merged = Merged(merged.state, merged.new, merged.equal, merged.replaced, merged.gone, merged.kept, True)
