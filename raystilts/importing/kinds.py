@@ -26,7 +26,6 @@ _LOWER = frozenset(
         "wer",
         "cer",
         "ter",
-        "per",
         "mse",
         "rmse",
         "mae",

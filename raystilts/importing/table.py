@@ -15,6 +15,7 @@ from raystilts.importing.cleaning import Repeats, arranged, sure_sizes, with_see
 from raystilts.importing.columns import Columns, need
 from raystilts.importing.files import read_file
 from raystilts.importing.items import write_items
+from raystilts.importing.kinds import without_split
 from raystilts.importing.merging import Merged, merge
 from raystilts.importing.names import same_names, with_baseline, without_summaries
 from raystilts.importing.numbers import is_missing
@@ -180,15 +181,20 @@ def _checked_scores(
     rows = arranged(reading, columns, said)
     rows = without_summaries(rows, said)
     rows = with_splits(rows, "split" in columns.of or "split" in columns.constants, said)
-    rows = by_direction(rows, options.lower, options.higher, options.metrics, said)
-    for name in options.metrics:
+    there = set(rows["metric"])
+    lower, higher, wanted, signed = (
+        [name if name in there else without_split(name)[0] for name in names]
+        for names in (options.lower, options.higher, options.metrics, options.signed)
+    )
+    rows = by_direction(rows, lower, higher, wanted, said)
+    for name in wanted:
         known = sorted(set(rows["metric"]))
         if name not in known:
             raise UserError(f"--metric {name}: not in the table; {did_you_mean(name, known)}")
     rows = with_baseline(rows, options.baseline, settings.baselines, said)
     gains = options.differences or marked_gains(rows, reading.frame, columns.unused)
     rows = absolute(rows, reading.frame, gains, said)
-    rows = to_fractions(rows, options.scale, options.signed, said)
+    rows = to_fractions(rows, options.scale, signed, said)
     rows = as_runs(rows, said)
     rows = with_seeds(rows, options.repeats, _differing(reading.frame, rows, columns), said)
     return without_duplicates(rows, reading.frame, columns, options.repeats, said)
@@ -207,7 +213,8 @@ def _differing(frame: pd.DataFrame, rows: pd.DataFrame, columns: Columns) -> lis
 
 def _merged(old: State, known: Understood, source: Source, options: Options) -> tuple[Merged, list[str]]:
     """The new state, and what was concluded of the two together."""
-    settings = old.settings.also(options.metrics, options.baseline, options.same_name)
+    metrics = [name for given in options.metrics for name in (given, without_split(given)[0])]
+    settings = old.settings.also(metrics, options.baseline, options.same_name)
     new = State(to_rows(known.rows, source), {source.key: source}, settings)
     names = {
         name: sorted({*old.rows[name].unique().to_pylist(), *new.rows[name].unique().to_pylist()}) for name in _NAMED

@@ -254,7 +254,9 @@ def test_mlflow_database(load: Import, scores: Scores, tmp_path: Path) -> None:
 
 def test_a_folder_of_tables(load: Import, scores: Scores, tmp_path: Path) -> None:
     for seed in (1, 2):
-        _write(tmp_path / "tables" / f"seed{seed}.csv", f"intermediate,target,value\nnone,rte,6{seed}\nmnli,rte,7{seed}\n")
+        _write(
+            tmp_path / "tables" / f"seed{seed}.csv", f"intermediate,target,value\nnone,rte,6{seed}\nmnli,rte,7{seed}\n"
+        )
     load(tmp_path / "tables")
     assert scores()[["intermediate", "seed", "value"]].values.tolist() == [
         ["mnli", 1, 0.71], ["mnli", 2, 0.72], ["none", 1, 0.61], ["none", 2, 0.62]
@@ -280,7 +282,9 @@ def test_what_ray_tune_writes(load: Import, scores: Scores, tmp_path: Path) -> N
     ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False)
     try:
         space = {"intermediate": tune.grid_search(["none", "mnli"]), "target": "rte", "seed": tune.grid_search([1, 2])}
-        tune.Tuner(train, param_space=space, run_config=tune.RunConfig(storage_path=str(tmp_path / "ray"), name="s")).fit()
+        tune.Tuner(
+            train, param_space=space, run_config=tune.RunConfig(storage_path=str(tmp_path / "ray"), name="s")
+        ).fit()
     finally:
         ray.shutdown()
     load(tmp_path / "ray")
