@@ -1,44 +1,70 @@
-"""The command that takes a table of runs from elsewhere."""
+"""The command that takes results from elsewhere."""
 
 from __future__ import annotations
 
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from raystilts.cli.common import app, output
 from raystilts.errors import UserError
 
+if TYPE_CHECKING:
+    from raystilts.importing.table import Imported, Options
+
+Texts = list[str] | None
+
 
 @app.command("import")
 def import_(
-    table: Annotated[Path, typer.Argument(help="A CSV, TSV or Parquet file with a row for each run and score.")],
-    out: Annotated[str, typer.Option("--out", "-o", help="The results folder to write to (or add to).")],
+    table: Annotated[
+        Path, typer.Argument(help="A table of runs, or a folder of result files (see docs/importing.md).")
+    ],
+    out: Annotated[str | None, typer.Option("--out", "-o", help="The results folder to write to (or add to).")] = None,
+    explain: Annotated[bool, typer.Option("--explain", help="Only show how it would be read.")] = False,
     column: Annotated[
-        list[str] | None, typer.Option("--column", help="OURS=THEIRS, such as target=task; may be repeated.")
+        Texts, typer.Option("--column", help="OURS=THEIRS, such as target=task; may be repeated.")
     ] = None,
     constants: Annotated[
-        list[str] | None, typer.Option("--set", help="OURS=VALUE for all rows, such as split=dev; may be repeated.")
+        Texts, typer.Option("--set", help="OURS=VALUE where the file says nothing, such as seed=1; may be repeated.")
     ] = None,
-    where: Annotated[
-        list[str] | None, typer.Option("--where", help="Only rows with COLUMN=VALUE (or COLUMN!=VALUE).")
-    ] = None,
+    where: Annotated[Texts, typer.Option("--where", help="Only rows with COLUMN=VALUE (or COLUMN!=VALUE).")] = None,
     difference: Annotated[
-        list[str] | None, typer.Option("--difference", help="Rows with COLUMN=VALUE hold gains over the baseline.")
+        Texts, typer.Option("--difference", help="Rows with COLUMN=VALUE hold gains over the baseline.")
     ] = None,
     baseline: Annotated[str | None, typer.Option(help="The intermediate that stands for none.")] = None,
-    scale: Annotated[str, typer.Option(help="percent, fraction, or auto.")] = "auto",
-    metric: Annotated[
-        list[str] | None, typer.Option("--metric", help="Judge targets that have it by this one; may be repeated.")
+    scale: Annotated[str, typer.Option(help="percent, fraction, or auto (by metric and target).")] = "auto",
+    metric: Annotated[Texts, typer.Option("--metric", help="Judge targets that have it by this one.")] = None,
+    lower: Annotated[
+        Texts, typer.Option("--lower", help="This metric is better when lower: 1 minus it counts.")
     ] = None,
+    higher: Annotated[Texts, typer.Option("--higher", help="This metric is better when higher.")] = None,
+    signed: Annotated[
+        Texts, typer.Option("--signed", help="This metric may be below zero, such as a correlation.")
+    ] = None,
+    across: Annotated[
+        str | None,
+        typer.Option(help="What the columns of a wide table are: target, intermediate, language, metric, seed."),
+    ] = None,
+    path: Annotated[
+        str | None, typer.Option("--path", help="What the names of folders are: '{intermediate}/{target}/seed{seed}'.")
+    ] = None,
+    repeats: Annotated[
+        str, typer.Option(help="Rows that give several values for one run: refuse, first, or average.")
+    ] = "refuse",
+    same_name: Annotated[
+        bool, typer.Option("--same-name", help="Names that differ only in case or white space are one.")
+    ] = False,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="New values replace those that are there; rows gone from the file go.")
+    ] = False,
 ) -> None:
-    """Import a table of anyone's runs; every other command then works on it.
+    """Import a table of anyone's runs, or a folder of result files; every other command then works on it.
 
-    Columns: intermediate, target, value; if there are any, seed, metric, language, split, step,
-    intermediate_fraction, target_fraction, encoder, examples, hyperparameters.
+    What is new is added, what is equal is kept, what differs is refused (--replace).
 
     Example: raystilts import transfer.csv --out results/transfer --column target=task
     """
@@ -52,14 +78,54 @@ def import_(
         baseline=baseline,
         scale=_scale(scale),
         metrics=tuple(metric or ()),
+        lower=tuple(lower or ()),
+        higher=tuple(higher or ()),
+        signed=tuple(signed or ()),
+        across=across,
+        path=path,
+        repeats=_repeats(repeats),
+        same_name=same_name,
+        replace=replace,
         command=shlex.join(["raystilts", *sys.argv[1:]]),
     )
-    done = import_table(table, out, options)
+    if explain:
+        _explain(table, options)
+        return
+    if out is None:
+        raise UserError(
+            "--out is missing: the results folder to write to, such as --out results/transfer (or --explain)"
+        )
+    _show(import_table(table, out, options), out)
+
+
+def _explain(table: Path, options: Options) -> None:
+    from raystilts.importing.explain import explained, refused
+    from raystilts.importing.table import Understood, read, understood
+
+    reading = read(table.expanduser(), options)
+    console = output()
+    try:
+        known: Understood | None = understood(reading, options)
+        lines = explained(known) if known else []
+    except UserError as error:
+        for line in refused(reading, options, error)[:-1]:
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
+        raise
+    for line in lines:
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def _show(done: Imported, out: str) -> None:
     console = output()
     for sentence in done.said:
-        console.print(f"  {sentence}", highlight=False, markup=False)
-    there = "" if done.new == done.runs else f" ({done.runs - done.new} of them were there already)"
-    console.print(f"{done.runs} runs, {done.scores} scores in {out}{there}", highlight=False, markup=False)
+        console.print(f"  {sentence}", highlight=False, markup=False, soft_wrap=True)
+    counts = {"new": done.new, "there already": done.equal, "replaced": done.replaced, "gone": done.gone}
+    shown = ", ".join(f"{number} {what}" for what, number in counts.items() if number)
+    console.print(f"{done.scores} scores read: {shown or 'nothing changed'}", highlight=False, markup=False)
+    if done.items:
+        console.print(f"{done.items} scores of single examples", highlight=False, markup=False)
+    failed = f", {done.failed} of them failed" if done.failed else ""
+    console.print(f"{done.runs} runs in {out}{failed}", highlight=False, markup=False)
     console.print(f"\nNext:\n  raystilts best {out}", highlight=False, markup=False)
 
 
@@ -68,6 +134,13 @@ def _scale(given: str) -> Literal["auto", "percent", "fraction"]:
         if given == known:
             return known
     raise UserError(f"--scale {given}: give auto, percent or fraction")
+
+
+def _repeats(given: str) -> Literal["refuse", "first", "average"]:
+    for known in ("refuse", "first", "average"):
+        if given == known:
+            return known
+    raise UserError(f"--repeats {given}: give refuse, first or average")
 
 
 def _pairs(option: str, given: list[str] | None) -> list[tuple[str, str]]:

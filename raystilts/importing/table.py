@@ -1,4 +1,4 @@
-"""Importing a table of runs: read, put in order, say what was concluded, write."""
+"""Importing anyone's results: read, put in order, say what was concluded, merge, write."""
 
 from __future__ import annotations
 
@@ -11,11 +11,24 @@ from pathlib import Path
 import pandas as pd
 
 from raystilts.errors import UserError, did_you_mean
-from raystilts.importing.cleaning import arranged, main_metrics, with_baseline, without_duplicates
-from raystilts.importing.columns import Columns, find_columns
-from raystilts.importing.rows import Origin, ledger_rows
-from raystilts.importing.values import Scale, absolute, to_fractions
-from raystilts.results.compaction import write_attempts
+from raystilts.filesystem import open_folder
+from raystilts.importing.cleaning import Repeats, arranged, sure_sizes, with_seeds, with_splits, without_duplicates
+from raystilts.importing.columns import Columns, need
+from raystilts.importing.files import read_file
+from raystilts.importing.items import write_items
+from raystilts.importing.kinds import without_split
+from raystilts.importing.merging import Merged, merge
+from raystilts.importing.names import same_names, with_baseline, without_summaries
+from raystilts.importing.numbers import is_missing
+from raystilts.importing.reading import Reading
+from raystilts.importing.scales import Scale, absolute, by_direction, marked_gains, to_fractions
+from raystilts.importing.state import Settings, Source, State, renamed, to_rows
+from raystilts.importing.summaries import as_runs
+from raystilts.importing.trees import read_tree
+from raystilts.importing.wide import as_long
+from raystilts.importing.writing import update
+
+_NAMED = ("intermediate", "target", "language", "metric")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +36,18 @@ class Options:
     """How to read a table.
 
     Attributes:
-        columns: Our names to the table's columns.
-        constants: Our names to what holds for every row, instead of a column.
+        columns: Our names to the table's columns; an empty one: there is no such column.
+        constants: Our names to what holds for every row, or fills its empty cells.
         where: Columns and values: only these rows; a column with "!" at its end: all but these.
         differences: Column to value: these rows hold the difference from the baseline on the same target.
         baseline: The intermediate that stands for no intermediate task.
         metrics: Main metrics; of a target that has several of its own, the first of these.
+        lower: Metrics that are better when lower; likewise `higher`, and those that may be negative in `signed`.
+        across: What the columns of a wide table are, see `wide.ACROSS`.
+        path: Pattern of the folders of a tree, such as ``{intermediate}/{target}/seed{seed}``.
+        repeats: What becomes of rows that give several values for one run.
+        same_name: Whether names that differ only in case or white space are one.
+        replace: Whether values that differ from those that are there replace them.
         command: How it was called, for the record.
     """
 
@@ -39,6 +58,14 @@ class Options:
     baseline: str | None = None
     scale: Scale = "auto"
     metrics: Sequence[str] = ()
+    lower: Sequence[str] = ()
+    higher: Sequence[str] = ()
+    signed: Sequence[str] = ()
+    across: str | None = None
+    path: str | None = None
+    repeats: Repeats = "refuse"
+    same_name: bool = False
+    replace: bool = False
     command: str = ""
 
 
@@ -47,72 +74,192 @@ class Imported:
     """What an import did.
 
     Attributes:
-        runs: Runs in the table, of which `new` were not in the results yet.
+        runs: Runs in the results after it, of which `failed` have no score.
+        scores: Scores in what was read.
+        new: Scores that were not in the results; `equal` were, `replaced` had another value, `gone` are no more.
+        items: Scores of single examples.
         said: What was concluded and left out, one sentence each.
     """
 
     runs: int
-    new: int
     scores: int
+    new: int
+    equal: int
+    replaced: int
+    gone: int
     failed: int
+    items: int
     said: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Understood:
+    """A source as it was understood.
+
+    Attributes:
+        reading: As it was read, with one score a row.
+        columns: What its columns hold.
+        rows: Its scores, with the columns of `cleaning.KEY` and value.
+        said: What was concluded.
+    """
+
+    reading: Reading
+    columns: Columns
+    rows: pd.DataFrame
+    said: list[str]
+
+
 def import_table(table: str | Path, results: str | Path, options: Options | None = None) -> Imported:
-    """Writes the runs of a CSV or Parquet file into a results folder.
+    """Merges the runs of a file or of a tree of result files into a results folder.
 
     Raises:
-        UserError: The file cannot be read, a column is missing or unknown, or a value is no score.
+        UserError: The source cannot be read, a column is missing or unknown, a value is no score, or it differs from
+            one that is there already.
         StorageError: The folder cannot be written.
     """
     path, options = Path(table).expanduser(), options or Options()
-    frame = _read(path)
-    columns = find_columns([str(name) for name in frame.columns], options.columns, options.constants)
-    frame = _where(frame, options.where)
-    said = _about_columns(columns, {*(name for name, _ in options.where), *options.differences})
-    rows = arranged(frame, columns, options.constants, said)
-    rows = with_baseline(rows, options.baseline, said)
-    rows = absolute(rows, frame, options.differences, said)
-    rows["value"], about = to_fractions(rows["value"], rows["metric"], options.scale)
-    said += about
-    rows = without_duplicates(rows, frame, columns, said)
-    main = main_metrics(rows, options.metrics, said)
-    runs, scores = ledger_rows(rows, main, _origin(path, options.command))
-    failed = sum(run.status == "failed" for run in runs)
-    if failed:
-        said.append(f"{failed} run(s) without a value count as failed")
-    return Imported(len(runs), write_attempts(str(results), runs, scores), len(scores), failed, tuple(said))
+    reading = read(path, options)
+    folder = open_folder(results)
+    source = _source(path, reading, options)
+    outcome: list[tuple[Merged, list[str], int]] = []
+
+    def change(old: State) -> tuple[State, bool]:
+        known = understood(reading, options, old.settings)
+        merged, said = _merged(old, known, source, options)
+        outcome.append((merged, [*known.said, *said], len(known.rows)))
+        return merged.state, merged.changed
+
+    derived = update(folder, change)
+    merged, said, number = outcome[-1]
+    items = write_items(folder, reading.items, source) if reading.items is not None else 0
+    return Imported(
+        derived.number, number, merged.new, merged.equal, merged.replaced, merged.gone, derived.failed,
+        items, tuple(dict.fromkeys([*said, *derived.said])),
+    )  # fmt: skip
 
 
-def _origin(path: Path, command: str) -> Origin:
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    changed = datetime.fromtimestamp(int(path.stat().st_mtime), UTC)
-    return Origin(digest, f"{path.name}, sha256 {digest}, by {command or 'import_table'}", changed)
+def read(path: Path, options: Options) -> Reading:
+    """The rows of a file or a folder.
+
+    Raises:
+        UserError: It is not there, or cannot be read.
+    """
+    if not path.exists():
+        raise UserError(f"{path}: no such file or folder; give a table of runs, or a folder of result files")
+    reading = read_tree(path, options.path) if path.is_dir() or options.path else None
+    if reading is None:
+        reading = read_tree(path, None, only_known=True) or read_file(path)
+    return reading
 
 
-def _read(path: Path) -> pd.DataFrame:
-    if not path.is_file():
-        raise UserError(f"{path}: no such file; give a CSV or a Parquet file with a row for each run and score")
-    try:
-        if path.suffix.lower() in (".parquet", ".pq"):
-            frame = pd.read_parquet(path)
-        else:
-            # "none" and "NA" may be names of tasks: only an empty cell is missing.
-            separator = "\t" if path.suffix.lower() == ".tsv" else ","
-            frame = pd.read_csv(path, sep=separator, keep_default_na=False, na_values=[""], comment=None)
-    except (ValueError, OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: neither CSV nor Parquet ({str(error).splitlines()[0]})") from None
-    if not len(frame):
-        raise UserError(f"{path}: the table has no rows")
-    return frame
+def understood(reading: Reading, options: Options, settings: Settings | None = None) -> Understood:
+    """What an import would take a source for; nothing is written.
+
+    Raises:
+        UserError: It cannot be imported as it is.
+    """
+    return Understood(*_understood(reading, options, settings or Settings()))
 
 
-def _where(frame: pd.DataFrame, where: Sequence[tuple[str, str]]) -> pd.DataFrame:
+def _understood(
+    given: Reading, options: Options, settings: Settings
+) -> tuple[Reading, Columns, pd.DataFrame, list[str]]:
+    reading = Reading(_where(given.frame, options.where, given.columns), given.shape, given.files, list(given.said),
+                      given.told, given.items)  # fmt: skip
+    melted = as_long(reading, dict(options.columns), dict(options.constants), options.across)
+    reading, columns, odd = melted.reading, *sure_sizes(melted.reading, melted.columns, options.columns)
+    need(columns, reading.columns)
+    asked = {*(name for name, _ in options.where), *options.differences}
+    said = [*reading.said, *_about_columns(columns, asked), *odd]
+    rows = _checked_scores(reading, columns, options, settings, said)
+    return reading, columns, rows, said
+
+
+def _checked_scores(
+    reading: Reading, columns: Columns, options: Options, settings: Settings, said: list[str]
+) -> pd.DataFrame:
+    rows = arranged(reading, columns, said)
+    rows = without_summaries(rows, said)
+    rows = with_splits(rows, "split" in columns.of or "split" in columns.constants, said)
+    there = set(rows["metric"])
+    lower, higher, wanted, signed = (
+        [name if name in there else without_split(name)[0] for name in names]
+        for names in (options.lower, options.higher, options.metrics, options.signed)
+    )
+    rows = by_direction(rows, lower, higher, wanted, said)
+    for name in wanted:
+        known = sorted(set(rows["metric"]))
+        if name not in known:
+            raise UserError(f"--metric {name}: not in the table; {did_you_mean(name, known)}")
+    rows = with_baseline(rows, options.baseline, settings.baselines, said)
+    gains = options.differences or marked_gains(rows, reading.frame, columns.unused)
+    rows = absolute(rows, reading.frame, gains, said)
+    rows = to_fractions(rows, options.scale, signed, said)
+    rows = as_runs(rows, said)
+    rows = with_seeds(rows, options.repeats, _differing(reading.frame, rows, columns), said)
+    return without_duplicates(rows, reading.frame, columns, options.repeats, said)
+
+
+def _differing(frame: pd.DataFrame, rows: pd.DataFrame, columns: Columns) -> list[str]:
+    """Columns nobody named, in which rows of one run without a seed differ."""
+    key = ["encoder", "intermediate", "target", "hyperparameters", "split", "language", "metric", "step"]
+    double = rows[is_missing(rows["seed_name"]) & rows.duplicated(key, keep=False)] if columns.unused else rows[:0]
+    if not len(double):
+        return []
+    mine = frame.loc[double["origin"].head(2000)]
+    groups = [double[name].head(2000).astype(str).to_numpy() for name in key]
+    return [name for name in columns.unused if (mine[name].astype(str).groupby(groups).nunique() > 1).any()]
+
+
+def _merged(old: State, known: Understood, source: Source, options: Options) -> tuple[Merged, list[str]]:
+    """The new state, and what was concluded of the two together."""
+    metrics = [name for given in options.metrics for name in (given, without_split(given)[0])]
+    settings = old.settings.also(metrics, options.baseline, options.same_name)
+    new = State(to_rows(known.rows, source), {source.key: source}, settings)
+    names = {
+        name: sorted({*old.rows[name].unique().to_pylist(), *new.rows[name].unique().to_pylist()}) for name in _NAMED
+    }
+    changes, said = same_names(names), []
+    if settings.same_name:
+        old, new = renamed(old, changes), renamed(new, changes)
+        said += [f"{name} {old_name!r} taken for {now!r}" for name, ones in changes.items()
+                 for old_name, now in ones.items()]  # fmt: skip
+    else:
+        said += [f"{name} {old_name!r} and {now!r} differ only in case or white space: two {name}s (--same-name: one)"
+                 for name, ones in changes.items() for old_name, now in ones.items()]  # fmt: skip
+    if settings.baselines:
+        old = renamed(old, {"intermediate": dict.fromkeys(settings.baselines, "none")})
+    changed = settings != old.settings
+    merged = merge(State(old.rows, old.sources, settings), new.rows, source, replace=options.replace)
+    if merged.kept:
+        said.append(
+            f"{merged.kept} scores of an earlier version of this file are no longer in it: kept (--replace: gone)"
+        )
+    if "none" not in merged.state.rows["intermediate"].unique().to_pylist():
+        said.append("no runs without an intermediate task: no gains (--baseline NAME says which intermediate is none)")
+    if changed and not merged.changed:
+        merged = Merged(merged.state, merged.new, merged.equal, merged.replaced, merged.gone, merged.kept, True)
+    return merged, said
+
+
+def _source(path: Path, reading: Reading, options: Options) -> Source:
+    digest, newest = hashlib.sha256(), 0
+    for file in reading.files:
+        if len(reading.files) > 1:
+            digest.update(str(file.relative_to(path)).encode())
+        digest.update(file.read_bytes())
+        newest = max(newest, int(file.stat().st_mtime))
+    where = "&".join(sorted(f"{name}={value}" for name, value in options.where))
+    changed = datetime.fromtimestamp(newest, UTC).isoformat()
+    return Source(str(path.resolve()), path.name, digest.hexdigest(), where, options.command, changed)
+
+
+def _where(frame: pd.DataFrame, where: Sequence[tuple[str, str]], names: Sequence[object]) -> pd.DataFrame:
     for given, value in where:
         name = given.removesuffix("!")
         if name not in frame.columns:
-            names = [str(column) for column in frame.columns]
-            raise UserError(f"--where {given}={value}: no column {name!r}; {did_you_mean(name, names)}")
+            known = [str(column) for column in names]
+            raise UserError(f"--where {given}={value}: no column {name!r}; {did_you_mean(name, known)}")
         kept = frame[(frame[name].astype(str) == value) != given.endswith("!")]
         if not len(kept):
             found = sorted(set(frame[name].astype(str)))
@@ -125,5 +272,6 @@ def _about_columns(columns: Columns, asked: Collection[str]) -> list[str]:
     said = [f"column {theirs!r} taken for {ours}" for ours, theirs in columns.guessed.items()]
     unused = [name for name in columns.unused if not {name, f"{name}!"} & set(asked)]
     if unused:
-        said.append(f"columns not used: {', '.join(unused)} (--column hyperparameters=A,B makes them part of an arm)")
+        shown = ", ".join(unused[:12]) + (f" and {len(unused) - 12} more" if len(unused) > 12 else "")
+        said.append(f"columns not used: {shown} (--column hyperparameters=A,B makes them part of an arm)")
     return said

@@ -67,6 +67,8 @@ _PART = re.compile(r"[a-z]+-(\d{8,})-[0-9a-f]+\.parquet")
 #: What DuckDB may hold while it merges; it spills the rest to disk.
 _MEMORY = "600MB"
 _ROW_GROUP, _FINALS_GROUP = 122_880, 2_048
+#: Rows of many columns are held until their group is written.
+_RUNS_GROUP = 8_192
 _ORDER: dict[Table, str] = {
     "runs": "stage, attempt",
     "scores": "target, target_fraction, intermediate, intermediate_fraction, seed, stage, attempt, step, split, "
@@ -364,10 +366,24 @@ def write_scores(folder: Folder, generation: int, names: list[str], parts: list[
 
 def write_score_rows(folder: Folder, generation: int, rows: pa.Table) -> str:
     """Writes rows of scores that stand in no file yet, and their finals; returns the file's name."""
-    name = part_name("scores", generation)
     with duckdb.connect() as connection:
         connection.register("rows", rows)
-        _write_merged_scores(connection, folder, name, f"select * from rows order by {_ORDER['scores']}")
+        query = f"select * from rows order by {_ORDER['scores']}"
+        return write_query(connection, folder, "scores", generation, query)
+
+
+def write_query(
+    connection: duckdb.DuckDBPyConnection, folder: Folder, table: Table, generation: int, query: str
+) -> str:
+    """Writes the rows of a query, in its order, as they come (with the finals of scores); returns the file's name."""
+    name = part_name(table, generation)
+    if table == "scores":
+        _write_merged_scores(connection, folder, name, query)
+        return name
+    with tempfile.TemporaryDirectory(prefix="raystilts-") as temporary:
+        path = Path(temporary) / name
+        _copy(connection, query, path, "zstd", _RUNS_GROUP, table)
+        folder.write(f"{COMPACTED}/{name}", path.read_bytes())
     return name
 
 
@@ -404,7 +420,14 @@ def _rows(connection: duckdb.DuckDBPyConnection, source: str) -> int:
     return int(count)
 
 
-def _copy(connection: duckdb.DuckDBPyConnection, query: str, path: Path, compression: str, row_group: int) -> None:
-    metadata = ", ".join(f"{key}: '{value}'" for key, value in metadata_of("scores").items())
+def _copy(
+    connection: duckdb.DuckDBPyConnection,
+    query: str,
+    path: Path,
+    compression: str,
+    row_group: int,
+    table: Table = "scores",
+) -> None:
+    metadata = ", ".join(f"{key}: '{value}'" for key, value in metadata_of(table).items())
     options = f"format parquet, compression {compression}, row_group_size {row_group}, kv_metadata {{{metadata}}}"
     connection.execute(f"copy ({query}) to '{path}' ({options})")

@@ -17,6 +17,7 @@ from raystilts.filesystem import Folder
 from raystilts.results.ledger import Ledger
 from raystilts.results.reader import (
     COMPACTED,
+    TABLES,
     Snapshot,
     VanishedError,
     connect,
@@ -214,8 +215,8 @@ class Tables:
         if found:
             self._connection = None
             raise VanishedError(str(error)) from error
-        for table, parts in snapshot.manifest.parts.items():
-            read_parts(self.folder, table, parts)
+        for table in TABLES:
+            read_parts(self.folder, table, snapshot.manifest.parts[table])
         if isinstance(error, duckdb.IOException | duckdb.InvalidInputException):
             raise StorageError(f"{self.folder.url} cannot be read: {error}") from error
 

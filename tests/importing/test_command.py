@@ -30,7 +30,8 @@ def test_import_then_best(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
     said = capsys.readouterr().out
     assert "column 'source' taken for intermediate" in said
     assert "score: scores in percent" in said
-    assert "4 runs, 4 scores" in said
+    assert "4 scores read: 4 new" in said
+    assert f"4 runs in {out}" in said
     assert _call(monkeypatch, "best", out, "--json") == 0
     arms = {arm["intermediate"]: arm for arm in json.loads(capsys.readouterr().out)}
     assert arms["mnli"]["in_best_set"]

@@ -1,0 +1,139 @@
+"""Text tables: which separator, which encoding, how many lines of header."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import re
+from pathlib import Path
+
+import pandas as pd
+
+from raystilts.importing.numbers import to_numbers
+
+_SEPARATORS = (",", ";", "\t", "|")
+_HEAD = 50
+
+
+def read_delimited(path: Path) -> pd.DataFrame:
+    """A CSV or TSV file; every cell a text, only empty ones missing ("none" and "NA" may be names of tasks).
+
+    Raises:
+        ValueError: It is no such table.
+    """
+    data = path.read_bytes()
+    if path.suffix.lower() == ".gz":
+        data = gzip.decompress(data)
+    text = _decode(data)
+    if "\x00" in text[:10_000]:
+        raise ValueError("it holds binary data")
+    text = _of_markdown(text)
+    skip = _preamble(text)
+    separator = _separator(text, skip)
+    levels = _header_lines(text, skip, separator)
+    frame = pd.read_csv(
+        io.StringIO(text),
+        sep=separator,
+        header=list(range(levels)) if levels > 1 else 0,
+        skiprows=skip,
+        dtype=str,
+        keep_default_na=False,
+        na_values=[""],
+        skipinitialspace=True,
+        skip_blank_lines=True,
+    )
+    if separator == "|":
+        frame = frame.rename(columns=lambda name: str(name).strip()).apply(lambda column: column.str.strip())
+    frame = frame.dropna(how="all")
+    return frame.loc[:, [not _empty_column(frame, i) for i in range(frame.shape[1])]]
+
+
+def _empty_column(frame: pd.DataFrame, place: int) -> bool:
+    """A column that only a separator at the end of each line makes."""
+    return "Unnamed" in str(frame.columns[place]) and bool(frame.iloc[:, place].isna().all())
+
+
+def _decode(data: bytes) -> str:
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return data.decode("utf-16")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("cp1252", errors="replace")
+
+
+def _of_markdown(text: str) -> str:
+    """A table of Markdown as one with bars between its columns; other texts as they are."""
+    lines = [line.strip() for line in text.splitlines()]
+    rows = [line for line in lines if line]
+    if len(rows) < 2 or not all(line.startswith("|") for line in rows) or not re.fullmatch(r"[|:\s-]+", rows[1]):
+        return text
+    return "\n".join(line.strip("|").strip() for line in (rows[0], *rows[2:])) + "\n"
+
+
+def _preamble(text: str) -> int:
+    """Lines of comments before the header."""
+    skip = 0
+    for line in io.StringIO(text):
+        if line.strip() and not line.startswith(("# ", "#!", "//")):
+            return skip
+        skip += 1
+    return skip
+
+
+def _lines(text: str, skip: int, number: int) -> list[str]:
+    stream = io.StringIO(text)
+    lines = [line for _, line in zip(range(skip + number), stream, strict=False)]
+    return [line for line in lines[skip:] if line.strip()]
+
+
+def _separator(text: str, skip: int) -> str:
+    """The one that cuts the header into most columns, if the lines below agree."""
+    lines = _lines(text, skip, _HEAD)
+    best, most = ",", 1
+    for separator in _SEPARATORS:
+        counts = [len(row) for row in csv.reader(lines, delimiter=separator)]
+        agreeing = sum(count == counts[0] for count in counts) / len(counts) if counts else 0.0
+        if counts and counts[0] > most and agreeing > 0.8:
+            best, most = separator, counts[0]
+    return best
+
+
+def _header_lines(text: str, skip: int, separator: str) -> int:
+    """2 or 3 where the first line names groups of columns (repeated or left empty), else 1."""
+    rows = list(csv.reader(_lines(text, skip, 10), delimiter=separator))
+    for levels in (2, 3):
+        if len(rows) <= levels or not _is_grouped(rows[levels - 2]):
+            return levels - 1
+        labels, body = rows[levels - 1], rows[levels:]
+        if any(len(row) != len(labels) for row in body):
+            return levels - 1
+        # The line below holds names where the table holds numbers.
+        numeric = [i for i in range(len(labels)) if _are_numbers([row[i] for row in body])]
+        named = [i for i in numeric if not _are_numbers([labels[i]])]
+        if not numeric or (len(named) < len(numeric) and not _are_seeds([labels[i] for i in numeric])):
+            return levels - 1
+    return 3
+
+
+def _is_grouped(row: list[str]) -> bool:
+    names = [name.strip() for name in row[1:]]
+    filled = [name for name in names if name]
+    return bool(filled) and (len(set(filled)) < len(filled) or len(filled) < len(names))
+
+
+def _are_numbers(texts: list[str]) -> bool:
+    numbers = to_numbers(pd.Series(texts, dtype="object"))
+    return bool(numbers.values.notna().any()) and not numbers.wrong.any()
+
+
+def _are_seeds(texts: list[str]) -> bool:
+    """Whole numbers that come again in each group, or count from 0 or 1."""
+    plain = [text.strip() for text in texts]
+    if len(plain) < 2 or not all(text.isdecimal() for text in plain):
+        return False
+    counted = [int(text) for text in plain]
+    return len(set(plain)) < len(plain) or (
+        counted == list(range(counted[0], counted[0] + len(plain))) and counted[0] < 2
+    )

@@ -1,0 +1,217 @@
+"""The ledger's rows that follow from what was imported: the same, in whatever order it was."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import duckdb
+import pyarrow as pa
+
+from raystilts.errors import UserError
+from raystilts.importing.cleaning import CELL, KEY
+from raystilts.importing.kinds import direction
+from raystilts.importing.scales import to_shares
+from raystilts.importing.state import SMALL, STUDY, State
+from raystilts.results.schema import sql_columns
+
+#: Metrics by which a target is judged where nothing is said and its scores are equally many, the first first.
+_CELL_TEXT = " || chr(31) || ".join(f"coalesce({name}::varchar, '')" for name in CELL)
+#: The key of a run, from what it is known by.
+_STAGE = f"substr(sha256({_CELL_TEXT}), 1, 32)"
+_PREFERRED = (
+    "main_score",
+    "major",
+    "score",
+    "accuracy",
+    "acc",
+    "f1",
+    "exact_match",
+    "em",
+    "map",
+    "mrr",
+    "ndcg_at_10",
+    "acc_norm",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Derived:
+    """Runs and scores of the ledger as queries, and what was concluded.
+
+    Attributes:
+        connection: Where the queries can be asked.
+        runs: All runs, in the order of the ledger; likewise `scores`.
+        number: Runs, of which `failed` have no score.
+    """
+
+    connection: duckdb.DuckDBPyConnection
+    runs: str
+    scores: str
+    number: int
+    failed: int
+    said: list[str]
+
+
+@contextmanager
+def derive(state: State) -> Iterator[Derived]:
+    """Runs and scores.
+
+    Raises:
+        UserError: Sizes of data are shares and numbers of rows, or no score is on dev or test.
+    """
+    said: list[str] = []
+    with duckdb.connect() as connection:
+        connection.execute("set TimeZone = 'UTC'")
+        if state.rows.num_rows < SMALL:
+            connection.execute("set threads = 1")
+        connection.register("given", _sized(state.rows, said))
+        _create_facts(connection)
+        _create_origins(connection, state)
+        _say_splits(connection, said)
+        _create_main(connection, state, said)
+        number, failed = connection.execute(
+            "select count(*), count(*) filter (not done) from (select bool_or(value is not null) done from facts group by stage)"
+        ).fetchall()[0]
+        yield Derived(connection, _RUNS, _SCORES, number, failed, said)
+
+
+def _sized(rows: pa.Table, said: list[str]) -> pa.Table:
+    """With shares instead of numbers of rows."""
+    names = ["intermediate", "intermediate_fraction", "target", "target_fraction"]
+    if all(rows[name].null_count == rows.num_rows for name in names[1::2]):
+        return rows
+    frame = to_shares(rows.select(names).to_pandas(), said)
+    for name in names[1::2]:
+        array = pa.Array.from_pandas(frame[name], type=pa.float64())
+        rows = rows.set_column(rows.schema.get_field_index(name), name, array)
+    return rows
+
+
+def _create_facts(connection: duckdb.DuckDBPyConnection) -> None:
+    """Each score once; dev stands in for the test split of a target that has none."""
+    key = ", ".join(f'"{name}"' for name in KEY)
+    connection.execute(
+        f"""
+        create table facts as
+        with once as (
+            select {key}, max(value) as value, max(examples) as examples, bool_or(failed) as failed
+            from given group by all
+        ),
+        has as (select target, bool_or(split = 'test') as tested, bool_or(split = 'dev') as developed from once group by 1)
+        select once.* exclude (split), if(split = 'dev' and not tested, 'test', split) as split,
+            split = 'dev' and not tested as stands_in, {_STAGE} as stage
+        from once join has using (target)
+        """
+    )
+
+
+def _create_origins(connection: duckdb.DuckDBPyConnection, state: State) -> None:
+    """From which sources each run is; most runs share few sets of them."""
+    connection.execute(
+        f"""
+        create table origins as
+        select stage, string_agg(distinct source, ',' order by source) as sources, bool_or(drawn) as drawn
+        from (select {_STAGE} as stage, source, drawn from given) group by 1
+        """
+    )
+    found = [row[0] for row in connection.execute("select distinct sources from origins").fetchall()]
+    sets = []
+    for keys in found:
+        own = [state.sources[key] for key in keys.split(",")]
+        sets.append((keys, "; ".join(sorted({one.text for one in own})), max(one.time for one in own)))
+    connection.execute("create table origin_sets (sources varchar, text varchar, time timestamptz)")
+    connection.executemany("insert into origin_sets values (?, ?, ?)", sets)
+
+
+def _say_splits(connection: duckdb.DuckDBPyConnection, said: list[str]) -> None:
+    found = [str(row[0]) for row in connection.execute("select distinct split from facts order by 1").fetchall()]
+    if "test" not in found:
+        raise UserError(f"no row is of split test or dev, but of {', '.join(found)}; give --set split=test")
+    stands = [row[0] for row in connection.execute("select distinct target from facts where stands_in").fetchall()]
+    if stands:
+        shown = ", ".join(sorted(stands)[:5]) + (f" and {len(stands) - 5} more" if len(stands) > 5 else "")
+        said.append(f"no test scores of {shown}: those on dev stand in for them, and choose as well as judge")
+    rest = [name for name in found if name not in ("dev", "test")]
+    if rest:
+        said.append(f"kept, but not ranked by: split {', '.join(rest)}")
+
+
+def _create_main(connection: duckdb.DuckDBPyConnection, state: State, said: list[str]) -> None:
+    """The metric by which each target is judged: as told, else that of most scores."""
+    rows = connection.execute(
+        "select target, metric, count(*) from facts where split in ('dev', 'test') group by all order by all"
+    ).fetchall()
+    metrics: dict[str, dict[str, int]] = {}
+    for target, metric, number in rows:
+        metrics.setdefault(target, {})[metric] = number
+    main: dict[str, str] = {}
+    choices: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for target, counts in metrics.items():
+        told = [name for name in state.settings.metrics if name in counts]
+        main[target] = told[0] if told else min(counts, key=lambda name: (-counts[name], *_preference(name)))
+        if len(counts) > 1:
+            choices.setdefault((main[target], tuple(counts)), []).append(target)
+    for (metric, others), targets in choices.items():
+        shown = ", ".join(targets[:5]) + (f" and {len(targets) - 5} more" if len(targets) > 5 else "")
+        few = ", ".join(others[:8]) + (", ..." if len(others) > 8 else "")
+        said.append(f"{shown}: judged by {metric}, of {few} (--metric NAME says otherwise)")
+    connection.execute("create table main (target varchar, metric varchar)")
+    connection.executemany("insert into main values (?, ?)", list(main.items()))
+
+
+def _preference(metric: str) -> tuple[int, int, str]:
+    plain = metric.lower()
+    place = _PREFERRED.index(plain) if plain in _PREFERRED else len(_PREFERRED)
+    return place, 0 if direction(metric) == "higher" else 1, metric
+
+
+def _runs_query() -> str:
+    """Constant columns are added after sorting, which then moves few."""
+    values = {
+        "train_key": "stage", "eval_key": "substr(sha256(text), 1, 32)", "kind": "'target'", "attempt": "1",
+        "study": f"'{STUDY}'", "encoder_revision": "''", "encoder_fingerprint": "''", "data_hash": "''",
+        "eval_hash": "substr(sha256(text), 1, 32)", "status": "if(finished, 'finished', 'failed')",
+        "stop_reason": "if(finished, null, 'no_value')",
+        "error": "if(finished, null, 'the imported table says that this run has failed')",
+        "steps_done": "steps", "steps_planned": "steps", "examples": "0", "tokens": "0", "device": "''",
+        "device_share": "0.0", "seconds": "0.0", "train_seconds": "0.0", "eval_seconds": "0.0", "started_at": "time",
+        "ended_at": "time", "hostname": "''", "threads": "0", "micro_batch": "0", "precision": "''",
+        "versions": "'{}'", "selection": "''",
+        "source": "text || if(drawn, '; drawn from mean and standard deviation', '')",
+    }  # fmt: skip
+    own = {"stage", *CELL}
+    types = sql_columns("runs")
+    columns = ", ".join(
+        f'({name if name in own else values.get(name, "null")})::{types[name]} as "{name}"' for name in types
+    )
+    cell = ", ".join(CELL)
+    return f"""
+    select {columns} from (
+        select * from (
+            select stage, {cell}, max(step) as steps, bool_or(value is not null) as finished from facts group by all
+        ) join origins using (stage) join origin_sets using (sources) order by stage
+    )
+    """
+
+
+def _scores_query() -> str:
+    types = sql_columns("scores")
+    values = {
+        "attempt": "1", "study": f"'{STUDY}'", "kind": "'target'", "share": "if(last > 0, step / last, 1.0)",
+        "is_main": "metric = judged", "is_final": "step = last_here",
+    }  # fmt: skip
+    columns = ", ".join(f'({values.get(name, name)})::{types[name]} as "{name}"' for name in types)
+    order = "target, target_fraction, intermediate, intermediate_fraction, seed, stage, step, split, language, metric"
+    return f"""
+    select {columns} from (
+        select facts.* exclude (failed, stands_in, hyperparameters, encoder), coalesce(main.metric, '') as judged,
+            max(step) over (partition by stage) as last,
+            max(step) over (partition by stage, split, language, facts.metric) as last_here
+        from facts left join main using (target) where value is not null order by {order}
+    )
+    """
+
+
+_RUNS, _SCORES = _runs_query(), _scores_query()

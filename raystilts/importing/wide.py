@@ -1,0 +1,314 @@
+"""Tables with several scores a row, as a row a score: arms by targets, targets by arms, a column a language..."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from raystilts.errors import UserError, did_you_mean
+from raystilts.importing.columns import Columns, find_columns
+from raystilts.importing.kinds import SHEET, direction, is_summary, kind_of, seed_of, stat_of, words
+from raystilts.importing.names import BASELINES
+from raystilts.importing.numbers import numeric_share
+from raystilts.importing.reading import COLUMN, PLACES, ROW, Reading
+
+ACROSS = ("target", "intermediate", "language", "metric", "seed", "split")
+_KIND_COLUMN = {"stat": "\x00stat", "fraction": "intermediate_fraction"}
+_CORNER = re.compile(r"(.+?)\s*(?:\\|/|↓|→|->|\|)\s*(.+)")
+_NO_NAME = re.compile(r"(Unnamed: \d+(_level_\d+)?|level_\d+|index|)")
+
+
+@dataclass(frozen=True, slots=True)
+class Melted:
+    """A table with a row a score.
+
+    Attributes:
+        reading: Its rows.
+        columns: What its columns hold.
+    """
+
+    reading: Reading
+    columns: Columns
+
+
+def as_long(reading: Reading, told: dict[str, str], constants: dict[str, str], across: str | None) -> Melted:
+    """The reading with one score a row, and its columns as far as they can be told.
+
+    Args:
+        told: What the user said of columns, our name to theirs.
+        constants: What the user said of all rows.
+        across: What the columns of a wide table are, one of `ACROSS`; None to guess.
+
+    Raises:
+        UserError: `across` is none of these, or a name is unknown.
+    """
+    if across is not None and across not in ACROSS:
+        raise UserError(f"--across {across}: no such thing; {did_you_mean(across, ACROSS)}")
+    reading = _with_levels(reading, told, constants)
+    reading = _with_sheets(reading)
+    told = {**reading.told, **told}
+    columns = find_columns(reading.columns, told, constants, _prose(reading))
+    if across is None and ("value" in columns.of):
+        return Melted(reading, columns)
+    candidates = _scores(reading, columns)
+    if not candidates:
+        return Melted(reading, columns)
+    return _melt(reading, columns, candidates, told, constants, across)
+
+
+def _prose(reading: Reading) -> set[str]:
+    """Columns of sentences and addresses, such as the source of a number."""
+    found = set()
+    for name in reading.columns:
+        texts = reading.frame[name].dropna().head(200).astype(str)
+        if len(texts) and (texts.str.len().median() > 60 or texts.str.contains("://").any()):
+            found.add(name)
+    return found
+
+
+def _scores(reading: Reading, columns: Columns) -> list[str]:
+    """Columns of numbers that hold nothing else; only those of metrics where each row is one run already."""
+    found = [name for name in columns.unused if numeric_share(reading.frame[name]) >= 0.5]
+    if [name for name in columns.missing if name != "value"] or kind_of(found) not in (None, "metric"):
+        return found
+    return [name for name in found if direction(name)]
+
+
+def _melt(
+    reading: Reading,
+    columns: Columns,
+    candidates: list[str],
+    told: dict[str, str],
+    constants: dict[str, str],
+    across: str | None,
+) -> Melted:
+    frame, said = reading.frame, list(reading.said)
+    missing = [name for name in columns.missing if name != "value"]
+    tasks = _task_and_metric(candidates) if "target" in missing and across in (None, "metric") else {}
+    stats = {} if tasks else _stat_columns(candidates)
+    names = list(stats or candidates)
+    labels = [name for name in columns.unused if name not in candidates]
+    kind, rows = _sides(frame, missing, labels, names, across or ("metric" if tasks else kind_of(names)))
+    if tasks:
+        rows.pop("target", None)
+    held = [name for name in reading.columns if name not in candidates]
+    if kind in columns.of and kind != "metric":
+        held = [name for name in held if name != columns.of[kind]]
+    long = _stacked(frame, held, candidates, kind, stats)
+    if tasks:
+        long = long[long[kind].isin(list(tasks))]
+        long["target"], long["metric"] = (long[kind].map({k: v[i] for k, v in tasks.items()}) for i in (0, 1))
+    said += [f"column {theirs!r} taken for {ours} (--column says otherwise)" for ours, theirs in rows.items()]
+    shown = ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
+    what = "target and metric" if tasks else kind
+    said.append(f"a wide table: columns {shown} taken for {what} (--across {'|'.join(ACROSS[:5])})")
+    melted = Reading(long, f"{reading.shape}, wide", reading.files, said, reading.told, reading.items)
+    made = [name for name in (kind, "target", "metric", "value", "std", "stderr", "runs") if name in long.columns]
+    told = (
+        {ours: theirs for ours, theirs in columns.of.items() if theirs in held}
+        | rows
+        | {name: name for name in made if name not in held or name == kind}
+        | {ours: theirs for ours, theirs in told.items() if not theirs or theirs in long.columns}
+    )
+    found = find_columns(melted.columns, told, constants, _prose(reading))
+    guessed = {ours: theirs for ours, theirs in columns.guessed.items() if found.of.get(ours) == theirs}
+    return Melted(melted, Columns(found.of, guessed, found.unused, found.constants))
+
+
+def _sides(
+    frame: pd.DataFrame, missing: list[str], labels: Sequence[str], names: Sequence[str], kind: str | None
+) -> tuple[str, dict[str, str]]:
+    """What the columns are, and what columns of labels are, as far as they must be guessed."""
+    if kind is not None:
+        open_ = [name for name in missing if name != kind]
+        return kind, dict(zip(open_, labels, strict=False))
+    if len(missing) == 2 and labels:
+        corner = _CORNER.fullmatch(str(labels[0]))
+        sides = _corner_sides(corner.group(1), corner.group(2)) if corner else None
+        row, column = sides or _guess_sides(frame[labels[0]], names)
+        return column, {row: labels[0]}
+    return (missing[-1] if missing else "metric"), {}
+
+
+def _corner_sides(first: str, second: str) -> tuple[str, str] | None:
+    """Rows and columns by a corner such as `source \\ target`."""
+    sides = [find_columns([name], {}, {}).of for name in (first.strip(), second.strip())]
+    known = [next((ours for ours in side if ours in ("intermediate", "target")), None) for side in sides]
+    if known[0] and known[1] and known[0] != known[1]:
+        return known[0], known[1]
+    return None
+
+
+def _guess_sides(labels: pd.Series, names: Sequence[str]) -> tuple[str, str]:
+    """Rows and columns of a bare matrix: the side that has the baseline is the intermediates'."""
+    rows = {str(label).strip().lower() for label in labels.dropna()}
+    if any(name.strip().lower() in BASELINES for name in names) and not rows & BASELINES:
+        return "target", "intermediate"
+    return "intermediate", "target"
+
+
+def _stacked(
+    frame: pd.DataFrame, held: list[str], candidates: list[str], kind: str, stats: dict[str, dict[str, str]]
+) -> pd.DataFrame:
+    """A row a score, in the order of the rows and then of the columns."""
+    if not stats:
+        stats = {name: {"value": name} for name in candidates}
+    parts = []
+    keep = [*held, *PLACES]
+    column = _KIND_COLUMN.get(kind, kind)
+    for name, own in stats.items():
+        part = frame[keep].copy(deep=False)
+        part[column] = name
+        part[COLUMN] = own["value"]
+        for ours in ("value", "std", "stderr", "runs"):
+            if ours in own:
+                part[ours] = frame[own[ours]]
+        parts.append(part)
+    long = pd.concat(parts)
+    long = long.sort_values(ROW, kind="stable") if len(long) < 200_000 else long
+    return long.reset_index(drop=True)
+
+
+def _stat_columns(names: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Columns such as `rte_mean`, `rte_std`, `rte_n` by what they are of; {} where there are none with a spread."""
+    found: dict[str, dict[str, str]] = {}
+    for name in names:
+        match = re.fullmatch(
+            r"(.+?)[ _/.:-]*[(\[]?(mean|avg|average|std|stdev|sd|stderr|se|sem|n|runs)[)\]]?", name, re.I
+        )
+        stat = stat_of(match[2]) if match and re.search(r"[ _/.:(\[-]", name) else None
+        if match and stat:
+            found.setdefault(match[1].rstrip(" _/.:-(["), {})[stat] = name
+        else:
+            found.setdefault(name, {})["value"] = name
+    complete = all("value" in own for own in found.values())
+    return found if complete and any(len(own) > 1 for own in found.values()) else {}
+
+
+def _task_and_metric(names: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """Columns such as `rte/accuracy` or `rte_acc`, as target and metric; {} unless most are."""
+    found: dict[str, tuple[str, str]] = {}
+    for name in names:
+        if is_summary(name):
+            continue
+        parts = re.split(r"[/.:]", name, maxsplit=1)
+        if len(parts) == 1 and len(words(name)) > 1:
+            task, _, metric = name.rpartition("_")
+            parts = [task, metric] if task else [name]
+        if len(parts) == 2 and direction(parts[1]) in ("higher", "lower") and not direction(parts[0]):
+            found[name] = (re.sub(r"^(eval|test|val|dev|validation)_", r"", parts[0]), parts[1])
+    return found if names and len(found) == len([n for n in names if not is_summary(n)]) else {}
+
+
+def _with_levels(reading: Reading, told: dict[str, str], constants: dict[str, str]) -> Reading:
+    """Headers of several lines as columns."""
+    frame = reading.frame
+    nested = [f"level_{i}" for i in range(9) if f"level_{i}" in frame.columns]
+    if isinstance(frame.columns, pd.MultiIndex):
+        frame, said = _flattened(frame, told, constants)
+        return Reading(frame, f"{reading.shape}, several lines of header", reading.files, said, {"value": "value"})
+    if nested and "value" in frame.columns and len(nested) > 1:
+        names = _level_names([frame[name].astype(str).unique().tolist() for name in nested], told, constants, 0)
+        frame = frame.rename(columns=dict(zip(nested, names, strict=True)))
+        said = [f"levels of keys taken for {', '.join(names)}"]
+        return Reading(frame, f"{reading.shape}, nested", reading.files, said)
+    return reading
+
+
+def _flattened(frame: pd.DataFrame, told: dict[str, str], constants: dict[str, str]) -> tuple[pd.DataFrame, list[str]]:
+    places = {name: frame[name].squeeze() for name in PLACES}
+    body = frame.drop(columns=list(PLACES), level=0)
+    tuples = _filled([tuple(str(part) for part in column) for column in body.columns])
+    body.columns = pd.Index(range(len(tuples)))
+    scored = [i for i in range(len(tuples)) if numeric_share(body[i]) >= 0.5 and not _is_label(tuples[i])]
+    held = [i for i in range(len(tuples)) if i not in scored]
+    label_names = {i: next((part for part in reversed(tuples[i]) if not _NO_NAME.fullmatch(part)), f"level_{i}")
+                   for i in held}  # fmt: skip
+    base = body[held].rename(columns=label_names).assign(**places)
+    levels = [list(dict.fromkeys(tuples[i][depth] for i in scored)) for depth in range(len(tuples[0]))]
+    there = find_columns(list(label_names.values()), {k: v for k, v in told.items() if v in label_names.values()}, {})
+    missing = [name for name in ("intermediate", "target") if name not in there.of and name not in constants]
+    free = [name for name in label_names.values() if name not in there.of.values()]
+    level_kinds = [kind_of(values) for values in levels]
+    row_side = missing[0] if free and len(missing) > level_kinds.count(None) else None
+    names = _level_names(levels, told, constants, 0, taken=[*there.of, *([row_side] if row_side else [])])
+    parts = []
+    for i in scored:
+        part = base.copy(deep=False)
+        for name, text in zip(names, tuples[i], strict=True):
+            part[name] = text
+        part["value"] = body[i]
+        part[COLUMN] = " ".join(tuples[i])
+        parts.append(part)
+    long = pd.concat(parts, ignore_index=True) if parts else base
+    said = [f"lines of header taken for {', '.join(name.replace(chr(0), '') for name in names)}"]
+    if row_side:
+        long = long.rename(columns={free[0]: row_side})
+        said.append(f"column {free[0]!r} taken for {row_side}")
+    if _KIND_COLUMN["stat"] in names:
+        long = _spread_out(long)
+    return long, said
+
+
+def _spread_out(long: pd.DataFrame) -> pd.DataFrame:
+    """Rows of mean, std and n as columns."""
+    stat = _KIND_COLUMN["stat"]
+    long[stat] = long[stat].map(stat_of)
+    keys = [name for name in long.columns if name not in (stat, "value", COLUMN)]
+    wide = long.drop(columns=COLUMN).set_index([*keys, stat])["value"].unstack(stat)
+    return wide.reset_index().assign(**{COLUMN: ""})
+
+
+def _filled(tuples: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """Names of groups stand over their first column only: those without one belong to the group before."""
+    rows = [list(one) for one in tuples]
+    for depth in range(len(rows[0]) - 1):
+        last = ""
+        for row in rows:
+            if not _NO_NAME.fullmatch(row[depth]):
+                last = row[depth]
+            elif last:
+                row[depth] = last
+    return [tuple(row) for row in rows]
+
+
+def _is_label(column: tuple[str, ...]) -> bool:
+    return all(_NO_NAME.fullmatch(part) for part in column[1:]) and (
+        bool(_NO_NAME.fullmatch(column[0])) or bool(find_columns([column[0]], {}, {}).of)
+    )
+
+
+def _level_names(
+    levels: list[list[str]], told: dict[str, str], constants: dict[str, str], start: int, taken: Sequence[str] = ()
+) -> list[str]:
+    """Our name for each level, by what its values are; tasks in the order intermediate, target."""
+    free = [name for name in ("intermediate", "target") if name not in constants and name not in taken]
+    names: list[str] = []
+    for values in levels:
+        kind = kind_of(values)
+        if kind is None:
+            kind = "intermediate" if len(free) > 1 and set(v.lower() for v in values) & BASELINES else None
+            name = kind or (free[0] if free else "hyperparameters")
+        else:
+            name = _KIND_COLUMN.get(kind, kind)
+        names.append(name if name not in names else f"{name}_{len(names)}")
+        free = [one for one in free if one not in names]
+    return names
+
+
+def _with_sheets(reading: Reading) -> Reading:
+    """What the names of sheets stand for."""
+    if SHEET not in reading.frame.columns:
+        return reading
+    values = [str(value) for value in reading.frame[SHEET].unique()]
+    kind = kind_of(values)
+    if kind in ("metric", "seed", "language", "split") and kind not in reading.frame.columns:
+        frame = reading.frame.rename(columns={SHEET: kind})
+        said = [*reading.said, f"sheets {', '.join(values[:4])} taken for {kind}"]
+        if kind == "seed":
+            frame[kind] = frame[kind].map(lambda name: seed_of(str(name)))
+        return Reading(frame, reading.shape, reading.files, said, reading.told)
+    return reading
