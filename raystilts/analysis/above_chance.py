@@ -8,7 +8,7 @@ from raystilts.planning.data import data_folder
 from raystilts.ranking.degenerate import chance_p_value
 from raystilts.results.results import Results
 from raystilts.tasks.check import constant_score
-from raystilts.tasks.registry import get_task
+from raystilts.tasks.registry import all_tasks, get_task
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +35,15 @@ def above_chance(results: Results) -> AboveChance | None:
     study = results.study()
     if study is None:
         return None
-    folder, limit = data_folder(study), study.evaluation.max_dev_samples
+    folder, limit, known = data_folder(study), study.evaluation.max_dev_samples, all_tasks()
     scores = results.scores(split="dev", final=True)
     wanted = scores[scores["kind"] == "target"]
     counts: dict[str, tuple[int, int]] = {}
     columns = (wanted[name].tolist() for name in ("target", "language", "value", "examples"))
     for name, language, value, examples in zip(*columns, strict=True):
-        task = get_task(name)
-        if language == task.train_languages[0]:
+        if name.partition("@")[0] not in known:  # of an earlier study of this folder, whose task file was not run
+            continue
+        if language == get_task(name).train_languages[0]:
             chance = constant_score(name, language, limit, folder)
             learnt = value > chance and (chance == 0 or chance_p_value(value, examples, chance) < 0.05)
             above, stages = counts.get(name, (0, 0))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,6 +15,7 @@ from raystilts.errors import UserError
 from raystilts.ranking.contrasts import Contrasts, Difference
 from raystilts.ranking.intervals import BoolArray, FloatArray
 from raystilts.results.answers import ArmAnswer, Selection, TargetAnswer, arm_label
+from raystilts.results.reader import json_column
 from raystilts.results.results import Results
 from raystilts.study.schema import Study
 from raystilts.tasks.languages import check_language
@@ -251,7 +251,7 @@ def _runs(
         ["intermediate", "intermediate_fraction", "hyperparameters", "seed", "language", "score"]
     ].itertuples(index=False):
         key = (str(name), None if pd.isna(part) else float(part))
-        if key in arms and json.loads(settings or "{}") == arms[key].hyperparameters:
+        if key in arms and json_column(settings, dict) == arms[key].hyperparameters:
             run = values.setdefault((key, None if pd.isna(seed) else int(seed)), {})
             run[str(language)] = float(score)
     return values

@@ -22,11 +22,11 @@ from raystilts.analysis.domain_distances import (
 from raystilts.analysis.embeddings import language_offsets, mean_states, text_ids
 from raystilts.analysis.inference import LEAST_INTERMEDIATES, LEVEL, Relation, holm, qap
 from raystilts.analysis.presentation import Row, name_points, p_text, panels, points, save, style, wrap
+from raystilts.analysis.reading import Overlaps
 from raystilts.planning.data import data_folder
 from raystilts.planning.encoders import fetch_encoder
 from raystilts.results.results import Results
 from raystilts.results.stratum import Stratum
-from raystilts.results.task_facts import overlaps
 from raystilts.study.schema import Study
 from raystilts.tasks.encoding import Ragged
 from raystilts.tasks.registry import get_task
@@ -121,18 +121,20 @@ def answer(study: Study, results: Results | None, texts: int, permutations: int)
 
     loaded = pretrained(fetch_encoder(study.encoder))
     shifts, left_out = study_shifts(study, loaded, data_folder(study), texts, permutations)
-    strata = [] if results is None else [s for s in results.strata("test") if np.isfinite(s.scores).any()]
-    shifts = [_with_gain(one, strata, study) for one in shifts]
+    strata: list[Stratum] = []
+    if results is not None:
+        strata, tasks = [s for s in results.strata("test") if np.isfinite(s.scores).any()], results.tasks()
+        shifts = [_with_gain(one, strata, study, tasks.overlaps) for one in shifts]
     arms, fraction = study.intermediates, study.compared_fraction
     return DomainAnswer(
         tuple(shifts), tuple(associations(shifts)), tuple(effects(arms, strata, fraction)), left_out
     )  # fmt: skip
 
 
-def _with_gain(one: Shift, strata: Sequence[Stratum], study: Study) -> Shift:
+def _with_gain(one: Shift, strata: Sequence[Stratum], study: Study, overlaps: Overlaps) -> Shift:
     """The shift with the mean gain of its pair, at the largest target fraction."""
     plain = {a.tasks[0]: a.label for a in study.intermediates if len(a.tasks) == 1 and not a.align and not a.masked_lm}
-    if overlaps(one.intermediate, one.target, study) or one.intermediate == one.target:
+    if overlaps(one.intermediate, one.target) or one.intermediate == one.target:
         return one
     mine = [stratum for stratum in strata if stratum.target == one.target]
     for stratum in sorted(mine, key=lambda s: -(s.target_fraction or 1.0))[:1]:

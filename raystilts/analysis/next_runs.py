@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import yaml
 
-from raystilts.analysis.presentation import count, wrap
+from raystilts.analysis.presentation import count, printable, wrap
 from raystilts.errors import UserError
 from raystilts.ranking.advice import Advice, advise, advise_arms, arms_to_add
 from raystilts.results.answers import TargetAnswer, arm_label
@@ -318,7 +318,7 @@ def study_text(found: NextRuns, grid: Grid, study: Study) -> str:
     lines = [f"What would settle {', '.join(need.label for need in needs)}: {count(grid.runs, 'stage')}, "
              f"{duration(grid.seconds)} of a device by the recorded times of such stages."]  # fmt: skip
     lines += [need_sentence(need) for need in needs]
-    comment = "".join(f"# {line}\n" for text in lines for line in wrap(text))
+    comment = "".join(f"# {printable(line)}\n" for text in lines for line in wrap(text))
     return comment + yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
 
 

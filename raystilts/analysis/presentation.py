@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import re
 import textwrap
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -37,6 +38,19 @@ def count(number: int, word: str) -> str:
 
 
 Row = dict[str, Any]
+
+#: Characters that a terminal obeys instead of showing them, and those that turn the direction of the text around.
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+def printable(text: str) -> str:
+    """Text that a terminal shows as it is: names in tables from elsewhere may hold anything."""
+    return _CONTROL.sub("?", text)
+
+
+def csv_text(text: str) -> str:
+    """Text as a cell that no spreadsheet takes for a formula."""
+    return printable(f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text)
 
 
 def points(value: float | None, width: int = 0) -> str:
@@ -96,7 +110,7 @@ def to_json(answer: Any) -> str:
 def _cell(value: Any) -> Any:
     if isinstance(value, float):
         return f"{value:.8g}" if math.isfinite(value) else ""
-    return "" if value is None else value
+    return csv_text(value) if isinstance(value, str) else "" if value is None else value
 
 
 def _plain(value: Any) -> Any:

@@ -14,6 +14,7 @@ from raystilts.planning.stages import fraction_rows
 from raystilts.ranking.intervals import FloatArray
 from raystilts.results.results import Results
 from raystilts.results.stratum import Arm, Final, Place, Stratum, build_stratum
+from raystilts.results.task_facts import KnownTasks
 from raystilts.study.schema import Study
 from raystilts.tasks.registry import get_task
 
@@ -112,12 +113,12 @@ def _nothing(results: Results, target: str | None, metric: str | None) -> str:
 SizeOf = Callable[[str, float], float]
 
 
-def sizes_in_examples(study: Study | None) -> tuple[SizeOf, str]:
+def sizes_in_examples(study: Study | None, tasks: KnownTasks) -> tuple[SizeOf, str]:
     """A function from a task (or mixture) and a fraction to training examples, and the unit's name.
 
-    Without a study, or where its data cannot be looked up, the size is the fraction itself.
+    Without a study, or where sizes are neither in the folder nor can be looked up, the size is the fraction itself.
     """
-    rows = {} if study is None else _rows(study)
+    rows = {} if study is None else _rows(study, tasks)
 
     def in_examples(name: str, fraction: float) -> float:
         if name not in rows:
@@ -130,11 +131,14 @@ def sizes_in_examples(study: Study | None) -> tuple[SizeOf, str]:
     return (in_examples, "examples") if rows else (as_share, "share of the data")
 
 
-def _rows(study: Study) -> dict[str, int]:
+def _rows(study: Study, tasks: KnownTasks) -> dict[str, int]:
     """Training examples of every intermediate and target at fraction 1; nothing where one is not known."""
-    parts = {arm.label: arm.tasks for arm in study.intermediates if arm.tasks}
-    parts |= {target.task: (target.task,) for target in study.targets if get_task(target.task).requires_training}
-    try:
+    targets = [target.task for target in study.targets if (task := tasks.get(target.task)) and task.trains]
+    parts = {arm.label: arm.tasks for arm in study.intermediates if arm.tasks} | {name: (name,) for name in targets}
+    known = {name: task.rows for names in parts.values() for name in names if (task := tasks.get(name)) and task.rows}
+    if all(name in known for names in parts.values() for name in names):
+        return {label: sum(known[name] or 0 for name in names) for label, names in parts.items()}
+    try:  # a folder of an older version
         data = StudyData(study)
         return {
             label: sum(data.training(get_task(name), study.hyperparameters.resolve(name)).rows for name in names)

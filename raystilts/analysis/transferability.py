@@ -25,7 +25,6 @@ from raystilts.planning.data import data_folder
 from raystilts.planning.encoders import fetch_encoder
 from raystilts.planning.stages import Plan, plan
 from raystilts.results.results import Results
-from raystilts.results.task_facts import overlaps
 from raystilts.study.hyperparameters import Hyperparameters
 from raystilts.study.schema import Study
 from raystilts.tasks.registry import get_task
@@ -147,10 +146,11 @@ def score_rankings(study: Study, rankings: Mapping[str, Mapping[tuple[str, str],
     folder = open_folder(results_folder(study))
     if not folder.exists():
         return []
-    table = _outcomes(Results(folder), study)
+    results = Results(folder)
+    table, tasks = _outcomes(results, study), results.tasks()
     rows = []
     for target in dict.fromkeys(target for scores in rankings.values() for target, _ in scores):
-        arms = [arm for arm in table.get(target, {}) if not overlaps(arm, target, study)]
+        arms = [arm for arm in table.get(target, {}) if not tasks.overlaps(arm, target)]
         arms = [arm for arm in arms if all((target, arm) in scores for scores in rankings.values())]
         if len(arms) < 3:
             continue

@@ -7,23 +7,34 @@ import errno
 import gc
 import os
 import sys
+import warnings
+from typing import Any
 
+from raystilts.analysis.presentation import printable
 from raystilts.cli import analyze, import_, results, run, search, tasks  # noqa: F401 (each adds its commands)
 from raystilts.cli.common import app
 from raystilts.errors import StorageError, UserError
+
+_as_usual = warnings.formatwarning
+
+
+def _format_warning(*given: Any, **more: Any) -> str:
+    """A warning as Python shows it; names in it may hold anything."""
+    return printable(_as_usual(*given, **more))
 
 
 def main() -> None:
     """Runs the command line; a user's mistake is one or two lines and exit code 2."""
     # A question makes many objects and drops few: looking for garbage as often as usual takes a tenth of its time.
     gc.set_threshold(100_000)
+    warnings.formatwarning = _format_warning
     try:
         app(standalone_mode=True)
     except UserError as error:
-        print(f"raystilts: {error}", file=sys.stderr)
+        print(f"raystilts: {printable(str(error))}", file=sys.stderr)
         sys.exit(2)
     except StorageError as error:
-        print(f"raystilts: {error}", file=sys.stderr)
+        print(f"raystilts: {printable(str(error))}", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

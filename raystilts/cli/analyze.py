@@ -11,15 +11,25 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from raystilts.cli.common import AsJson, Assignments, ResultsFolder, Storage, StudyFile, app, find_study, read_study
+from raystilts.cli.common import (
+    AsJson,
+    Assignments,
+    ResultsFolder,
+    Storage,
+    StudyFile,
+    app,
+    find_study,
+    read_study,
+    say,
+)
 from raystilts.cli.results import Compared, Language, Target
 from raystilts.errors import UserError
 
 if TYPE_CHECKING:
     from raystilts.analysis.language_distances import Distances
     from raystilts.analysis.presentation import Row
-    from raystilts.analysis.reading import Overlaps
     from raystilts.results.results import Results
+    from raystilts.results.task_facts import KnownTasks
     from raystilts.study.schema import Study
 
 analyze_app = typer.Typer(
@@ -89,17 +99,16 @@ class _Outputs:
         if self.plot is not None and draw is not None:
             draw(self.plot)
             print(self.plot, file=sys.stderr)
-        print(to_json((answer or rows)()) if self.as_json else text(), end="\n" if self.as_json else "")
+        say(to_json((answer or rows)()) if self.as_json else text(), end="\n" if self.as_json else "")
 
 
-def _opened(folder: str) -> tuple[Results, Study | None, Overlaps]:
-    """The results, their study, and which arms train on a target's own data."""
+def _opened(folder: str) -> tuple[Results, Study | None, KnownTasks]:
+    """The results, their study, and what is known of their tasks."""
     from raystilts.results.results import Results
-    from raystilts.results.task_facts import overlaps
 
     loaded = Results(folder)
     study = loaded.study()
-    return loaded, study, partial(overlaps, study=study)
+    return loaded, study, loaded.tasks()
 
 
 @analyze_app.command("domain-shift")
@@ -127,20 +136,24 @@ def domain_shift(
 
 def _study_and_results(place: str) -> tuple[Study, Results | None]:
     """The study that is asked about, and its results where there are any."""
+    from raystilts import describe_task
     from raystilts.filesystem import open_folder
     from raystilts.planning.cost import results_folder
-    from raystilts.planning.resolve import load_study
     from raystilts.results.results import Results
 
     path = find_study(Path(place))
     if path.is_file():
-        study = load_study(path)
+        study = read_study(path)
         folder = open_folder(results_folder(study))
         return study, Results(folder) if folder.exists() else None
     results = Results(place)
     found = results.study()
     if found is None:
         raise UserError(f"{place}: holds no study.json; give the study file instead, which names data and encoder")
+    names = {*(name for arm in found.intermediates for name in arm.tasks), *(target.task for target in found.targets)}
+    if found.task_files and any(describe_task(name) is None for name in names):
+        files = ", ".join(found.task_files)
+        raise UserError(f"{place}: its tasks come from {files}, which results do not run; give the study file instead")
     return found, results
 
 
@@ -164,9 +177,9 @@ def gains(
     from raystilts.analysis.gains import gain_rows, gains_text, language_gains, plot_gains
     from raystilts.analysis.reading import read_strata
 
-    loaded, study, overlap = _opened(results)
+    loaded, study, tasks = _opened(results)
     fraction = intermediate_fraction or (study.compared_fraction if study is not None else None)
-    found = [language_gains(one, overlap, fraction) for one in read_strata(loaded, target, metric)]
+    found = [language_gains(one, tasks.overlaps, fraction) for one in read_strata(loaded, target, metric)]
     families = [family for family in found if family]
     if not families:
         raise UserError("no gains: the results hold no target that both `none` and another arm were scored on")
@@ -216,8 +229,8 @@ def language_similarity(
     if len(control) > 1:
         raise UserError(f"--sizes {sizes}: one column of numbers is held constant, but it has {', '.join(control)}")
     given = read_columns(distances, "--distances") if distances is not None else None
-    loaded, study, overlap = _opened(results)
-    gained = gather_gains(read_strata(loaded, target), overlap, intermediate_fraction, intermediate)
+    loaded, study, tasks = _opened(results)
+    gained = gather_gains(read_strata(loaded, target), tasks.overlaps, intermediate_fraction, intermediate)
     predictors = given if given is not None else uriel_distances(gained.gains)
     if text is not None:
         predictors = predictors | _subwords(study, text, list(gained.gains))
@@ -270,22 +283,22 @@ def intermediate_size(
     from raystilts.analysis.reading import check_language, read_strata, sizes_in_examples
     from raystilts.analysis.slopes import compare_slopes
 
-    loaded, study, overlap = _opened(results)
-    size_of, unit = sizes_in_examples(study)
+    loaded, study, tasks = _opened(results)
+    size_of, unit = sizes_in_examples(study, tasks)
     strata = read_strata(loaded, target, metric)
     check_language(language, strata)
-    shown = size_curves(strata, [language], size_of, overlap)
+    shown = size_curves(strata, [language], size_of, tasks.overlaps)
 
     @cache
     def rows() -> list[Row]:
         every = dict.fromkeys([None, *sorted({name for stratum in strata for name in stratum.languages})])
-        return size_rows(size_curves(strata, [language] if language else every, size_of, overlap), unit)
+        return size_rows(size_curves(strata, [language] if language else every, size_of, tasks.overlaps), unit)
 
     def shown_text() -> str:
         known = {curve.target for curve in shown}
         groups = [name for name in against.split(",") if name in known or against != "pawsx"]
         compared = groups and len(known) > 1
-        comparison = compare_slopes(strata, groups, size_of, overlap, effect / 100) if compared else None
+        comparison = compare_slopes(strata, groups, size_of, tasks.overlaps, effect / 100) if compared else None
         return sizes_text(shown, comparison, unit)
 
     outputs.give(shown_text, rows, partial(plot_sizes, shown, unit))
@@ -313,11 +326,11 @@ def target_size(
     from raystilts.analysis.reading import check_language, read_strata, sizes_in_examples
     from raystilts.analysis.target_size import plot_target_size, target_curves, target_rows, target_size_text
 
-    loaded, study, overlap = _opened(results)
-    size_of, unit = sizes_in_examples(study)
+    loaded, study, tasks = _opened(results)
+    size_of, unit = sizes_in_examples(study, tasks)
     strata = read_strata(loaded, target, metric)
     check_language(language, strata)
-    curves = target_curves(strata, language, size_of, overlap, intermediate_fraction)
+    curves = target_curves(strata, language, size_of, tasks.overlaps, intermediate_fraction)
     draw = partial(plot_target_size, curves, unit)
     outputs.give(lambda: target_size_text(curves, unit), lambda: target_rows(curves, unit), draw)
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from raystilts.analysis.presentation import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -49,6 +52,11 @@ ResultsFolder = Annotated[str, typer.Argument(help="A results folder: <storage_p
 AsJson = Annotated[bool, typer.Option("--json", help="JSON on standard output.")]
 
 
+def say(text: str, end: str = "\n") -> None:
+    """Prints an answer; what a terminal would obey in it (of names from elsewhere) is made harmless."""
+    print(printable(text), end=end)
+
+
 def output() -> Console:
     """Standard output; full lines where nobody looks at them."""
     return _console(width=None if sys.stdout.isatty() else 100)
@@ -60,17 +68,29 @@ def messages() -> Console:
 
 
 def _console(width: int | None = None, *, stderr: bool = False) -> Console:
-    from rich.console import Console  # here: many questions are answered without it, and it takes a while to load
+    # Here: many questions are answered without it, and it takes a while to load.
+    from rich.console import Console, ConsoleOptions, RenderableType
+    from rich.segment import Segment
 
-    return Console(width=width, stderr=stderr)
+    class PrintableConsole(Console):
+        """As `say`."""
+
+        def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+            for segment in super().render(renderable, options):
+                yield segment if segment.control else segment._replace(text=printable(segment.text))
+
+    return PrintableConsole(width=width, stderr=stderr, markup=False, emoji=False)
 
 
-def read_study(path: Path, assignments: list[str] | None, storage_path: str | None) -> Study:
-    """The study of a command line."""
+def read_study(path: Path, assignments: list[str] | None = None, storage_path: str | None = None) -> Study:
+    """The study of a command line. Its task files are run, and named on standard error."""
     from raystilts.planning.resolve import load_study
 
     extra = [] if storage_path is None else [f"storage_path={json.dumps(storage_path, ensure_ascii=False)}"]
-    return load_study(find_study(path), (*(assignments or ()), *extra))
+    study = load_study(find_study(path), (*(assignments or ()), *extra))
+    if study.task_files:
+        messages().print(f"tasks from {', '.join(study.task_files)}", highlight=False, soft_wrap=True)
+    return study
 
 
 def find_study(path: Path) -> Path:

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from raystilts.cli.common import AsJson, ResultsFolder, app, output
+from raystilts.cli.common import AsJson, ResultsFolder, app, output, say
 from raystilts.errors import UserError
 
 Target = Annotated[str | None, typer.Option(help="Only this target.")]
@@ -77,7 +77,7 @@ def best(
     parts = [] if overall else [best_table(answer) for answer in answers]
     if overall or len(answers) > 1:
         parts.append(overall_table(over_targets(answers)))
-    print("\n".join(parts), end="")
+    say("\n".join(parts), end="")
 
 
 @app.command()
@@ -106,9 +106,9 @@ def matrix(
         plot_matrix(found, plot)
         print(plot, file=sys.stderr)
     if as_csv:
-        print(matrix_csv(found), end="")
+        say(matrix_csv(found), end="")
     elif plot is None:
-        print(matrix_text(found), end="")
+        say(matrix_text(found), end="")
 
 
 @app.command("next")
@@ -137,7 +137,7 @@ def next_command(
     if found.grids:
         seconds, runs = sum(grid.seconds for grid in found.grids), sum(grid.runs for grid in found.grids)
         lines.append(f"together {count(runs, 'stage')}, {duration(seconds)} of a device by the recorded times")
-    print("\n".join(line for text in lines for line in wrap(text)))
+    say("\n".join(line for text in lines for line in wrap(text)))
     if not found.grids:
         print("nothing to run" if not found.hopeless else "no study file: no further runs are worth their cost")
         return

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from raystilts.cli.common import AsJson, Assignments, Storage, StudyFile, app, messages, output, read_study
+from raystilts.cli.common import AsJson, Assignments, Storage, StudyFile, app, messages, output, read_study, say
 from raystilts.errors import UserError
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def _print_matrix(results: str) -> None:
     except UserError:
         return
     out = output()
-    print(matrix_text(transfer_matrix(answers, "gain")))
+    say(matrix_text(transfer_matrix(answers, "gain")))
     for answer in answers:
         out.print(f"{answer.target}: {verdict(answer)}", highlight=False)
     learnt = above_chance(loaded)

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from raystilts.analysis.presentation import WIDTH, save_figure
+from raystilts.analysis.presentation import WIDTH, csv_text, save_figure
 from raystilts.results.answers import ArmAnswer, TargetAnswer, arm_names
 
 Value = Literal["gain", "score", "p_best"]
@@ -122,14 +122,14 @@ def matrix_csv(matrix: Matrix) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     ends = ("", "_low", "_high") if matrix.value == "gain" else ("",)
-    writer.writerow(["arm", *(f"{target}{end}" for target in matrix.targets for end in ends)])
+    writer.writerow(["arm", *(csv_text(f"{target}{end}") for target in matrix.targets for end in ends)])
     for row, name in enumerate(matrix.arms):
         values: list[float | None] = []
         for column, arm in enumerate(matrix.cells[row]):
             values.append(matrix.number(row, column))
             if matrix.value == "gain":
                 values += [None, None] if arm is None else [arm.gain_low, arm.gain_high]
-        writer.writerow([name, *("" if value is None else f"{value:.6g}" for value in values)])
+        writer.writerow([csv_text(name), *("" if value is None else f"{value:.6g}" for value in values)])
     return out.getvalue()
 
 

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from raystilts.ranking.advice import Advice, advise
 from raystilts.ranking.mcb import compare_with_best
 from raystilts.ranking.posterior import Posterior, number
+from raystilts.results.reader import json_column
 from raystilts.results.stratum import Stratum, rank_stratum, scores_of, was_run
-from raystilts.results.task_facts import overlaps
+from raystilts.results.task_facts import KnownTasks
 
 if TYPE_CHECKING:
 
@@ -153,10 +154,17 @@ class Question:
     include_overlap: bool
     strict: bool
     study: Study | None
+    tasks: KnownTasks
 
 
 def answer_target(test: Stratum, dev: Stratum | None, rule: Selection, asked: Question) -> TargetAnswer:
-    overlap = [overlaps(arm.intermediate, test.target, asked.study) for arm in test.arms]
+    """The answer for one stratum.
+
+    Args:
+        dev: The scores that choose; the test scores do where there are none.
+        rule: Which data `dev` is of.
+    """
+    overlap = [asked.tasks.overlaps(arm.intermediate, test.target) for arm in test.arms]
     eligible = [
         arm.intermediate_fraction in (None, asked.compared) and (asked.include_overlap or not shared)
         for arm, shared in zip(test.arms, overlap, strict=True)
@@ -233,7 +241,7 @@ def _arm_answer(
         stopped=int(test.stopped[i]),
         failed=int(test.failed[i]),
         degenerate=int(test.degenerate[i]),
-        hyperparameters=dict(_parsed(arm.hyperparameters or "{}")),
+        hyperparameters=dict(_parsed(arm.hyperparameters)),
         metric=test.metric or "",
         split="test",
         selection=selection,
@@ -243,8 +251,7 @@ def _arm_answer(
 
 @lru_cache(maxsize=4096)
 def _parsed(text: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(text)
-    return found
+    return json_column(text, dict)
 
 
 def answer_notes(
@@ -274,6 +281,11 @@ def answer_notes(
             f"{int(test.degenerate.sum())} runs count as failed by how they trained (not a number, no better than "
             "guessing on dev, or a loss that does not fall) and are in no mean"
         )
+    given = [(arm.intermediate, arm.hyperparameters) for arm in test.arms if arm.hyperparameters not in ("", "{}")]
+    broken = {name for name, text in given if not _parsed(text)}
+    if broken:
+        names = ", ".join(sorted(broken))
+        notes.append(f"the hyperparameters of {names} are no JSON object in some rows, and are shown as none")
     seen = _seen(test, study)
     if seen:
         names = ", ".join(seen)

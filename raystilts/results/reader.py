@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import duckdb
 
@@ -42,6 +42,7 @@ _NAME = re.compile(r"manifest-(\d{8,})\.json")
 _TRIES = 10
 _READERS = 16
 T = TypeVar("T")
+C = TypeVar("C", dict[str, Any], list[Any])
 #: Key-value metadata of a Parquet footer.
 Footer = dict[str, str]
 
@@ -355,3 +356,18 @@ def _decode(table: Table, data: bytes) -> pa.Table:
     import pyarrow.parquet as pq
 
     return upgrade(table, pq.ParquetFile(pa.BufferReader(data)).read(use_threads=False))
+
+
+def json_column(text: str | None, kind: type[C]) -> C:
+    """The value of a column that holds JSON; an empty one, with a warning, where it holds none of that kind."""
+    if not text:
+        return kind()
+    try:
+        found = json.loads(text)
+    except ValueError:
+        found = None
+    if isinstance(found, kind):
+        return found
+    shown = text if len(text) <= 60 else f"{text[:57]}..."
+    warnings.warn(f"A row holds {shown!r} where JSON should stand; it is read as empty.", ResultsWarning, stacklevel=2)
+    return kind()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Collection, Iterable
 from itertools import groupby
@@ -19,7 +18,8 @@ from raystilts.results.answers import ArmAnswer, Question, Selection, TargetAnsw
 from raystilts.results.cell_tables import CellTables
 from raystilts.results.over_targets import OverallAnswer, over_targets
 from raystilts.results.stratum import Arm, Final, Place, Stratum, build_stratum
-from raystilts.results.task_facts import train_language
+from raystilts.results.study_file import read_study
+from raystilts.results.task_facts import KnownTasks, read_tasks
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -208,25 +208,16 @@ class Results:
         return strata
 
     def study(self) -> Study | None:
-        """The study that the folder was last run with, None for tables from elsewhere.
+        """The study that the folder was last run with, None for tables from elsewhere; see `read_study`.
 
         Raises:
-            UserError: it names tasks or files that are no longer here.
+            UserError: it cannot be read.
         """
-        try:
-            text = self.folder.read("study.json")
-        except FileNotFoundError:
-            return None
-        from pydantic import ValidationError
+        return read_study(self.folder)
 
-        from raystilts.study.schema import Study
-
-        try:
-            return Study.model_validate(json.loads(text))
-        except ValidationError as error:
-            raise UserError(
-                f"{self.folder.url}/study.json does not fit any more: {error.errors()[0]['msg']}; run the study again"
-            ) from None
+    def tasks(self) -> KnownTasks:
+        """What is known of the tasks that the tables name, without looking at any task file."""
+        return read_tasks(self.folder, self.study())
 
     def best(
         self,
@@ -279,7 +270,7 @@ class Results:
         self._check(tests, target, language)
         study = self.study()
         compared = _compared(intermediate_fraction, tests.values(), study)
-        asked = Question(target, language, compared, include_overlap, strict, study)
+        asked = Question(target, language, compared, include_overlap, strict, study, read_tasks(self.folder, study))
         devs, rule = self._choosing(tests, asked)
         return [answer_target(test, devs.get(key), rule, asked) for key, test in tests.items()]
 
@@ -300,7 +291,7 @@ class Results:
         rule: Selection = asked.study.selection if asked.study else "en_dev"
         if rule == "target_dev":
             return self._scored("dev", asked.target, asked.language), rule
-        wanted = {key: train_language(key[0]) for key in tests}
+        wanted = {key: asked.tasks.train_language(key[0]) for key in tests}
         found: dict[Key, Stratum] = {}
         for language in sorted(set(wanted.values())):
             for stratum in self.strata("dev", language, target=asked.target):

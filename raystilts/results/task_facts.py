@@ -1,46 +1,129 @@
-"""What the answers need to know of a task: the language it trains in, and whose training data it shares."""
+"""What a results folder says of its tasks: types, main scores, languages, whose training data they share.
+
+The run writes `tasks.json`, so that opening the folder runs no code and needs no task file. A folder without it (an
+older one, or an imported table) has its tasks looked up in the catalogue by their names.
+"""
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import TYPE_CHECKING
+import json
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
 
-from raystilts.errors import UserError
-from raystilts.tasks.registry import all_tasks, get_task
-from raystilts.tasks.task import Task, shares_training_data
+import raystilts
+from raystilts.filesystem import Folder
+from raystilts.results.reader import ResultsWarning
 
 if TYPE_CHECKING:
     from raystilts.study.schema import Study
 
-
-def train_language(target: str) -> str:
-    """The language that a target trains in; English for tasks that are not registered here."""
-    task = _task(target)
-    return "en" if task is None else task.train_languages[0]
+FILE = "tasks.json"
+#: Raised where a field changes its meaning. New fields do not raise it: readers leave out what they do not know.
+VERSION = 1
 
 
-def overlaps(intermediate: str, target: str, study: Study | None) -> bool:
-    """Whether an intermediate trains on the target's own training data."""
-    names = tuple(intermediate.split("+"))
-    if study is not None:
-        named = [arm.tasks for arm in study.intermediates if arm.label == intermediate]
-        names = named[0] if named else names
-    return _shared(names, target)
+@dataclass(frozen=True, slots=True)
+class TaskFacts:
+    """One task.
+
+    Attributes:
+        type: Kind of task, such as `classification`.
+        languages: Languages that it is tested in; likewise those with dev data and those of the training data.
+        trains: Whether a model is trained on it as a target.
+        train_data: What tells its training items apart: tasks where it is equal train on the same ones.
+        rows: Training examples at fraction 1, under the limits of the study; None where that is not known.
+    """
+
+    type: str
+    main_score: str
+    languages: tuple[str, ...]
+    dev_languages: tuple[str, ...]
+    train_languages: tuple[str, ...]
+    trains: bool
+    train_data: tuple[str, ...] | None
+    rows: int | None = None
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> TaskFacts:
+        """From an object of `tasks.json`; fields of newer versions are left out.
+
+        Raises:
+            TypeError: A field is missing.
+        """
+        known: dict[str, Any] = {f.name: values[f.name] for f in fields(cls) if f.name in values}
+        known |= {name: tuple(value) for name, value in known.items() if isinstance(value, list)}
+        return cls(**known)
 
 
-@lru_cache(maxsize=4096)
-def _shared(names: tuple[str, ...], target: str) -> bool:
-    own = _task(target)
-    tasks = [_task(name) for name in names if name not in ("none", "mlm")]
-    return own is not None and any(task is not None and shares_training_data(task, own) for task in tasks)
+class KnownTasks:
+    """The tasks of a results folder.
+
+    Args:
+        facts: By name, as the folder has them.
+        study: Says which tasks the arms of its labels train on; without it a label is its tasks joined by "+".
+    """
+
+    def __init__(self, facts: Mapping[str, TaskFacts], study: Study | None) -> None:
+        self._known: dict[str, TaskFacts | None] = dict(facts)
+        self._parts = {} if study is None else {arm.label: arm.tasks for arm in study.intermediates}
+
+    def get(self, name: str) -> TaskFacts | None:
+        """A task by its name; None where neither the folder nor the catalogue has it."""
+        if name not in self._known:  # asked by the package's front door, for this room knows no tasks
+            found = raystilts.describe_task(name)
+            self._known[name] = None if found is None else TaskFacts.from_json(found)
+        return self._known[name]
+
+    def parts(self, intermediate: str) -> tuple[str, ...]:
+        """The tasks that an intermediate trains on, by its label."""
+        return self._parts.get(intermediate) or tuple(intermediate.split("+"))
+
+    def train_language(self, target: str) -> str:
+        """The (first) language that a target trains in; English for tasks that nobody knows."""
+        task = self.get(target)
+        return "en" if task is None else task.train_languages[0]
+
+    def overlaps(self, intermediate: str, target: str) -> bool:
+        """Whether an intermediate trains on the target's own training data."""
+        own = self.get(target)
+        if own is None or own.train_data is None:
+            return False
+        tasks = (self.get(name) for name in self.parts(intermediate) if name not in ("none", "mlm"))
+        return any(task is not None and task.train_data == own.train_data for task in tasks)
 
 
-@lru_cache(maxsize=4096)
-def _task(name: str) -> Task | None:
-    """A registered task; None for a name from elsewhere."""
-    if name.partition("@")[0] not in all_tasks():
-        return None  # without the search for similar names, which the error has
+def read_tasks(folder: Folder, study: Study | None) -> KnownTasks:
+    """The tasks of a results folder; of a damaged file nothing but what the catalogue says."""
+    return KnownTasks(_read(folder), study)
+
+
+def write_tasks(folder: Folder, tasks: Mapping[str, Mapping[str, Any]]) -> None:
+    """Writes the facts of tasks beside those that the folder has already; newer ones count.
+
+    Raises:
+        StorageError: The folder cannot be written.
+    """
+    found = {name: _plain(one) for name, one in _read(folder).items()}
+    values = {"version": VERSION, "tasks": dict(sorted({**found, **tasks}.items()))}
+    folder.write(FILE, json.dumps(values, indent=1).encode(), overwrite=True)
+
+
+def _read(folder: Folder) -> dict[str, TaskFacts]:
     try:
-        return get_task(name)
-    except UserError:
-        return None
+        tasks: dict[str, Mapping[str, Any]] = json.loads(folder.read(FILE))["tasks"]
+        return {name: TaskFacts.from_json(values) for name, values in tasks.items()}
+    except FileNotFoundError:
+        return {}
+    except (ValueError, TypeError, KeyError, AttributeError):
+        warnings.warn(
+            f"{folder.url}/{FILE} cannot be read; tasks are looked up by their names. Run the study again to mend it.",
+            ResultsWarning,
+            stacklevel=2,
+        )
+        return {}
+
+
+def _plain(one: TaskFacts) -> dict[str, Any]:
+    return {f.name: getattr(one, f.name) for f in fields(one)}

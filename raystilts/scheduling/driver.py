@@ -19,17 +19,21 @@ from rich.console import Console
 from raystilts.errors import StorageError
 from raystilts.filesystem import open_folder
 from raystilts.planning.cost import checkpoints_folder, results_folder
-from raystilts.planning.data import data_folder
+from raystilts.planning.data import StudyData, data_folder
 from raystilts.planning.encoders import EncoderInfo, fetch_encoder
+from raystilts.planning.resolve import resolve
 from raystilts.planning.stages import Kind, Plan, Stage
 from raystilts.results.compaction import compacting
 from raystilts.results.ledger import Ledger
+from raystilts.results.study_file import read_study
+from raystilts.results.task_facts import write_tasks
 from raystilts.scheduling.capacity import prepared
 from raystilts.scheduling.cluster import ray_cluster
 from raystilts.scheduling.fit import fit
 from raystilts.scheduling.lock import HeldLock, driver_lock
 from raystilts.scheduling.preflight import check_data, check_encoder, check_storage
 from raystilts.study.schema import Study, merged
+from raystilts.tasks.facts import facts_of
 from raystilts.training.checkpoints import Checkpoints, open_checkpoints
 from raystilts.training.events import check_tensorboard
 
@@ -150,16 +154,27 @@ def driving(study: Study, disk_bytes: int | None, address: str | None, console: 
     results = results_folder(study)
     check_storage(results, disk_bytes)
     with driver_lock(results, partial(console.print, highlight=False, soft_wrap=True)) as lock:
-        _write_study(results, study)
+        write_study(results, study)
         checkpoints = open_checkpoints(checkpoints_folder(study))
         checkpoints.clean_up()
         yield Driver(results, checkpoints, console, address, lock)
 
 
-def _write_study(results: str, study: Study) -> None:
-    """Keeps the study beside its tables, so that they can be read without the study file."""
+def write_study(results: str, study: Study) -> None:
+    """Keeps the study and the facts of its tasks beside the tables, so that these can be read without any other file.
+
+    Raises:
+        StorageError: the folder cannot be written.
+    """
     folder = open_folder(results)
-    # Without one, or with one that names tasks which are gone, there is nothing to go on with.
-    with suppress(FileNotFoundError, ValueError):
-        study = merged(Study.model_validate(json.loads(folder.read("study.json"))), study)
+    resolved, data = resolve(study), StudyData(study)
+    facts = {one.task.name: facts_of(one.task) for one in resolved.targets}
+    trained = [one for arm in resolved.arms for one in arm.tasks]
+    for one in (*trained, *(target for target in resolved.targets if target.task.requires_training)):
+        facts[one.task.name] = facts_of(one.task) | {"rows": data.training(one.task, one.hyperparameters).rows}
+    write_tasks(folder, facts)
+    # What is there may be damaged: then there is nothing to go on with.
+    with suppress(ValueError):
+        old = read_study(folder)
+        study = study if old is None else merged(old, study)
     folder.write("study.json", json.dumps(study.model_dump(mode="json"), indent=1).encode(), overwrite=True)

@@ -23,11 +23,13 @@ class Report:
     Attributes:
         share: Share of its budget, 1.0 at the end.
         score: Of the searched metric on dev; None: the trial failed.
+        stage: Key of the trial's stage, where the ledger reports.
     """
 
     values: Mapping[str, Value]
     share: float
     score: float | None
+    stage: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -41,10 +41,18 @@ def settings(study: Study) -> Search:
     return study.search
 
 
-def units(study: Study) -> list[Unit]:
-    """What a study searches: intermediates, then targets that train; only targets in a joint search."""
+def _trains(task: str) -> bool:
+    return get_task(task).requires_training
+
+
+def units(study: Study, trains: Callable[[str], bool] = _trains) -> list[Unit]:
+    """What a study searches: intermediates, then targets that train; only targets in a joint search.
+
+    Args:
+        trains: Whether a target trains, by its name; default as the registered task says.
+    """
     arms = [] if settings(study).joint else [a.label for a in study.intermediates if not a.is_none]
-    targets = [t.task for t in study.targets if get_task(t.task).requires_training and t.task not in arms]
+    targets = [t.task for t in study.targets if trains(t.task) and t.task not in arms]
     return [*(Unit(name, "intermediate") for name in arms), *(Unit(name, "target") for name in targets)]
 
 

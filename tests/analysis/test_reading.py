@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 from results.rows import run_row, score_rows, write
 
-from raystilts.analysis.reading import check_language, read_strata, table_of
+from raystilts.analysis.reading import check_language, read_strata, sizes_in_examples, table_of
 from raystilts.errors import UserError
 from raystilts.results.ledger import write_attempt
 from raystilts.results.results import Results
+from raystilts.results.task_facts import KnownTasks, TaskFacts
+from raystilts.study.schema import Study
 
 
 @pytest.fixture
@@ -58,3 +60,13 @@ def test_what_is_not_there_is_said(folder: Path) -> None:
     with pytest.raises(UserError, match="--language fr"):
         check_language("fr", read_strata(results))
     check_language(None, [])
+
+
+def test_sizes_are_those_that_the_run_has_written() -> None:
+    facts = {"type": "classification", "main_score": "accuracy", "languages": ["en"], "dev_languages": ["en"],
+             "train_languages": ["en"], "trains": True, "train_data": ["mine", "train"], "rows": 1200}  # fmt: skip
+    tasks = {"mine": facts, "yours": facts | {"rows": 30}, "pool": facts | {"trains": False, "rows": None}}
+    arms = ["none", {"tasks": ["mine", "yours"]}]
+    study = Study.model_validate({"name": "s", "intermediates": arms, "targets": ["yours", "pool"], "seeds": [0]})
+    size_of, unit = sizes_in_examples(study, KnownTasks({n: TaskFacts.from_json(t) for n, t in tasks.items()}, study))
+    assert (unit, size_of("mine+yours", 0.5), size_of("yours", 1.0)) == ("examples", 615, 30)

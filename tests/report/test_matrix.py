@@ -84,6 +84,6 @@ def test_plots_that_cannot_be_written(tmp_path: Path, name: str, message: str) -
 
 
 def test_the_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("raystilts.report.matrix.find_spec", lambda name: None)
+    monkeypatch.setattr("raystilts.analysis.presentation.find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"pip install 'raystilts\[plot\]'"):
         check_plot(tmp_path / "m.png")

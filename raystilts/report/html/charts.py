@@ -6,7 +6,6 @@ the target's.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ import pandas as pd
 
 from raystilts.report.html.markup import MINUS, Markup, count, interval, join, listed, part, points, score, share, tag
 from raystilts.results.answers import ArmAnswer, TargetAnswer, arm_names
+from raystilts.results.reader import json_column
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +228,7 @@ def _place(arms: tuple[ArmAnswer, ...], row: pd.Series) -> int | None:
     same = [i for i, arm in enumerate(arms) if (arm.intermediate, arm.intermediate_fraction) == key]
     if len(same) < 2:
         return same[0] if same else None
-    settings = json.loads(row["hyperparameters"] or "{}")
+    settings = json_column(row["hyperparameters"], dict)
     return next((i for i in same if arms[i].hyperparameters == settings), None)
 
 

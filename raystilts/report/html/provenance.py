@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import yaml
 
 from raystilts.report.html.gather import ReportData
 from raystilts.report.html.markup import Child, Markup, count, duration, table, tag
+from raystilts.results.reader import json_column
 from raystilts.study.schema import Study
 
 #: Failed runs that are listed one by one.
@@ -68,7 +68,7 @@ def _versions(runs: pd.DataFrame) -> str:
     """Packages with their versions; several where runs differ."""
     found: dict[str, set[str]] = {}
     for text in runs["versions"].dropna().unique():
-        for package, number in json.loads(text).items():
+        for package, number in json_column(text, dict).items():
             found.setdefault(package, set()).add(str(number))
     return ", ".join(f"{package} {' and '.join(sorted(numbers))}" for package, numbers in sorted(found.items()))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 
 import pandas as pd
@@ -28,6 +27,7 @@ from raystilts.report.html.markup import (
 from raystilts.report.html.overview import language_table, overall_part
 from raystilts.report.text import verdict
 from raystilts.results.answers import ArmAnswer, TargetAnswer, arm_names
+from raystilts.results.reader import json_column
 
 #: Arms less likely than this share one segment of the bar.
 SMALLEST = 0.03
@@ -190,9 +190,9 @@ def decisions_part(frame: pd.DataFrame, answer: TargetAnswer) -> Markup | None:
 def _sentence(rule: str, number: int, share: float | None, kept: str, dropped: str, scores: str) -> str:
     """A round in words: where it was, who stopped, how many went on; with the dev scores that were compared."""
     where = f"at {part(share)} of training" if pd.notna(share) and share is not None and share < 1 else ""
-    values: dict[str, float | None] = json.loads(scores or "{}")
-    stopped = [f"{arm} ({score(values[arm])})" if arm in values else arm for arm in json.loads(dropped)]
-    went_on = json.loads(kept)
+    values: dict[str, float | None] = json_column(scores, dict)
+    stopped = [f"{arm} ({score(values[arm])})" if arm in values else arm for arm in json_column(dropped, list)]
+    went_on = json_column(kept, list)
     best = max((values[arm] or 0.0 for arm in went_on if arm in values), default=None)
     ahead = f"{count(len(went_on), 'arm')} went on{'' if best is None else f', the best at {score(best)}'}"
     what = f"{listed(stopped)} stopped; {ahead}" if stopped else f"none stopped; {ahead}"
