@@ -85,9 +85,9 @@ def main() -> None:
             print(f"| {options.alone} | this build | {seconds:.1f} | {processor:.1f} | {memory:.0f} |")
         if "base" in best:
             mine, base = best["this build"], best["base"]
-            print(
-                f"\nbase / this build: time {base[0] / mine[0]:.1f}, processor {base[1] / mine[1]:.1f}, memory {base[2] / mine[2]:.2f}"
-            )
+            names = ("time", "processor", "memory")
+            ratios = [f"{name} {b / m:.2f}" for name, b, m in zip(names, base, mine, strict=True)]
+            print(f"\nbase / this build: {', '.join(ratios)}")
 
 
 if __name__ == "__main__":

@@ -265,7 +265,7 @@ def _about_double(double: pd.DataFrame, frame: pd.DataFrame, columns: Columns) -
     if differ:
         hint = (
             f"they differ in {', '.join(differ)}: --column hyperparameters={','.join(differ)} makes these arms of "
-            f"their own, --column seed={differ[0]} runs, --where {differ[0]}={mine[differ[0]].iloc[0]} takes one of them"
+            f"their own, --column seed={differ[0]} runs, --where {differ[0]}={mine[differ[0]].iloc[0]} takes one"
         )
     places = " and ".join(where_of(row) for _, row in first.head(3).iterrows())
     run = f"{first['intermediate'].iloc[0]} -> {first['target'].iloc[0]}, seed {first['seed'].iloc[0]}"

@@ -72,7 +72,8 @@ def derive(state: State) -> Iterator[Derived]:
         _say_splits(connection, said)
         _create_main(connection, state, said)
         number, failed = connection.execute(
-            "select count(*), count(*) filter (not done) from (select bool_or(value is not null) done from facts group by stage)"
+            "select count(*), count(*) filter (not done) "
+            "from (select bool_or(value is not null) as done from facts group by stage)"
         ).fetchall()[0]
         yield Derived(connection, _RUNS, _SCORES, number, failed, said)
 
@@ -99,7 +100,7 @@ def _create_facts(connection: duckdb.DuckDBPyConnection) -> None:
             select {key}, max(value) as value, max(examples) as examples, bool_or(failed) as failed
             from given group by all
         ),
-        has as (select target, bool_or(split = 'test') as tested, bool_or(split = 'dev') as developed from once group by 1)
+        has as (select target, bool_or(split = 'test') as tested from once group by 1)
         select once.* exclude (split), if(split = 'dev' and not tested, 'test', split) as split,
             split = 'dev' and not tested as stands_in, {_STAGE} as stage
         from once join has using (target)

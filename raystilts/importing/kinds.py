@@ -11,9 +11,13 @@ Direction = Literal["higher", "lower", "cost"]
 
 #: The column that holds the names of the sheets of a workbook.
 SHEET = "sheet"
-_HIGHER = frozenset(
-    ["acc", "accuracy", "f1", "em", "exact", "match", "exactmatch", "score", "scores", "map", "mrr", "ndcg", "recall", "precision", "auc", "auroc", "auprc", "roc", "bleu", "rouge", "rougel", "rouge1", "rouge2", "chrf", "sacrebleu", "meteor", "pearson", "pearsonr", "spearman", "spearmanr", "correlation", "corr", "matthews", "mcc", "kappa", "kendall", "cosine", "reward", "hits", "jaccard", "iou", "dice", "r2", "pass", "likelihood", "gain", "balanced", "specificity", "sensitivity", "mauve", "bertscore", "comet", "las", "uas", "upos", "main"]
-)  # fmt: skip
+_HIGHER = frozenset((
+    "acc", "accuracy", "f1", "em", "exact", "match", "exactmatch", "score", "scores", "map", "mrr", "ndcg",
+    "recall", "precision", "auc", "auroc", "auprc", "roc", "bleu", "rouge", "rougel", "rouge1", "rouge2", "chrf",
+    "sacrebleu", "meteor", "pearson", "pearsonr", "spearman", "spearmanr", "correlation", "corr", "matthews", "mcc",
+    "kappa", "kendall", "cosine", "reward", "hits", "jaccard", "iou", "dice", "r2", "pass", "likelihood", "gain",
+    "balanced", "specificity", "sensitivity", "mauve", "bertscore", "comet", "las", "uas", "upos", "main",
+))  # fmt: skip  # fmt: skip
 _LOWER = frozenset(
     [
         "loss",

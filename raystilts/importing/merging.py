@@ -97,7 +97,8 @@ def merge(old: State, rows: pa.Table, source: Source, *, replace: bool) -> Merge
         ).fetchall()[0]
         stale = [key for key in path if key not in dropped and old.sources[key].digest != source.digest]
         (left,) = connection.execute(
-            f"select count(*) from kept k where {_in('k.source', stale)} and not exists (from new_rows n where {joined})"
+            f"select count(*) from kept k where {_in('k.source', stale)} "
+            f"and not exists (from new_rows n where {joined})"
         ).fetchall()[0]
         left_sources = {row[0] for row in connection.execute("select distinct source from kept").fetchall()}
     sources = {key: one for key, one in old.sources.items() if key in left_sources} | {source.key: source}

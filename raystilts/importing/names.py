@@ -1,4 +1,4 @@
-"""Names of arms and targets: averages among them, the baseline, and spellings that differ only in case or white space."""
+"""Names of arms and targets: averages among them, the baseline, and spellings of one name."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from raystilts.errors import UserError, did_you_mean
 from raystilts.importing.kinds import is_summary
 
 #: Names under which tables list runs without an intermediate task.
-BASELINES = frozenset(
-    ("none", "(none)", "[none]", "no intermediate", "no_intermediate", "no-intermediate", "baseline", "base", "-")
-    + ("no transfer", "no_transfer", "without", "w/o", "scratch", "direct", "direct finetuning", "vanilla", "null")
-)  # fmt: skip
+BASELINES = frozenset((
+    "none", "(none)", "[none]", "no intermediate", "no_intermediate", "no-intermediate", "baseline", "base", "-",
+    "no transfer", "no_transfer", "without", "w/o", "scratch", "direct", "direct finetuning", "vanilla", "null",
+))  # fmt: skip
 #: Guessed only where it leaves no doubt; others are named for --baseline.
 _SURE = ("none", "(none)", "[none]", "no intermediate", "no_intermediate", "no-intermediate", "baseline", "no transfer",
          "no_transfer")  # fmt: skip

@@ -10,10 +10,10 @@ import pandas as pd
 from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
 #: What stands in cells without a number, in lower case.
-MISSING = frozenset(
-    ("", "-", "--", "---", "—", "–", "n/a", "#n/a", "na", "<na>", "n.a.", "nan", "none", "null", "nil", ".", "?", "x")
-    + ("#div/0!", "#value!", "#ref!", "#name?", "#num!", "missing", "tbd", "todo", "pending", "n/r", "✗", "oom")
-)  # fmt: skip
+MISSING = frozenset((
+    "", "-", "--", "---", "—", "–", "n/a", "#n/a", "na", "<na>", "n.a.", "nan", "none", "null", "nil", ".", "?", "x",
+    "#div/0!", "#value!", "#ref!", "#name?", "#num!", "missing", "tbd", "todo", "pending", "n/r", "✗", "oom",
+))  # fmt: skip
 _MARKUP = re.compile(r"\\(?:textbf|textit|underline|mathbf|emph|cellcolor\{[^}]*\})\s*\{|[{}$*†‡_`~]|\\,")
 _PLUS_MINUS = re.compile(r"\s*(?:±|\+/-|\+-|\\pm)\s*")
 _IN_BRACKETS = re.compile(r"^(?P<mean>[^()\[\]]+?)\s*[(\[]\s*(?:±|\+/-|sd\s*=?|std\s*=?)?\s*(?P<std>[^()\[\]]+)[)\]]$")

@@ -75,7 +75,7 @@ def _few(names: Collection[str]) -> str:
 
 
 def _check_mixed(rows: pd.DataFrame, flags: pd.Series[bool], keys: list[pd.Series]) -> None:
-    """A target whose scores are some in percent and some in fractions: those up to 1, times 100, are among the others."""
+    """A target with scores in percent and in fractions: those up to 1, times 100, are among the others."""
     values = rows["value"].abs()
     small = flags & (values <= 1.0) & (values > 0.0)
     if not small.any():
@@ -149,8 +149,8 @@ def by_direction(
         asked = [name for name in metrics if name in wanted]
         if asked or (metrics and len(metrics) == len(names)):
             raise UserError(
-                f"{(asked or metrics)[0]}: {why}, and runs are ranked by scores from 0 to 1, higher for better; judge by "
-                f"another metric, or give --higher {(asked or metrics)[0]} if higher is better"
+                f"{(asked or metrics)[0]}: {why}, and runs are ranked by scores from 0 to 1, higher for better; "
+                f"judge by another metric, or give --higher {(asked or metrics)[0]} if higher is better"
             )
         if metrics:
             said.append(f"left out ({why}): {', '.join(metrics)} (--higher NAME says otherwise)")

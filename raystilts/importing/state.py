@@ -26,6 +26,7 @@ STUDY = "import"
 PART = cast("Any", "imports")
 #: Below so many rows a second thread of DuckDB costs more memory than it saves time.
 SMALL = 200_000
+_ROW_GROUP = 65_536
 _TYPES = {
     "intermediate_fraction": pa.float64(), "target_fraction": pa.float64(), "seed": pa.int64(), "step": pa.int64(),
     "value": pa.float64(), "examples": pa.int64(), "failed": pa.bool_(), "drawn": pa.bool_(), "row": pa.int64(),
@@ -149,7 +150,7 @@ def save_state(folder: Folder, generation: int, state: State) -> str:
     }
     sink = io.BytesIO()
     table = state.rows.replace_schema_metadata({"raystilts_imports": json.dumps(meta)})
-    pq.write_table(table, sink, compression="zstd")
+    pq.write_table(table, sink, compression="zstd", row_group_size=_ROW_GROUP, write_statistics=False)
     name = part_name(PART, generation)
     folder.write(f"{COMPACTED}/{name}", sink.getvalue())
     return name

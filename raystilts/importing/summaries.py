@@ -60,8 +60,8 @@ def as_runs(rows: pd.DataFrame, said: list[str]) -> pd.DataFrame:
         drawn=True,
     )
     said.append(
-        f"{len(drawn)} cells are means with a standard deviation: ranked from these summary statistics, by {len(parts)} "
-        "runs drawn to have exactly them, arms taken as independent (seeds that arms share are not known)"
+        f"{len(drawn)} cells are means with a standard deviation: ranked from these summary statistics, by "
+        f"{len(parts)} runs drawn to have exactly them, arms taken as independent (seeds that arms share are not known)"
     )
     return pd.concat([plain[~several], parts], ignore_index=True)
 

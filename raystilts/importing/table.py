@@ -118,20 +118,20 @@ def import_table(table: str | Path, results: str | Path, options: Options | None
         StorageError: The folder cannot be written.
     """
     path, options = Path(table).expanduser(), options or Options()
-    reading = read(path, options)
     folder = open_folder(results)
-    source = _source(path, reading, options)
-    outcome: list[tuple[Merged, list[str], int]] = []
+    outcome: list[tuple[Merged, list[str], int, pd.DataFrame | None, Source]] = []
 
     def change(old: State) -> tuple[State, bool]:
+        reading = read(path, options)  # here, so that it is gone before the ledger's rows are made
+        source = _source(path, reading, options)
         known = understood(reading, options, old.settings)
         merged, said = _merged(old, known, source, options)
-        outcome.append((merged, [*known.said, *said], len(known.rows)))
+        outcome.append((merged, [*known.said, *said], len(known.rows), reading.items, source))
         return merged.state, merged.changed
 
     derived = update(folder, change)
-    merged, said, number = outcome[-1]
-    items = write_items(folder, reading.items, source) if reading.items is not None else 0
+    merged, said, number, examples, source = outcome[-1]
+    items = write_items(folder, examples, source) if examples is not None else 0
     return Imported(
         derived.number, number, merged.new, merged.equal, merged.replaced, merged.gone, derived.failed,
         items, tuple(dict.fromkeys([*said, *derived.said])),

@@ -290,7 +290,7 @@ def _level_names(
     for values in levels:
         kind = kind_of(values)
         if kind is None:
-            kind = "intermediate" if len(free) > 1 and set(v.lower() for v in values) & BASELINES else None
+            kind = "intermediate" if len(free) > 1 and {v.lower() for v in values} & BASELINES else None
             name = kind or (free[0] if free else "hyperparameters")
         else:
             name = _KIND_COLUMN.get(kind, kind)

@@ -21,7 +21,7 @@ def update(folder: Folder, change: Callable[[State], tuple[State, bool]]) -> Der
     """Replaces what was imported by what `change` makes of it. Killed at any point, all of it is there or nothing.
 
     Args:
-        change: Gives the new state, and whether it is another one. May be called again: where another writer was faster.
+        change: Gives the new state, and whether it is another one. Called again where another writer was faster.
 
     Returns:
         The ledger's rows, with a connection that is closed.
@@ -32,14 +32,15 @@ def update(folder: Folder, change: Callable[[State], tuple[State, bool]]) -> Der
     for _ in range(_TRIES):
         old = load_manifest(folder)
         state, changed = change(load_state(folder, old))
+        name = save_state(folder, old.generation + 1, state) if changed else ""
         with derive(state) as derived:
-            if not changed or _publish(folder, old, state, derived):
+            if not changed or _publish(folder, old, name, derived):
                 return derived
     raise StorageError(f"Others keep writing to {folder.url}. Try again later.")
 
 
-def _publish(folder: Folder, old: Manifest, state: State, derived: Derived) -> bool:
-    """False if another writer has published first."""
+def _publish(folder: Folder, old: Manifest, state: str, derived: Derived) -> bool:
+    """Publishes rows with the file of their state; False if another writer has published first."""
     generation, parts = old.generation + 1, dict(old.parts)
     imported: tuple[Table, Table] = ("runs", "scores")
     for table in imported:
@@ -48,7 +49,7 @@ def _publish(folder: Folder, old: Manifest, state: State, derived: Derived) -> b
     queries: dict[Table, str] = {"runs": derived.runs, "scores": derived.scores}
     for table, query in queries.items():
         parts[table] = [*parts[table], write_query(derived.connection, folder, table, generation, query)]
-    parts[PART] = [save_state(folder, generation, state)]
+    parts[PART] = [state]
     return publish(folder, Manifest(generation, parts, old.consumed))
 
 

@@ -95,7 +95,8 @@ def test_splits_in_the_names_of_metrics() -> None:
 
 @pytest.mark.parametrize(
     ("names", "kind"),
-    [(["en", "de", "zh-CN"], "language"), (["seed 1", "seed 2"], "seed"), (["1", "2", "3"], "seed"), (["dev", "test"], "split"),
+    [(["en", "de", "zh-CN"], "language"), (["seed 1", "seed 2"], "seed"), (["1", "2", "3"], "seed"),
+     (["dev", "test"], "split"),
      (["accuracy", "f1"], "metric"), (["mean", "std"], "stat"), (["rte", "boolq"], None)],
 )  # fmt: skip
 def test_what_names_are(names: list[str], kind: str | None) -> None:

@@ -155,7 +155,8 @@ _FILES = {
     "b.csv": ("source;task;run;lang;score\nmnli;xnli;1;en;70,0\nmnli;xnli;2;en;71,5\n(none);xnli;2;en;61,0\n",
               {"columns": {"seed": "run"}}),
     "c.csv": ("intermediate,target,seed,value\nmnli,xnli,1,0.55\nnone,xnli,1,0.5\n", {"constants": {"language": "de"}}),
-    "d.csv": ("intermediate,target,seed,language,split,metric,value\nmnli,xnli,1,en,dev,f1,81\nmnli,xnli,1,en,test,score,70\n",
+    "d.csv": ("intermediate,target,seed,language,split,metric,value\n"
+              "mnli,xnli,1,en,dev,f1,81\nmnli,xnli,1,en,test,score,70\n",
               {}),
 }  # fmt: skip
 

@@ -206,7 +206,8 @@ def test_wandb_folders(load: Import, scores: Scores, tmp_path: Path) -> None:
     root = tmp_path / "wandb"
     for i, (arm, accuracy) in enumerate((("none", 0.5), ("mnli", 0.6))):
         files = root / f"run-20241129_01020{i}-abc{i}" / "files"
-        _write(files / "wandb-summary.json", {"eval": {"accuracy": accuracy}, "eval/loss": 0.4, "_step": 3, "_runtime": 9,
+        _write(files / "wandb-summary.json", {"eval": {"accuracy": accuracy}, "eval/loss": 0.4, "_step": 3,
+                                              "_runtime": 9,
                                               "_wandb": {"runtime": 9}})  # fmt: skip
         _write(files / "config.yaml", "wandb_version: 1\n_wandb:\n  desc: null\n  value:\n    t: {1: [1]}\n"
                f"intermediate:\n  desc: null\n  value: {arm}\ntarget:\n  value: rte\nseed:\n  value: 4\n")  # fmt: skip

@@ -38,7 +38,8 @@ def _read(root: Path, marks: Sequence[Path], every: Sequence[Path]) -> Found:
         for split, entries in data["scores"].items():
             for entry in entries if isinstance(entries, list) else []:
                 if is_number(entry.get("main_score")):
-                    record: Record = {"intermediate": model, "target": data.get("task_name") or path.stem, "split": split,
+                    record: Record = {"intermediate": model, "target": data.get("task_name") or path.stem,
+                                      "split": split,
                                       "language": _language(entry), "metric": "main_score",
                                       "value": float(entry["main_score"])}  # fmt: skip
                     found.records.append(with_file(record, root, path))

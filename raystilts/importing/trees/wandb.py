@@ -23,7 +23,8 @@ def _read(root: Path, marks: Sequence[Path], every: Sequence[Path]) -> Found:
     ]
     if offline:
         found.said.append(
-            f"{len(offline)} runs that were never synchronised, left out, such as {relative(root, offline[0])}: wandb sync"
+            f"{len(offline)} runs that were never synchronised, left out (wandb sync), such as "
+            f"{relative(root, offline[0])}"
         )
     for path in marks:
         if "latest-run" in path.parts:
