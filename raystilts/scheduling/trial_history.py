@@ -51,7 +51,7 @@ def trial_reports(study: Study, results: str | Path) -> dict[Unit, list[Report]]
 
 
 def _units(study: Study, tasks: KnownTasks) -> list[Unit]:
-    return units(study, lambda name: (task := tasks.get(name)) is not None and task.trains)
+    return units(study, lambda name: (task := tasks.get(name)) is None or task.trains)
 
 
 def _is_trial(study: Study, unit: Unit, values: Mapping[str, Value], row: RunRow) -> bool:
@@ -122,7 +122,8 @@ def _curves(study: Study, results: Results, tasks: KnownTasks) -> Curves:
     columns = ["stage", "attempt", "kind", "target", "step", "language", "metric", "value", "is_main", "is_final"]
     frame = results.dev_curves()[columns]
     for stage, attempt, kind, task, step, language, name, value, is_main, is_final in frame.itertuples(index=False):
-        if language not in languages.get((kind, task), ()) or not (is_main if metric is None else name == metric):
+        wanted = languages.get((kind, task), ())
+        if (wanted is not None and language not in wanted) or not (is_main if metric is None else name == metric):
             continue
         points[stage, attempt][step].append(value)
         if is_final:
@@ -130,9 +131,9 @@ def _curves(study: Study, results: Results, tasks: KnownTasks) -> Curves:
     return {key: {step: math.fsum(v) / len(v) for step, v in steps.items()} for key, steps in points.items()}
 
 
-def _languages(study: Study, tasks: KnownTasks) -> dict[tuple[str, str], Sequence[str]]:
-    """The languages whose dev scores count, by kind of stage and scored task."""
-    found: dict[tuple[str, str], Sequence[str]] = {}
+def _languages(study: Study, tasks: KnownTasks) -> dict[tuple[str, str], Sequence[str] | None]:
+    """The languages whose dev scores count, by kind of stage and scored task; None for all, of an unknown task."""
+    found: dict[tuple[str, str], Sequence[str] | None] = {}
     for name in {name for arm in study.intermediates for name in arm.tasks}:
         found["intermediate", name] = _picking(tasks.get(name), ())
     for target in study.targets:
@@ -142,10 +143,10 @@ def _languages(study: Study, tasks: KnownTasks) -> dict[tuple[str, str], Sequenc
     return found
 
 
-def _picking(task: TaskFacts | None, languages: Sequence[str]) -> list[str]:
+def _picking(task: TaskFacts | None, languages: Sequence[str]) -> list[str] | None:
     """The training language and some others, as far as there is dev data in them."""
     if task is None:
-        return []
+        return None
     return [one for one in dict.fromkeys([task.train_languages[0], *languages]) if one in task.dev_languages]
 
 

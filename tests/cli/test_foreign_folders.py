@@ -59,15 +59,19 @@ def test_no_reader_runs_a_task_file(call: Call, tmp_path: Path, command: tuple[s
     assert code == 0, err
 
 
+@pytest.mark.parametrize("known", [True, False], ids=["tasks.json", "older"])
 @pytest.mark.parametrize("command", [("best",), ("best", "--json"), ("report",)], ids=" ".join)
-def test_no_reader_of_a_search_runs_a_task_file(call: Call, tmp_path: Path, command: tuple[str, ...]) -> None:
-    """Tasks that nobody here knows: what a trial is follows from the tables and from tasks.json."""
+def test_no_reader_of_a_search_runs_a_task_file(
+    call: Call, tmp_path: Path, command: tuple[str, ...], known: bool
+) -> None:
+    """Tasks that nobody here knows: what a trial is follows from the tables, and from tasks.json where it is there."""
     folder, ran = tmp_path / "results", tmp_path / "ran"
     search = {"space": {"learning_rate": {"loguniform": [1e-5, 1e-2]}}, "num_samples": 3}
     _with_task_file(folder, ran, intermediates=["none"], targets=["mine"], seeds=[0], search=search)
     facts = {"type": "classification", "main_score": "f1", "languages": ["de"], "dev_languages": ["de"],
              "train_languages": ["de"], "trains": True, "train_data": ["mine", "train"], "rows": 9}  # fmt: skip
-    (folder / "tasks.json").write_text(json.dumps({"version": 1, "tasks": {"mine": facts}}))
+    if known:
+        (folder / "tasks.json").write_text(json.dumps({"version": 1, "tasks": {"mine": facts}}))
     for i, rate in enumerate((1e-4, 1e-3)):
         given = json.dumps({"learning_rate": rate})
         run = run_row(f"trial{i}", target="mine", study="small", seed=0, hyperparameters=given)
@@ -76,7 +80,7 @@ def test_no_reader_of_a_search_runs_a_task_file(call: Call, tmp_path: Path, comm
     assert (code, ran.exists()) == (0, False), err
     if command == ("best", "--json"):
         [unit] = json.loads(out)
-        assert (unit["name"], unit["metric"], unit["finished"]) == ("mine", "f1", 2)
+        assert (unit["name"], unit["metric"], unit["finished"]) == ("mine", "f1" if known else "accuracy", 2)
         assert unit["best"] == {"learning_rate": 1e-3}
 
 
