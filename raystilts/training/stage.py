@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -35,6 +35,7 @@ from raystilts.training.data import (
 )
 from raystilts.training.encoder import Pretrained, pretrained, word_embeddings
 from raystilts.training.evaluate import Readout, evaluate
+from raystilts.training.limits import ENDED_EARLY, UNLIMITED, Limits
 from raystilts.training.loop import Job, Progress, Vocabulary, train
 from raystilts.training.memory import device_name
 from raystilts.training.model import Head, Model, build_head, compact_rows
@@ -86,6 +87,7 @@ def run_stage(
     threads: int = 1,
     encoder: EncoderInfo | None = None,
     until: float = 1.0,
+    interrupted: Callable[[], bool] | None = None,
 ) -> StageResult:
     """Trains (where the weights are not there yet) and scores one stage.
 
@@ -103,15 +105,20 @@ def run_stage(
         threads: CPU threads.
         encoder: The encoder as the plan found it; default `describe_encoder(study.encoder)`.
         until: Share of the budget to train for, in (0, 1].
+        interrupted: Whether the run is asked to stop.
 
     Raises:
         UserError: data, encoder or parent that cannot be used.
         TrainingDiverged: the loss is no longer a number.
-        TimeoutError: the stage took longer than the study's `time_limit_s`.
+        TimeoutError: the stage took longer than the study's `time_limit_s`. What it has done is kept: a snapshot of
+            its training or, where only its last scores are missing, its weights. The next call goes on from there.
+        StageInterrupted: the run is asked to stop; likewise.
     """
     torch.set_num_threads(threads)
     torch.backends.cuda.matmul.allow_tf32 = True
-    return StageRun(stage, study, folder, torch.device(device), threads, encoder, until).run()
+    deadline = None if study.time_limit_s is None else time.monotonic() + study.time_limit_s
+    limits = Limits(deadline) if interrupted is None else Limits(deadline, interrupted)
+    return StageRun(stage, study, folder, torch.device(device), threads, encoder, until, limits).run()
 
 
 class StageRun:
@@ -126,11 +133,12 @@ class StageRun:
         threads: int,
         encoder: EncoderInfo | None,
         until: float,
+        limits: Limits = UNLIMITED,
     ) -> None:
         self.stage, self.study, self.device, self.threads = stage, study, device, threads
         self.until = until
         self.started = time.monotonic()
-        self.deadline = None if study.time_limit_s is None else self.started + study.time_limit_s
+        self.limits = limits
         self.checkpoints = open_checkpoints(folder)
         self.loaded = pretrained(encoder or describe_encoder(study.encoder))
         self.reader = warm_reader(self.loaded, data_folder(study))
@@ -148,7 +156,13 @@ class StageRun:
         scores = [Score(**record) for record in progress.records]
         scores = [replace(s, is_final=s.step == progress.best_step) for s in scores]
         known = {(s.task, s.split, s.language) for s in scores if s.is_final}
-        scores += self._score(final_sets(self.stage, self.study, self.reader, known), progress.best_step, final=True)
+        sets = final_sets(self.stage, self.study, self.reader, known)
+        try:
+            scores += self._score(sets, progress.best_step, final=True)
+        except ENDED_EARLY:
+            if trains and done is None:
+                self._save(progress, unscored=True)
+            raise
         kept = self._finish(progress, done)
         return self._result(progress, scores, done is None and trains, kept)
 
@@ -240,7 +254,7 @@ class StageRun:
                 evaluate=self._evaluate,
                 snapshot_seconds=self.study.snapshot_s,
                 stop_at=self.study.evaluation.rung(self.until, len(updates)),
-                deadline=self.deadline,
+                limits=self.limits,
                 aligner=aligner,
             )
 
@@ -278,7 +292,7 @@ class StageRun:
             pad_id=self.loaded.tokenizer.pad_token_id,
             tokens=EVAL_TOKENS[self.device.type],
             bf16=self.hp.bf16,
-            deadline=self.deadline,
+            limits=self.limits,
             pooling=self.study.encoder.retrieval_pooling,
         )
 
@@ -287,19 +301,26 @@ class StageRun:
         kind = self.stage.kind
         wanted = kind == "intermediate" or (kind == "target" and self.study.keep_targets != "none")
         if wanted and done is None:
-            metadata = {
-                "best_step": progress.best_step,
-                "steps": self.steps,
-                "losses": progress.losses,
-                "examples": progress.examples,
-                "tokens": progress.tokens,
-                "micro_batch": progress.micro_batch,
-                "evaluation": self.stage.eval_key,
-                "records": progress.records,
-            }
-            done = self.checkpoints.save(self.stage.train_key, self.model, self.loaded, metadata)
+            done = self._save(progress)
+        elif done is not None and not wanted and self.checkpoints.metadata(done).get("unscored"):
+            self.checkpoints.remove(self.stage.train_key)
+            done = None
         self.checkpoints.drop_snapshot(self.stage.train_key)
         return done
+
+    def _save(self, progress: Progress, **more: Any) -> Path:
+        """Keeps the finished weights; `unscored` ones that nobody asked to keep go when they have been scored."""
+        metadata = {
+            "best_step": progress.best_step,
+            "steps": self.steps,
+            "losses": progress.losses,
+            "examples": progress.examples,
+            "tokens": progress.tokens,
+            "micro_batch": progress.micro_batch,
+            "evaluation": self.stage.eval_key,
+            "records": progress.records,
+        }
+        return self.checkpoints.save(self.stage.train_key, self.model, self.loaded, metadata | more)
 
     def _result(self, progress: Progress, scores: list[Score], trained: bool, kept: Path | None) -> StageResult:
         picked = [s for s in scores if s.is_final and s.language in self._languages_of(s.task)]
