@@ -108,7 +108,7 @@ def _train(planned: Plan, graph: StageGraph, driver: Driver) -> list[str]:
                 search=search,
                 trainable=StageTrainable,
                 view=GridProgress(tally, results, driver.console),
-                when_ended=lambda: record_not_run(planned, graph, search.lost, results),
+                when_ended=lambda: record_not_run(planned, graph, search.lost, results, search.hung),
                 callbacks=[retention],
             )
         )
