@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import errno
 import gc
+import io
 import os
 import sys
 
@@ -17,6 +18,9 @@ def main() -> None:
     """Runs the command line; a user's mistake is one or two lines and exit code 2."""
     # A question makes many objects and drops few: looking for garbage as often as usual takes a tenth of its time.
     gc.set_threshold(100_000)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal without these letters shows them as \\u....
+            stream.reconfigure(errors="backslashreplace")
     try:
         app(standalone_mode=True)
     except UserError as error:

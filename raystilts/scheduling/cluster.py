@@ -105,9 +105,20 @@ def _start_here() -> None:
 
     # None is a cluster of our own, even where RAY_ADDRESS names another.
     with _environment(ALLOCATOR), _on_loopback(), _own_signals():
-        ray.init(address="local", include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+        try:
+            ray.init(address="local", include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+        except Exception as error:  # of many kinds, and none that says what to do
+            lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+            raise UserError(
+                f"Ray does not start on this machine ({lines[0][:200]}); its logs are below {_ray_folder()}, and "
+                "RAY_TMPDIR=/path names another folder for them"
+            ) from None
         with suppress(AttributeError, OSError):
             Path(ray._private.worker._global_node.get_session_dir_path()).chmod(0o700)
+
+
+def _ray_folder() -> str:
+    return f"{os.environ.get('RAY_TMPDIR') or os.environ.get('TMPDIR') or '/tmp'}/ray"
 
 
 @contextmanager

@@ -31,7 +31,7 @@ from raystilts.scheduling.capacity import prepared
 from raystilts.scheduling.cluster import head_answers, ray_cluster
 from raystilts.scheduling.fit import fit
 from raystilts.scheduling.lock import HeldLock, driver_lock
-from raystilts.scheduling.preflight import check_data, check_encoder, check_storage
+from raystilts.scheduling.preflight import check_data, check_encoder, check_places, check_storage
 from raystilts.scheduling.stopping import SNAPSHOT_SECONDS, StopRequest, stoppable, tell_workers
 from raystilts.study.schema import Study, merged
 from raystilts.training.checkpoints import Checkpoints, open_checkpoints
@@ -46,12 +46,18 @@ if TYPE_CHECKING:
     from raystilts.scheduling.searchers import SegmentSearch
 
 
-def checked(study: Study) -> tuple[Study, EncoderInfo]:
+def checked(study: Study, address: str | None) -> tuple[Study, EncoderInfo]:
     """The study as workers see it, and its encoder: what it needs is here, and can be used.
+
+    Args:
+        address: The running Ray cluster; None for one of our own.
 
     Raises:
         UserError: something cannot.
+        StorageError: there is no room for temporary files or copies.
     """
+    results_folder(study)  # a place that is none is said before all else
+    check_places(address)
     study = _with_absolute_paths(study)
     if study.tensorboard:
         check_tensorboard()

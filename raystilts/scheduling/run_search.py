@@ -60,7 +60,7 @@ def run_search(study: Study, *, address: str | None = None, console: Console | N
     """
     set_ray_environment()
     started = time.monotonic()
-    study, info = checked(study)
+    study, info = checked(study, address)
     with driving(study, None, address, console or Console(stderr=True)) as driver:
         board = restored_board(study, driver.results, driver.checkpoints)
         before = board.counts["ended"]

@@ -18,6 +18,7 @@ from raystilts.planning.stages import Plan, Stage
 from raystilts.ranking.degenerate import is_broken
 from raystilts.results.ledger import write_attempt
 from raystilts.scheduling.nodes import Expected, fault_table, faults, node_report
+from raystilts.scheduling.preflight import check_room
 from raystilts.scheduling.record import TIMEOUT, Attempt, too_long
 from raystilts.scheduling.stopping import asks_to_stop
 from raystilts.study.schema import StageResources
@@ -69,6 +70,7 @@ class StageTrainable(tune.Trainable):  # type: ignore[misc]
             return {"done": True, "status": "storage", "error": self.unfit}
         stage, assignment = self.stage_and_assignment()
         try:
+            check_room(assignment.results)
             return {"done": True, **run_and_record(stage, assignment, self.config["until"])}
         except StorageError as error:
             return {"done": True, "status": "storage", "error": str(error)}

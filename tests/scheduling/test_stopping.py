@@ -36,7 +36,7 @@ evaluation: {eval_steps: 0.5, max_dev_samples: 16, max_test_samples: 16}
 
 def test_a_signal_is_raised_and_the_handlers_come_back() -> None:
     before = {number: signal.getsignal(number) for number in SIGNALS}
-    with pytest.raises(Stopped) as found, stoppable():
+    with pytest.raises(Stopped) as found, stoppable():  # noqa: PT012 (the signal comes in the middle)
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(5)
     assert found.value.signum == signal.SIGTERM
@@ -53,7 +53,7 @@ class Swallows:
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_signal_that_is_swallowed_is_raised_at_the_next_check() -> None:
-    with pytest.raises(Stopped), stoppable() as stop:
+    with pytest.raises(Stopped), stoppable() as stop:  # noqa: PT012
         swallows = Swallows()
         del swallows
         stop.check()
@@ -61,7 +61,7 @@ def test_a_signal_that_is_swallowed_is_raised_at_the_next_check() -> None:
 
 def test_nothing_is_raised_while_it_is_put_off() -> None:
     seen = []
-    with pytest.raises(Stopped), stoppable() as stop, stop.deferred():
+    with pytest.raises(Stopped), stoppable() as stop, stop.deferred():  # noqa: PT012
         os.kill(os.getpid(), signal.SIGUSR1)
         time.sleep(0.1)
         seen.append(stop.signum)
