@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -139,6 +139,8 @@ class StageRun:
         self.until = until
         self.started = time.monotonic()
         self.limits = limits
+        self.holding = ExitStack()
+        self.unscored = False
         self.checkpoints = open_checkpoints(folder)
         self.loaded = pretrained(encoder or describe_encoder(study.encoder))
         self.reader = warm_reader(self.loaded, data_folder(study))
@@ -148,8 +150,12 @@ class StageRun:
 
     def run(self) -> StageResult:
         """Trains if need be, then scores."""
+        with self.holding:
+            return self._run()
+
+    def _run(self) -> StageResult:
         trains = self.stage.kind != "retrieval"
-        done = self.checkpoints.find(self.stage.train_key) if trains else None
+        done = self.holding.enter_context(self.checkpoints.held(self.stage.train_key)) if trains else None
         progress = self._train() if trains and done is None else self._load(done)
         if trains and done is None and progress.step < self.steps:
             return self._paused(progress)
@@ -163,14 +169,14 @@ class StageRun:
             if trains and done is None:
                 self._save(progress, unscored=True)
             raise
-        kept = self._finish(progress, done)
-        return self._result(progress, scores, done is None and trains, kept)
+        kept = self._finish(progress, there=done is not None)
+        return self._result(progress, scores, done is None and trains, kept=kept)
 
     def _paused(self, progress: Progress) -> StageResult:
         """What is known at the rung; its snapshot may stand further on, where a longer training was interrupted."""
         rung = self.study.evaluation.rung(self.until, self.steps)
         scores = [Score(**record) for record in progress.records if record["step"] <= rung]
-        result = self._result(progress, scores, True, None)
+        result = self._result(progress, scores, True, kept=False)
         there = [s for s in scores if s.step == rung]
         return replace(result, dev_score=mean_dev(there), dev_means=dev_means(there), paused_at=self.until)
 
@@ -188,7 +194,7 @@ class StageRun:
             return Progress()
         self.checkpoints.load_heads(done, self.model.heads)
         metadata = self.checkpoints.metadata(done)
-        self.steps = int(metadata["steps"])
+        self.steps, self.unscored = int(metadata["steps"]), bool(metadata.get("unscored"))
         return Progress(
             best_step=int(metadata["best_step"]),
             step=self.steps,
@@ -203,7 +209,7 @@ class StageRun:
     def _parent(self) -> Path | None:
         if self.stage.parent_train_key is None:
             return None
-        found = self.checkpoints.find(self.stage.parent_train_key)
+        found = self.holding.enter_context(self.checkpoints.held(self.stage.parent_train_key))
         if found is None:
             raise UserError(
                 f"the checkpoint of intermediate {self.stage.intermediate.label!r} (seed {self.stage.seed}) is not in "
@@ -296,19 +302,22 @@ class StageRun:
             pooling=self.study.encoder.retrieval_pooling,
         )
 
-    def _finish(self, progress: Progress, done: Path | None) -> Path | None:
-        """Keeps the weights where the study wants them, and removes the training in progress."""
+    def _finish(self, progress: Progress, *, there: bool) -> bool:
+        """Keeps the weights where the study wants them, and removes the training in progress; whether they are kept.
+
+        Args:
+            there: Whether they had been kept before.
+        """
         kind = self.stage.kind
         wanted = kind == "intermediate" or (kind == "target" and self.study.keep_targets != "none")
-        if wanted and done is None:
-            done = self._save(progress)
-        elif done is not None and not wanted and self.checkpoints.metadata(done).get("unscored"):
+        if wanted and not there:
+            self._save(progress)
+        elif self.unscored and not wanted:
             self.checkpoints.remove(self.stage.train_key)
-            done = None
         self.checkpoints.drop_snapshot(self.stage.train_key)
-        return done
+        return wanted or (there and not self.unscored)
 
-    def _save(self, progress: Progress, **more: Any) -> Path:
+    def _save(self, progress: Progress, **more: Any) -> None:
         """Keeps the finished weights; `unscored` ones that nobody asked to keep go when they have been scored."""
         metadata = {
             "best_step": progress.best_step,
@@ -320,9 +329,9 @@ class StageRun:
             "evaluation": self.stage.eval_key,
             "records": progress.records,
         }
-        return self.checkpoints.save(self.stage.train_key, self.model, self.loaded, metadata | more)
+        self.checkpoints.save(self.stage.train_key, self.model, self.loaded, metadata | more)
 
-    def _result(self, progress: Progress, scores: list[Score], trained: bool, kept: Path | None) -> StageResult:
+    def _result(self, progress: Progress, scores: list[Score], trained: bool, *, kept: bool) -> StageResult:
         picked = [s for s in scores if s.is_final and s.language in self._languages_of(s.task)]
         total = time.monotonic() - self.started
         return StageResult(
@@ -342,7 +351,7 @@ class StageRun:
             device=device_name(self.device),
             precision="bf16" if self.hp.bf16 else "fp32",
             trained=trained,
-            checkpoint=None if kept is None else self.checkpoints.location(self.stage.train_key),
+            checkpoint=None if not kept else self.checkpoints.location(self.stage.train_key),
         )
 
     def _languages_of(self, name: str) -> tuple[str, ...]:
