@@ -18,6 +18,22 @@ class StorageError(RuntimeError):
     """The results folder cannot be read or written (permissions, a full disk, a second driver)."""
 
 
+class ClusterError(RuntimeError):
+    """The Ray cluster has gone while a run was at work."""
+
+
+class Stopped(KeyboardInterrupt):
+    """A signal has asked the run to end. What has finished is kept; the same command goes on.
+
+    Attributes:
+        signum: The signal.
+    """
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(signum)
+        self.signum = signum
+
+
 def did_you_mean(given: str, allowed: Iterable[str], *, limit: int = 3) -> str:
     """A suffix for an error about an unknown name: close matches first, else the allowed names.
 

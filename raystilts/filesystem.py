@@ -268,6 +268,44 @@ class RemoteFolder(Folder):
             return []
 
 
+#: Schemes whose first part names a bucket or container.
+_BUCKETS = {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "r2", "oss"}
+
+
+def absolute_path(path: str | Path) -> Path:
+    """A local path from the root, with `~` as the user's home folder.
+
+    Raises:
+        UserError: There is no home folder.
+    """
+    try:
+        return Path(path).expanduser().absolute()
+    except RuntimeError:
+        raise UserError(
+            f"{path}: this user has no home folder (HOME is not set); set HOME, or give a path from the root, such as "
+            "/data/results"
+        ) from None
+
+
+def normal_place(place: str) -> str:
+    """A folder by path or URI, as an absolute path or a URI without a slash at its end.
+
+    Raises:
+        UserError: A URI without a folder or bucket, or with a host where none can be; or there is no home folder.
+    """
+    scheme, found, rest = place.partition("://")
+    if not found:
+        return str(absolute_path(place))
+    parts = urlsplit(place)
+    if scheme == "file":
+        if parts.netloc not in ("", "localhost") or not parts.path.strip("/"):
+            raise UserError(f"{place}: a file URI is file:// and a path from the root: file:///data/results")
+        return unquote(parts.path).rstrip("/")
+    if not rest.strip("/") or (scheme in _BUCKETS and not parts.netloc):
+        raise UserError(f"{place}: it names no bucket; give one, such as {scheme}://bucket/folder")
+    return place.rstrip("/")
+
+
 def open_folder(path: str | Path | Folder) -> Folder:
     """A folder by local path or URI (``file://``, ``s3://``, ``gs://``, whatever fsspec knows).
 
@@ -277,11 +315,12 @@ def open_folder(path: str | Path | Folder) -> Folder:
     if isinstance(path, Folder):
         return path
     if isinstance(path, Path) or "://" not in path:
-        return LocalFolder(Path(path).expanduser().absolute())
+        return LocalFolder(absolute_path(path))
+    place = normal_place(path)
     if path.startswith("file://"):
-        return LocalFolder(Path(unquote(urlsplit(path).path)))
-    filesystem, root = _open_remote(path)
-    return RemoteFolder(path.rstrip("/"), filesystem, root)
+        return LocalFolder(Path(place))
+    filesystem, root = _open_remote(place)
+    return RemoteFolder(place, filesystem, root)
 
 
 def _open_remote(url: str) -> tuple[Any, str]:
@@ -313,6 +352,18 @@ def _open_with_pyarrow(url: str, missing: ImportError) -> tuple[Any, str]:
             "Install that package or give a local path."
         ) from error
     return ArrowFSWrapper(filesystem), str(root)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a text file of any place; what stood there stays where the new one cannot be written whole.
+
+    Raises:
+        StorageError: No permission, no space.
+    """
+    if path.exists() and not path.is_file():  # /dev/stdout, a pipe
+        path.write_text(text, encoding="utf-8")
+        return
+    LocalFolder(path.resolve().parent).write(path.resolve().name, text.encode(), overwrite=True)
 
 
 def is_disk_full(error: BaseException) -> bool:

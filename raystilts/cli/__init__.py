@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import errno
 import gc
+import io
 import os
 import sys
 import warnings
@@ -28,6 +29,9 @@ def main() -> None:
     # A question makes many objects and drops few: looking for garbage as often as usual takes a tenth of its time.
     gc.set_threshold(100_000)
     warnings.formatwarning = _format_warning
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal without these letters shows them as \\u....
+            stream.reconfigure(errors="backslashreplace")
     try:
         app(standalone_mode=True)
     except UserError as error:

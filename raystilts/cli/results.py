@@ -14,6 +14,7 @@ import typer
 
 from raystilts.cli.common import AsJson, ResultsFolder, app, output, say
 from raystilts.errors import UserError
+from raystilts.filesystem import write_text
 
 Target = Annotated[str | None, typer.Option(help="Only this target.")]
 Language = Annotated[str | None, typer.Option(help="One language instead of the mean.")]
@@ -172,10 +173,7 @@ def report(
         text = search_page(loaded.folder.url, study, outcomes(loaded, study))
     else:
         text = page(gather(loaded))
-    try:
-        out.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"--output {out}: cannot be written ({error.strerror}); give another file") from None
+    write_text(out, text)
     output().print(f"{out}: {len(text.encode()) / 1e6:.2f} MB", highlight=False, soft_wrap=True)
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -78,15 +79,25 @@ def run(
 
 @contextmanager
 def _interruptible(log: Console) -> Iterator[None]:
-    """Says how to go on after Ctrl-C."""
+    """Says how to go on after Ctrl-C, another signal, or the end of the cluster."""
+    from raystilts.errors import ClusterError, Stopped
+    from raystilts.scheduling.stopping import stoppable
+
     try:
-        yield
-    except KeyboardInterrupt:
-        log.print("\nStopped. What has finished is kept; to go on, run the same command:", highlight=False)
+        with stoppable():
+            yield
+        return
+    except KeyboardInterrupt as stop:
+        number = stop.signum if isinstance(stop, Stopped) else signal.SIGINT
+        why, code = f"Stopped ({signal.Signals(number).name})", 128 + number
+    except ClusterError as error:
+        why, code = f"Stopped: {error}", 1
+    with suppress(OSError):  # the terminal may have gone
+        log.print(f"\n{why}. What has finished is kept; to go on, run the same command:", highlight=False)
         log.print(f"  {shlex.join(['raystilts', *sys.argv[1:]])}", highlight=False, soft_wrap=True)
-        # Worker processes may still be unwinding: leave at once, with the exit code of an interrupt.
         sys.stderr.flush()
-        os._exit(130)
+    # Worker processes may still be unwinding: leave at once.
+    os._exit(code)
 
 
 def _print_matrix(results: str) -> None:

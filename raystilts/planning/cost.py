@@ -14,13 +14,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
-from urllib.parse import unquote, urlsplit
 
+from raystilts.errors import UserError
+from raystilts.filesystem import normal_place
 from raystilts.planning.encoders import EncoderInfo
 from raystilts.planning.stages import Plan, Stage
 from raystilts.schedules.asha import Asha
 from raystilts.study.schema import Study
 
+#: The folder below a `storage_path` with the weights that its studies share.
+CHECKPOINTS = "checkpoints"
 #: Operations a second of a stated model: what a GPU of the data-centre class, and one CPU core, sustain in training.
 GPU_FLOPS, CORE_FLOPS = 150e12, 25e9
 #: What a machine with GPUs has, as Linux shows it.
@@ -123,20 +126,21 @@ def _dense_parameters(encoder: EncoderInfo) -> int:
 
 def results_folder(study: Study) -> str:
     """Where a study's tables are: `<storage_path>/<study name>`, an absolute path or a URI."""
+    if study.name == CHECKPOINTS:
+        raise UserError(f"name: {CHECKPOINTS!r} is where studies of a storage_path keep their weights; take another")
     return f"{_base(study.storage_path)}/{study.name}"
 
 
 def checkpoints_folder(study: Study) -> str:
     """Where the weights are that studies below one `storage_path` share."""
-    return f"{_base(study.storage_path)}/checkpoints"
+    return f"{_base(study.storage_path)}/{CHECKPOINTS}"
 
 
 def _base(storage_path: str) -> str:
-    if storage_path.startswith("file://"):
-        return unquote(urlsplit(storage_path).path).rstrip("/")
-    if "://" in storage_path:
-        return storage_path.rstrip("/")
-    return str(Path(storage_path).expanduser().absolute())
+    try:
+        return normal_place(storage_path)
+    except UserError as error:
+        raise UserError(f"storage_path: {error}") from None
 
 
 def disk_bytes(plan: Plan) -> int | None:

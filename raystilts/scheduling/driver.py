@@ -7,8 +7,11 @@ hands what is left to do to Ray.
 from __future__ import annotations
 
 import json
+import threading
+import time
+import uuid
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from raystilts.errors import StorageError
+from raystilts.errors import ClusterError, StorageError
 from raystilts.filesystem import open_folder
 from raystilts.planning.cost import checkpoints_folder, results_folder
 from raystilts.planning.data import StudyData, data_folder
@@ -28,26 +31,37 @@ from raystilts.results.ledger import Ledger
 from raystilts.results.study_file import read_study
 from raystilts.results.task_facts import write_tasks
 from raystilts.scheduling.capacity import prepared
-from raystilts.scheduling.cluster import ray_cluster
+from raystilts.scheduling.cluster import head_answers, ray_cluster
 from raystilts.scheduling.fit import fit
 from raystilts.scheduling.lock import HeldLock, driver_lock
-from raystilts.scheduling.preflight import check_data, check_encoder, check_storage
+from raystilts.scheduling.preflight import check_data, check_encoder, check_places, check_storage
+from raystilts.scheduling.stopping import SNAPSHOT_SECONDS, StopRequest, stoppable, tell_workers
 from raystilts.study.schema import Study, merged
 from raystilts.tasks.facts import facts_of
 from raystilts.training.checkpoints import Checkpoints, open_checkpoints
 from raystilts.training.events import check_tensorboard
+
+#: Seconds between two looks at signals, and at Ray's head process; and for how long that may not answer (after 60 s Ray
+#: itself ends this process).
+LOOK_SECONDS, HEAD_LOOK_SECONDS, HEAD_SECONDS = 0.2, 3.0, 30.0
 
 if TYPE_CHECKING:
     from raystilts.scheduling.progress import ProgressView
     from raystilts.scheduling.searchers import SegmentSearch
 
 
-def checked(study: Study) -> tuple[Study, EncoderInfo]:
+def checked(study: Study, address: str | None) -> tuple[Study, EncoderInfo]:
     """The study as workers see it, and its encoder: what it needs is here, and can be used.
+
+    Args:
+        address: The running Ray cluster; None for one of our own.
 
     Raises:
         UserError: something cannot.
+        StorageError: there is no room for temporary files or copies.
     """
+    results_folder(study)  # a place that is none is said before all else
+    check_places(address)
     study = _with_absolute_paths(study)
     if study.tensorboard:
         check_tensorboard()
@@ -99,6 +113,7 @@ class Driver:
         results: The results folder.
         checkpoints: Those of the study.
         address: The running Ray cluster; None for one of our own.
+        stop: Whether a signal has come.
     """
 
     results: str
@@ -106,6 +121,7 @@ class Driver:
     console: Console
     address: str | None
     lock: HeldLock
+    stop: StopRequest
 
     def run(self, job: Job) -> None:
         """Runs on Ray whatever is left to do.
@@ -113,9 +129,13 @@ class Driver:
         Raises:
             UserError: nodes that cannot take part, or stages that no node can take.
             StorageError: rows or checkpoints could not be written; what was running has ended.
+            ClusterError: Ray's head process is gone.
+            Stopped: a signal has come; what was running has kept a snapshot, if there was time.
         """
         with compacting(self.results):
-            with ray_cluster(self.address):
+            with ExitStack() as stack:
+                with self.stop.deferred():  # until Ray is there to be shut down
+                    stack.enter_context(ray_cluster(self.address))
                 self._fit(job)
             job.when_ended()
         if job.search.halted is not None:
@@ -133,10 +153,66 @@ class Driver:
         stages = planned.stages  # none where the search makes them up
         rows = (row for row in Ledger(self.results).rows() if not stages or row.stage in stages)
         attempts = {row.stage: row.attempt for row in rows}
-        assignment = Assignment(planned, self.results, checkpoints_folder(planned.study), attempts, expected)
+        run = uuid.uuid4().hex
+        assignment = Assignment(planned, self.results, checkpoints_folder(planned.study), attempts, expected, run)
         trainable = tune.with_parameters(job.trainable, assignment=assignment)
         with job.view as view:
-            fit(job.search, trainable, resources.of, slots, [view, *job.callbacks], cluster=cluster)
+            fitting = _Fitting(
+                partial(
+                    fit, job.search, trainable, resources.of, slots, [view, *job.callbacks],
+                    cluster=cluster, time_limit_s=planned.study.time_limit_s,
+                )
+            )  # fmt: skip
+            fitting.start()
+            self._watch(fitting, job, run)
+
+    def _watch(self, fitting: _Fitting, job: Job, run: str) -> None:
+        """Waits for the last stage, for a signal, or for the end of Ray's head process."""
+        answered = looked = time.monotonic()
+        with self.stop.deferred():
+            while fitting.is_alive() and self.stop.signum is None:
+                fitting.join(LOOK_SECONDS)
+                if time.monotonic() - looked < HEAD_LOOK_SECONDS:
+                    continue
+                looked = time.monotonic()
+                answered = looked if head_answers() else answered
+                if looked - answered > HEAD_SECONDS:
+                    job.search.stop("the head process is gone")
+                    job.view.state = "stopped"
+                    raise ClusterError("the head process of the Ray cluster (GCS) is gone")
+            if self.stop.signum is not None:
+                self._end_early(fitting, job, run)
+        if fitting.error is not None:
+            raise fitting.error
+
+    def _end_early(self, fitting: _Fitting, job: Job, run: str) -> None:
+        """Has what runs keep a snapshot, and waits for that for a while."""
+        job.view.state = "stopped"
+        job.search.stop("the run was asked to stop")
+        tell_workers(run)
+        end = time.monotonic() + SNAPSHOT_SECONDS
+        while fitting.is_alive() and time.monotonic() < end and not self.stop.hurry:
+            fitting.join(LOOK_SECONDS)
+
+
+class _Fitting(threading.Thread):
+    """Tune at work beside the main thread, which is left to signals.
+
+    Attributes:
+        error: What it ended with, where it failed.
+    """
+
+    def __init__(self, fit_all: Callable[[], None]) -> None:
+        super().__init__(name="raystilts-fit", daemon=True)
+        self.fit_all = fit_all
+        self.error: BaseException | None = None
+
+    def run(self) -> None:
+        """Runs all Tune runs."""
+        try:
+            self.fit_all()
+        except BaseException as error:
+            self.error = error
 
 
 @contextmanager
@@ -153,11 +229,12 @@ def driving(study: Study, disk_bytes: int | None, address: str | None, console: 
     """
     results = results_folder(study)
     check_storage(results, disk_bytes)
-    with driver_lock(results, partial(console.print, highlight=False, soft_wrap=True)) as lock:
+    say = partial(console.print, highlight=False, soft_wrap=True)
+    with stoppable() as stop, driver_lock(results, say) as lock:
         write_study(results, study)
         checkpoints = open_checkpoints(checkpoints_folder(study))
         checkpoints.clean_up()
-        yield Driver(results, checkpoints, console, address, lock)
+        yield Driver(results, checkpoints, console, address, lock, stop)
 
 
 def write_study(results: str, study: Study) -> None:

@@ -7,6 +7,7 @@ import logging
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -24,8 +25,18 @@ TRIALS_A_FIT = 2500
 ROUNDS_A_FIT, MOST_TRIALS = 40, 20_000
 
 
+#: Seconds past its time limit after which a stage counts as hung: it looks at the time between updates and batches.
+HANG_SECONDS = 60.0
+
+
 class StageSource(Protocol):
-    """A Tune searcher over stages."""
+    """A Tune searcher over stages.
+
+    Attributes:
+        hung: Takes the stages whose worker was ended past their time limit.
+    """
+
+    hung: set[str]
 
     @property
     def ended(self) -> bool:
@@ -46,6 +57,7 @@ def fit(
     callbacks: Sequence[Any] = (),
     trials: int | None = None,
     cluster: Capacity | None = None,
+    time_limit_s: float | None = None,
 ) -> None:
     """Runs all that a search hands out, so many trials a Tune run: memory does not grow with what is done.
 
@@ -57,6 +69,7 @@ def fit(
         callbacks: Tune callbacks.
         trials: The most trials of one Tune run; default `trials_a_fit`.
         cluster: What there is, where stages may ask for GPUs of some memory.
+        time_limit_s: Seconds after which a stage ends by itself; one that does not is ended with its worker.
 
     Raises:
         StorageError: the disk of temporary files is full.
@@ -68,6 +81,8 @@ def fit(
     # Tune shows a traceback of its own for each worker that dies; the callbacks say it in a line.
     logging.getLogger("ray.tune.execution.tune_controller").setLevel(logging.CRITICAL)
     logging.getLogger("ray.tune.tune").setLevel(logging.CRITICAL)
+    if time_limit_s is not None:
+        callbacks = [*callbacks, _hang_watch(time_limit_s + HANG_SECONDS, search)]
     sized = tune.with_resources(trainable, lambda config: _placement(bundle(config["kind"]), cluster))
     while not search.ended:
         scratch = Path(tempfile.mkdtemp(prefix="raystilts-tune-"))
@@ -92,6 +107,41 @@ def fit(
             ) from None
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _hang_watch(seconds: float, search: StageSource) -> Any:
+    """A Tune callback that ends the worker of a stage which has run for so long."""
+    import ray
+    from ray import tune
+
+    class HangWatch(tune.Callback):  # type: ignore[misc]
+        def __init__(self) -> None:
+            self.since: dict[Any, float] = {}
+
+        def __getstate__(self) -> dict[str, Any]:
+            return {}
+
+        def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+            self.since[trial] = time.monotonic()
+
+        def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+            self.since[trial] = time.monotonic()
+
+        def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+            self.since.pop(trial, None)
+
+        def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+            self.since.pop(trial, None)
+
+        def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
+            now = time.monotonic()
+            for trial in [one for one, begun in self.since.items() if now - begun > seconds]:
+                del self.since[trial]
+                search.hung.add(trial.config["stage"])
+                trial.max_failures = 0  # it would hang again
+                ray.kill(trial.temporary_state.ray_actor)
+
+    return HangWatch()
 
 
 def _placement(resources: StageResources, cluster: Capacity | None) -> Any:

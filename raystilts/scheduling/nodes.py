@@ -384,7 +384,10 @@ def local_encoder(encoder: Encoder, planned: EncoderInfo) -> EncoderInfo:
 
 def _disk() -> dict[str, Any]:
     place = cache_folder()
-    place.mkdir(parents=True, exist_ok=True)
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+    except OSError as error:  # none that can be written is none that is free
+        return {"disk_free": 0, "disk_place": f"{place} ({error.strerror})"}
     return {"disk_free": shutil.disk_usage(place).free, "disk_place": str(place)}
 
 

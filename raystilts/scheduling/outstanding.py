@@ -8,6 +8,7 @@ missing it will train.
 from __future__ import annotations
 
 import json
+import warnings
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -16,12 +17,12 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from raystilts.errors import UserError
+from raystilts.errors import StorageError, UserError
 from raystilts.filesystem import Folder, open_folder
 from raystilts.planning.cost import checkpoints_folder, estimate, stage_tokens
 from raystilts.planning.stages import Plan, Stage
 from raystilts.results.ledger import Ledger, next_attempt, read_scores, write_attempt
-from raystilts.results.reader import load_manifest
+from raystilts.results.reader import ResultsWarning, load_manifest
 from raystilts.results.schema import RunRow, ScoreRow, parse_name
 from raystilts.schedules import rungs_of
 from raystilts.schedules.top_two import TopTwo
@@ -77,13 +78,22 @@ def adopt(planned: Plan, results: str) -> int:
     missing = planned.stages.keys() - Ledger(results).finished().keys()
     adopted = 0
     for name, folder in _neighbours(results):
-        shared = missing & _stages(folder) if missing else set()
-        for key, row in Ledger(folder).finished().items() if shared else ():
-            if key in shared:
-                write_attempt(results, *_copy(planned, results, name, row, read_scores(folder, key, row.attempt)))
-                missing.discard(key)
-                adopted += 1
+        for key, (row, scores) in _finished_of(folder, missing).items():
+            write_attempt(results, *_copy(planned, results, name, row, scores))
+            missing.discard(key)
+            adopted += 1
     return adopted
+
+
+def _finished_of(folder: Folder, wanted: Collection[str]) -> dict[str, tuple[RunRow, list[ScoreRow]]]:
+    """Those of the wanted stages that a neighbour has finished; a neighbour that cannot be read has none."""
+    try:
+        shared = _stages(folder).intersection(wanted) if wanted else set()
+        rows = {key: row for key, row in Ledger(folder).finished().items() if key in shared} if shared else {}
+        return {key: (row, read_scores(folder, key, row.attempt)) for key, row in rows.items()}
+    except (StorageError, OSError, ValueError) as error:
+        warnings.warn(f"Nothing is taken over from {folder.url}: {error}", ResultsWarning, stacklevel=3)
+        return {}
 
 
 def _neighbours(results: str) -> Iterator[tuple[str, Folder]]:

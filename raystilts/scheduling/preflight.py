@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import tempfile
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -16,9 +19,14 @@ from raystilts.planning.encoders import EncoderInfo
 from raystilts.planning.resolve import ResolvedStudy, resolve
 from raystilts.study.schema import Study
 from raystilts.tasks.task import Task
+from raystilts.training.data import cache_folder
 
 #: Encoders up to this many parameters are loaded once before a run, to find a broken one early.
 TRY_PARAMETERS = 2 * 10**8
+#: A disk with less room than this is full: rows, snapshots and logs have no place.
+LEAST_BYTES = 20 * 10**6
+#: Bytes of a folder's name below which Ray's sockets have names that are too long (107, of which it adds up to 66).
+LONGEST_RAY_BASE = 36
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +109,49 @@ def check_encoder(info: EncoderInfo) -> None:
         raise UserError(f"encoder.model_name_or_path: {info.location} does not load: {reason}") from None
 
 
+def check_places(address: str | None) -> None:
+    """Whether temporary files, those of Ray, and copies and tokenised data have a place.
+
+    Args:
+        address: The running Ray cluster, which has its own; None for one of our own.
+
+    Raises:
+        UserError: a folder cannot be written.
+        StorageError: a disk is full.
+    """
+    cache = cache_folder()
+    try:
+        temporary = Path(tempfile.gettempdir())
+    except FileNotFoundError:
+        raise UserError("no folder for temporary files can be written; name one: TMPDIR=/path") from None
+    _try(temporary, "temporary files", "TMPDIR=/path")
+    _try(cache, "tokenised data and copies of weights", "RAYSTILTS_CACHE_DIR=/path")
+    if address is None:
+        base = os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR") or "/tmp"
+        _try(Path(base) / "ray", "Ray's temporary files", "RAY_TMPDIR=/path")
+        if len(os.fsencode(base)) > LONGEST_RAY_BASE:
+            raise UserError(f"{base}: too long for the sockets that Ray keeps there; name another: RAY_TMPDIR=/tmp")
+
+
+def _try(folder: Path, what: str, remedy: str) -> None:
+    """Writes to a folder that need not be there yet."""
+    probe = folder / f".probe-{uuid.uuid4().hex}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.write_bytes(b"x" * 4096)
+        probe.unlink()
+        full = shutil.disk_usage(folder).free < LEAST_BYTES
+    except OSError as error:
+        with suppress(OSError):
+            probe.unlink(missing_ok=True)
+        if not is_disk_full(error):
+            reason = error.strerror or error
+            raise UserError(f"{folder}: {what} cannot be written there ({reason}); name another: {remedy}") from None
+        full = True
+    if full:
+        raise StorageError(f"{folder}: no space left for {what}; free some, or name another disk: {remedy}")
+
+
 def check_storage(results: str | Path, needed: int | None) -> None:
     """Makes the results folder, by path or URI, and tries to write there.
 
@@ -143,12 +194,27 @@ def _check_disk(results: Path, needed: int | None) -> None:
         raise UserError(
             f"storage_path: {results}: cannot be written ({error.strerror}); choose another: --storage-path PATH"
         ) from None
-    free = shutil.disk_usage(results).free
-    if needed is not None and free < needed:
+    free, needed = shutil.disk_usage(results).free, max(LEAST_BYTES, needed or 0)
+    if free < needed:
         raise StorageError(
             f"storage_path: {results}: {_amount(free)} are free, the checkpoints take {_amount(needed)}; free some, "
             "set keep: needed in the study file, or choose another: --storage-path PATH"
         )
+
+
+def check_room(results: str | Path) -> None:
+    """Whether a stage may start: a disk that is full would lose what it does.
+
+    Raises:
+        StorageError: it is full.
+    """
+    path = open_folder(results).path
+    with suppress(OSError):
+        if path is not None and shutil.disk_usage(path).free < LEAST_BYTES:
+            raise StorageError(
+                f"{path}: no space left; free some and run the same command again: finished stages are kept, "
+                "interrupted ones go on"
+            )
 
 
 def _amount(size: int) -> str:

@@ -6,14 +6,17 @@ One screen (`ProgressView`) follows a grid and a search alike: it shows a tally,
 from __future__ import annotations
 
 import json
+import os
+import socket
 import time
 from collections import defaultdict
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from ray import tune
 from rich.console import Console, Group
@@ -27,6 +30,7 @@ from raystilts.planning.stages import Stage
 from raystilts.scheduling.graph import StageGraph
 from raystilts.scheduling.trial_board import TrialBoard, Work
 
+State = Literal["running", "ended", "stopped"]
 #: Seconds between two plain lines, two redraws and two writes of `progress.json`.
 PLAIN_SECONDS, LIVE_SECONDS, FILE_SECONDS = 10.0, 0.5, 2.0
 #: Stages or trials up to which each gets a plain line of its own.
@@ -62,11 +66,15 @@ class ProgressView(tune.Callback):  # type: ignore[misc]
 
     Args:
         results: The folder of the tables, where `progress.json` goes.
+
+    Attributes:
+        state: Whether the run is at work, has come to its end, or was asked to stop.
     """
 
     def __init__(self, tally: Tally, results: str | Path, console: Console) -> None:
         self.tally, self.folder, self.console = tally, open_folder(results), console
         self.live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
+        self.state: State = "running"
         self._shown = self._filed = 0.0
 
     def __getstate__(self) -> dict[str, Any]:
@@ -81,6 +89,7 @@ class ProgressView(tune.Callback):  # type: ignore[misc]
     def __exit__(self, *_: object) -> None:
         if self.live:
             self.live.stop()
+        self.state = "ended" if self.state == "running" else self.state
         self._file()
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
@@ -106,7 +115,9 @@ class ProgressView(tune.Callback):  # type: ignore[misc]
         self.say(f"[{self.tally.head}] {what}: {'FAILED' if failed else outcome}")
 
     def _file(self) -> None:
-        text = json.dumps(self.tally.as_json(), indent=1)
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        who = {"state": self.state, "updated_at": now, "host": socket.gethostname(), "pid": os.getpid()}
+        text = json.dumps(who | self.tally.as_json(), indent=1)
         # A view that cannot be written must not end a run; the ledger will say what is wrong.
         with suppress(OSError, StorageError):
             self.folder.write("progress.json", text.encode(), overwrite=True)
@@ -248,10 +259,15 @@ class GridProgress(ProgressView):
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """A stage's worker has died, and another takes the stage."""
+        if self.state == "stopped":
+            return
         what = describe(self.tally.graph.stages[trial.config["stage"]])
         self.say(f"{what}: its worker died (killed, or out of memory); it goes on from its last snapshot")
 
     def _end(self, key: str, result: Mapping[str, Any], until: float = 1.0) -> None:
+        if result.get("status") not in ("finished", "paused") and self.state == "stopped":
+            self.tally.running.pop(key, None)  # it is left to the next run
+            return
         self.tally.end(key, result, until)
         score = result.get("dev_score")
         outcome = "done" if score is None else f"dev {score:.3f}"

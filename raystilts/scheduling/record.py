@@ -38,7 +38,7 @@ SHORTEST = 20
 #: Restarts of a stage whose worker died, before the stage counts as failed.
 WORKER_RESTARTS = 2
 #: Why a stage counts as failed where its worker could not say so.
-WORKER_DIED, PARENT_FAILED = "worker_died", "parent_failed"
+WORKER_DIED, PARENT_FAILED, TIMEOUT = "worker_died", "parent_failed", "timeout"
 _PACKAGES = ("raystilts", "torch", "transformers", "tokenizers", "datasets", "ray", "numpy", "babel")
 
 
@@ -182,23 +182,37 @@ class Attempt:
         )
 
 
-def worker_died() -> str:
-    """What the row of a stage says whose worker died too often."""
-    return f"the worker died {WORKER_RESTARTS + 1} times (killed, or out of memory)"
+def too_long(study: Study) -> str:
+    """What the row of a stage says that was past its time limit."""
+    return f"longer than time_limit_s = {study.time_limit_s:g}"
 
 
-def record_not_run(planned: Plan, graph: StageGraph, lost: Collection[str], results: str) -> None:
-    """Writes a failed row for each stage whose worker died, and for each that was not run for its parent's failure.
+def lost(study: Study, *, hung: bool) -> tuple[str, str]:
+    """The reason and the words for a stage whose worker is gone.
 
     Args:
-        lost: Stages whose worker died too often.
+        hung: It was ended, past the time limit inside one update or batch. Others died too often.
+    """
+    if hung:
+        return TIMEOUT, f"{too_long(study)}: it did not come to the end of an update, and its worker was ended"
+    return WORKER_DIED, f"the worker died {WORKER_RESTARTS + 1} times (killed, or out of memory)"
+
+
+def record_not_run(
+    planned: Plan, graph: StageGraph, gone: Collection[str], results: str, hung: Collection[str] = ()
+) -> None:
+    """Writes a failed row for each stage whose worker is gone, and for each that was not run for its parent's failure.
+
+    Args:
+        gone: Stages whose worker died too often, or was ended.
+        hung: Those of them that were past their time limit.
     """
     skipped = [key for key, state in graph.state.items() if state == "skipped"]
-    if not lost and not skipped:
+    if not gone and not skipped:
         return
     known = Ledger(results).failed()
-    for key in lost:
-        write_attempt(results, _row(planned, results, key, WORKER_DIED, worker_died()), [])
+    for key in gone:
+        write_attempt(results, _row(planned, results, key, *lost(planned.study, hung=key in hung)), [])
     for key in skipped:
         # Again and again the same says nothing new.
         if key not in known or known[key].stop_reason != PARENT_FAILED:

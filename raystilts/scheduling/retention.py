@@ -115,7 +115,7 @@ class Retention(tune.Callback):  # type: ignore[misc]
         """A stage has ended, or has come to a rung."""
         result = trial.last_result
         key = trial.config["stage"]
-        if result.get("status") == "paused":
+        if result.get("status") in ("paused", "interrupted"):
             return
         stage = self.planned.stages[key]
         for parent in {key, stage.parent} - {None}:

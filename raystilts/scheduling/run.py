@@ -72,7 +72,7 @@ def run(
     set_ray_environment()
     started = time.monotonic()
     console = console or Console(stderr=True)
-    study, _ = checked(study)
+    study, _ = checked(study, address)
     planned = only_intermediates(plan(study)) if intermediates_only else plan(study)
     turns = turns_of(planned, None if first is None else promising_first(planned, first))
     with driving(study, disk_bytes(planned), address, console) as driver:
@@ -108,7 +108,7 @@ def _train(planned: Plan, graph: StageGraph, driver: Driver) -> list[str]:
                 search=search,
                 trainable=StageTrainable,
                 view=GridProgress(tally, results, driver.console),
-                when_ended=lambda: record_not_run(planned, graph, search.lost, results),
+                when_ended=lambda: record_not_run(planned, graph, search.lost, results, search.hung),
                 callbacks=[retention],
             )
         )

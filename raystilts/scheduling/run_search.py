@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ from raystilts.results.ledger import Ledger, next_attempt, write_attempt
 from raystilts.results.results import Results
 from raystilts.scheduling.cluster import set_ray_environment
 from raystilts.scheduling.driver import Driver, Job, checked, driving
-from raystilts.scheduling.record import WORKER_DIED, Attempt, record_stopped, worker_died
+from raystilts.scheduling.record import Attempt, lost, record_stopped
 from raystilts.study.schema import Study
 from raystilts.training.checkpoints import Checkpoints
 from raystilts.tuning.outcome import chosen_text
@@ -60,7 +60,7 @@ def run_search(study: Study, *, address: str | None = None, console: Console | N
     """
     set_ray_environment()
     started = time.monotonic()
-    study, info = checked(study)
+    study, info = checked(study, address)
     with driving(study, None, address, console or Console(stderr=True)) as driver:
         board = restored_board(study, driver.results, driver.checkpoints)
         before = board.counts["ended"]
@@ -100,7 +100,7 @@ def _train(study: Study, info: EncoderInfo, board: TrialBoard, driver: Driver) -
             search=search,
             trainable=TrialTrainable,
             view=view,
-            when_ended=lambda: _record_lost(planned, search.lost, driver.results),
+            when_ended=lambda: _record_gone(planned, search.lost, search.hung, driver.results),
         )
     )
     return tally.errors
@@ -132,13 +132,13 @@ def trials_left(study: Study) -> dict[Unit, int]:
     return {unit: max(0, count - len(latest(known.get(unit, [])))) for unit, count in asked.items()}
 
 
-def _record_lost(planned: Plan, lost: list[Work], results: str) -> None:
-    """Rows for trials whose workers died: nobody else could write them."""
-    for work in lost:
+def _record_gone(planned: Plan, gone: list[Work], hung: Collection[str], results: str) -> None:
+    """Rows for trials whose workers are gone: nobody else could write them."""
+    for work in gone:
         study = trial_study(planned.study, work.unit, work.values)
         number = next_attempt(results, work.stage.key)
         attempt = Attempt(work.stage, study, planned.encoder, number, datetime.now(UTC), 0.0)
-        write_attempt(results, attempt.failed(WORKER_DIED, worker_died()), [])
+        write_attempt(results, attempt.failed(*lost(study, hung=work.stage.key in hung)), [])
 
 
 def _write_chosen(study: Study, results: str) -> None:

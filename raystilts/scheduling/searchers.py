@@ -25,11 +25,15 @@ class SegmentSearch(Searcher):  # type: ignore[misc]
 
     Attributes:
         halted: Why no segment is handed out any more; None while they are.
+        stopping: Whether the run was asked to stop: workers that die now have not failed.
+        hung: Stages whose worker was ended because it was past the time limit and did not stop by itself.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.halted: str | None = None
+        self.stopping = False
+        self.hung: set[str] = set()
 
     def __getstate__(self) -> dict[str, Any]:
         """Tune pickles its searcher for a restore that never comes (the ledger is what a restart reads)."""
@@ -47,6 +51,15 @@ class SegmentSearch(Searcher):  # type: ignore[misc]
     def halt(self, reason: str) -> None:
         """Hands nothing out any more: what runs ends, what waits is left to the next driver."""
         self.halted = self.halted or reason
+
+    def stop(self, reason: str) -> None:
+        """As `halt`, where what runs is asked to stop, and is left to the next driver too."""
+        self.stopping = True
+        self.halt(reason)
+
+    def left_over(self, result: dict[str, Any] | None, error: bool) -> bool:
+        """Whether a segment that has ended is one that the stop has cut short."""
+        return (self.stopping and error) or (result is not None and result.get("status") == "interrupted")
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """The next segment; None while only running ones can release more; "FINISHED" at the end."""
@@ -105,7 +118,7 @@ class StageSearch(SegmentSearch):
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Releases the children of a finished stage; those of a failed one are not run; a paused one may go on."""
         key, until = self.trials.pop(trial_id, (None, 0.0))
-        if key is None:
+        if key is None or self.left_over(result, error):
             return
         result = result or {}
         if error:
@@ -170,7 +183,7 @@ class TrialSearch(SegmentSearch):
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Tells the sampler and the rungs."""
         work = self.work.pop(trial_id, None)
-        if work is None:
+        if work is None or self.left_over(result, error):
             return
         found = {"status": "failed", "error": "the worker died"} if error else result or {"status": "failed"}
         if error:

@@ -18,7 +18,9 @@ from raystilts.planning.stages import Plan, Stage
 from raystilts.ranking.degenerate import is_broken
 from raystilts.results.ledger import write_attempt
 from raystilts.scheduling.nodes import Expected, fault_table, faults, node_report
-from raystilts.scheduling.record import Attempt
+from raystilts.scheduling.preflight import check_room
+from raystilts.scheduling.record import TIMEOUT, Attempt, too_long
+from raystilts.scheduling.stopping import asks_to_stop
 from raystilts.study.schema import StageResources
 from raystilts.tuning.trials import Unit, trial_stages, trial_study
 
@@ -36,6 +38,7 @@ class Assignment:
         checkpoints: The folder of checkpoints.
         attempts: The last attempt of stages that were tried before.
         expected: What a node must be, where the cluster may have several.
+        run: Names the run, which can be asked to stop.
     """
 
     plan: Plan
@@ -43,6 +46,7 @@ class Assignment:
     checkpoints: str
     attempts: Mapping[str, int] = field(default_factory=dict)
     expected: Expected | None = None
+    run: str | None = None
 
 
 class StageTrainable(tune.Trainable):  # type: ignore[misc]
@@ -66,6 +70,7 @@ class StageTrainable(tune.Trainable):  # type: ignore[misc]
             return {"done": True, "status": "storage", "error": self.unfit}
         stage, assignment = self.stage_and_assignment()
         try:
+            check_room(assignment.results)
             return {"done": True, **run_and_record(stage, assignment, self.config["until"])}
         except StorageError as error:
             return {"done": True, "status": "storage", "error": str(error)}
@@ -119,6 +124,7 @@ def run_and_record(stage: Stage, assignment: Assignment, until: float = 1.0) -> 
     import torch
 
     from raystilts.training.events import event_name, write_events
+    from raystilts.training.limits import StageInterrupted
     from raystilts.training.loop import TrainingDiverged
     from raystilts.training.memory import is_out_of_memory, release_memory
     from raystilts.training.stage import run_stage
@@ -143,11 +149,14 @@ def run_and_record(stage: Stage, assignment: Assignment, until: float = 1.0) -> 
             threads=max(1, int(resources.cpus)),
             encoder=assignment.plan.encoder,
             until=until,
+            interrupted=None if assignment.run is None else asks_to_stop(assignment.run),
         )
+    except StageInterrupted:
+        return {"status": "interrupted"}
     except TrainingDiverged as error:
         row = attempt.failed("nan", str(error))
     except TimeoutError:
-        row = attempt.failed("timeout", f"longer than time_limit_s = {study.time_limit_s:g}")
+        row = attempt.failed(TIMEOUT, too_long(study))
     except UserError as error:
         row = attempt.failed("error", str(error))
     except StorageError:

@@ -7,18 +7,21 @@ rename, the last file written says that a folder is whole, and this machine has 
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
 
+from raystilts.errors import StorageError
 from raystilts.filesystem import RemoteFolder, open_folder
 from raystilts.planning.keys import digest
 from raystilts.training.data import cache_folder
@@ -29,6 +32,8 @@ from raystilts.training.model import Model
 MARKER = "stage.json"
 #: Seconds after which an unfinished folder belongs to a writer that was killed.
 LEFTOVER_SECONDS = 3600.0
+#: How often a folder that others write at the same time is tried.
+_TRIES = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +49,26 @@ class Checkpoints:
     def find(self, train_key: str) -> Path | None:
         """The folder of a finished training on this machine, or None."""
         return self.folder / train_key if self.has(train_key) else None
+
+    @contextmanager
+    def held(self, train_key: str) -> Iterator[Path | None]:
+        """The folder of a finished training for the length of the block, whoever removes or replaces it meanwhile.
+
+        Its files have other names then, by hard links; where there are none it is the folder itself.
+        """
+        for _ in range(_TRIES):
+            found = self.find(train_key)
+            if found is None:
+                break
+            links = _beside(found, "held")
+            try:
+                held = links if _link_all(found, links) else found
+                if (held / MARKER).is_file():
+                    yield held
+                    return
+            finally:
+                shutil.rmtree(links, ignore_errors=True)
+        yield None
 
     def location(self, train_key: str) -> str:
         """Where a training's weights are kept, for tables."""
@@ -77,7 +102,7 @@ class Checkpoints:
             heads = {name: tensor.detach().cpu().contiguous() for name, tensor in model.heads.state_dict().items()}
             save_file(heads, temporary / "heads" / "model.safetensors", metadata={"format": "pt"})
             (temporary / MARKER).write_text(json.dumps(metadata), encoding="utf-8")
-            publish_folder(temporary, path)
+            publish_folder(temporary, path, first=MARKER)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
         return path
@@ -93,10 +118,9 @@ class Checkpoints:
 
     def remove(self, train_key: str) -> None:
         """Forgets a checkpoint: first its name, then its bytes."""
-        path = self.folder / train_key
-        if path.exists():
-            hidden = self.folder / f".{train_key}.{uuid.uuid4().hex}"
-            path.replace(hidden)
+        hidden = self.folder / f".{train_key}.{uuid.uuid4().hex}"
+        with suppress(FileNotFoundError):  # it was not there, or another process has removed it
+            (self.folder / train_key).rename(hidden)
             shutil.rmtree(hidden, ignore_errors=True)
 
     def clean_up(self) -> None:
@@ -127,8 +151,7 @@ def save_folder(folder: Path, tensors: Mapping[str, Tensor], documents: Mapping[
     from safetensors.torch import save_file
 
     folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
+    temporary = _beside(folder, "tmp")
     temporary.mkdir()
     try:
         if tensors:
@@ -142,17 +165,54 @@ def save_folder(folder: Path, tensors: Mapping[str, Tensor], documents: Mapping[
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def publish_folder(temporary: Path, folder: Path) -> None:
-    """Gives a finished temporary folder its name, in place of what stood there."""
+def publish_folder(temporary: Path, folder: Path, *, first: str | None = None) -> None:
+    """Gives a finished temporary folder its name, in place of what stood there, whoever else does so meanwhile.
+
+    Args:
+        first: The last file of a whole folder, where the first of several that are alike stays.
+    """
     for path in temporary.rglob("*"):
         if path.is_file():
             with path.open("rb") as file:
                 os.fsync(file.fileno())
-    old = folder.with_name(f".{folder.name}.{os.getpid()}.old")
-    if folder.exists():
-        folder.replace(old)
-    temporary.replace(folder)
-    shutil.rmtree(old, ignore_errors=True)
+    replaced: list[Path] = []
+    for _ in range(_TRIES):
+        try:
+            temporary.rename(folder)
+            break
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+        if first is not None and (folder / first).is_file():
+            break
+        old = _beside(folder, "old")
+        with suppress(FileNotFoundError):  # another writer has taken it away
+            folder.rename(old)
+            replaced.append(old)
+    else:
+        raise StorageError(f"{folder}: others keep writing there; run the same command again")
+    for old in replaced:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _link_all(folder: Path, links: Path) -> bool:
+    """Gives all files of a folder a second name, as far as they are still there; False where there are no links."""
+    try:
+        files = [one for one in folder.rglob("*") if one.is_file()]
+        for one in sorted(files, key=lambda file: file.name == MARKER):  # so that it says that all are there
+            name = links / one.relative_to(folder)
+            name.parent.mkdir(parents=True, exist_ok=True)
+            os.link(one, name)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return True
+
+
+def _beside(folder: Path, kind: str) -> Path:
+    """A hidden name beside a folder that nobody else takes, on whichever machine."""
+    return folder.with_name(f".{folder.name}.{uuid.uuid4().hex}.{kind}")
 
 
 def save_snapshot(folder: Path, snapshot: Snapshot) -> None:
@@ -165,14 +225,20 @@ def load_snapshot(folder: Path) -> Snapshot | None:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    if not folder.exists():  # killed just between the two renames of `publish_folder`
-        folder = next(folder.parent.glob(f".{folder.name}.*.old"), folder)
-    try:
-        state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
-        tensors = load_file(folder / "model.safetensors")
-    except (OSError, ValueError, SafetensorError):
-        return None
-    return Snapshot(state.pop("step"), state, tensors)
+    for _ in range(3):
+        # Killed just between the two renames of `publish_folder`, or between them now.
+        place = folder if folder.exists() else next(folder.parent.glob(f".{folder.name}.*.old"), None)
+        if place is None:
+            return None
+        try:
+            text = (place / "state.json").read_text(encoding="utf-8")
+            tensors = load_file(place / "model.safetensors")
+            if text == (place / "state.json").read_text(encoding="utf-8"):  # nobody has replaced it meanwhile
+                state = json.loads(text)
+                return Snapshot(state.pop("step"), state, tensors)
+        except (OSError, RuntimeError, ValueError, SafetensorError):
+            continue
+    return None
 
 
 #: Names the folder with the current snapshot of a training; written after the snapshot itself.
@@ -204,8 +270,9 @@ class RemoteCheckpoints(Checkpoints):
                 return None
             self._drop_idle()
             self._download(train_key, copy)
-        copy.touch()
-        return copy
+        with suppress(FileNotFoundError):  # it was removed meanwhile, here or there
+            os.utime(copy)
+        return copy if (copy / MARKER).is_file() else None
 
     def location(self, train_key: str) -> str:
         """Where a training's weights are kept, for tables."""
@@ -266,9 +333,8 @@ class RemoteCheckpoints(Checkpoints):
         try:
             for name in self.remote.below(folder):
                 self.remote.download(name, temporary / name.removeprefix(f"{folder}/"))
-            shutil.rmtree(path, ignore_errors=True)
-            temporary.rename(path)
-        except FileExistsError:  # another process of this machine was first
+            publish_folder(temporary, path)
+        except FileNotFoundError:  # removed while it was read
             return
         finally:
             shutil.rmtree(temporary, ignore_errors=True)

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from raystilts.filesystem import absolute_path
 from raystilts.planning.data import masked_lm_task
 from raystilts.planning.keys import digest
 from raystilts.planning.resolve import ResolvedTask
@@ -48,8 +49,12 @@ _RAGGED = ("input_ids", "token_type_ids", "token_labels", "char_spans")
 
 
 def cache_folder() -> Path:
-    """`RAYSTILTS_CACHE_DIR`, else `~/.cache/raystilts`."""
-    return Path(os.environ.get("RAYSTILTS_CACHE_DIR", "~/.cache/raystilts")).expanduser()
+    """`RAYSTILTS_CACHE_DIR`, else `~/.cache/raystilts`.
+
+    Raises:
+        UserError: there is no home folder.
+    """
+    return absolute_path(os.environ.get("RAYSTILTS_CACHE_DIR", "~/.cache/raystilts"))
 
 
 def cached_features(key: list[object], make: Callable[[], Features]) -> Features:

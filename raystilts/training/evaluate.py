@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from raystilts.tasks.encoding import Features, Longs, Outputs, Ragged, SpanLogit
 from raystilts.tasks.task import Task
 from raystilts.training.collate import Batch, collate, joined, length_batches
 from raystilts.training.fast_ops import in_bfloat16
+from raystilts.training.limits import UNLIMITED, Limits
 from raystilts.training.memory import is_out_of_memory, release_memory
 from raystilts.training.model import Model, Pooling, pool_tokens
 
@@ -43,7 +43,7 @@ class Readout:
         pad_id: The tokenizer's padding id.
         tokens: Padded tokens a batch.
         bf16: Whether the encoder computes in bfloat16; pooling and heads, which take hardly any time, never do.
-        deadline: Monotonic time after which `TimeoutError` is raised, or None.
+        limits: When to give up.
         pooling: Retrieval: what a sequence is, the mean over its tokens or the first of them.
     """
 
@@ -52,7 +52,7 @@ class Readout:
     pad_id: int
     tokens: int
     bf16: bool
-    deadline: float | None = None
+    limits: Limits = UNLIMITED
     pooling: Pooling = "mean"
 
 
@@ -80,8 +80,7 @@ def predict(model: Model, task: Task, features: list[Features], readout: Readout
     budget = readout.tokens
     with in_bfloat16(model.encoder) if readout.bf16 else nullcontext():
         while todo:
-            if readout.deadline is not None and time.monotonic() > readout.deadline:
-                raise TimeoutError
+            readout.limits.check()
             rows = todo.pop()
             padded = len(rows) * int(lengths[rows].max())
             if padded > budget and len(rows) > unit:

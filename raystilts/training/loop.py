@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from raystilts.training.alignment import Aligner, AlignmentGradient, alignment_g
 from raystilts.training.batches import Update
 from raystilts.training.checkpoints import Snapshot, load_snapshot, save_snapshot
 from raystilts.training.collate import Batch, collate, features_of, mask_tokens, micro_batches
+from raystilts.training.limits import ENDED_EARLY, UNLIMITED, Limits
 from raystilts.training.memory import is_out_of_memory, release_memory
 from raystilts.training.model import CompactEmbedding, MaskedLMHead, Model, label_count
 
@@ -60,7 +62,7 @@ class Job:
         on_snapshot: Called after each snapshot.
         stop_at: Updates after which the training pauses with a snapshot; None for its end. An evaluated step, so
             that the pause changes nothing.
-        deadline: Monotonic time after which `TimeoutError` is raised, or None.
+        limits: When the training is to end early; it keeps a snapshot then.
         aligner: Another domain that the encoder's states are drawn towards, or None.
     """
 
@@ -76,7 +78,7 @@ class Job:
     snapshot_seconds: float = 120.0
     on_snapshot: Callable[[], None] | None = None
     stop_at: int | None = None
-    deadline: float | None = None
+    limits: Limits = UNLIMITED
     aligner: Aligner | None = None
 
 
@@ -90,6 +92,7 @@ class Progress:
         tokens: Sub-words trained on, without padding.
         micro_batch: Examples a forward pass, at most.
         records: What the evaluations so far kept.
+        evaluated: The last step that was evaluated.
     """
 
     step: int = 0
@@ -100,6 +103,7 @@ class Progress:
     tokens: int = 0
     micro_batch: int = 0
     records: list[dict[str, Any]] = field(default_factory=list)
+    evaluated: int = 0
 
 
 def train(job: Job) -> Progress:
@@ -112,7 +116,8 @@ def train(job: Job) -> Progress:
 
     Raises:
         TrainingDiverged: the loss became NaN or infinite.
-        TimeoutError: past the deadline.
+        TimeoutError: past the deadline; a snapshot is kept, also where this was inside an evaluation.
+        StageInterrupted: the run is asked to stop; likewise.
         torch.OutOfMemoryError, RuntimeError: not even one example fits into memory.
     """
     return _Training(job).run()
@@ -148,15 +153,16 @@ class _Training:
         self._resume()
         self.job.model.train()
         stop_at = len(self.job.updates) if self.job.stop_at is None else self.job.stop_at
+        if self._evaluate_if_due():  # which an interruption had cut short
+            self._save_if_due(now=self.progress.step == stop_at)
         while self.progress.step < stop_at:
             self._update(self.job.updates[self.progress.step])
             self.progress.step += 1
-            if self.progress.step % self.job.every == 0 or self.progress.step == len(self.job.updates):
-                self._evaluate()
-            late = self.job.deadline is not None and time.monotonic() > self.job.deadline
-            self._save_if_due(now=late or self.progress.step == stop_at)
-            if late:
-                raise TimeoutError
+            self._evaluate_if_due()
+            self._save_if_due(now=self.progress.step == stop_at)
+            if self.progress.step < stop_at:
+                with self._kept_if_ended_early():
+                    self.job.limits.check()
         if self.progress.step < len(self.job.updates):
             return self.progress
         if self.best:
@@ -240,6 +246,26 @@ class _Training:
         pad_id = self.job.vocabulary.pad_id
         return [collate(features, features_of(features, c), pad_id, multiple=multiple) for c in chunks]
 
+    def _evaluate_if_due(self) -> bool:
+        """Evaluates at the steps that are for it, once each; whether it did."""
+        step = self.progress.step
+        due = step > 0 and (step % self.job.every == 0 or step == len(self.job.updates))
+        if due and step != self.progress.evaluated:
+            with self._kept_if_ended_early():
+                self._evaluate()
+            self.progress.evaluated = step
+            return True
+        return False
+
+    @contextmanager
+    def _kept_if_ended_early(self) -> Iterator[None]:
+        """A snapshot where the training ends within the block, with all updates so far."""
+        try:
+            yield
+        except ENDED_EARLY:
+            self._save()
+            raise
+
     def _evaluate(self) -> None:
         self._collect_losses()
         score, records = self.job.evaluate(self.progress.step)
@@ -262,12 +288,15 @@ class _Training:
             raise TrainingDiverged(f"the loss is not finite by update {self.progress.step}")
 
     def _save_if_due(self, *, now: bool) -> None:
-        unfinished = self.progress.step < len(self.job.updates)
-        if self.job.snapshot is None or not unfinished:
+        if self.progress.step == len(self.job.updates):
+            return
+        if now or time.monotonic() - self.saved_at >= max(self.job.snapshot_seconds, self.pause):
+            self._save()
+
+    def _save(self) -> None:
+        if self.job.snapshot is None:
             return
         begin = time.monotonic()
-        if not now and begin - self.saved_at < max(self.job.snapshot_seconds, self.pause):
-            return
         self._collect_losses()
         tensors: dict[str, Tensor] = {f"model.{name}": p for name, p in self.named.items()}
         tensors |= {f"best.{name}": p for name, p in self.best.items()}
@@ -286,7 +315,8 @@ class _Training:
         snapshot = load_snapshot(self.job.snapshot) if self.job.snapshot else None
         if snapshot is None:
             return
-        self.progress = Progress(step=snapshot.step, **snapshot.state)
+        # Before it was written down, a snapshot was only taken once its step had been evaluated.
+        self.progress = Progress(step=snapshot.step, **{"evaluated": snapshot.step} | snapshot.state)
         with torch.no_grad():
             for name, parameter in self.named.items():
                 parameter.copy_(snapshot.tensors[f"model.{name}"])

@@ -45,7 +45,7 @@ def rehearse(stage: Stage, study: Study, *, device: str, threads: int = 1, encod
                 _evaluate(run, job.model)
                 return None, []
 
-            job.every, job.evaluate, job.stop_at, job.deadline = len(updates), evaluate, None, None
+            job.every, job.evaluate, job.stop_at = len(updates), evaluate, None
             train(job)
 
 

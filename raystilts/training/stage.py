@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,7 @@ from raystilts.training.data import (
 )
 from raystilts.training.encoder import Pretrained, pretrained, word_embeddings
 from raystilts.training.evaluate import Readout, evaluate
+from raystilts.training.limits import ENDED_EARLY, UNLIMITED, Limits
 from raystilts.training.loop import Job, Progress, Vocabulary, train
 from raystilts.training.memory import device_name
 from raystilts.training.model import Head, Model, build_head, compact_rows
@@ -86,6 +87,7 @@ def run_stage(
     threads: int = 1,
     encoder: EncoderInfo | None = None,
     until: float = 1.0,
+    interrupted: Callable[[], bool] | None = None,
 ) -> StageResult:
     """Trains (where the weights are not there yet) and scores one stage.
 
@@ -103,15 +105,20 @@ def run_stage(
         threads: CPU threads.
         encoder: The encoder as the plan found it; default `describe_encoder(study.encoder)`.
         until: Share of the budget to train for, in (0, 1].
+        interrupted: Whether the run is asked to stop.
 
     Raises:
         UserError: data, encoder or parent that cannot be used.
         TrainingDiverged: the loss is no longer a number.
-        TimeoutError: the stage took longer than the study's `time_limit_s`.
+        TimeoutError: the stage took longer than the study's `time_limit_s`. What it has done is kept: a snapshot of
+            its training or, where only its last scores are missing, its weights. The next call goes on from there.
+        StageInterrupted: the run is asked to stop; likewise.
     """
     torch.set_num_threads(threads)
     torch.backends.cuda.matmul.allow_tf32 = True
-    return StageRun(stage, study, folder, torch.device(device), threads, encoder, until).run()
+    deadline = None if study.time_limit_s is None else time.monotonic() + study.time_limit_s
+    limits = Limits(deadline) if interrupted is None else Limits(deadline, interrupted)
+    return StageRun(stage, study, folder, torch.device(device), threads, encoder, until, limits).run()
 
 
 class StageRun:
@@ -126,11 +133,14 @@ class StageRun:
         threads: int,
         encoder: EncoderInfo | None,
         until: float,
+        limits: Limits = UNLIMITED,
     ) -> None:
         self.stage, self.study, self.device, self.threads = stage, study, device, threads
         self.until = until
         self.started = time.monotonic()
-        self.deadline = None if study.time_limit_s is None else self.started + study.time_limit_s
+        self.limits = limits
+        self.holding = ExitStack()
+        self.unscored = False
         self.checkpoints = open_checkpoints(folder)
         self.loaded = pretrained(encoder or describe_encoder(study.encoder))
         self.reader = warm_reader(self.loaded, data_folder(study))
@@ -140,23 +150,33 @@ class StageRun:
 
     def run(self) -> StageResult:
         """Trains if need be, then scores."""
+        with self.holding:
+            return self._run()
+
+    def _run(self) -> StageResult:
         trains = self.stage.kind != "retrieval"
-        done = self.checkpoints.find(self.stage.train_key) if trains else None
+        done = self.holding.enter_context(self.checkpoints.held(self.stage.train_key)) if trains else None
         progress = self._train() if trains and done is None else self._load(done)
         if trains and done is None and progress.step < self.steps:
             return self._paused(progress)
         scores = [Score(**record) for record in progress.records]
         scores = [replace(s, is_final=s.step == progress.best_step) for s in scores]
         known = {(s.task, s.split, s.language) for s in scores if s.is_final}
-        scores += self._score(final_sets(self.stage, self.study, self.reader, known), progress.best_step, final=True)
-        kept = self._finish(progress, done)
-        return self._result(progress, scores, done is None and trains, kept)
+        sets = final_sets(self.stage, self.study, self.reader, known)
+        try:
+            scores += self._score(sets, progress.best_step, final=True)
+        except ENDED_EARLY:
+            if trains and done is None:
+                self._save(progress, unscored=True)
+            raise
+        kept = self._finish(progress, there=done is not None)
+        return self._result(progress, scores, done is None and trains, kept=kept)
 
     def _paused(self, progress: Progress) -> StageResult:
         """What is known at the rung; its snapshot may stand further on, where a longer training was interrupted."""
         rung = self.study.evaluation.rung(self.until, self.steps)
         scores = [Score(**record) for record in progress.records if record["step"] <= rung]
-        result = self._result(progress, scores, True, None)
+        result = self._result(progress, scores, True, kept=False)
         there = [s for s in scores if s.step == rung]
         return replace(result, dev_score=mean_dev(there), dev_means=dev_means(there), paused_at=self.until)
 
@@ -174,7 +194,7 @@ class StageRun:
             return Progress()
         self.checkpoints.load_heads(done, self.model.heads)
         metadata = self.checkpoints.metadata(done)
-        self.steps = int(metadata["steps"])
+        self.steps, self.unscored = int(metadata["steps"]), bool(metadata.get("unscored"))
         return Progress(
             best_step=int(metadata["best_step"]),
             step=self.steps,
@@ -189,7 +209,7 @@ class StageRun:
     def _parent(self) -> Path | None:
         if self.stage.parent_train_key is None:
             return None
-        found = self.checkpoints.find(self.stage.parent_train_key)
+        found = self.holding.enter_context(self.checkpoints.held(self.stage.parent_train_key))
         if found is None:
             raise UserError(
                 f"the checkpoint of intermediate {self.stage.intermediate.label!r} (seed {self.stage.seed}) is not in "
@@ -240,7 +260,7 @@ class StageRun:
                 evaluate=self._evaluate,
                 snapshot_seconds=self.study.snapshot_s,
                 stop_at=self.study.evaluation.rung(self.until, len(updates)),
-                deadline=self.deadline,
+                limits=self.limits,
                 aligner=aligner,
             )
 
@@ -278,30 +298,40 @@ class StageRun:
             pad_id=self.loaded.tokenizer.pad_token_id,
             tokens=EVAL_TOKENS[self.device.type],
             bf16=self.hp.bf16,
-            deadline=self.deadline,
+            limits=self.limits,
             pooling=self.study.encoder.retrieval_pooling,
         )
 
-    def _finish(self, progress: Progress, done: Path | None) -> Path | None:
-        """Keeps the weights where the study wants them, and removes the training in progress."""
+    def _finish(self, progress: Progress, *, there: bool) -> bool:
+        """Keeps the weights where the study wants them, and removes the training in progress; whether they are kept.
+
+        Args:
+            there: Whether they had been kept before.
+        """
         kind = self.stage.kind
         wanted = kind == "intermediate" or (kind == "target" and self.study.keep_targets != "none")
-        if wanted and done is None:
-            metadata = {
-                "best_step": progress.best_step,
-                "steps": self.steps,
-                "losses": progress.losses,
-                "examples": progress.examples,
-                "tokens": progress.tokens,
-                "micro_batch": progress.micro_batch,
-                "evaluation": self.stage.eval_key,
-                "records": progress.records,
-            }
-            done = self.checkpoints.save(self.stage.train_key, self.model, self.loaded, metadata)
+        if wanted and not there:
+            self._save(progress)
+        elif self.unscored and not wanted:
+            self.checkpoints.remove(self.stage.train_key)
         self.checkpoints.drop_snapshot(self.stage.train_key)
-        return done
+        return wanted or (there and not self.unscored)
 
-    def _result(self, progress: Progress, scores: list[Score], trained: bool, kept: Path | None) -> StageResult:
+    def _save(self, progress: Progress, **more: Any) -> None:
+        """Keeps the finished weights; `unscored` ones that nobody asked to keep go when they have been scored."""
+        metadata = {
+            "best_step": progress.best_step,
+            "steps": self.steps,
+            "losses": progress.losses,
+            "examples": progress.examples,
+            "tokens": progress.tokens,
+            "micro_batch": progress.micro_batch,
+            "evaluation": self.stage.eval_key,
+            "records": progress.records,
+        }
+        self.checkpoints.save(self.stage.train_key, self.model, self.loaded, metadata | more)
+
+    def _result(self, progress: Progress, scores: list[Score], trained: bool, *, kept: bool) -> StageResult:
         picked = [s for s in scores if s.is_final and s.language in self._languages_of(s.task)]
         total = time.monotonic() - self.started
         return StageResult(
@@ -321,7 +351,7 @@ class StageRun:
             device=device_name(self.device),
             precision="bf16" if self.hp.bf16 else "fp32",
             trained=trained,
-            checkpoint=None if kept is None else self.checkpoints.location(self.stage.train_key),
+            checkpoint=None if not kept else self.checkpoints.location(self.stage.train_key),
         )
 
     def _languages_of(self, name: str) -> tuple[str, ...]:

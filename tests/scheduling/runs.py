@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -103,6 +104,21 @@ class Run:
             except OSError:
                 continue
         return found
+
+    def until_running(self, results: Path, timeout: float = 200) -> None:
+        """Waits until a stage runs."""
+        end = time.monotonic() + timeout
+        while not self._running(results):
+            assert self.process.poll() is None, self.err
+            assert time.monotonic() < end, self.err
+            time.sleep(0.1)
+
+    def _running(self, results: Path) -> bool:
+        try:
+            found = json.loads((results / "progress.json").read_text())
+        except (OSError, ValueError):
+            return False
+        return bool(found["pid"] == self.process.pid and found["running"])
 
     def until(self, results: str | Path, number: int, timeout: float = 200, *, attempts: bool = False) -> None:
         """Waits for so many finished stages, or for so many attempts of whatever status."""

@@ -11,6 +11,7 @@ from raystilts.tasks.registry import get_task
 from raystilts.training.data import DataReader
 from raystilts.training.encoder import Pretrained
 from raystilts.training.evaluate import EvalSet, Readout, evaluate, predict
+from raystilts.training.limits import Limits
 from raystilts.training.model import Model, build_head
 
 TASKS = ["cldr_names", "cldr_choice", "cldr_span", "cldr_dates", "cldr_match"]
@@ -73,7 +74,7 @@ def flat(outputs: Outputs) -> list[np.ndarray]:
 
 
 def test_a_deadline(tiny: Pretrained) -> None:
-    late = Readout(head_index=0, layer=1, pad_id=1, tokens=300, bf16=False, deadline=0.0)
+    late = Readout(head_index=0, layer=1, pad_id=1, tokens=300, bf16=False, limits=Limits(0.0))
     with pytest.raises(TimeoutError):
         evaluate(model(tiny, "cldr_names"), get_task("cldr_names"), sets(tiny, "cldr_names"), late)
 

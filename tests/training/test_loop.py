@@ -12,6 +12,7 @@ from torch import nn
 from raystilts.training import loop
 from raystilts.training.checkpoints import load_snapshot
 from raystilts.training.encoder import Pretrained
+from raystilts.training.limits import Limits, StageInterrupted
 from raystilts.training.loop import Job, Progress, TrainingDiverged, train
 
 from .examples import equal, job, weights
@@ -132,7 +133,7 @@ def test_a_training_past_its_deadline_can_go_on(tiny: Pretrained, tmp_path: Path
     expected = train(undisturbed), weights(undisturbed.model)
     for step in (1, 2, 3):
         late = scored(tiny)
-        late.snapshot, late.deadline = tmp_path / "key", 0.0
+        late.snapshot, late.limits = tmp_path / "key", Limits(0.0)
         with pytest.raises(TimeoutError):
             train(late)
         found = load_snapshot(tmp_path / "key")
@@ -142,6 +143,40 @@ def test_a_training_past_its_deadline_can_go_on(tiny: Pretrained, tmp_path: Path
     again.snapshot = tmp_path / "key"
     assert train(again) == expected[0]
     assert equal(weights(again.model), expected[1])
+
+
+class Countdown:
+    """A run that is asked to stop once so many questions have been answered."""
+
+    def __init__(self, questions: int) -> None:
+        self.left = questions
+
+    def __call__(self) -> bool:
+        self.left -= 1
+        return self.left < 0
+
+
+def test_a_training_that_is_stopped_inside_an_evaluation_goes_on_with_it(tiny: Pretrained, tmp_path: Path) -> None:
+    undisturbed = scored(tiny)
+    expected = train(undisturbed), weights(undisturbed.model)
+    stops = 0
+    for _ in range(100):
+        one, asked = scored(tiny), Limits(interrupted=Countdown(1))
+        one.snapshot, one.limits, score = tmp_path / "key", asked, one.evaluate
+
+        def evaluate(step: int, asked: Limits = asked, score: Any = score) -> Any:
+            asked.check()
+            return score(step)
+
+        one.evaluate = evaluate
+        try:
+            found = train(one)
+            break
+        except StageInterrupted:
+            stops += 1
+    assert stops >= len(undisturbed.updates) // 2
+    assert found == expected[0]
+    assert equal(weights(one.model), expected[1])
 
 
 def test_what_is_called_after_each_snapshot(tiny: Pretrained, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from raystilts.planning.stages import Plan, Stage, plan
 from raystilts.training import stage as stage_module
 from raystilts.training.checkpoints import Checkpoints
 from raystilts.training.encoder import load_weights
+from raystilts.training.limits import StageInterrupted
 from raystilts.training.loop import Job, TrainingDiverged
 from raystilts.training.result import StageResult
 from raystilts.training.stage import run_stage
@@ -120,6 +121,34 @@ def test_a_stage_that_is_interrupted_after_every_update_gives_the_same_bits(
     assert found.checkpoint is not None
     assert equal(load_weights(Path(found.checkpoint)), load_weights(Path(expected.checkpoint)))
     assert not Checkpoints(tmp_path / "hurried").snapshot(the(calm, kind, arm).train_key).exists()
+
+
+@pytest.mark.parametrize(("kind", "keep"), [("intermediate", "none"), ("target", "none"), ("target", "all")])
+def test_a_stage_that_is_stopped_wherever_it_asks_gives_the_same_bits(
+    tiny_encoder: Path, tmp_path: Path, kind: Any, keep: str
+) -> None:
+    """Between updates, inside evaluations and inside the last scoring, further on each time."""
+    planned = plan(study(tiny_encoder, keep_targets=keep))
+    stage = the(planned, kind, "cldr_names" if kind == "intermediate" else "none")
+    expected = run_stage(stage, planned.study, tmp_path / "calm")
+    stops = 0
+    while True:
+        answers = iter([False] * (1 + stops // 3) + [True])
+        try:
+            found = run_stage(stage, planned.study, tmp_path / "stopped", interrupted=partial(next, answers))
+            break
+        except StageInterrupted:
+            stops += 1
+            kept = Checkpoints(tmp_path / "stopped")
+            assert kept.has(stage.train_key) or kept.snapshot(stage.train_key).is_dir()
+    assert stops >= 2
+    assert found.trained == (kind == "intermediate"), "a target's last stop was inside its last scoring"
+    assert (found.scores, found.losses) == (expected.scores, expected.losses)
+    assert (found.steps_done, found.examples, found.tokens) == (expected.steps_done, expected.examples, expected.tokens)
+    assert Checkpoints(tmp_path / "stopped").has(stage.train_key) == Checkpoints(tmp_path / "calm").has(stage.train_key)
+    if expected.checkpoint is not None and found.checkpoint is not None:
+        assert equal(load_weights(Path(found.checkpoint)), load_weights(Path(expected.checkpoint)))
+    assert not Checkpoints(tmp_path / "stopped").snapshot(stage.train_key).exists()
 
 
 def test_the_order_of_stages_in_a_process_does_not_matter(tiny_encoder: Path, tmp_path: Path) -> None:
