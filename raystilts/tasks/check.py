@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from raystilts.errors import UserError
@@ -79,8 +78,10 @@ def check_task(task: Task, data_dir: Path | None) -> TaskReport:
             parts.append(Checked(split, language, absent=True))
             continue
         try:
-            rows = _rows(task, split, language, data_dir)
-            faults, items = _faults(task, rows, language), _items(task, rows)
+            training = split == "train"
+            rows = task.read_train(language, data_dir) if training else task.read_split(split, language, data_dir)
+            faults = [rows.located(fault) for fault in task.type.check(rows.table, language)]
+            items = _items(task, rows.table)
         except UserError as error:
             parts.append(Checked(split, language, faults=(str(error),)))
             continue
@@ -88,7 +89,7 @@ def check_task(task: Task, data_dir: Path | None) -> TaskReport:
             trained.update(items.tolist())
         elif language in task.train_languages:  # in another language the same words are another item
             faults += _repeated(items, trained)
-        parts.append(Checked(split, language, rows.num_rows, faults=tuple(faults)))
+        parts.append(Checked(split, language, rows.table.num_rows, faults=tuple(faults)))
     return TaskReport(task.name, tuple(parts))
 
 
@@ -104,24 +105,10 @@ def declared(task: Task) -> Iterator[tuple[SplitName, AnySource, str]]:
         yield ("pool", task.pool, EVERY_LANGUAGE)
 
 
-def _rows(task: Task, split: SplitName, language: str, data_dir: Path | None) -> pa.Table:
-    if split == "train":
-        return task.model_copy(update={"train_language": language}).load_train(data_dir)
-    return task.load_split(split, language, data_dir)
-
-
-def _faults(task: Task, rows: pa.Table, language: str) -> list[str]:
-    """What the type says; rows of another shape than it can look at are told, not raised."""
-    try:
-        return task.type.check(rows, language)
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-        return [str(error) if isinstance(error, UserError) else f"rows of another form than expected: {error!r}"]
-
-
 def _items(task: Task, rows: pa.Table) -> NDArray[np.uint64]:
     try:
         return rows_item_hashes(task, rows)
-    except TypeError:  # values that JSON does not know, which `_faults` has told
+    except (TypeError, UnicodeDecodeError):  # values that have no JSON, which the type has told
         return np.zeros(0, dtype=np.uint64)
 
 

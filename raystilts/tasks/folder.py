@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from raystilts.errors import UserError, did_you_mean
+from raystilts.errors import UserError, did_you_mean, first_line
+from raystilts.tasks.tables import plain
 
 
 def split_files(data_dir: Path, dataset: str, language: str, split: str, fallbacks: Sequence[str] = ()) -> list[Path]:
@@ -43,8 +44,8 @@ def _names(path: Path) -> list[str]:
     return sorted(entry.name for entry in path.iterdir() if entry.is_dir())
 
 
-def read(paths: Sequence[Path]) -> pa.Table:
-    """Reads Parquet files one after the other.
+def read(paths: Sequence[Path]) -> list[pa.Table]:
+    """Reads Parquet files, each to one table.
 
     Raises:
         UserError: If one is not a Parquet file.
@@ -54,10 +55,11 @@ def read(paths: Sequence[Path]) -> pa.Table:
     tables = []
     for path in paths:
         try:
-            tables.append(pq.read_table(path, partitioning=None))
+            table = pq.read_table(path, partitioning=None)
         except (pa.ArrowInvalid, OSError) as error:
-            raise UserError(f"{path}: not a readable Parquet file ({error}); copy it again") from error
-    return tables[0] if len(tables) == 1 else pa.concat_tables(tables, promote_options="default")
+            raise UserError(f"{path}: not a readable Parquet file ({first_line(error)}); copy it again") from error
+        tables.append(plain(table, str(path)))
+    return tables
 
 
 def file_hash(path: Path) -> str:
@@ -83,7 +85,7 @@ def num_rows(path: Path) -> int:
     try:
         return int(pq.read_metadata(path).num_rows)
     except (pa.ArrowInvalid, OSError) as error:
-        raise UserError(f"{path}: not a readable Parquet file ({error}); copy it again") from error
+        raise UserError(f"{path}: not a readable Parquet file ({first_line(error)}); copy it again") from error
 
 
 def languages(data_dir: Path, dataset: str, split: str, fallbacks: Sequence[str] = ()) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ import pyarrow as pa
 from raystilts.errors import UserError
 from raystilts.tasks.languages import flores_code, iso3_code, language_name
 from raystilts.tasks.source import CONVERTED, Source
+from raystilts.tasks.tables import plain
 
 
 def _fill(text: str, source: Source, language: str) -> str:
@@ -62,7 +63,7 @@ def read(source: Source, language: str) -> pa.Table:
             f"hub: {reason}. Without a network set data_dir or RAYSTILTS_DATA_DIR to a folder that holds "
             f"{_files(source, language)}"
         ) from error
-    return to_table(found)
+    return to_table(found, f"{source.path} on the hub")
 
 
 def _files(source: Source, language: str) -> str:
@@ -79,20 +80,9 @@ def _arguments(source: Source, name: str | None, split: str) -> dict[str, Any]:
     return {"path": "parquet", "data_files": {"rows": files}, "split": "rows"}
 
 
-def to_table(found: Any) -> pa.Table:
+def to_table(found: Any, at: str = "the hub") -> pa.Table:
     """A `datasets.Dataset` as a plain table: class indices become class names (-1, no label, stays "-1")."""
-    rows: pa.Table = found.with_format("arrow")[:]
-    for name, feature in found.features.items():
-        single, several = getattr(feature, "names", None), getattr(getattr(feature, "feature", None), "names", None)
-        values = rows[name].to_pylist()
-        if single is not None:
-            named = pa.array([single[i] if i is not None and i >= 0 else "-1" for i in values], pa.string())
-        elif several is not None:
-            named = pa.array([[several[i] for i in row] for row in values], pa.list_(pa.string()))
-        else:
-            continue
-        rows = rows.set_column(rows.schema.get_field_index(name), name, named)
-    return rows.replace_schema_metadata(None)
+    return plain(found.with_format("arrow")[:], at)
 
 
 def is_cached(source: Source) -> bool:
