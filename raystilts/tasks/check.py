@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from raystilts.errors import UserError
@@ -78,8 +79,10 @@ def check_task(task: Task, data_dir: Path | None) -> TaskReport:
             parts.append(Checked(split, language, absent=True))
             continue
         try:
-            training = split == "train"
-            rows = task.read_train(language, data_dir) if training else task.read_split(split, language, data_dir)
+            if split == "train":
+                rows = task.read_train(language, data_dir)
+            else:
+                rows = task.read_split(split, language, data_dir)
             faults = [rows.located(fault) for fault in task.type.check(rows.table, language)]
             items = _items(task, rows.table)
         except UserError as error:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from raystilts.errors import UserError, did_you_mean, first_line
+from raystilts.tasks.languages import retired
 from raystilts.tasks.tables import plain
 
 
@@ -30,7 +31,7 @@ def split_files(data_dir: Path, dataset: str, language: str, split: str, fallbac
     elif not (data_dir / dataset).is_dir():
         found = did_you_mean(dataset, _names(data_dir))
     elif not base.is_dir():
-        found = f"languages there: {', '.join(_names(data_dir / dataset))}"
+        found = f"languages there: {', '.join(_names(data_dir / dataset))}{retired(language)}"
     else:
         found = f"splits there: {', '.join(p.stem for p in sorted(base.glob('*.parquet')))}"
     raise UserError(

@@ -5,6 +5,7 @@ Settings alone: `raystilts.tasks.loading` reads what they name.
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -13,6 +14,9 @@ from raystilts.tasks.splits import Carve
 
 #: Stands for the hub's own conversion to Parquet, for data sets whose commit is not pinned.
 CONVERTED = "refs/convert/parquet"
+
+#: Names of folders within the data folder: file systems allow no more than 255 bytes a name.
+_FOLDER = re.compile(r"[^/\\\0\s][^/\\\0]{0,99}(/[^/\\\0]{1,100}){0,3}")
 
 
 class Source(BaseModel):
@@ -52,6 +56,13 @@ class Source(BaseModel):
     language_codes: dict[str, str] = {}
     converter: str | None = None
     carve: Carve | None = None
+
+    @field_validator("dataset")
+    @classmethod
+    def _folder(cls, dataset: str) -> str:
+        if not _FOLDER.fullmatch(dataset) or ".." in dataset.split("/"):
+            raise ValueError(f"{dataset[:60]!r} is no folder within the data folder; give a name such as 'reviews'")
+        return dataset
 
     @field_validator("revision")
     @classmethod

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from raystilts.errors import UserError
-from raystilts.tasks.languages import check_language
+from raystilts.tasks.languages import check_language, retired
 from raystilts.tasks.loading import Fingerprint, Rows, fingerprint, read
 from raystilts.tasks.source import AnySource, Source
 from raystilts.tasks.splits import item_hashes
@@ -63,7 +63,7 @@ class Task(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str = Field(pattern=r"^[A-Za-z0-9_.+@-]+$")
+    name: str = Field(pattern=r"^[A-Za-z0-9_.+@-]+$", max_length=200)
     type: AnyType
     train: AnySource | None = None
     dev: AnySource | None = None
@@ -195,6 +195,7 @@ class Task(BaseModel):
         if language is not None and language not in languages:
             raise UserError(
                 f"task {self.name!r} has no {split} data in {language!r}; it has {', '.join(languages) or 'none'}"
+                f"{retired(language)}"
             )
         return source
 

@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pydantic import ValidationError
 
 from raystilts.errors import UserError
 from raystilts.tasks.check import check_task
@@ -218,3 +219,9 @@ def test_a_column_that_stands_twice(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=rf"^{path}: .*") as error:
         gold(TOPIC, tmp_path)
     assert len(str(error.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("dataset", ["../elsewhere", "/etc", "a/../../b", "", "x" * 300, "a\0b"])
+def test_a_data_set_is_a_folder_within_the_data_folder(dataset: str) -> None:
+    with pytest.raises(ValidationError, match="is no folder within the data folder"):
+        Source(dataset=dataset, split="train")

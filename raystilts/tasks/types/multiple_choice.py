@@ -126,8 +126,8 @@ class MultipleChoice(TaskType):
         choices, k = list(enumerate(column(rows, self.choices[0]))), len(self.labels)
         odd = [i for i, row in choices if row is not None and not isinstance(row, list)]
         if odd:
-            found = repr(choices[odd[0]][1])
-            return faults(f"no list in {self.choices[0]!r}", odd, found=found, allowed="a list of texts")
+            what = f"no list in {self.choices[0]!r}"
+            return faults(what, odd, found=repr(choices[odd[0]][1]), allowed="a list of texts")
         missing = [i for i, row in choices if row is None or not all(isinstance(c, str) for c in row)]
         lost = {*missing}
         number = [i for i, row in choices if i not in lost and len(row) != k]
