@@ -89,8 +89,8 @@ class Task(BaseModel):
 
     @field_validator("train_language", mode="before")
     @classmethod
-    def _code(cls, value: object) -> str:
-        return check_language(value)
+    def _joined_codes(cls, value: object) -> str:
+        return "+".join(map(check_language, value.split("+"))) if isinstance(value, str) else check_language(value)
 
     @property
     def requires_training(self) -> bool:
