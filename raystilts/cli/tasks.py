@@ -154,6 +154,8 @@ def _print_report(report: TaskReport) -> None:
               highlight=False, markup=False)  # fmt: skip
     for fault in report.faults:
         out.print(f"  {fault}", highlight=False, markup=False, soft_wrap=True)
+    for note in report.notes:
+        out.print(f"  note: {note}", highlight=False, markup=False, soft_wrap=True)
     if absent:
         shown = ", ".join(absent[:8]) + (f" and {len(absent) - 8} more" if len(absent) > 8 else "")
         out.print(f"  not here: {shown}", highlight=False, markup=False, soft_wrap=True)

@@ -12,6 +12,7 @@ from typing import Literal
 from raystilts.errors import StorageError, UserError
 from raystilts.filesystem import Folder, is_disk_full, open_folder
 from raystilts.planning.data import data_folder
+from raystilts.planning.dev_test import check_dev_is_not_test
 from raystilts.planning.encoders import EncoderInfo
 from raystilts.planning.resolve import ResolvedStudy, resolve
 from raystilts.study.schema import Study
@@ -68,6 +69,7 @@ def check_data(study: Study) -> None:
                 task.load_split(one.split, one.language, folder)
         except UserError as error:
             raise UserError(f"{one.place}: {error}") from None
+    check_dev_is_not_test(resolved, folder)
     for arm in resolved.arms:
         if arm.plain_text is not None and arm.text_of is None:
             try:

@@ -106,6 +106,19 @@ class Source(BaseModel):
         return self.model_copy(update={"carve": carve, "rows": rows})
 
 
+    def cut(self, *, share: float, by: tuple[str, ...]) -> tuple[Source, Source]:
+        """This split in two, train and dev, for a benchmark whose only other labelled split is what it reports.
+
+        Args:
+            share: The size of dev.
+            by: The columns that make an item: what hangs together stays together.
+        """
+        rows = None if self.rows is None else round(self.rows * (1 - share))
+        rest = None if self.rows is None or rows is None else self.rows - rows
+        train = self.carved("train", share=share, by=by, rows=rows)
+        return train, self.carved("dev", share=share, by=by, rows=rest)
+
+
 class Generated(BaseModel):
     """Rows made by code in this process, for tasks that need no download.
 

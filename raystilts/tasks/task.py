@@ -7,16 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from raystilts.errors import UserError
 from raystilts.tasks.languages import check_language, retired
 from raystilts.tasks.loading import Fingerprint, Rows, fingerprint, read
 from raystilts.tasks.source import AnySource, Source
-from raystilts.tasks.splits import item_hashes
 from raystilts.tasks.tables import joined
 from raystilts.tasks.types.classification import SequenceClassification
 from raystilts.tasks.types.masked_lm import MaskedLM
@@ -217,9 +214,3 @@ def shares_training_data(one: Task, other: Task) -> bool:
     if one.train is None or other.train is None:
         return False
     return one.train.identity == other.train.identity
-
-
-def rows_item_hashes(task: Task, rows: pa.Table) -> NDArray[np.uint64]:
-    """A 64-bit hash of what each row of a task asks (all columns but the answer), to find items in
-    common."""
-    return item_hashes(rows, task.type.item_columns())

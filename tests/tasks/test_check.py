@@ -85,3 +85,13 @@ def test_generated_tasks_have_no_faults() -> None:
     task = get_task("cldr_names")
     small = task.model_copy(update={"languages": ("en", "de"), "dev_languages": ("en", "de")})
     assert check_task(small, None).faults == ()
+
+
+def test_sentences_that_come_again_in_other_pairs_are_counted(data_dir: Path) -> None:
+    """PAWS-X is made of few sentences: what is new in a test pair is often only the company."""
+    report = check_task(get_task("pawsx"), data_dir)
+    assert report.faults == ()
+    assert report.notes == (
+        "dev en: 220 of 400 rows hold a 'sentence1' or 'sentence2' of the training data",
+        "test en: 523 of 1,000 rows hold a 'sentence1' or 'sentence2' of the training data",
+    )

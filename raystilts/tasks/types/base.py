@@ -70,6 +70,10 @@ class TaskType(BaseModel, ABC):
             if fault.fatal:
                 raise UserError(f"{fault}")
 
+    def text_columns(self) -> tuple[str, ...]:
+        """Columns whose texts may stand in other items too, in other company: sentences of a pair, passages."""
+        return ()
+
     @abstractmethod
     def encode(self, rows: pa.Table, tokenizer: Tokenizer, *, max_length: int, training: bool) -> Features:
         """Turns rows into sequences and labels; every row has at least one feature.

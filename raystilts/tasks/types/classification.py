@@ -49,6 +49,10 @@ class SequenceClassification(TaskType):
         """The text columns and the label column."""
         return (*self._texts(), self.label)
 
+    def text_columns(self) -> tuple[str, ...]:
+        """The sentences of a pair; a single text is the item itself."""
+        return () if self.text_pair is None else self._texts()
+
     def _texts(self) -> tuple[str, ...]:
         return (self.text,) if self.text_pair is None else (self.text, self.text_pair)
 

@@ -175,6 +175,10 @@ class SpanQA(TaskType):
         """Question, context and answers."""
         return (self.question, self.context, self.answers)
 
+    def text_columns(self) -> tuple[str, ...]:
+        """The passage."""
+        return (self.context,)
+
     @property
     def num_labels(self) -> int:
         """Two: the scores of a start and of an end."""
