@@ -6,6 +6,8 @@ and leaves rows in order.
 
 from __future__ import annotations
 
+import hashlib
+import inspect
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
@@ -207,3 +209,34 @@ def get_converter(name: str) -> Converter:
     if name not in CONVERTERS:
         raise UserError(f"converter: {name!r} is unknown; {did_you_mean(name, CONVERTERS)}")
     return CONVERTERS[name]
+
+
+#: What a user's own converters are called, and what identifies them: results must not outlive a change of the code.
+_OWN: dict[str, str] = {}
+
+
+def register_converter(function: Converter) -> str:
+    """Makes a function of a task file known by its name, which a source then holds.
+
+    Raises:
+        UserError: If it has no source code, or another converter has its name.
+    """
+    name = getattr(function, "__name__", "")
+    try:
+        code = inspect.getsource(function)
+    except (OSError, TypeError):
+        raise UserError(f"converter: {function!r} is no function of a file; define it in the task file") from None
+    if name in CONVERTERS and _OWN.get(name) != code:
+        if name not in _OWN:
+            raise UserError(f"converter: {name!r} is the name of another one; rename the function")
+        if CONVERTERS[name].__module__ != function.__module__:
+            raise UserError(f"converter: {name!r} is in two task files, and not the same; rename one")
+    CONVERTERS[name], _OWN[name] = function, code
+    return name
+
+
+def converter_identity(name: str) -> str:
+    """What stands for a converter in fingerprints: its name, and for a user's own its code too."""
+    if name not in _OWN:
+        return name
+    return f"{name} {hashlib.sha256(_OWN[name].encode()).hexdigest()[:16]}"

@@ -16,8 +16,8 @@ import numpy as np
 import pyarrow as pa
 
 from raystilts.errors import UserError, did_you_mean, first_line
-from raystilts.tasks import folder, hub
-from raystilts.tasks.converters import get_converter
+from raystilts.tasks import files, folder, hub
+from raystilts.tasks.converters import converter_identity, get_converter
 from raystilts.tasks.source import AnySource, Generated, Source
 from raystilts.tasks.splits import carved
 from raystilts.tasks.tables import joined
@@ -103,7 +103,7 @@ def read(source: AnySource, language: str, data_dir: Path | None, *, columns: Se
     """
     tables, names = _tables(source, language, data_dir)
     table = joined(tables, names)
-    files = tuple((name, one.num_rows) for name, one in zip(names, tables, strict=True))
+    counts = tuple((name, one.num_rows) for name, one in zip(names, tables, strict=True))
     if isinstance(source, Source) and (source.converter or source.carve):
         table = table.append_column(_PLACE, pa.array(np.arange(table.num_rows), pa.int64()))
         table = _treat(source, table, language)
@@ -117,7 +117,7 @@ def read(source: AnySource, language: str, data_dir: Path | None, *, columns: Se
         raise UserError(f"{names[0]}: column {missing[0]!r} is missing ({hint}); expected {', '.join(columns)}")
     if table.num_rows == 0:
         raise UserError(f"{names[0]}: no rows for language {language!r}; copy the file again or leave the language out")
-    return Rows(table, files, places)
+    return Rows(table, counts, places)
 
 
 def _tables(source: AnySource, language: str, data_dir: Path | None) -> tuple[list[pa.Table], list[str]]:
@@ -126,9 +126,9 @@ def _tables(source: AnySource, language: str, data_dir: Path | None) -> tuple[li
         return [_generator(source)(language, source.split)], [source.generator]
     where = resolve_data_dir(data_dir)
     if where is None:
-        return [hub.read(source, language)], [f"{source.path} on the hub"]
-    paths = folder.split_files(where, source.dataset, language, source.split, source.fallback_splits)
-    return folder.read(paths), [str(path) for path in paths]
+        return hub.read(source, language)
+    paths = folder.split_files(where, source, language)
+    return [files.read(path) for path in paths], [str(path) for path in paths]
 
 
 def _treat(source: Source, rows: pa.Table, language: str) -> pa.Table:
@@ -171,17 +171,17 @@ def fingerprint(source: AnySource, language: str, data_dir: Path | None) -> Fing
             rows = load(source, language, None).num_rows
         return Fingerprint(_digest(source.generator, source.version, source.split, language), rows, True)
     treatment = [
-        source.converter,
+        source.converter and converter_identity(source.converter),
         source.carve and source.carve.model_dump(),
         language if source.converter else "",
     ]
     where = resolve_data_dir(data_dir)
     if where is None:
         content = hub.identity(source, language)
-        return Fingerprint(_digest(content, treatment), source.rows or 0, hub.is_cached(source))
-    paths = folder.split_files(where, source.dataset, language, source.split, source.fallback_splits)
-    files = [(path.stem, folder.file_hash(path)) for path in paths]
-    return Fingerprint(_digest(files, treatment), _count(source, language, where, tuple(paths)), True)
+        return Fingerprint(_digest(content, treatment), source.rows or 0, hub.is_cached(source, language))
+    paths = folder.split_files(where, source, language)
+    content_of = [(path.stem, folder.file_hash(path)) for path in paths]
+    return Fingerprint(_digest(content_of, treatment), _count(source, language, where, tuple(paths)), True)
 
 
 def _count(source: Source, language: str, where: Path, paths: tuple[Path, ...]) -> int:
@@ -207,7 +207,7 @@ def folder_languages(source: AnySource, data_dir: Path | None) -> tuple[str, ...
     where = resolve_data_dir(data_dir)
     if isinstance(source, Generated) or where is None:
         return ()
-    return folder.languages(where, source.dataset, source.split, source.fallback_splits)
+    return folder.languages(where, source)
 
 
 def is_here(source: AnySource, language: str, data_dir: Path | None) -> bool:
@@ -218,7 +218,7 @@ def is_here(source: AnySource, language: str, data_dir: Path | None) -> bool:
     if where is None:
         return source.path is not None
     try:
-        folder.split_files(where, source.dataset, language, source.split, source.fallback_splits)
+        folder.split_files(where, source, language)
     except UserError:
         return False
     return True

@@ -10,6 +10,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from raystilts.tasks.converters import register_converter
 from raystilts.tasks.splits import Carve
 
 #: Stands for the hub's own conversion to Parquet, for data sets whose commit is not pinned.
@@ -37,7 +38,11 @@ class Source(BaseModel):
         rows: Rows at full size, for plans made before the data is here.
         tokens_per_row: Rough sub-words a row, likewise; default by type.
         language_codes: Our language code to the hub's, where `{language}` needs another.
-        converter: Name of a conversion, see `raystilts.tasks.converters`.
+        hub_rows: No more rows than these are read from the hub, its first ones; None for all.
+        files: Where a folder has the file, if not at the usual place, with ``{language}`` and ``{split}``; an absolute
+            path, or one below the data folder.
+        converter: A conversion: the name of one in `raystilts.tasks.converters`, or a function in the file of the
+            task, of a table and a language.
         carve: Which part of the split, if not all of it.
     """
 
@@ -54,6 +59,8 @@ class Source(BaseModel):
     rows: int | None = None
     tokens_per_row: int | None = None
     language_codes: dict[str, str] = {}
+    hub_rows: Annotated[int, Field(ge=1)] | None = None
+    files: str | None = None
     converter: str | None = None
     carve: Carve | None = None
 
@@ -63,6 +70,11 @@ class Source(BaseModel):
         if not _FOLDER.fullmatch(dataset) or ".." in dataset.split("/"):
             raise ValueError(f"{dataset[:60]!r} is no folder within the data folder; give a name such as 'reviews'")
         return dataset
+
+    @field_validator("converter", mode="before")
+    @classmethod
+    def _named(cls, converter: object) -> object:
+        return register_converter(converter) if callable(converter) else converter
 
     @field_validator("revision")
     @classmethod

@@ -28,6 +28,7 @@ from raystilts.tasks.encoding import (
     tokenise,
     uses_token_types,
 )
+from raystilts.tasks.tags import iob2, is_entity_tag
 from raystilts.tasks.types.base import Head, TaskType
 from raystilts.tasks.types.columns import (
     Fault,
@@ -153,6 +154,18 @@ class Tagging(TaskType):
         if self.scores == "pos":
             scores["xtreme_pos_f1"] = pos.xtreme_pos_f1(predictions, gold)
         return scores
+
+    def normal(self, rows: pa.Table) -> pa.Table:
+        """Entity tags of other schemes (IOBES, BILOU, BMES) as IOB2, where the task's labels are IOB2."""
+        foreign = {"E", "S", "L", "U", "M"} - {label.partition("-")[0] for label in self.labels}
+        kind = field(rows, self.tags).type
+        if self.scores != "entities" or not pa.types.is_list(kind) or not pa.types.is_string(kind.value_type):
+            return rows
+        tags = column(rows, self.tags)
+        if not any(tag and tag[1:2] == "-" and tag[0] in foreign for own in tags for tag in own or ()):
+            return rows
+        known = [iob2(own) if own and all(map(is_entity_tag, own)) else own for own in tags]
+        return rows.set_column(rows.schema.get_field_index(self.tags), self.tags, pa.array(known, kind))
 
     def check(self, rows: pa.Table, language: str) -> list[Fault]:
         """Unknown tags, sentences without words, unequal numbers of words and tags, missing and empty words."""
