@@ -17,6 +17,9 @@ from raystilts.tasks.source import AnySource, Source
 from raystilts.tasks.task import Split, Task
 from raystilts.tasks.types.masked_lm import MaskedLM as MaskedLMType
 
+#: Texts of a language that are read from Wikipedia where a study gives no number: English alone has 6.4 million.
+WIKIPEDIA_TEXTS = 100_000
+
 
 def data_folder(study: Study) -> Path | None:
     """The folder of the study's data, or None for the hub.
@@ -85,7 +88,9 @@ def masked_lm_task(masked_lm: MaskedLM) -> Task:
         split="train",
         path="wikimedia/wikipedia",
         name="20231101.{language}",
-        rows=100_000,
+        revision="b04c8d1ceb2f5cd4588862100d08de323dccfbaa",
+        hub_rows=masked_lm.max_samples or WIKIPEDIA_TEXTS,
+        rows=masked_lm.max_samples or WIKIPEDIA_TEXTS,
     )
     return Task(
         name=f"mlm@{masked_lm.text_of or '+'.join(languages)}",

@@ -91,6 +91,7 @@ def check_task(task: Task, data_dir: Path | None) -> TaskReport:
             faults = [rows.located(fault) for fault in task.type.check(rows.table, language)]
             again, notes = earlier.compared(split, language, rows.table)
             faults += again
+            notes += _moved(rows.table)
         except UserError as error:
             parts.append(Checked(split, language, faults=(str(error),)))
             continue
@@ -150,6 +151,13 @@ class _Earlier:
             return []
         what = " or ".join(repr(name) for name in self.task.type.text_columns())
         return [f"{len(again):,} of {rows.num_rows:,} rows hold a {what} of the training data"]
+
+
+def _moved(rows: pa.Table) -> list[str]:
+    """How many rows have answers that a conversion moved."""
+    moved = sum(1 for number in rows["moved"].to_pylist() if number) if "moved" in rows.column_names else 0
+    told = f"{moved:,} of {rows.num_rows:,} rows had an answer beside its place: moved to the nearest"
+    return [told] if moved else []
 
 
 def _again(where: str, rows: tuple[int, ...]) -> list[str]:

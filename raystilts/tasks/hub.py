@@ -62,8 +62,16 @@ def names(source: Source, language: str) -> tuple[str | None, str]:
     return name, _fill(source.hub_split or source.split, source, language)
 
 
+def _own(source: Source, language: str) -> Source:
+    """The source with the data set that a language has to itself, as the hub converted it."""
+    if language not in source.paths:
+        return source
+    return source.model_copy(update={"path": source.paths[language], "revision": CONVERTED})
+
+
 def identity(source: Source, language: str) -> list[str | None]:
     """What identifies rows that are not here: data set, revision, configuration and split, and how many are read."""
+    source = _own(source, language)
     name, split = names(source, language)
     most = [] if source.hub_rows is None else [str(source.hub_rows)]
     return [source.path, source.revision, name, split, *most]
@@ -78,6 +86,7 @@ def read(source: Source, language: str) -> tuple[list[pa.Table], list[str]]:
     Raises:
         UserError: If the hub cannot be reached, or has no such data.
     """
+    source = _own(source, language)
     if source.path is None:
         raise UserError(
             f"{source.dataset}: not on the hub in a form that can be read; set data_dir or RAYSTILTS_DATA_DIR to a "
@@ -123,7 +132,7 @@ def _patterns(source: Source, config: str | None, split: str, listing: Listing) 
             hint = did_you_mean(name, listing.configs)
             raise UserError(f"{source.path}: no configuration {name!r} at {listing.commit[:7]}; {hint}")
         return listing.configs[name].get(split, [])
-    return [f"{config or 'default'}/{split}/*.parquet", f"{config or 'default'}/{split}-*.parquet"]
+    return [f"{config or 'default'}/{split}/*.parquet", f"{config or 'default'}/*{split}.parquet"]
 
 
 def _what_there_is(config: str | None, listing: Listing) -> str:
@@ -149,6 +158,7 @@ def is_cached(source: Source, language: str) -> bool:
     """Whether a language's files of the pinned revision are in the hub's cache on this machine."""
     from huggingface_hub import try_to_load_from_cache
 
+    source = _own(source, language)
     listing = None if source.path is None else _kept(source)
     if listing is None or source.path is None:
         return False

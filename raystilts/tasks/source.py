@@ -31,6 +31,7 @@ class Source(BaseModel):
             benchmarks carry no labels, so that their dev split is what there is to report). Which
             one was taken is in the fingerprint.
         path: Data set on the hub; None for data that is not there in this form, which needs a folder.
+        paths: Languages whose data set on the hub is another one.
         name: Its configuration; may hold ``{language}``, ``{iso3}``, ``{flores}``,
             ``{language_name}``.
         hub_split: Split on the hub, default `split`; may hold the same.
@@ -53,6 +54,7 @@ class Source(BaseModel):
     split: str
     fallback_splits: tuple[str, ...] = ()
     path: str | None = None
+    paths: dict[str, str] = {}
     name: str | None = None
     hub_split: str | None = None
     revision: str = CONVERTED
@@ -86,7 +88,7 @@ class Source(BaseModel):
     @property
     def multilingual(self) -> bool:
         """Whether the hub's copy holds other languages beside the one that the task trains on."""
-        return "{" in f"{self.name}{self.hub_split}" or self.converter == "language_by_id"
+        return "{" in f"{self.name}{self.hub_split}" or self.converter == "tydiqa_items"
 
     @property
     def identity(self) -> tuple[str, str]:

@@ -169,7 +169,7 @@ def upper(rows: pa.Table, language: str) -> pa.Table:
 
 def test_a_converter_of_ones_own_is_a_function(tmp_path: Path) -> None:
     put(tmp_path, "train.csv", CSV)
-    source = Source(dataset="mine", split="train", converter=upper)  # type: ignore[arg-type]
+    source = Source(dataset="mine", split="train", converter=upper)
     assert source.converter == "upper"
     assert load(source, "en", tmp_path)["text"].to_pylist()[1] == "EN 2020-01-01"
     assert Source.model_validate_json(source.model_dump_json()) == source

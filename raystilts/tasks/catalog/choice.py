@@ -128,7 +128,13 @@ XCOPA_TRAIN = Source(
     tokens_per_row=44,
 )
 XCOPA_TEST = Source(
-    dataset="xcopa", split="test", path="cambridgeltl/xcopa", name="{language}", converter="copa_question", rows=500
+    dataset="xcopa",
+    split="test",
+    path="cambridgeltl/xcopa",
+    name="{language}",
+    revision="51a3dedb9b77c25e2ab1e93869a9db7dc2d27185",
+    converter="copa_question",
+    rows=500,
 )
 
 XCOPA = Task(

@@ -42,7 +42,13 @@ MNLI = Task(
 
 # ANLI, all three rounds. "ANLI+" of Phang et al. 2020 is a mixture of anli, mnli and snli, given in a study file.
 ANLI_TRAIN = Source(
-    dataset="anli", split="train_r1+train_r2+train_r3", path="facebook/anli", rows=162_865, tokens_per_row=100
+    dataset="anli",
+    split="train_r1+train_r2+train_r3",
+    path="facebook/anli",
+    name="plain_text",
+    revision="80805952b104627bddfec14b5b56127831754bbe",
+    rows=162_865,
+    tokens_per_row=100,
 )
 ANLI_DEV = ANLI_TRAIN.other("dev_r1+dev_r2+dev_r3", rows=3_200)
 
@@ -217,7 +223,7 @@ XNLI = Task(
 # Inference tests in single languages, trained on MultiNLI; without a hub path they need a folder.
 # name language split | hub path | configuration | licence | citation | home page
 _NLI_TARGETS_TABLE = """
-indonli id test_lay|afaji/indonli||CC BY-SA 3.0 and 4.0|Mahendra et al. 2021, EMNLP|github.com/ir-nlp-csui/indonli
+indonli id test_lay|afaji/indonli|indonli|CC BY-SA 3.0, 4.0|Mahendra et al. 2021, EMNLP|github.com/ir-nlp-csui/indonli
 ocnli zh validation|clue/clue|ocnli|CC BY-NC 2.0|Hu et al. 2020, Findings of EMNLP|github.com/CLUEbenchmark/OCNLI
 klue_nli ko validation|klue/klue|nli|CC BY-SA 4.0|Park et al. 2021, NeurIPS|github.com/KLUE-benchmark/KLUE
 kornli ko test|||CC BY-SA 4.0|Ham et al. 2020, Findings of EMNLP|github.com/kakaobrain/KorNLUDatasets

@@ -76,6 +76,7 @@ XQUAD = Task(
         split="validation",
         path="google/xquad",
         name="xquad.{language}",
+        converter="answers_in_place",
         rows=1_190,
         tokens_per_row=240,
     ),
@@ -122,7 +123,7 @@ MLQA = Task(
 TYDIQA_TRAIN = Source(
     dataset="tydiqa",
     split="train",
-    converter="language_by_id",
+    converter="tydiqa_items",
     path="google-research-datasets/tydiqa",
     name="secondary_task",
     revision="da78f23f9119363459acbaf46bf89426ff26c259",
