@@ -29,7 +29,7 @@ from raystilts.tasks.encoding import Features, Ragged
 from raystilts.tasks.languages import language_name
 from raystilts.tasks.registry import get_task
 from raystilts.tasks.task import Task
-from raystilts.tasks.types.base import column
+from raystilts.tasks.types.columns import column
 from raystilts.tasks.types.mining import Mining
 from raystilts.tasks.types.span_qa import SpanQA
 

@@ -34,6 +34,12 @@ class Stopped(KeyboardInterrupt):
         self.signum = signum
 
 
+def first_line(error: BaseException, limit: int = 200) -> str:
+    """What a library's error says, in one line of at most `limit` characters; its kind where it says nothing."""
+    lines = str(error).strip().splitlines()
+    return lines[0][:limit] if lines else type(error).__name__
+
+
 def did_you_mean(given: str, allowed: Iterable[str], *, limit: int = 3) -> str:
     """A suffix for an error about an unknown name: close matches first, else the allowed names.
 

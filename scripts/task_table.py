@@ -86,7 +86,7 @@ def _borrowed(source: Source | Generated, language: str, data_dir: Path) -> bool
     """Whether another split stands in for one that is not here."""
     if isinstance(source, Generated) or not source.fallback_splits:
         return False
-    files = folder.split_files(data_dir, source.dataset, language, source.split, source.fallback_splits)
+    files = folder.split_files(data_dir, source, language)
     return [path.stem for path in files] != source.split.split("+")
 
 

@@ -98,12 +98,14 @@ def _data(task: Task, data_dir: Path | None) -> Iterator[tuple[str, str]]:
 
 def _folder(data_dir: Path | None) -> Path | None:
     """The data folder, if there is one to be used; a wrong name is told and not taken for an empty folder."""
+    from raystilts.tasks.folder import missing_dir
     from raystilts.tasks.loading import resolve_data_dir
 
     folder = resolve_data_dir(data_dir)
-    if folder is not None and not folder.is_dir():
+    missing = None if folder is None else missing_dir(folder)
+    if missing is not None:
         named = "--data-dir" if data_dir is not None else "RAYSTILTS_DATA_DIR"
-        raise UserError(f"{named}: {folder}: no such folder; expected <dataset>/<language>/<split>.parquet below it")
+        raise UserError(f"{named}: {missing}: no such folder; expected <dataset>/<language>/<split>.parquet below it")
     return folder
 
 
@@ -154,6 +156,8 @@ def _print_report(report: TaskReport) -> None:
               highlight=False, markup=False)  # fmt: skip
     for fault in report.faults:
         out.print(f"  {fault}", highlight=False, markup=False, soft_wrap=True)
+    for note in report.notes:
+        out.print(f"  note: {note}", highlight=False, markup=False, soft_wrap=True)
     if absent:
         shown = ", ".join(absent[:8]) + (f" and {len(absent) - 8} more" if len(absent) > 8 else "")
         out.print(f"  not here: {shown}", highlight=False, markup=False, soft_wrap=True)

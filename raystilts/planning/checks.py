@@ -11,6 +11,7 @@ from raystilts.schedules.asha import Asha
 from raystilts.schedules.race import Race
 from raystilts.schedules.top_two import TopTwo
 from raystilts.study.schema import Study
+from raystilts.tasks.languages import retired
 from raystilts.tasks.registry import all_tasks, get_task
 from raystilts.tasks.task import Task
 
@@ -43,7 +44,7 @@ def check_tasks(study: Study) -> None:
         task = _known_task(target.task, f"targets.{index}")
         for language in target.languages or ():
             if language not in task.languages:
-                hint = did_you_mean(language, task.languages)
+                hint = did_you_mean(language, task.languages) + retired(language)
                 raise UserError(f"targets.{index}.languages: {task.name} has no {language!r}; {hint}")
         if len(set(target.languages or ())) < len(target.languages or ()):
             raise UserError(f"targets.{index}.languages: a language is given twice")

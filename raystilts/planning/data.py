@@ -11,10 +11,14 @@ from raystilts.planning import keys
 from raystilts.study.hyperparameters import Hyperparameters
 from raystilts.study.intermediate import MaskedLM
 from raystilts.study.schema import Study
+from raystilts.tasks.folder import data_dirs, joined_dirs
 from raystilts.tasks.loading import Fingerprint, fingerprint
 from raystilts.tasks.source import AnySource, Source
 from raystilts.tasks.task import Split, Task
 from raystilts.tasks.types.masked_lm import MaskedLM as MaskedLMType
+
+#: Texts of a language that are read from Wikipedia where a study gives no number: English alone has 6.4 million.
+WIKIPEDIA_TEXTS = 100_000
 
 
 def data_folder(study: Study) -> Path | None:
@@ -26,11 +30,12 @@ def data_folder(study: Study) -> Path | None:
     given = study.data_dir or os.environ.get("RAYSTILTS_DATA_DIR")
     if not given:
         return None
-    folder = Path(given).expanduser()
-    if not folder.is_dir():
+    parts = [Path(part).expanduser() for part in data_dirs(Path(given))]
+    missing = next((part for part in parts if not part.is_dir()), None)
+    if missing is not None:
         origin = "data_dir" if study.data_dir else "RAYSTILTS_DATA_DIR"
-        raise UserError(f"{origin}: {folder}: no such folder; expected <dataset>/<language>/<split>.parquet below it")
-    return folder
+        raise UserError(f"{origin}: {missing}: no such folder; expected <dataset>/<language>/<split>.parquet below it")
+    return parts[0] if len(parts) == 1 else Path(joined_dirs([str(part.absolute()) for part in parts]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +88,9 @@ def masked_lm_task(masked_lm: MaskedLM) -> Task:
         split="train",
         path="wikimedia/wikipedia",
         name="20231101.{language}",
-        rows=100_000,
+        revision="b04c8d1ceb2f5cd4588862100d08de323dccfbaa",
+        hub_rows=masked_lm.max_samples or WIKIPEDIA_TEXTS,
+        rows=masked_lm.max_samples or WIKIPEDIA_TEXTS,
     )
     return Task(
         name=f"mlm@{masked_lm.text_of or '+'.join(languages)}",

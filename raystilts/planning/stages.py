@@ -9,7 +9,8 @@ from typing import Literal
 from raystilts.planning import keys
 from raystilts.planning.architectures import check_architecture, pooling_of
 from raystilts.planning.cells import Cell, arm_points, expand, target_points
-from raystilts.planning.data import StudyData, TrainingSet
+from raystilts.planning.data import StudyData, TrainingSet, data_folder
+from raystilts.planning.dev_test import check_dev_is_not_test
 from raystilts.planning.encoders import EncoderInfo, describe_encoder
 from raystilts.planning.resolve import ResolvedArm, ResolvedStudy, ResolvedTask, resolve, trains_on_target
 from raystilts.study.hyperparameters import Hyperparameters
@@ -131,7 +132,9 @@ def plan(study: Study) -> Plan:
     Raises:
         UserError: a task, data or an encoder that cannot be used.
     """
-    return _Planner(resolve(study)).plan()
+    resolved = resolve(study)
+    check_dev_is_not_test(resolved, data_folder(study))
+    return _Planner(resolved).plan()
 
 
 def overlaps(plan: Plan) -> tuple[tuple[str, str], ...]:

@@ -82,6 +82,8 @@ class MaskedLM(Model):
     Attributes:
         dataset: Plain text: a folder `<dataset>/<language>/train.parquet` with a column `text` (without a data folder:
             Wikipedia from the hub).
+        max_samples: Texts of a language that are read from the hub, its first ones (100,000 where it is left out); a
+            folder's are read whole.
         probability: The share of updates that are masked-LM updates; the tasks keep their own number of updates.
         max_steps: Updates, where no task gives a number.
         smoothing: Exponent of the languages' sizes in their shares of the text: 1 in proportion to size, 0 evenly;
@@ -99,6 +101,7 @@ class MaskedLM(Model):
     max_steps: Annotated[int, Field(ge=1)] | None = None
     # Left out of keys at 1, which is what a study file without it has always meant.
     smoothing: Annotated[float, Field(ge=0, le=1, exclude_if=lambda value: value == 1)] = 1.0
+    max_samples: Annotated[int | None, Field(ge=1, exclude_if=lambda value: value is None)] = None
     # These too are left out of keys where a study file does not give them.
     text_of: Annotated[str | None, Field(exclude_if=lambda value: value is None)] = None
     when: Annotated[Literal["during", "before"], Field(exclude_if=lambda value: value == "during")] = "during"

@@ -6,6 +6,7 @@ What a results folder holds after several studies of one name: the last one, and
 from __future__ import annotations
 
 import math
+import os
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -172,7 +173,8 @@ class Study(Model):
             that, and none at the end, whatever has failed (`none`).
         keep_targets: Target checkpoints: `all`, so that a new language or metric needs no training; those of the arm
             with the best dev score of each target and target fraction (`best`); or `none`.
-        data_dir: Folder `<dataset>/<language>/<split>.parquet`; default RAYSTILTS_DATA_DIR, else the hub.
+        data_dir: Folder `<dataset>/<language>/<split>.parquet`, or several, of which the first that has a file wins;
+            default RAYSTILTS_DATA_DIR, else the hub.
         task_files: Python files that register the user's own tasks.
         time_limit_s: Seconds after which a stage is given up as failed; the same command goes on with it.
         snapshot_s: Least seconds between two snapshots of a training: what a killed worker costs at most, and the
@@ -205,6 +207,12 @@ class Study(Model):
     snapshot_s: Annotated[float, Field(ge=0)] = 120.0
     tensorboard: bool = False
     search: Search | None = None
+
+    @field_validator("data_dir", mode="before")
+    @classmethod
+    def _several_folders(cls, given: Any) -> Any:
+        several = isinstance(given, list | tuple) and given and all(isinstance(one, str) for one in given)
+        return os.pathsep.join(given) if several else given
 
     @field_validator("intermediates")
     @classmethod

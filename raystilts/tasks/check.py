@@ -8,15 +8,14 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from raystilts.errors import UserError
+from raystilts.tasks import overlap
 from raystilts.tasks.loading import is_here
 from raystilts.tasks.registry import get_task
 from raystilts.tasks.source import AnySource
-from raystilts.tasks.task import EVERY_LANGUAGE, Task, rows_item_hashes
+from raystilts.tasks.task import EVERY_LANGUAGE, Task
 
 SplitName = Literal["train", "dev", "test", "pool"]
 
@@ -29,6 +28,7 @@ class Checked:
         rows: How many rows were looked at; 0 where there are none here.
         absent: Whether there is no data of it here.
         faults: What is wrong, in words.
+        notes: What is worth knowing and not wrong: texts that the training data has too, in other items.
     """
 
     split: SplitName
@@ -36,6 +36,7 @@ class Checked:
     rows: int = 0
     absent: bool = False
     faults: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,11 @@ class TaskReport:
         return tuple(f"{part.split} {part.language}: {fault}" for part in self.parts for fault in part.faults)
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """All notes, each with its split and language."""
+        return tuple(f"{part.split} {part.language}: {note}" for part in self.parts for note in part.notes)
+
+    @property
     def here(self) -> tuple[Checked, ...]:
         """The parts that have data here."""
         return tuple(part for part in self.parts if not part.absent)
@@ -63,32 +69,33 @@ class TaskReport:
 def check_task(task: Task, data_dir: Path | None) -> TaskReport:
     """Reads every split of a task in every language, and looks at every row.
 
-    Told are: data that cannot be read, missing columns, labels that are not the task's, answers that
-    are not where they are said to be, empty texts, items of the training data that come again in dev
-    or test data of its language, and whatever else the task's type asks of its rows. Data that is
-    not here is no fault.
+    Told are: data that cannot be read, missing columns, labels that are not the task's, answers that are not where they
+    are said to be, empty texts, items that come again in dev or test data of the same language, and whatever else the
+    task's type asks of its rows. Texts that come again in other items are noted. Data that is not here is no fault.
 
     Args:
         task: The task.
         data_dir: The data folder; None for `RAYSTILTS_DATA_DIR`, or else the hub.
     """
-    trained: set[int] = set()
+    earlier = _Earlier(task)
     parts = []
     for split, source, language in declared(task):
         if not is_here(source, language, data_dir):
             parts.append(Checked(split, language, absent=True))
             continue
         try:
-            rows = _rows(task, split, language, data_dir)
-            faults, items = _faults(task, rows, language), _items(task, rows)
+            if split == "train":
+                rows = task.read_train(language, data_dir)
+            else:
+                rows = task.read_split(split, language, data_dir)
+            faults = [rows.located(fault) for fault in task.type.check(rows.table, language)]
+            again, notes = earlier.compared(split, language, rows.table)
+            faults += again
+            notes += _moved(rows.table)
         except UserError as error:
             parts.append(Checked(split, language, faults=(str(error),)))
             continue
-        if split == "train":
-            trained.update(items.tolist())
-        elif language in task.train_languages:  # in another language the same words are another item
-            faults += _repeated(items, trained)
-        parts.append(Checked(split, language, rows.num_rows, faults=tuple(faults)))
+        parts.append(Checked(split, language, rows.table.num_rows, faults=tuple(faults), notes=tuple(notes)))
     return TaskReport(task.name, tuple(parts))
 
 
@@ -104,33 +111,60 @@ def declared(task: Task) -> Iterator[tuple[SplitName, AnySource, str]]:
         yield ("pool", task.pool, EVERY_LANGUAGE)
 
 
-def _rows(task: Task, split: SplitName, language: str, data_dir: Path | None) -> pa.Table:
-    if split == "train":
-        return task.model_copy(update={"train_language": language}).load_train(data_dir)
-    return task.load_split(split, language, data_dir)
+class _Earlier:
+    """The items and texts of the splits that were looked at, by split and language."""
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        self._items: dict[tuple[str, str], set[overlap.Key | None]] = {}
+        self._texts: dict[str, list[tuple[overlap.Key, ...]]] = {}
+
+    def compared(self, split: str, language: str, rows: pa.Table) -> tuple[list[str], list[str]]:
+        """Faults and notes on rows that earlier splits of the language have too; the rows are remembered."""
+        try:
+            found = self._faults(split, language, rows), self._notes(split, language, rows)
+            self._add(split, language, rows)
+        except (TypeError, UnicodeDecodeError):  # values that cannot be compared, which the type has told
+            return [], []
+        return found
+
+    def _add(self, split: str, language: str, rows: pa.Table) -> None:
+        """In another language the same words are another item."""
+        if split in ("train", "dev"):
+            self._items[split, language] = {*overlap.items(self.task, rows)}
+        if split == "train":
+            self._texts[language] = overlap.texts(self.task, rows)
+
+    def _faults(self, split: str, language: str, rows: pa.Table) -> list[str]:
+        found = []
+        for earlier, what in (("train", "the training data"), ("dev", "the dev data")):
+            again = overlap.shared_items(self.task, self._items.get((earlier, language), ()), rows)
+            if earlier != split and (earlier == "train" or overlap.too_many(len(again), rows.num_rows)):
+                found += _again(what, again)
+        return found
+
+    def _notes(self, split: str, language: str, rows: pa.Table) -> list[str]:
+        if split == "train" or language not in self._texts:
+            return []
+        again = overlap.shared_texts(self.task, self._texts[language], rows)
+        if not again:
+            return []
+        what = " or ".join(repr(name) for name in self.task.type.text_columns())
+        return [f"{len(again):,} of {rows.num_rows:,} rows hold a {what} of the training data"]
 
 
-def _faults(task: Task, rows: pa.Table, language: str) -> list[str]:
-    """What the type says; rows of another shape than it can look at are told, not raised."""
-    try:
-        return task.type.check(rows, language)
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-        return [str(error) if isinstance(error, UserError) else f"rows of another form than expected: {error!r}"]
+def _moved(rows: pa.Table) -> list[str]:
+    """How many rows have answers that a conversion moved."""
+    moved = sum(1 for number in rows["moved"].to_pylist() if number) if "moved" in rows.column_names else 0
+    told = f"{moved:,} of {rows.num_rows:,} rows had an answer beside its place: moved to the nearest"
+    return [told] if moved else []
 
 
-def _items(task: Task, rows: pa.Table) -> NDArray[np.uint64]:
-    try:
-        return rows_item_hashes(task, rows)
-    except TypeError:  # values that JSON does not know, which `_faults` has told
-        return np.zeros(0, dtype=np.uint64)
-
-
-def _repeated(items: NDArray[np.uint64], trained: set[int]) -> list[str]:
-    where = [i for i, item in enumerate(items.tolist()) if item in trained]
-    if not where:
+def _again(where: str, rows: tuple[int, ...]) -> list[str]:
+    if not rows:
         return []
-    shown = ", ".join(map(str, where[:5])) + (", ..." if len(where) > 5 else "")
-    return [f"in the training data too: {len(where)} row{'s' if len(where) > 1 else ''} ({shown})"]
+    shown = ", ".join(map(str, rows[:5])) + (", ..." if len(rows) > 5 else "")
+    return [f"in {where} too: {len(rows)} row{'s' if len(rows) > 1 else ''} ({shown})"]
 
 
 @cache

@@ -1,67 +1,97 @@
-"""Data in a folder laid out ``<dataset>/<language>/<split>.parquet``."""
+"""Data in folders laid out ``<dataset>/<language>/<split>.<suffix>``: what is where, and what its content is called."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 
-import pyarrow as pa
+from raystilts.errors import UserError, did_you_mean, first_line
+from raystilts.tasks import files
+from raystilts.tasks.languages import retired
+from raystilts.tasks.source import Source
 
-from raystilts.errors import UserError, did_you_mean
+
+def data_dirs(data_dir: Path) -> tuple[Path, ...]:
+    """The folders that one setting names: one, or several joined as in PATH; the first that has a file wins."""
+    if data_dir.is_dir() or os.pathsep not in str(data_dir):
+        return (data_dir,)
+    return tuple(Path(part) for part in str(data_dir).split(os.pathsep) if part)
 
 
-def split_files(data_dir: Path, dataset: str, language: str, split: str, fallbacks: Sequence[str] = ()) -> list[Path]:
-    """The files of a split ("a+b" has two), of the first of `split` and `fallbacks` that is there.
+def split_files(data_dir: Path, source: Source, language: str) -> list[Path]:
+    """The files of a split ("a+b" has two), of the first of a source's split and fallbacks that is there.
 
     Raises:
-        UserError: If none is, with the nearest thing that is.
+        UserError: If none is, with what was looked for and the nearest thing that is there.
     """
-    base = data_dir / dataset / language
-    for name in (split, *fallbacks):
-        paths = [base / f"{part}.parquet" for part in name.split("+")]
-        if all(path.is_file() for path in paths):
-            return paths
-    wanted = base / f"{split.split('+')[0]}.parquet"
-    if not data_dir.is_dir():
-        found = f"{data_dir} is not a folder"
-    elif not (data_dir / dataset).is_dir():
-        found = did_you_mean(dataset, _names(data_dir))
-    elif not base.is_dir():
-        found = f"languages there: {', '.join(_names(data_dir / dataset))}"
-    else:
-        found = f"splits there: {', '.join(p.stem for p in sorted(base.glob('*.parquet')))}"
+    for split in (source.split, *source.fallback_splits):
+        for base in data_dirs(data_dir):
+            paths = [_file(base, source, language, part) for part in split.split("+")]
+            found = [path for path in paths if path is not None]
+            if len(found) == len(paths):
+                return found
+    first = source.split.split("+")[0]
+    wanted = " or ".join(f"{_stem(base, source, language, first)}.parquet" for base in data_dirs(data_dir))
     raise UserError(
-        f"{wanted}: no such file ({found}). Put the data there as "
-        "<dataset>/<language>/<split>.parquet, set data_dir or RAYSTILTS_DATA_DIR to the folder "
-        "that has it, or leave both out to read from the hub"
+        f"{wanted}: no such file ({_near(data_dir, source, language)}). Put the data there as "
+        f"<dataset>/<language>/<split>.parquet (or {', '.join(files.SUFFIXES[1:])}), set data_dir or "
+        "RAYSTILTS_DATA_DIR to the folder that has it, or leave both out to read from the hub"
     )
+
+
+def _stem(base: Path, source: Source, language: str, split: str) -> Path:
+    """Where a split's file is, without the end of its name."""
+    if source.files is None:
+        return base / source.dataset / language / split
+    return base / source.files.format(language=language, split=split)
+
+
+def _file(base: Path, source: Source, language: str, split: str) -> Path | None:
+    stem = _stem(base, source, language, split)
+    try:
+        if source.files is not None and stem.exists():
+            return stem
+        for suffix in files.SUFFIXES:
+            for end in (suffix, f"{suffix}.gz"):
+                if (path := stem.with_name(stem.name + end)).is_file():
+                    return path
+        return stem if (stem / "state.json").is_file() else None
+    except OSError as error:  # a name that the file system does not allow
+        raise UserError(f"{str(stem)[:200]}: {first_line(error)}; choose another name") from None
+
+
+def _near(data_dir: Path, source: Source, language: str) -> str:
+    """What is there instead."""
+    bases = data_dirs(data_dir)
+    if missing := [base for base in bases if not base.is_dir()]:
+        return f"{missing[0]} is not a folder"
+    own = [base / source.dataset for base in bases if (base / source.dataset).is_dir()]
+    if not own:
+        return did_you_mean(source.dataset, [name for base in bases for name in _names(base)])
+    if not any((base / language).is_dir() for base in own):
+        there = dict.fromkeys(name for base in own for name in _names(base))
+        return f"languages there: {', '.join(there)}{retired(language)}"
+    return f"splits there: {', '.join(sorted({name for base in own for name in _splits(base / language)}))}"
 
 
 def _names(path: Path) -> list[str]:
     return sorted(entry.name for entry in path.iterdir() if entry.is_dir())
 
 
-def read(paths: Sequence[Path]) -> pa.Table:
-    """Reads Parquet files one after the other.
-
-    Raises:
-        UserError: If one is not a Parquet file.
-    """
-    import pyarrow.parquet as pq  # here: names of tasks are asked for without it
-
-    tables = []
-    for path in paths:
-        try:
-            tables.append(pq.read_table(path, partitioning=None))
-        except (pa.ArrowInvalid, OSError) as error:
-            raise UserError(f"{path}: not a readable Parquet file ({error}); copy it again") from error
-    return tables[0] if len(tables) == 1 else pa.concat_tables(tables, promote_options="default")
+def _splits(path: Path) -> Iterator[str]:
+    if path.is_dir():
+        for entry in path.iterdir():
+            yield entry.name.removesuffix(".gz").removesuffix(entry.suffix) if entry.is_file() else entry.name
 
 
 def file_hash(path: Path) -> str:
-    """SHA-256 of a file's bytes, computed once as long as its size and time stay the same."""
+    """SHA-256 of the bytes of a file or a saved folder, computed once as long as its size and time stay the same."""
+    if path.is_dir():
+        parts = [f"{one.name} {file_hash(one)}" for one in sorted(path.iterdir()) if one.is_file()]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
     stat = path.stat()
     return _hash(str(path), stat.st_size, stat.st_mtime_ns)
 
@@ -73,24 +103,43 @@ def _hash(path: str, size: int, modified: int) -> str:
 
 
 def num_rows(path: Path) -> int:
-    """Rows of a Parquet file, from its footer.
+    """Rows of a file; of a Parquet file from its footer.
 
     Raises:
-        UserError: If it is not a Parquet file.
+        UserError: If it cannot be read.
     """
-    import pyarrow.parquet as pq
+    if path.suffix != ".parquet":
+        return _counted(str(path), path.stat().st_mtime_ns)
+    import pyarrow as pa
+    import pyarrow.parquet as pq  # here: names of tasks are asked for without it
 
     try:
         return int(pq.read_metadata(path).num_rows)
     except (pa.ArrowInvalid, OSError) as error:
-        raise UserError(f"{path}: not a readable Parquet file ({error}); copy it again") from error
+        raise UserError(f"{path}: not a readable Parquet file ({first_line(error)}); copy it again") from error
 
 
-def languages(data_dir: Path, dataset: str, split: str, fallbacks: Sequence[str] = ()) -> tuple[str, ...]:
-    """The languages that have a file of the split or of a fallback, sorted."""
-    names = (split, *fallbacks)
+@lru_cache(maxsize=1024)
+def _counted(path: str, modified: int) -> int:
+    return int(files.read(Path(path)).num_rows)
+
+
+def languages(data_dir: Path, source: Source) -> tuple[str, ...]:
+    """The languages that have a file of a source's split or of a fallback, sorted."""
     found = set()
-    for base in (data_dir / dataset).glob("*/"):
-        if any(all((base / f"{p}.parquet").is_file() for p in name.split("+")) for name in names):
-            found.add(base.name)
+    for base in data_dirs(data_dir):
+        for entry in (base / source.dataset).glob("*/"):
+            for name in (source.split, *source.fallback_splits):
+                if all(_file(base, source, entry.name, part) is not None for part in name.split("+")):
+                    found.add(entry.name)
     return tuple(sorted(found))
+
+
+def missing_dir(data_dir: Path) -> Path | None:
+    """The first of the data folders that is none; None where all are there."""
+    return next((base for base in data_dirs(data_dir) if not base.is_dir()), None)
+
+
+def joined_dirs(given: Sequence[str]) -> str:
+    """Several data folders as one setting, in order."""
+    return os.pathsep.join(given)

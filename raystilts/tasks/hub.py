@@ -1,16 +1,50 @@
-"""Data from the Hugging Face hub, at a pinned revision and without running anyone's code."""
+"""Data from the Hugging Face hub: files of a pinned commit, read here and without running anyone's code.
+
+A commit's files never change, so what they are is asked once and kept: a start on a warm cache asks nothing, and works
+without a network.
+"""
 
 from __future__ import annotations
 
-import importlib
+import json
+import os
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import pyarrow as pa
+import yaml
 
-from raystilts.errors import UserError
+from raystilts.errors import UserError, did_you_mean, first_line
+from raystilts.tasks import files
 from raystilts.tasks.languages import flores_code, iso3_code, language_name
 from raystilts.tasks.source import CONVERTED, Source
+
+#: Seconds that are waited in all when the hub says that too much was asked.
+PATIENCE_S = 600.0
+
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+
+_Found = TypeVar("_Found")
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The files of a data set at one commit.
+
+    Attributes:
+        commit: The commit, whatever name it was asked by.
+        names: Paths of all its files.
+        configs: What its card says each configuration's splits are: patterns of paths, by configuration and split.
+    """
+
+    commit: str
+    names: tuple[str, ...]
+    configs: dict[str, dict[str, list[str]]]
 
 
 def _fill(text: str, source: Source, language: str) -> str:
@@ -28,41 +62,91 @@ def names(source: Source, language: str) -> tuple[str | None, str]:
     return name, _fill(source.hub_split or source.split, source, language)
 
 
+def _own(source: Source, language: str) -> Source:
+    """The source with the data set that a language has to itself, as the hub converted it."""
+    if language not in source.paths:
+        return source
+    return source.model_copy(update={"path": source.paths[language], "revision": CONVERTED})
+
+
 def identity(source: Source, language: str) -> list[str | None]:
-    """What identifies rows that are not here: data set, revision, configuration and split."""
+    """What identifies rows that are not here: data set, revision, configuration and split, and how many are read."""
+    source = _own(source, language)
     name, split = names(source, language)
-    return [source.path, source.revision, name, split]
+    most = [] if source.hub_rows is None else [str(source.hub_rows)]
+    return [source.path, source.revision, name, split, *most]
 
 
-def read(source: Source, language: str) -> pa.Table:
+def read(source: Source, language: str) -> tuple[list[pa.Table], list[str]]:
     """Downloads (or takes from the cache) one language's rows.
+
+    Returns:
+        A table a file, and what to call each in a message.
 
     Raises:
         UserError: If the hub cannot be reached, or has no such data.
     """
-    try:
-        datasets = importlib.import_module("datasets")
-    except ImportError as error:
-        raise UserError(
-            "data from the hub needs the package `datasets`: install it, or set data_dir or "
-            "RAYSTILTS_DATA_DIR to a folder laid out <dataset>/<language>/<split>.parquet"
-        ) from error
-    name, split = names(source, language)
+    source = _own(source, language)
     if source.path is None:
         raise UserError(
             f"{source.dataset}: not on the hub in a form that can be read; set data_dir or RAYSTILTS_DATA_DIR to a "
             f"folder that holds {_files(source, language)}"
         )
-    try:
-        found = datasets.load_dataset(**_arguments(source, name, split))
-    except Exception as error:  # the library raises many kinds, from sockets to missing configurations
-        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-        raise UserError(
-            f"{source.path}{f' ({name})' if name else ''}, split {split}, cannot be read from the "
-            f"hub: {reason}. Without a network set data_dir or RAYSTILTS_DATA_DIR to a folder that holds "
-            f"{_files(source, language)}"
-        ) from error
-    return to_table(found)
+    listing = _listing(source, language)
+    tables, places, left = [], [], source.hub_rows
+    for name in split_files(source, language, listing):
+        path = _asked(source, language, lambda name=name: _download(source, listing.commit, name))  # type: ignore[misc]
+        table = files.read(Path(path), f"{source.path}/{name}", limit=left)
+        tables.append(table)
+        places.append(f"{source.path}@{listing.commit[:7]}/{name}")
+        if left is not None and (left := left - table.num_rows) <= 0:
+            break
+    return tables, places
+
+
+def split_files(source: Source, language: str, listing: Listing) -> list[str]:
+    """The files of a source in one language, in order.
+
+    Raises:
+        UserError: If the data set has no such configuration or split.
+    """
+    config, splits = names(source, language)
+    found: list[str] = []
+    for split in splits.split("+"):
+        patterns = _patterns(source, config, split, listing)
+        matching = [name for name in listing.names if any(_matches(name, pattern) for pattern in patterns)]
+        if not matching:
+            raise UserError(
+                f"{source.path}{f' ({config})' if config else ''}: no split {split!r} at {listing.commit[:7]}; "
+                f"{_what_there_is(config, listing)}. The source is out of date, or its `name` or `hub_split` is wrong"
+            )
+        found += sorted(matching)
+    return found
+
+
+def _patterns(source: Source, config: str | None, split: str, listing: Listing) -> list[str]:
+    """Where the files of a split are: by the card, or as the hub's conversion lays them out."""
+    if source.revision != CONVERTED and listing.configs:
+        name = config or ("default" if "default" in listing.configs else next(iter(listing.configs)))
+        if name not in listing.configs:
+            hint = did_you_mean(name, listing.configs)
+            raise UserError(f"{source.path}: no configuration {name!r} at {listing.commit[:7]}; {hint}")
+        return listing.configs[name].get(split, [])
+    return [f"{config or 'default'}/{split}/*.parquet", f"{config or 'default'}/*{split}.parquet"]
+
+
+def _what_there_is(config: str | None, listing: Listing) -> str:
+    if config in listing.configs:
+        return f"splits there: {', '.join(listing.configs[config])}"
+    folders = sorted({name.split("/")[0] for name in listing.names if "/" in name})
+    return did_you_mean(config or "default", folders)
+
+
+def _matches(name: str, pattern: str) -> bool:
+    """Whether a path matches a pattern in which * stays within a folder, and ** does not."""
+    parts = re.split(r"(\*\*/|\*\*|\*|\?)", pattern.removeprefix("./"))
+    kinds = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+    return re.fullmatch("".join(kinds.get(part, re.escape(part)) for part in parts), name) is not None
 
 
 def _files(source: Source, language: str) -> str:
@@ -70,38 +154,155 @@ def _files(source: Source, language: str) -> str:
     return ", ".join(f"{source.dataset}/{language}/{part}.parquet" for part in source.split.split("+"))
 
 
-def _arguments(source: Source, name: str | None, split: str) -> dict[str, Any]:
-    """Arguments of `load_dataset`; the hub's conversion is <configuration>/<split>/*.parquet."""
-    if source.revision != CONVERTED:
-        return {"path": source.path, "name": name, "split": split, "revision": source.revision}
-    base = f"hf://datasets/{source.path}@{CONVERTED}/{name or 'default'}"
-    files = [f"{base}/{part}/*.parquet" for part in split.split("+")]
-    return {"path": "parquet", "data_files": {"rows": files}, "split": "rows"}
+def is_cached(source: Source, language: str) -> bool:
+    """Whether a language's files of the pinned revision are in the hub's cache on this machine."""
+    from huggingface_hub import try_to_load_from_cache
 
-
-def to_table(found: Any) -> pa.Table:
-    """A `datasets.Dataset` as a plain table: class indices become class names (-1, no label, stays "-1")."""
-    rows: pa.Table = found.with_format("arrow")[:]
-    for name, feature in found.features.items():
-        single, several = getattr(feature, "names", None), getattr(getattr(feature, "feature", None), "names", None)
-        values = rows[name].to_pylist()
-        if single is not None:
-            named = pa.array([single[i] if i is not None and i >= 0 else "-1" for i in values], pa.string())
-        elif several is not None:
-            named = pa.array([[several[i] for i in row] for row in values], pa.list_(pa.string()))
-        else:
-            continue
-        rows = rows.set_column(rows.schema.get_field_index(name), name, named)
-    return rows.replace_schema_metadata(None)
-
-
-def is_cached(source: Source) -> bool:
-    """Whether the pinned revision is in the hub's cache on this machine."""
+    source = _own(source, language)
+    listing = None if source.path is None else _kept(source)
+    if listing is None or source.path is None:
+        return False
     try:
-        constants = importlib.import_module("huggingface_hub.constants")
-    except ImportError:
+        wanted = split_files(source, language, listing)
+    except UserError:
         return False
-    if source.path is None:
-        return False
-    folder = Path(constants.HF_HUB_CACHE) / f"datasets--{source.path.replace('/', '--')}"
-    return (folder / "snapshots" / source.revision).is_dir()
+    return all(
+        isinstance(try_to_load_from_cache(source.path, name, revision=listing.commit, repo_type="dataset"), str)
+        for name in wanted
+    )
+
+
+def _listing(source: Source, language: str) -> Listing:
+    """What a source's data set holds at its revision: kept from an earlier run, else asked of the hub."""
+    found = _kept(source)
+    if found is None:
+        found = _asked(source, language, lambda: _ask(source))
+        path = _listing_path(source)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        text = json.dumps({"commit": found.commit, "names": found.names, "configs": found.configs})
+        temporary = path.with_name(f".{path.name}.{os.getpid()}")
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    if _COMMIT.fullmatch(source.revision) and found.commit != source.revision:
+        raise UserError(f"{source.path}: asked for commit {source.revision} and got {found.commit}; a pin is a pin")
+    return found
+
+
+def _listing_path(source: Source) -> Path:
+    """Beside the hub's own cache, so that clearing that clears this."""
+    from huggingface_hub import constants
+
+    name = f"{source.path}@{source.revision}".replace("/", "--")
+    return Path(constants.HF_HUB_CACHE) / ".raystilts" / f"{name}.json"
+
+
+def _kept(source: Source) -> Listing | None:
+    path = _listing_path(source)
+    try:
+        return _parsed(str(path), path.stat().st_mtime_ns)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+@lru_cache(maxsize=256)
+def _parsed(path: str, modified: int) -> Listing:
+    found = json.loads(Path(path).read_text(encoding="utf-8"))
+    return Listing(found["commit"], tuple(found["names"]), found["configs"])
+
+
+def _ask(source: Source) -> Listing:
+    """Asks the hub for a data set's files and card: two requests, or one where it has no card."""
+    from huggingface_hub import HfApi
+
+    assert source.path is not None
+    info = HfApi().dataset_info(source.path, revision=source.revision)
+    listed = tuple(one.rfilename for one in info.siblings or ())
+    configs = {}
+    if source.revision != CONVERTED and "README.md" in listed:
+        card = Path(_download(source, str(info.sha), "README.md")).read_text(encoding="utf-8", errors="replace")
+        configs = card_configs(card)
+    return Listing(str(info.sha), listed, configs)
+
+
+def card_configs(card: str) -> dict[str, dict[str, list[str]]]:
+    """Patterns of the files of each configuration and split, as the head of a data set's card declares them."""
+    parts = re.split(r"^---\s*$", card, maxsplit=2, flags=re.MULTILINE)
+    try:
+        head = yaml.safe_load(parts[1]) if len(parts) == 3 else None
+    except yaml.YAMLError:
+        return {}
+    declared = head.get("configs") if isinstance(head, dict) else None
+    found: dict[str, dict[str, list[str]]] = {}
+    for one in declared or ():
+        base = f"{one['data_dir'].strip('/')}/" if one.get("data_dir") else ""
+        splits = found.setdefault(str(one.get("config_name", "default")), {})
+        entries = one.get("data_files") or [{"split": "train", "path": "**"}]
+        for entry in entries if isinstance(entries, list) else [entries]:
+            entry = entry if isinstance(entry, dict) else {"split": "train", "path": entry}
+            paths = entry.get("path", [])
+            paths = paths if isinstance(paths, list) else [paths]
+            splits[str(entry.get("split", "train"))] = [base + path for path in paths]
+    return found
+
+
+def _download(source: Source, commit: str, name: str) -> str:
+    from huggingface_hub import hf_hub_download
+
+    assert source.path is not None
+    return str(hf_hub_download(source.path, name, repo_type="dataset", revision=commit))
+
+
+def _asked(source: Source, language: str, ask: Callable[[], _Found]) -> _Found:
+    """What the hub answers; what it refuses is told with what to do.
+
+    Too many requests (429) are waited for as long as the hub says, `PATIENCE_S` in all.
+    """
+    waited = 0.0
+    while True:
+        try:
+            return ask()
+        except UserError:
+            raise
+        except Exception as error:  # of the hub's client, the connection or the disk
+            pause = _pause(error)
+            if pause is None or waited + pause > PATIENCE_S:
+                raise UserError(f"{_told(source, error)} Or {_instead(source, language)}") from error
+            time.sleep(pause)
+            waited += pause
+
+
+def _pause(error: Exception) -> float | None:
+    """How long the hub wants one to wait; None where waiting is of no use."""
+    response = getattr(error, "response", None)
+    if response is None or response.status_code != 429:
+        return None
+    told = re.search(r"\bt=(\d+)", response.headers.get("RateLimit", ""))
+    after = response.headers.get("Retry-After", "")
+    return float(told[1]) + 0.5 if told else float(after) if after.isdecimal() else 10.0
+
+
+def _told(source: Source, error: Exception) -> str:
+    """What went wrong, and what to do: one sentence a kind of trouble."""
+    from huggingface_hub import errors
+
+    where = f"https://huggingface.co/datasets/{source.path}"
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    if isinstance(error, errors.GatedRepoError):
+        return f"{source.path}: access is restricted; accept the terms at {where} and log in with `hf auth login`."
+    if isinstance(error, errors.LocalEntryNotFoundError | errors.OfflineModeIsEnabled):
+        return f"{source.path} at {source.revision}: not in the cache here and no network; run once with one."
+    if isinstance(error, errors.RevisionNotFoundError):
+        return f"{source.path}: no commit {source.revision}; the data set was rewritten, look for a new one at {where}."
+    if isinstance(error, errors.RepositoryNotFoundError):
+        return f"{source.path}: no such data set on the hub; renamed, private or withdrawn: look at {where}."
+    if isinstance(error, errors.EntryNotFoundError):
+        return f"{source.path} at {source.revision}: a listed file is missing; look at {where}."
+    if status == 429:
+        return f"{source.path}: too many requests, and the hub still refuses after {PATIENCE_S:.0f} s; try later."
+    if status is not None and status >= 500:
+        return f"{source.path}: the hub is out of order ({status}); try again later."
+    return f"{source.path}: cannot be read from the hub: {first_line(error)}."
+
+
+def _instead(source: Source, language: str) -> str:
+    return f"set data_dir or RAYSTILTS_DATA_DIR to a folder that holds {_files(source, language)}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from raystilts.errors import UserError
 
 #: Ours (ISO 639-1, three letters where there is no two-letter code): ISO 639-3 with the script
@@ -39,6 +41,17 @@ _ENTRIES = {
     for code, flores, name in (entry.split(" ", 2) for line in _TABLE.split("\n") if line for entry in line.split(";"))
 }
 
+#: What a language code looks like: ISO 639, with a script or region where needed.
+_CODE = re.compile(r"[A-Za-z][A-Za-z0-9]*([-_][A-Za-z0-9]+)*")
+
+#: Codes that others use, or that ISO 639 has withdrawn, and ours.
+_RETIRED = {
+    "no": "nb", "nor": "nb", "iw": "he", "in": "id", "ji": "yi", "jw": "jv", "mo": "ro", "sh": "sr", "scc": "sr",
+    "scr": "hr", "cn": "zh", "cz": "cs", "dk": "da", "gr": "el", "jp": "ja", "kr": "ko", "se": "sv", "ua": "uk",
+    "zh-cn": "zh", "zh_cn": "zh", "zh-Hans": "zh", "zho": "zh", "cmn": "zh", "fil": "tl", "tgl": "tl", "pes": "fa",
+    "prs": "fa", "swh": "sw", "swa": "sw", "arb": "ar", "ara": "ar", "als": "sq", "ory": "or", "aka": "tw", "ak": "tw",
+} | {flores.split("_")[0]: code for code, (flores, _) in _ENTRIES.items() if len(code) == 2}  # fmt: skip
+
 
 def language_name(code: str) -> str:
     """The English name of a language, as Universal Dependencies spell it; the code itself if
@@ -67,9 +80,17 @@ def check_language(value: object) -> str:
             f"language: {value!r} is not a code. YAML reads an unquoted no as false: write nb for Norwegian Bokmål, "
             'or put quotes around "no"'
         )
-    if not isinstance(value, str) or not value:
-        raise UserError(f'language: {value!r} is not a code; give a string such as "de"')
+    if not isinstance(value, str) or not _CODE.fullmatch(value):
+        raise UserError(f'language: {str(value)[:60]!r} is not a code; give a string such as "de"{retired(value)}')
     return value
+
+
+def retired(value: object) -> str:
+    """A hint where a language is asked for by a code that is no longer used, or is another one's; else nothing."""
+    if not isinstance(value, str) or value not in _RETIRED:
+        return ""
+    new = _RETIRED[value]
+    return f" ({value!r} is written {new!r} here, {language_name(new)})"
 
 
 def codes(text: str) -> tuple[str, ...]:

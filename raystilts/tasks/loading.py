@@ -7,18 +7,21 @@ import importlib
 import json
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TypeAlias
 
+import numpy as np
 import pyarrow as pa
 
-from raystilts.errors import UserError, did_you_mean
-from raystilts.tasks import folder, hub
-from raystilts.tasks.converters import get_converter
+from raystilts.errors import UserError, did_you_mean, first_line
+from raystilts.tasks import files, folder, hub
+from raystilts.tasks.converters import converter_identity, get_converter
 from raystilts.tasks.source import AnySource, Generated, Source
 from raystilts.tasks.splits import carved
+from raystilts.tasks.tables import joined
+from raystilts.tasks.types.columns import Fault
 
 Generator: TypeAlias = Callable[[str, str], pa.Table]
 
@@ -46,7 +49,47 @@ def resolve_data_dir(data_dir: Path | None) -> Path | None:
     return Path(named) if named else None
 
 
+#: The column that keeps track of a row's place in its file, through conversions that drop rows.
+_PLACE = "__row"
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The rows of a split, and where each was read.
+
+    Attributes:
+        table: The rows.
+        files: Where they were read, in order, with how many rows each file has.
+        places: The row of the files, counted through all of them, of each row; None where a conversion made new ones.
+    """
+
+    table: pa.Table
+    files: tuple[tuple[str, int], ...]
+    places: tuple[int, ...] | None
+
+    def located(self, fault: Fault) -> str:
+        """A fault with the file it is in and the rows as they are numbered there, from 0."""
+        file = self.files[0][0]
+        if not fault.rows:
+            return f"{file}: {fault}"
+        if self.places is None:
+            return f"{file}, rows as converted: {fault}"
+        start, here = 0, tuple(self.places[row] for row in fault.rows)
+        for name, number in self.files:
+            if start <= here[0] < start + number:
+                own = tuple(place - start for place in here if start <= place < start + number)
+                more = f" (and {len(here) - len(own)} in other files)" if len(here) > len(own) else ""
+                return f"{name}: {replace(fault, rows=own)}{more}"
+            start += number
+        raise AssertionError(f"row {here[0]} is in none of {self.files}")
+
+
 def load(source: AnySource, language: str, data_dir: Path | None, *, columns: Sequence[str] = ()) -> pa.Table:
+    """The rows of one language, see `read`."""
+    return read(source, language, data_dir, columns=columns).table
+
+
+def read(source: AnySource, language: str, data_dir: Path | None, *, columns: Sequence[str] = ()) -> Rows:
     """Reads the rows of one language.
 
     Args:
@@ -58,35 +101,48 @@ def load(source: AnySource, language: str, data_dir: Path | None, *, columns: Se
     Raises:
         UserError: If there is no such data, it has no rows, or columns are missing.
     """
-    where = data_dir if isinstance(source, Generated) else resolve_data_dir(data_dir)
-    if isinstance(source, Generated):
-        rows, at = _generator(source)(language, source.split), source.generator
-    elif where is not None:
-        paths = folder.split_files(where, source.dataset, language, source.split, source.fallback_splits)
-        rows, at = folder.read(paths), str(paths[0])
+    tables, names = _tables(source, language, data_dir)
+    table = joined(tables, names)
+    counts = tuple((name, one.num_rows) for name, one in zip(names, tables, strict=True))
+    if isinstance(source, Source) and (source.converter or source.carve):
+        table = table.append_column(_PLACE, pa.array(np.arange(table.num_rows), pa.int64()))
+        table = _treat(source, table, language)
+        places = tuple(table[_PLACE].to_pylist()) if _PLACE in table.column_names else None
+        table = table.drop_columns([_PLACE] if places is not None else [])
     else:
-        rows, at = hub.read(source, language), f"{source.path} on the hub"
-    rows = _treat(source, rows, language)
-    missing = [name for name in columns if name not in rows.column_names]
+        places = tuple(range(table.num_rows))
+    missing = [name for name in columns if name not in table.column_names]
     if missing:
-        hint = did_you_mean(missing[0], rows.column_names)
-        raise UserError(f"{at}: column {missing[0]!r} is missing ({hint}); expected {', '.join(columns)}")
-    if rows.num_rows == 0:
-        raise UserError(f"{at}: no rows for language {language!r}; copy the file again or leave the language out")
-    return rows
+        hint = did_you_mean(missing[0], table.column_names)
+        raise UserError(f"{names[0]}: column {missing[0]!r} is missing ({hint}); expected {', '.join(columns)}")
+    if table.num_rows == 0:
+        raise UserError(f"{names[0]}: no rows for language {language!r}; copy the file again or leave the language out")
+    return Rows(table, counts, places)
 
 
-def _treat(source: AnySource, rows: pa.Table, language: str) -> pa.Table:
+def _tables(source: AnySource, language: str, data_dir: Path | None) -> tuple[list[pa.Table], list[str]]:
+    """The tables that a source joins, and what to call each."""
     if isinstance(source, Generated):
-        return rows
+        return [_generator(source)(language, source.split)], [source.generator]
+    where = resolve_data_dir(data_dir)
+    if where is None:
+        return hub.read(source, language)
+    paths = folder.split_files(where, source, language)
+    return [files.read(path) for path in paths], [str(path) for path in paths]
+
+
+def _treat(source: Source, rows: pa.Table, language: str) -> pa.Table:
     if source.converter is not None:
         converter = get_converter(source.converter)
         try:
             rows = converter(rows, language)
-        except (KeyError, TypeError, IndexError, AttributeError, pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        except UserError:
+            raise
+        except (LookupError, TypeError, ValueError, AttributeError, NotImplementedError) as error:
+            names = ", ".join(name for name in rows.column_names if name != _PLACE)
             raise UserError(
-                f"{source.dataset}: the conversion {source.converter!r} fails ({type(error).__name__}: {error}) on "
-                f"columns {', '.join(rows.column_names)}; expected those of the published data"
+                f"{source.dataset}: the conversion {source.converter!r} fails ({type(error).__name__}: "
+                f"{first_line(error)}) on columns {names}; expected those of the published data"
             ) from error
     return rows if source.carve is None else carved(rows, source.carve)
 
@@ -115,17 +171,17 @@ def fingerprint(source: AnySource, language: str, data_dir: Path | None) -> Fing
             rows = load(source, language, None).num_rows
         return Fingerprint(_digest(source.generator, source.version, source.split, language), rows, True)
     treatment = [
-        source.converter,
+        source.converter and converter_identity(source.converter),
         source.carve and source.carve.model_dump(),
         language if source.converter else "",
     ]
     where = resolve_data_dir(data_dir)
     if where is None:
         content = hub.identity(source, language)
-        return Fingerprint(_digest(content, treatment), source.rows or 0, hub.is_cached(source))
-    paths = folder.split_files(where, source.dataset, language, source.split, source.fallback_splits)
-    files = [(path.stem, folder.file_hash(path)) for path in paths]
-    return Fingerprint(_digest(files, treatment), _count(source, language, where, tuple(paths)), True)
+        return Fingerprint(_digest(content, treatment), source.rows or 0, hub.is_cached(source, language))
+    paths = folder.split_files(where, source, language)
+    content_of = [(path.stem, folder.file_hash(path)) for path in paths]
+    return Fingerprint(_digest(content_of, treatment), _count(source, language, where, tuple(paths)), True)
 
 
 def _count(source: Source, language: str, where: Path, paths: tuple[Path, ...]) -> int:
@@ -151,7 +207,7 @@ def folder_languages(source: AnySource, data_dir: Path | None) -> tuple[str, ...
     where = resolve_data_dir(data_dir)
     if isinstance(source, Generated) or where is None:
         return ()
-    return folder.languages(where, source.dataset, source.split, source.fallback_splits)
+    return folder.languages(where, source)
 
 
 def is_here(source: AnySource, language: str, data_dir: Path | None) -> bool:
@@ -162,7 +218,7 @@ def is_here(source: AnySource, language: str, data_dir: Path | None) -> bool:
     if where is None:
         return source.path is not None
     try:
-        folder.split_files(where, source.dataset, language, source.split, source.fallback_splits)
+        folder.split_files(where, source, language)
     except UserError:
         return False
     return True

@@ -5,14 +5,19 @@ Settings alone: `raystilts.tasks.loading` reads what they name.
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from raystilts.tasks.converters import register_converter
 from raystilts.tasks.splits import Carve
 
 #: Stands for the hub's own conversion to Parquet, for data sets whose commit is not pinned.
 CONVERTED = "refs/convert/parquet"
+
+#: Names of folders within the data folder: file systems allow no more than 255 bytes a name.
+_FOLDER = re.compile(r"[^/\\\0\s][^/\\\0]{0,99}(/[^/\\\0]{1,100}){0,3}")
 
 
 class Source(BaseModel):
@@ -26,6 +31,7 @@ class Source(BaseModel):
             benchmarks carry no labels, so that their dev split is what there is to report). Which
             one was taken is in the fingerprint.
         path: Data set on the hub; None for data that is not there in this form, which needs a folder.
+        paths: Languages whose data set on the hub is another one.
         name: Its configuration; may hold ``{language}``, ``{iso3}``, ``{flores}``,
             ``{language_name}``.
         hub_split: Split on the hub, default `split`; may hold the same.
@@ -33,7 +39,11 @@ class Source(BaseModel):
         rows: Rows at full size, for plans made before the data is here.
         tokens_per_row: Rough sub-words a row, likewise; default by type.
         language_codes: Our language code to the hub's, where `{language}` needs another.
-        converter: Name of a conversion, see `raystilts.tasks.converters`.
+        hub_rows: No more rows than these are read from the hub, its first ones; None for all.
+        files: Where a folder has the file, if not at the usual place, with ``{language}`` and ``{split}``; an absolute
+            path, or one below the data folder.
+        converter: A conversion: the name of one in `raystilts.tasks.converters`, or a function in the file of the
+            task, of a table and a language.
         carve: Which part of the split, if not all of it.
     """
 
@@ -44,14 +54,29 @@ class Source(BaseModel):
     split: str
     fallback_splits: tuple[str, ...] = ()
     path: str | None = None
+    paths: dict[str, str] = {}
     name: str | None = None
     hub_split: str | None = None
     revision: str = CONVERTED
     rows: int | None = None
     tokens_per_row: int | None = None
     language_codes: dict[str, str] = {}
+    hub_rows: Annotated[int, Field(ge=1)] | None = None
+    files: str | None = None
     converter: str | None = None
     carve: Carve | None = None
+
+    @field_validator("dataset")
+    @classmethod
+    def _folder(cls, dataset: str) -> str:
+        if not _FOLDER.fullmatch(dataset) or ".." in dataset.split("/"):
+            raise ValueError(f"{dataset[:60]!r} is no folder within the data folder; give a name such as 'reviews'")
+        return dataset
+
+    @field_validator("converter", mode="before")
+    @classmethod
+    def _named(cls, converter: object) -> object:
+        return register_converter(converter) if callable(converter) else converter
 
     @field_validator("revision")
     @classmethod
@@ -63,7 +88,7 @@ class Source(BaseModel):
     @property
     def multilingual(self) -> bool:
         """Whether the hub's copy holds other languages beside the one that the task trains on."""
-        return "{" in f"{self.name}{self.hub_split}" or self.converter == "language_by_id"
+        return "{" in f"{self.name}{self.hub_split}" or self.converter == "tydiqa_items"
 
     @property
     def identity(self) -> tuple[str, str]:
@@ -93,6 +118,19 @@ class Source(BaseModel):
         """One part of this split, see `Carve`."""
         carve = Carve(part=part, share=share, by=by)
         return self.model_copy(update={"carve": carve, "rows": rows})
+
+
+    def cut(self, *, share: float, by: tuple[str, ...]) -> tuple[Source, Source]:
+        """This split in two, train and dev, for a benchmark whose only other labelled split is what it reports.
+
+        Args:
+            share: The size of dev.
+            by: The columns that make an item: what hangs together stays together.
+        """
+        rows = None if self.rows is None else round(self.rows * (1 - share))
+        rest = None if self.rows is None or rows is None else self.rows - rows
+        train = self.carved("train", share=share, by=by, rows=rows)
+        return train, self.carved("dev", share=share, by=by, rows=rest)
 
 
 class Generated(BaseModel):

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from raystilts.errors import UserError
-from raystilts.tasks.languages import check_language
-from raystilts.tasks.loading import Fingerprint, fingerprint, load
+from raystilts.tasks.languages import check_language, retired
+from raystilts.tasks.loading import Fingerprint, Rows, fingerprint, read
 from raystilts.tasks.source import AnySource, Source
-from raystilts.tasks.splits import item_hashes
+from raystilts.tasks.tables import joined
 from raystilts.tasks.types.classification import SequenceClassification
 from raystilts.tasks.types.masked_lm import MaskedLM
 from raystilts.tasks.types.mining import Mining
@@ -61,7 +60,7 @@ class Task(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str = Field(pattern=r"^[A-Za-z0-9_.+@-]+$")
+    name: str = Field(pattern=r"^[A-Za-z0-9_.+@-]+$", max_length=200)
     type: AnyType
     train: AnySource | None = None
     dev: AnySource | None = None
@@ -87,8 +86,8 @@ class Task(BaseModel):
 
     @field_validator("train_language", mode="before")
     @classmethod
-    def _code(cls, value: object) -> str:
-        return check_language(value)
+    def _joined_codes(cls, value: object) -> str:
+        return "+".join(map(check_language, value.split("+"))) if isinstance(value, str) else check_language(value)
 
     @property
     def requires_training(self) -> bool:
@@ -112,14 +111,17 @@ class Task(BaseModel):
         }
 
     def load_train(self, data_dir: Path | None) -> pa.Table:
-        """The training rows, of all training languages one after the other.
+        """The training rows, of all training languages one after the other, each fit for use.
 
         Raises:
-            UserError: If the task has no training data, or it cannot be read.
+            UserError: If the task has no training data, it cannot be read, or a row cannot be used: which and why.
         """
-        source = self._source(self.train, "training")
-        tables = [load(source, code, data_dir, columns=self.type.columns()) for code in self.train_languages]
-        return tables[0] if len(tables) == 1 else pa.concat_tables(tables, promote_options="default")
+        tables = [self._usable(self.read_train(code, data_dir), code) for code in self.train_languages]
+        return joined(tables, [f"the training data of {code!r}" for code in self.train_languages])
+
+    def read_train(self, language: str, data_dir: Path | None) -> Rows:
+        """The training rows of one language as they are, fit for use or not; raises UserError as `load_train`."""
+        return self._read(self._source(self.train, "training"), language, data_dir)
 
     def load_dev(self, language: str, data_dir: Path | None) -> pa.Table:
         """The dev rows of a language; raises UserError if there are none."""
@@ -130,8 +132,26 @@ class Task(BaseModel):
         return self.load_split("test", language, data_dir)
 
     def load_split(self, split: Split, language: str, data_dir: Path | None) -> pa.Table:
-        """The rows of a split in a language; raises UserError if there are none."""
-        return load(self._split_source(split, language), language, data_dir, columns=self.type.columns())
+        """The rows of a split in a language; raises UserError if there are none, or one cannot be used."""
+        return self._usable(self.read_split(split, language, data_dir), language)
+
+    def read_split(self, split: Split, language: str, data_dir: Path | None) -> Rows:
+        """The rows of a split in a language as they are, fit for use or not; raises UserError if there are none."""
+        return self._read(self._split_source(split, language), language, data_dir)
+
+    def _read(self, source: AnySource, language: str, data_dir: Path | None) -> Rows:
+        rows = read(source, language, data_dir, columns=self.type.columns())
+        try:
+            return replace(rows, table=self.type.normal(rows.table))
+        except UserError as error:
+            raise UserError(f"{rows.files[0][0]}: {error}") from None
+
+    def _usable(self, rows: Rows, language: str) -> pa.Table:
+        """The rows, if all of them can be used."""
+        for fault in self.type.check(rows.table, language):
+            if fault.fatal:
+                raise UserError(rows.located(fault))
+        return rows.table
 
     def train_fingerprint(self, data_dir: Path | None) -> tuple[Fingerprint, ...]:
         """Fingerprints of the training data, one a training language."""
@@ -172,6 +192,7 @@ class Task(BaseModel):
         if language is not None and language not in languages:
             raise UserError(
                 f"task {self.name!r} has no {split} data in {language!r}; it has {', '.join(languages) or 'none'}"
+                f"{retired(language)}"
             )
         return source
 
@@ -193,9 +214,3 @@ def shares_training_data(one: Task, other: Task) -> bool:
     if one.train is None or other.train is None:
         return False
     return one.train.identity == other.train.identity
-
-
-def rows_item_hashes(task: Task, rows: pa.Table) -> NDArray[np.uint64]:
-    """A 64-bit hash of what each row of a task asks (all columns but the answer), to find items in
-    common."""
-    return item_hashes(rows, task.type.item_columns())

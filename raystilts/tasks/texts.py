@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from raystilts.tasks.task import Task
-from raystilts.tasks.types.base import column
+from raystilts.tasks.types.columns import column
 from raystilts.tasks.types.retrieval import Retrieval
 
 

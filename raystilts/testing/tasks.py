@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Mapping
-from functools import cache
+from functools import cache, partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,6 @@ from raystilts.errors import UserError
 from raystilts.tasks.check import SplitName, declared
 from raystilts.tasks.encoding import Features, Ragged
 from raystilts.tasks.loading import is_here
-from raystilts.tasks.loading import load as load_rows
 from raystilts.tasks.source import Generated
 from raystilts.tasks.task import Task
 from raystilts.tasks.types.masked_lm import MaskedLM
@@ -73,8 +72,8 @@ class Rows:
                 if split in self.examples:
                     yield split, language, self._converted(split, language)
             elif is_here(source, language, self.data_dir):
-                rows = load_rows(source, language, self.data_dir, columns=self.task.type.columns())
-                yield split, language, self.task.type.sample(rows, ROWS)
+                reading = self.task.read_train if split == "train" else partial(self.task.read_split, split)
+                yield split, language, self.task.type.sample(reading(language, self.data_dir).table, ROWS)
 
     def _converted(self, split: SplitName, language: str) -> pa.Table:
         from raystilts.tasks.converters import get_converter
@@ -82,8 +81,8 @@ class Rows:
         assert self.examples is not None
         source = {name: one for name, one, _ in declared(self.task)}[split]
         if isinstance(source, Generated) or source.converter is None:
-            return self.examples[split]
-        return get_converter(source.converter)(self.examples[split], language)
+            return self.task.type.normal(self.examples[split])
+        return self.task.type.normal(get_converter(source.converter)(self.examples[split], language))
 
 
 def says_what_it_is(task: Task, rows: Rows) -> None:
@@ -111,7 +110,7 @@ def rows_are_in_order(task: Task, rows: Rows) -> None:
     """The type finds no fault with any rows, and there are some."""
     seen = 0
     for split, language, table in rows:
-        faults = task.type.check(table, language)
+        faults = list(map(str, task.type.check(table, language)))
         _require(not faults, f"{split} {language}: {'; '.join(faults)}")
         seen += table.num_rows
     _require(seen > 0, "no rows here: set RAYSTILTS_DATA_DIR, or give examples={...}")

@@ -57,8 +57,11 @@ def test_every_split_is_looked_at(folder: Path) -> None:
         (None, r"^targets\.0 \(xnli\): .*test\.parquet"),
         ({"premise": [], "hypothesis": [], "label": []}, r"^targets\.0 \(xnli\): .*test\.parquet.*(empty|no rows)"),
         ({"premise": ["a"], "label": [0]}, r"^targets\.0 \(xnli\): .*hypothesis"),
-        ({"premise": ["a"], "hypothesis": ["b"], "label": [7]}, r"^targets\.0 \(xnli\): test de: unknown label"),
-        ({"premise": [" "], "hypothesis": ["b"], "label": [1]}, r"^targets\.0 \(xnli\): test de: empty 'premise'"),
+        ({"premise": ["a"], "hypothesis": ["b"], "label": [7]}, r"^targets\.0 \(xnli\): .*de/test.parquet: unknown"),
+        (
+            {"premise": ["a"] * 999 + [None], "hypothesis": ["b"] * 1000, "label": [1] * 1000},
+            r"^targets\.0 \(xnli\): .*de/test.parquet: no text in 'premise' in 1 row \(999\): null",
+        ),
     ],
     ids=["missing", "empty", "columns", "label", "text"],
 )

@@ -12,6 +12,7 @@ from raystilts.tasks.source import Source
 from raystilts.tasks.task import Task
 from raystilts.tasks.types.span_qa import SpanQA
 
+HINT = "; allowed: text == context[start:start + len(text)]; a source's converter answers_in_place moves them"
 TRAIN = Source(dataset="mine", split="train")
 TASK = Task(
     name="mine", type=SpanQA(), train=TRAIN, dev=TRAIN.other("validation"), test=TRAIN.other("test"),
@@ -34,9 +35,9 @@ def test_every_fault_is_told_with_its_place(tmp_path: Path) -> None:
     write(tmp_path, "de/test", ("who?", "Rollo led.", "Rollo", 0), ("wann?", "Im Jahr 911.", "911", 8))
     report = check_task(TASK, tmp_path)
     assert report.faults == (
-        "dev en: empty 'question' in 1 row (1)",
+        f"dev en: {tmp_path}/mine/en/validation.parquet: empty 'question' in 1 row (1)",
         "dev en: in the training data too: 1 row (0)",
-        "test en: answer not at its place in 1 row (0)",
+        f"test en: {tmp_path}/mine/en/test.parquet: answer not at its place in 1 row (0){HINT}",
         "test en: in the training data too: 1 row (0)",
     )
     assert report.parts[0] == Checked("train", "en", 2)
@@ -55,7 +56,7 @@ def test_what_cannot_be_read_is_a_fault_and_no_error(tmp_path: Path) -> None:
     assert len(faults) == 3
     assert "not a readable Parquet file" in faults[0]
     assert "column 'answers' is missing" in faults[1]
-    assert "rows of another form than expected" in faults[2]
+    assert "column 'answers' holds string; it must be a struct of the lists text and answer_start" in faults[2]
 
 
 def test_a_converter_that_fails_says_which_columns_it_got(tmp_path: Path) -> None:
@@ -84,3 +85,13 @@ def test_generated_tasks_have_no_faults() -> None:
     task = get_task("cldr_names")
     small = task.model_copy(update={"languages": ("en", "de"), "dev_languages": ("en", "de")})
     assert check_task(small, None).faults == ()
+
+
+def test_sentences_that_come_again_in_other_pairs_are_counted(data_dir: Path) -> None:
+    """PAWS-X is made of few sentences: what is new in a test pair is often only the company."""
+    report = check_task(get_task("pawsx"), data_dir)
+    assert report.faults == ()
+    assert report.notes == (
+        "dev en: 220 of 400 rows hold a 'sentence1' or 'sentence2' of the training data",
+        "test en: 523 of 1,000 rows hold a 'sentence1' or 'sentence2' of the training data",
+    )

@@ -8,7 +8,36 @@ from raystilts.tasks.converters import CONVERTERS, get_converter
 
 CASES = {
     "labelled": ({"label": [1, -1, 0]}, {"label": [1, 0]}),
-    "language_by_id": ({"id": ["arabic-1", "english-2"]}, {"id": ["arabic-1"]}),
+    "answers_in_place": (
+        {
+            "context": ["a b a", "a b a", "x", "y"],
+            "answers": [
+                {"text": ["b", "a"], "answer_start": [3, 3]}, {"text": ["a"], "answer_start": [2]},
+                {"text": ["z"], "answer_start": [4]}, {"text": [], "answer_start": []},
+            ],
+        },
+        {
+            "context": ["a b a", "a b a", "x", "y"],
+            "answers": [
+                {"text": ["b", "a"], "answer_start": [2, 4]}, {"text": ["a"], "answer_start": [0]},
+                {"text": ["z"], "answer_start": [4]}, {"text": [], "answer_start": []},
+            ],
+            "moved": [2, 1, 0, 0],
+        },
+    ),
+    "tydiqa_items": (
+        {
+            "id": ["arabic-1", "english-2"], "context": [" 12".strip(), "x"],
+            "answers": [{"text": ["12"], "answer_start": [1]}, {"text": ["x"], "answer_start": [0]}],
+        },
+        {
+            "id": ["arabic-1"], "context": ["12"], "answers": [{"text": ["12"], "answer_start": [0]}], "moved": [1],
+        },
+    ),
+    "tatoeba_sentences": (
+        {"sentence1": ["ja\n", None], "sentence2": ["yes\n", "no"]},
+        {"source_sentence": ["ja", None], "target_sentence": ["yes", "no"]},
+    ),
     "copa_question": (
         {"question": ["cause", "effect"]},
         {"question": ["What was the cause?", "What happened as a result?"]},

@@ -1,17 +1,151 @@
+"""What the catalogue asks of the hub is there, is read right, and what the hub refuses is told with what to do."""
+
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
 import pytest
+from huggingface_hub import constants
 
 from raystilts.errors import UserError
 from raystilts.tasks import hub
-from raystilts.tasks.loading import load
+from raystilts.tasks.check import declared
+from raystilts.tasks.loading import fingerprint, load
+from raystilts.tasks.registry import all_tasks, get_task
 from raystilts.tasks.source import Source
+
+from .hub_standin import LAYOUTS, Standin, serving
+
+#: Tasks whose data is on the hub in a form that is read here.
+ON_HUB = [
+    name for name, task in all_tasks().items()
+    if any(isinstance(source, Source) and source.path for _, source, _ in declared(task))
+]  # fmt: skip
+
+
+@pytest.fixture
+def standin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Standin]:
+    """An empty stand-in that is asked instead of the hub, and an empty cache."""
+    found = Standin()
+    with serving(found) as address:
+        monkeypatch.delenv("RAYSTILTS_DATA_DIR", raising=False)
+        monkeypatch.setattr(constants, "ENDPOINT", address)
+        template = address + "/{repo_id}/resolve/{revision}/{filename}"
+        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+        online(monkeypatch, True)
+        yield found
+
+
+def online(monkeypatch: pytest.MonkeyPatch, yes: bool) -> None:
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", not yes)
+
+
+@pytest.mark.parametrize("name", ON_HUB)
+def test_every_source_of_the_catalogue_asks_for_what_is_there(name: str, standin: Standin, data_dir: Path) -> None:
+    task = get_task(name)
+    unlisted = {s.path for _, s, _ in declared(task) if isinstance(s, Source) and s.path and s.path not in LAYOUTS}
+    if unlisted:
+        pytest.skip(f"{name}: no public layout of {', '.join(map(str, sorted(unlisted, key=str)))} is at hand")
+    standin.add(task, data_dir, rows=6)
+    assert standin.missing == set()
+    for split, source, language in declared(task):
+        if not isinstance(source, Source) or source.path is None or split == "pool":
+            continue
+        whole = source.model_copy(update={"carve": None})  # a few rows may all be in the other part of a cut
+        own = task.model_copy(update={split: whole, "train_language": language if split == "train" else "en"})
+        rows = own.load_train(None) if split == "train" else own.load_split(split, language, None)
+        assert rows.num_rows
+        assert fingerprint(source, language, None).verified
+
+
+def small(**changes: object) -> Source:
+    source = Source(dataset="set", split="train", path="owner/set", name="de", revision="ab" * 20, rows=2)
+    return source.model_copy(update=changes)
+
+
+def put(standin: Standin, **changes: object) -> None:
+    standin._put(small(**changes), "de", "train", pa.table({"text": ["a", "b"]}))
+
+
+def test_a_commit_is_asked_once_and_then_without_a_network(
+    standin: Standin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(standin)
+    before = fingerprint(small(), "de", None)
+    assert (before.rows, before.verified) == (2, False)
+    assert load(small(), "de", None)["text"].to_pylist() == ["a", "b"]
+    assert fingerprint(small(), "de", None).value == before.value
+    assert fingerprint(small(), "de", None).verified
+    first = len(standin.asked)
+    assert first <= 6  # information, the card and one file, each with its head
+    assert load(small(), "de", None).num_rows == 2
+    assert len(standin.asked) == first
+    online(monkeypatch, False)
+    assert load(small(), "de", None).num_rows == 2
+    with pytest.raises(UserError, match=r"owner/set at cdcd.*: not in the cache here and no network; run once"):
+        load(small(revision="cd" * 20), "de", None)
+    assert len(standin.asked) == first
+
+
+def test_only_so_many_rows_and_files_are_read_as_are_wanted(standin: Standin) -> None:
+    source = small(name=None, revision="refs/convert/parquet", hub_rows=5)
+    files = standin.files.setdefault(("owner/set", "c0" * 20), {})
+    for number in range(4):
+        standin._put(source, "default", "train", pa.table({"text": [f"{number} {i}" for i in range(4)]}))
+        files[f"default/train/{number:04}.parquet"] = files["default/train/0000.parquet"]
+    assert load(source, "de", None).num_rows == 5
+    assert sum(".parquet" in path and "resolve" in path for path in standin.asked) <= 4  # two files, each with its head
+    whole = source.model_copy(update={"hub_rows": None})
+    assert fingerprint(source, "de", None).value != fingerprint(whole, "de", None).value
+
+
+@pytest.mark.parametrize(
+    ("fault", "changes", "said"),
+    [
+        ("gated", {}, r"owner/set: access is restricted; accept the terms at .*/owner/set and log in with `hf"),
+        ("", {"path": "owner/other"}, r"owner/other: no such data set on the hub; renamed, private or withdrawn"),
+        ("", {"revision": "cd" * 20}, r"owner/set: no commit cdcd.*; the data set was rewritten, look for a new one"),
+        ("", {"name": "dee"}, r"owner/set: no configuration 'dee' at ababab.; did you mean 'de'\?"),
+        ("", {"split": "test"}, r"owner/set \(de\): no split 'test' at ababab.; splits there: train"),
+        ("broken", {}, r"owner/set: the hub is out of order \(500\); try again later"),
+    ],
+    ids=["gated", "missing", "rewritten", "configuration", "split", "broken"],
+)
+def test_what_is_refused_is_told_with_what_to_do(
+    standin: Standin, fault: str, changes: dict[str, object], said: str
+) -> None:
+    put(standin)
+    standin.faults["*"] = fault
+    with pytest.raises(UserError, match=said) as error:
+        load(small(**changes), "de", None)
+    assert len(str(error.value).splitlines()) == 1
+
+
+def test_too_many_requests_are_waited_for(standin: Standin) -> None:
+    put(standin)
+    standin.faults["*"] = "busy"
+    assert load(small(), "de", None).num_rows == 2
+    assert standin.refused["owner/set"] == 2
+
+
+def test_data_that_is_not_on_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RAYSTILTS_DATA_DIR", raising=False)
+    with pytest.raises(UserError, match=r"set: not on the hub.*set/en/train.parquet"):
+        load(Source(dataset="set", split="train"), "en", None)
+
+
+def test_nothing_is_cached_of_what_is_not_there() -> None:
+    source = Source(dataset="set", split="train", path="raystilts-tests/never-there", revision="a")
+    assert not hub.is_cached(source, "en")
 
 
 @pytest.mark.parametrize(
     ("name", "language", "expected"),
     [
-        ("PAN-X.{language}", "de", "PAN-X.de"),
+        ("{language}", "de", "de"),
         ("udpos.{language_name}", "de", "udpos.German"),
         ("{flores}", "zh", "zho_Hans"),
         ("tatoeba.{iso3}", "sw", "tatoeba.swh"),
@@ -24,59 +158,28 @@ def test_configuration_of_a_language(name: str | None, language: str, expected: 
 
 
 def test_own_codes_of_the_hub_win() -> None:
-    source = Source(dataset="s", split="t", path="o/s", name="tatoeba.{iso3}", language_codes={"zh": "cmn"})
-    assert hub.names(source, "zh")[0] == "tatoeba.cmn"
-    assert hub.names(source, "de")[0] == "tatoeba.deu"
+    source = Source(dataset="s", split="t", path="o/s", name="{iso3}-eng", language_codes={"zh": "cmn"})
+    assert hub.names(source, "zh")[0] == "cmn-eng"
+    assert hub.names(source, "de")[0] == "deu-eng"
 
 
-def test_class_indices_become_names() -> None:
-    datasets = pytest.importorskip("datasets")
-    names = datasets.ClassLabel(names=["O", "B-PER"])
-    features = datasets.Features(
-        {
-            "tokens": datasets.Sequence(datasets.Value("string")),
-            "ner_tags": datasets.Sequence(names),
-            "label": names,
-            "answers": datasets.Sequence({"text": datasets.Value("string"), "answer_start": datasets.Value("int32")}),
-        }
-    )
-    found = datasets.Dataset.from_dict(
-        {
-            "tokens": [["a", "b"], []],
-            "ner_tags": [[1, 0], []],
-            "label": [1, -1],
-            "answers": [{"text": ["a"], "answer_start": [0]}, {"text": [], "answer_start": []}],
-        },
-        features=features,
-    )
-    table = hub.to_table(found)
-    assert table["ner_tags"].to_pylist() == [["B-PER", "O"], []]
-    assert table["label"].to_pylist() == ["B-PER", "-1"]
-    assert table["answers"].to_pylist()[0] == {"text": ["a"], "answer_start": [0]}
-
-
-def test_subset_of_a_dataset_keeps_only_its_rows() -> None:
-    datasets = pytest.importorskip("datasets")
-    found = datasets.Dataset.from_dict({"id": ["a", "b", "c"]}).select([2, 0])
-    assert hub.to_table(found)["id"].to_pylist() == ["c", "a"]
-
-
-def test_without_a_network_the_error_names_the_folder(monkeypatch: pytest.MonkeyPatch) -> None:
-    datasets = pytest.importorskip("datasets")
-    monkeypatch.delenv("RAYSTILTS_DATA_DIR", raising=False)
-    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    source = Source(dataset="set", split="train", path="raystilts-tests/never-there", revision="0" * 40)
-    with pytest.raises(UserError, match=r"(?s)cannot be read from the hub.*data_dir.*set/en/train.parquet"):
-        load(source, "en", None)
-
-
-def test_data_that_is_not_on_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("datasets")
-    monkeypatch.delenv("RAYSTILTS_DATA_DIR", raising=False)
-    with pytest.raises(UserError, match=r"set: not on the hub.*set/en/train.parquet"):
-        load(Source(dataset="set", split="train"), "en", None)
-
-
-def test_nothing_is_cached_of_what_is_not_there() -> None:
-    assert not hub.is_cached(Source(dataset="set", split="train", path="raystilts-tests/never-there", revision="a"))
+def test_what_a_card_declares() -> None:
+    card = """---
+configs:
+- config_name: a
+  data_dir: data/a
+- config_name: b
+  data_files:
+  - {split: test, path: ["b/test-*", "b/more/**/*.jsonl"]}
+---
+# A data set
+"""
+    assert hub.card_configs(card) == {
+        "a": {"train": ["data/a/**"]},
+        "b": {"test": ["b/test-*", "b/more/**/*.jsonl"]},
+    }
+    assert hub.card_configs("# none") == {}
+    assert hub._matches("b/test-00000-of-00001.parquet", "b/test-*")
+    assert not hub._matches("b/c/test-0", "b/test-*")
+    assert hub._matches("b/more/x/y/z.jsonl", "b/more/**/*.jsonl")
+    assert hub._matches("b/more/z.jsonl", "b/more/**/*.jsonl")

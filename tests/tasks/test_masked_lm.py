@@ -57,4 +57,4 @@ def test_a_tokenizer_without_a_mask_is_refused() -> None:
 
 
 def test_check_finds_empty_lines() -> None:
-    assert MaskedLM().check(pa.table({"text": ["a", " "]}), "en") == ["empty 'text' in 1 row (1)"]
+    assert list(map(str, MaskedLM().check(pa.table({"text": ["a", " "]}), "en"))) == ["empty 'text' in 1 row (1)"]

@@ -75,12 +75,12 @@ def test_a_sample_keeps_pairs_whole() -> None:
 def test_check() -> None:
     rows = ROWS.to_pylist()
     bad = [{**rows[0], "sentence": " "}, rows[1], rows[1], rows[-1]]
-    assert Mining().check(pa.Table.from_pylist(bad, schema=ROWS.schema), "de") == [
+    assert list(map(str, Mining().check(pa.Table.from_pylist(bad, schema=ROWS.schema), "de"))) == [
         "empty 'sentence' in 1 row (0)",
         "id stands twice in 1 row (2)",
         "pair of a sentence that is not there in 1 row (3)",
     ]
-    assert Mining().check(ROWS.slice(0, 7), "de") == ["no pairs: nothing could be scored"]
+    assert list(map(str, Mining().check(ROWS.slice(0, 7), "de"))) == ["no pairs: nothing could be scored"]
 
 
 def test_the_two_halves_of_the_sample_share_nothing(data_dir: Path) -> None:

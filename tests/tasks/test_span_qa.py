@@ -14,6 +14,8 @@ from raystilts.tasks.encoding import Features, Ragged, SpanLogits
 from raystilts.tasks.registry import get_task
 from raystilts.tasks.types.span_qa import SpanQA
 
+HINT = "; allowed: text == context[start:start + len(text)]; a source's converter answers_in_place moves them"
+
 
 def table(context: str, answers: list[tuple[str, int]], question: str = "the token") -> pa.Table:
     """One row an answer, all about one context."""
@@ -181,7 +183,8 @@ def test_unanswerable_rows_train_towards_the_first_token(tiny_tokenizer: Any) ->
     assert features.labels is not None
     assert features.labels[1].tolist() == [0, 0]
     assert SpanQA(no_answer=True).score(["国", ""], both, "en")["em_f1"] == 1.0
-    assert SpanQA().check(both, "en") == ["no answer in 1 row (1)"]
+    allowed = "allowed: an answer in every row, or SpanQA(no_answer=True)"
+    assert list(map(str, SpanQA().check(both, "en"))) == [f"no answer in 1 row (1); {allowed}"]
     assert SpanQA(no_answer=True).check(both, "en") == []
 
 
@@ -227,8 +230,9 @@ def test_answers_that_are_no_span_count_as_wrong_and_are_told_apart(tiny_tokeniz
     assert task.score(["Rollo", "Rollo"], rows, "yo")["span_em_f1"] == 1.0
     assert task.score(["Rollo", "yes"], rows, "yo")["em_f1"] == 1.0
     assert task.check(rows, "yo") == []
-    assert SpanQA().check(rows, "yo") == ["answer not at its place in 1 row (1)"]
-    assert task.check(questions((["Rolf"], [0])), "yo") == ["answer not at its place in 1 row (0)"]
+    assert list(map(str, SpanQA().check(rows, "yo"))) == [f"answer not at its place in 1 row (1){HINT}"]
+    (fault,) = task.check(questions((["Rolf"], [0])), "yo")
+    assert str(fault) == f"answer not at its place in 1 row (0){HINT}"
     empty = questions((["Rollo"], [-1]), context="")
     assert task.check(empty, "yo") == []
     features = task.encode(empty, tiny_tokenizer, max_length=64, training=False)
@@ -334,4 +338,4 @@ def test_mlqa_normalises_by_language() -> None:
 
 def test_check_finds_answers_that_are_not_there() -> None:
     rows = table("中国人", [("国", 1), ("国", 2), ("国", -1)])
-    assert SpanQA().check(rows, "zh") == ["answer not at its place in 2 rows (1, 2)"]
+    assert list(map(str, SpanQA().check(rows, "zh"))) == [f"answer not at its place in 2 rows (1, 2){HINT}"]

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from raystilts.errors import UserError
 from raystilts.tasks.registry import get_task
 from raystilts.tasks.source import Source
-from raystilts.tasks.task import Task, rows_item_hashes, shares_training_data
+from raystilts.tasks.task import Task, shares_training_data
 from raystilts.tasks.types.classification import SequenceClassification
 
 TRAIN = Source(dataset="set", split="train")
@@ -102,8 +102,3 @@ def test_shared_training_data(one: str, other: str, shared: bool) -> None:
 def test_requires_training() -> None:
     assert get_task("xnli").requires_training
     assert not get_task("tatoeba").requires_training
-
-
-def test_item_hashes_leave_the_answer_out() -> None:
-    hashes = rows_item_hashes(TASK, pa.table({"text": ["a", "a", "b"], "label": [0, 1, 0]}))
-    assert hashes[0] == hashes[1] != hashes[2]

@@ -56,6 +56,7 @@ MASAKHANER = Task(
         split="test",
         path="masakhane/masakhaner2",
         name="{iso3}",
+        paths={"am": "masakhane/masakhaner"},
         language_codes={"sw": "swa"},
         converter="no_dates",
         rows=1_500,
@@ -72,6 +73,8 @@ MASAKHANER = Task(
 
 
 # MasakhaPOS: trains on English Universal Dependencies, evaluates in 20 African languages.
+#
+# The hub's copy is a script without a conversion: a folder holds the published files.
 MASAKHAPOS = Task(
     name="masakhapos",
     type=UDPOS_TYPE,
@@ -80,9 +83,6 @@ MASAKHAPOS = Task(
     test=Source(
         dataset="masakhapos",
         split="test",
-        path="masakhane/masakhapos",
-        name="{iso3}",
-        language_codes={"sw": "swa"},
         converter="upos_column",
         rows=600,
     ),

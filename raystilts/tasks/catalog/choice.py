@@ -6,7 +6,7 @@ from raystilts.tasks.task import Task
 from raystilts.tasks.types.multiple_choice import MultipleChoice
 
 # CommonsenseQA.
-COMMONSENSE_QA_TRAIN = Source(
+COMMONSENSE_QA_ROWS = Source(
     dataset="commonsense_qa",
     split="train",
     path="tau/commonsense_qa",
@@ -14,7 +14,7 @@ COMMONSENSE_QA_TRAIN = Source(
     rows=9_741,
     tokens_per_row=120,
 )
-COMMONSENSE_QA_DEV = COMMONSENSE_QA_TRAIN.other("validation", rows=1_221)
+COMMONSENSE_QA_TRAIN, COMMONSENSE_QA_DEV = COMMONSENSE_QA_ROWS.cut(share=0.1, by=("question",))
 
 COMMONSENSE_QA = Task(
     name="commonsense_qa",
@@ -26,7 +26,7 @@ COMMONSENSE_QA = Task(
     ),
     train=COMMONSENSE_QA_TRAIN,
     dev=COMMONSENSE_QA_DEV,
-    test=COMMONSENSE_QA_DEV,
+    test=COMMONSENSE_QA_ROWS.other("validation", rows=1_221),
     languages=("en",),
     dev_languages=("en",),
     main_score="accuracy",
@@ -39,8 +39,8 @@ COMMONSENSE_QA = Task(
 
 
 # Cosmos QA.
-COSMOS_QA_TRAIN = Source(dataset="cosmos_qa", split="train", path="allenai/cosmos_qa", rows=25_262, tokens_per_row=440)
-COSMOS_QA_DEV = COSMOS_QA_TRAIN.other("validation", rows=2_985)
+COSMOS_QA_ROWS = Source(dataset="cosmos_qa", split="train", path="allenai/cosmos_qa", rows=25_262, tokens_per_row=440)
+COSMOS_QA_TRAIN, COSMOS_QA_DEV = COSMOS_QA_ROWS.cut(share=0.1, by=("context",))
 
 COSMOS_QA = Task(
     name="cosmos_qa",
@@ -52,7 +52,7 @@ COSMOS_QA = Task(
     ),
     train=COSMOS_QA_TRAIN,
     dev=COSMOS_QA_DEV,
-    test=COSMOS_QA_DEV,
+    test=COSMOS_QA_ROWS.other("validation", rows=2_985),
     languages=("en",),
     dev_languages=("en",),
     main_score="accuracy",
@@ -65,7 +65,7 @@ COSMOS_QA = Task(
 
 
 # HellaSwag.
-HELLASWAG_TRAIN = Source(
+HELLASWAG_ROWS = Source(
     dataset="hellaswag",
     split="train",
     path="Rowan/hellaswag",
@@ -73,14 +73,14 @@ HELLASWAG_TRAIN = Source(
     rows=39_905,
     tokens_per_row=336,
 )
-HELLASWAG_DEV = HELLASWAG_TRAIN.other("validation", rows=10_042)
+HELLASWAG_TRAIN, HELLASWAG_DEV = HELLASWAG_ROWS.cut(share=0.05, by=("ctx",))
 
 HELLASWAG = Task(
     name="hellaswag",
     type=MultipleChoice(context="{ctx}", choices=("endings",), labels=("0", "1", "2", "3")),
     train=HELLASWAG_TRAIN,
     dev=HELLASWAG_DEV,
-    test=HELLASWAG_DEV,
+    test=HELLASWAG_ROWS.other("validation", rows=10_042),
     languages=("en",),
     dev_languages=("en",),
     main_score="accuracy",
@@ -93,10 +93,10 @@ HELLASWAG = Task(
 
 
 # Social IQa.
-SOCIAL_I_QA_TRAIN = Source(
+SOCIAL_I_QA_ROWS = Source(
     dataset="social_i_qa", split="train", path="allenai/social_i_qa", rows=33_410, tokens_per_row=115
 )
-SOCIAL_I_QA_DEV = SOCIAL_I_QA_TRAIN.other("validation", rows=1_954)
+SOCIAL_I_QA_TRAIN, SOCIAL_I_QA_DEV = SOCIAL_I_QA_ROWS.cut(share=0.05, by=("context",))
 
 SOCIAL_I_QA = Task(
     name="social_i_qa",
@@ -105,7 +105,7 @@ SOCIAL_I_QA = Task(
     ),
     train=SOCIAL_I_QA_TRAIN,
     dev=SOCIAL_I_QA_DEV,
-    test=SOCIAL_I_QA_DEV,
+    test=SOCIAL_I_QA_ROWS.other("validation", rows=1_954),
     languages=("en",),
     dev_languages=("en",),
     main_score="accuracy",
@@ -128,7 +128,13 @@ XCOPA_TRAIN = Source(
     tokens_per_row=44,
 )
 XCOPA_TEST = Source(
-    dataset="xcopa", split="test", path="cambridgeltl/xcopa", name="{language}", converter="copa_question", rows=500
+    dataset="xcopa",
+    split="test",
+    path="cambridgeltl/xcopa",
+    name="{language}",
+    revision="51a3dedb9b77c25e2ab1e93869a9db7dc2d27185",
+    converter="copa_question",
+    rows=500,
 )
 
 XCOPA = Task(

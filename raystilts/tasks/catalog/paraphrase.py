@@ -37,7 +37,7 @@ MRPC = Task(
 
 
 # Quora Question Pairs (GLUE).
-QQP_TRAIN = Source(
+QQP_ROWS = Source(
     dataset="qqp",
     split="train",
     path="nyu-mll/glue",
@@ -46,7 +46,7 @@ QQP_TRAIN = Source(
     rows=363_846,
     tokens_per_row=34,
 )
-QQP_DEV = QQP_TRAIN.other("validation", rows=40_430)
+QQP_TRAIN, QQP_DEV = QQP_ROWS.cut(share=0.02, by=("question1",))
 
 QQP = Task(
     name="qqp",
@@ -55,7 +55,7 @@ QQP = Task(
     ),
     train=QQP_TRAIN,
     dev=QQP_DEV,
-    test=QQP_DEV,
+    test=QQP_ROWS.other("validation", rows=40_430),
     languages=("en",),
     dev_languages=("en",),
     main_score="accuracy",

@@ -14,19 +14,17 @@ SQUAD_TRAIN = Source(
     rows=87_599,
     tokens_per_row=185,
 )
-SQUAD_DEV = SQUAD_TRAIN.other("validation", rows=10_570)
 
-#: For targets whose test paragraphs are in SQuAD's own dev split (XQuAD): one in twenty paragraphs
-#: of train.
+#: SQuAD's own dev split is reported, and XQuAD's paragraphs are of it: dev is one in twenty paragraphs of train.
 SQUAD_CARVED_TRAIN = SQUAD_TRAIN.carved("train", share=0.05, by=("context",), rows=83_200)
 SQUAD_CARVED_DEV = SQUAD_TRAIN.carved("dev", share=0.05, by=("context",), rows=4_400)
 
 SQUAD = Task(
     name="squad",
     type=SpanQA(),
-    train=SQUAD_TRAIN,
-    dev=SQUAD_DEV,
-    test=SQUAD_DEV,
+    train=SQUAD_CARVED_TRAIN,
+    dev=SQUAD_CARVED_DEV,
+    test=SQUAD_TRAIN.other("validation", rows=10_570),
     languages=("en",),
     dev_languages=("en",),
     main_score="em_f1",
@@ -40,7 +38,7 @@ SQUAD = Task(
 
 
 # SQuAD v2.0.
-SQUAD_V2_TRAIN = Source(
+SQUAD_V2_ROWS = Source(
     dataset="squad_v2",
     split="train",
     path="rajpurkar/squad_v2",
@@ -48,14 +46,14 @@ SQUAD_V2_TRAIN = Source(
     rows=130_319,
     tokens_per_row=185,
 )
-SQUAD_V2_DEV = SQUAD_V2_TRAIN.other("validation", rows=11_873)
+SQUAD_V2_TRAIN, SQUAD_V2_DEV = SQUAD_V2_ROWS.cut(share=0.05, by=("context",))
 
 SQUAD_V2 = Task(
     name="squad_v2",
     type=SpanQA(no_answer=True),
     train=SQUAD_V2_TRAIN,
     dev=SQUAD_V2_DEV,
-    test=SQUAD_V2_DEV,
+    test=SQUAD_V2_ROWS.other("validation", rows=11_873),
     languages=("en",),
     dev_languages=("en",),
     main_score="em_f1",
@@ -78,6 +76,7 @@ XQUAD = Task(
         split="validation",
         path="google/xquad",
         name="xquad.{language}",
+        converter="answers_in_place",
         rows=1_190,
         tokens_per_row=240,
     ),
@@ -124,7 +123,7 @@ MLQA = Task(
 TYDIQA_TRAIN = Source(
     dataset="tydiqa",
     split="train",
-    converter="language_by_id",
+    converter="tydiqa_items",
     path="google-research-datasets/tydiqa",
     name="secondary_task",
     revision="da78f23f9119363459acbaf46bf89426ff26c259",

@@ -13,10 +13,14 @@ TATOEBA = Task(
     test=Source(
         dataset="tatoeba",
         split="test",
-        path="google/xtreme",
-        name="tatoeba.{iso3}",
-        hub_split="validation",
-        language_codes={"zh": "cmn", "ar": "ara", "fa": "pes", "et": "est", "sw": "swh"},
+        path="mteb/tatoeba-bitext-mining",
+        name="{iso3}-eng",
+        revision="69e8f12da6e31d59addadda9a9c8a2e601a0e282",
+        language_codes={
+            "ar": "ara", "az": "aze", "ku": "kur", "lv": "lvs", "mn": "mon", "ms": "zsm", "sq": "sqi", "uz": "uzb",
+            "yi": "yid", "zh": "cmn",
+        },
+        converter="tatoeba_sentences",
         rows=1_000,
     ),
     languages=codes(

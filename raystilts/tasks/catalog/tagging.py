@@ -5,14 +5,18 @@ from raystilts.tasks.source import Source
 from raystilts.tasks.task import Task
 from raystilts.tasks.types.tagging import Tagging
 
-# Parts of speech: Universal Dependencies.
+# Parts of speech: Universal Dependencies 2.7, one source a language.
+#
+# google/xtreme's copy is not used: it joins every treebank whose path holds `_<Language>`, so that 456 of the 2,809
+# sentences of its Greek test set are modern Greek, and Chinese, French, German and Russian are mixed too.
 UDPOS_UPOS = codes("ADJ ADP ADV AUX CCONJ DET INTJ NOUN NUM PART PRON PROPN PUNCT SCONJ SYM VERB X")
 UDPOS_TYPE = Tagging(tags="pos_tags", labels=UDPOS_UPOS, scores="pos")
 UDPOS_TRAIN = Source(
     dataset="udpos",
     split="train",
-    path="google/xtreme",
-    name="udpos.{language_name}",
+    path="izhx/xtreme-r-udpos",
+    name="{language}",
+    revision="7e002378cc5704114200c479db0c592c7f77f8f8",
     rows=21_253,
     tokens_per_row=24,
 )
@@ -43,8 +47,9 @@ PANX_TYPE = Tagging(tags="ner_tags", labels=PANX_LABELS, scores="entities")
 PANX_TRAIN = Source(
     dataset="panx",
     split="train",
-    path="google/xtreme",
-    name="PAN-X.{language}",
+    path="unimelb-nlp/wikiann",
+    name="{language}",
+    revision="f7875fb3d62a2fd45887ff5d022c89c1aec737ef",
     rows=20_000,
     tokens_per_row=16,
 )
@@ -71,15 +76,15 @@ PANX = Task(
 
 
 # CCG supertags (CCGbank, which the Linguistic Data Consortium licenses).
-CCG_TRAIN = Source(dataset="ccg", split="train", rows=38_015, tokens_per_row=32)
-CCG_DEV = CCG_TRAIN.other("validation", rows=5_484)
+CCG_ROWS = Source(dataset="ccg", split="train", rows=38_015, tokens_per_row=32)
+CCG_TRAIN, CCG_DEV = CCG_ROWS.cut(share=0.05, by=("tokens",))
 
 CCG = Task(
     name="ccg",
     type=Tagging(tags="tags", labels=tuple(str(tag) for tag in range(1_363)), scores="accuracy"),
     train=CCG_TRAIN,
     dev=CCG_DEV,
-    test=CCG_DEV,
+    test=CCG_ROWS.other("validation", rows=5_484),
     languages=("en",),
     dev_languages=("en",),
     main_score="accuracy",

@@ -9,14 +9,12 @@ from typing import Any, ClassVar, Literal, Self
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
 
-from raystilts.errors import UserError, did_you_mean
+from raystilts.errors import UserError
 from raystilts.tasks.encoding import Features, Outputs, Tokenizer
 from raystilts.tasks.splits import fixed_sample
+from raystilts.tasks.types.columns import Fault
 
 Head = Literal["sequence", "choice", "span", "token", "embedding", "masked_lm"]
-
-#: How many faults `check` names before it only counts.
-_SHOWN = 5
 
 
 class TaskType(BaseModel, ABC):
@@ -30,7 +28,6 @@ class TaskType(BaseModel, ABC):
 
     head: ClassVar[Head]
     default_max_length: ClassVar[int]
-    version: ClassVar[int] = 1
     #: Whether dev data chooses something for test data: then both are limited alike, or the choice would not fit.
     calibrates: ClassVar[bool] = False
     #: Rough sub-words a row, for plans made before the data is here.
@@ -50,9 +47,32 @@ class TaskType(BaseModel, ABC):
         """The scores that every set of rows gets, by name."""
         return ("accuracy",)
 
+    @property
+    def version(self) -> int:
+        """Goes up when the same fields come to mean something else."""
+        return 1
+
     def item_columns(self) -> tuple[str, ...]:
         """The columns that make an item: all but the answer, which comes last."""
         return self.columns()[:-1]
+
+    def normal(self, rows: pa.Table) -> pa.Table:
+        """The rows in the one form that the type reads, where data comes in several; none less, in the same order."""
+        return rows
+
+    @abstractmethod
+    def check(self, rows: pa.Table, language: str) -> list[Fault]:
+        """What is wrong with the rows; empty if they are fine."""
+
+    def require(self, rows: pa.Table) -> None:
+        """Raises UserError if rows cannot be used."""
+        for fault in self.check(rows, ""):
+            if fault.fatal:
+                raise UserError(f"{fault}")
+
+    def text_columns(self) -> tuple[str, ...]:
+        """Columns whose texts may stand in other items too, in other company: sentences of a pair, passages."""
+        return ()
 
     @abstractmethod
     def encode(self, rows: pa.Table, tokenizer: Tokenizer, *, max_length: int, training: bool) -> Features:
@@ -66,7 +86,7 @@ class TaskType(BaseModel, ABC):
                 (character offsets) is left out then.
 
         Raises:
-            UserError: If a label is not one of the task's.
+            UserError: If rows cannot be used, as `check` says.
         """
 
     @abstractmethod
@@ -115,72 +135,3 @@ class TaskType(BaseModel, ABC):
         The best of their scores is what a model must beat; empty where no constant answer scores.
         """
         return []
-
-    @abstractmethod
-    def check(self, rows: pa.Table, language: str) -> list[str]:
-        """What is wrong with the rows, in words; empty if they are fine."""
-
-
-def column(rows: pa.Table, path: str) -> list[Any]:
-    """A column as a Python list; ``"choices.text"`` reaches into a struct.
-
-    Raises:
-        UserError: If there is no such column.
-    """
-    name, *fields = path.split(".")
-    if name not in rows.column_names:
-        raise UserError(f"column {name!r} is missing; {did_you_mean(name, rows.column_names)}")
-    array = rows.column(name).combine_chunks()
-    for field in fields:
-        if not pa.types.is_struct(array.type) or array.type.get_field_index(field) < 0:
-            raise UserError(f"column {path!r}: {array.type} has no field {field!r}")
-        array = array.field(field)
-    return array.to_pylist()  # type: ignore[no-any-return]
-
-
-def index_labels(values: list[Any], names: tuple[str, ...], what: str) -> list[int]:
-    """Labels (indices, names, or digits as strings) to indices into `names`.
-
-    Raises:
-        UserError: Naming the first label that is none of these.
-    """
-    table: dict[Any, int] = {str(i): i for i in range(len(names))}
-    table.update({name: i for i, name in enumerate(names)})
-    table.update({i: i for i in range(len(names))})
-    indices = [_look_up(value, table) for value in values]
-    if -1 in indices:
-        row = indices.index(-1)
-        raise UserError(
-            f"{what} of row {row}: {values[row]!r} is not a label; allowed: {', '.join(names)}, or 0 to "
-            f"{len(names) - 1}. Drop such rows, or give the task all its labels"
-        )
-    return indices
-
-
-def _look_up(value: Any, table: dict[Any, int]) -> int:
-    """The index of a label, -1 if unknown; True and False are not labels although they hash like 1
-    and 0."""
-    return table.get(value, -1) if isinstance(value, (int, str)) and value is not True and value is not False else -1
-
-
-def faults(kind: str, where: list[int]) -> list[str]:
-    """One line for all rows with the same fault, or none."""
-    if not where:
-        return []
-    shown = ", ".join(map(str, where[:_SHOWN])) + (", ..." if len(where) > _SHOWN else "")
-    return [f"{kind} in {len(where)} row{'s' if len(where) > 1 else ''} ({shown})"]
-
-
-def empty_texts(rows: pa.Table, columns: tuple[str, ...]) -> list[str]:
-    """Faults for rows whose text is missing or blank."""
-    found = []
-    for name in columns:
-        where = [i for i, text in enumerate(column(rows, name)) if not text or text.isspace()]
-        found += faults(f"empty {name!r}", where)
-    return found
-
-
-def unknown_labels(values: list[Any], names: tuple[str, ...], what: str) -> list[str]:
-    """Faults for labels that are not among `names` (nor an index of them)."""
-    allowed = {*names, *map(str, range(len(names)))}
-    return faults(f"unknown {what}", [i for i, v in enumerate(values) if str(v) not in allowed])

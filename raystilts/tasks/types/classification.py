@@ -10,7 +10,17 @@ from pydantic import Field
 
 from raystilts.metrics import classification
 from raystilts.tasks.encoding import Features, Floats, Outputs, Tokenizer, encode_texts
-from raystilts.tasks.types.base import Head, TaskType, column, empty_texts, index_labels, unknown_labels
+from raystilts.tasks.types.base import Head, TaskType
+from raystilts.tasks.types.columns import (
+    Fault,
+    allowed_labels,
+    column,
+    index_labels,
+    label_faults,
+    label_table,
+    text_faults,
+    versioned,
+)
 
 
 class SequenceClassification(TaskType):
@@ -19,7 +29,7 @@ class SequenceClassification(TaskType):
     Attributes:
         text: Column of the (first) text.
         text_pair: Column of the second text, if there is one.
-        label: Column of the class: its index, its name, or its index as a string.
+        label: Column of the class: its name, or its index (as a number or a string) where no name is a number.
         labels: Names of the classes in the order of their indices.
         positive: The class whose F1 is reported beside accuracy (paraphrase tasks), if any.
     """
@@ -39,8 +49,17 @@ class SequenceClassification(TaskType):
         """The text columns and the label column."""
         return (*self._texts(), self.label)
 
+    def text_columns(self) -> tuple[str, ...]:
+        """The sentences of a pair; a single text is the item itself."""
+        return () if self.text_pair is None else self._texts()
+
     def _texts(self) -> tuple[str, ...]:
         return (self.text,) if self.text_pair is None else (self.text, self.text_pair)
+
+    @property
+    def version(self) -> int:
+        """Higher where numbers among the names were once taken for indices."""
+        return versioned(self.labels)
 
     @property
     def num_labels(self) -> int:
@@ -48,11 +67,13 @@ class SequenceClassification(TaskType):
         return len(self.labels)
 
     def _gold(self, rows: pa.Table) -> list[int]:
-        return index_labels(column(rows, self.label), self.labels, self.label)
+        table, allowed = label_table(self.labels), allowed_labels(self.labels)
+        return index_labels(column(rows, self.label), table, self.label, allowed)
 
     def encode(self, rows: pa.Table, tokenizer: Tokenizer, *, max_length: int, training: bool) -> Features:
         """One sequence a row; the longer text of a pair is truncated first. Labels have shape
         [rows]."""
+        self.require(rows)
         second = None if self.text_pair is None else column(rows, self.text_pair)
         ids, types = encode_texts(tokenizer, column(rows, self.text), second, max_length=max_length)
         return Features(
@@ -90,7 +111,7 @@ class SequenceClassification(TaskType):
             scores["f1"] = classification.f1_binary(mine, theirs)
         return scores
 
-    def check(self, rows: pa.Table, language: str) -> list[str]:
-        """Empty texts and labels that are not the task's."""
-        labels = unknown_labels(column(rows, self.label), self.labels, "label")
-        return empty_texts(rows, self._texts()) + labels
+    def check(self, rows: pa.Table, language: str) -> list[Fault]:
+        """Missing and blank texts, and labels that are not the task's."""
+        labels = label_faults(column(rows, self.label), label_table(self.labels), allowed_labels(self.labels))
+        return text_faults(rows, self._texts()) + labels

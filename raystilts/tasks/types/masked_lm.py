@@ -24,7 +24,8 @@ from raystilts.tasks.encoding import (
     tokenise,
     uses_token_types,
 )
-from raystilts.tasks.types.base import Head, TaskType, column, empty_texts
+from raystilts.tasks.types.base import Head, TaskType
+from raystilts.tasks.types.columns import Fault, column, text_faults
 
 _IGNORE = -100
 
@@ -61,6 +62,7 @@ class MaskedLM(TaskType):
     def encode(self, rows: pa.Table, tokenizer: Tokenizer, *, max_length: int, training: bool) -> Features:
         """Full sequences; an example is a sequence here, not a row. The end of the text is a
         shorter one."""
+        self.require(rows)
         form = template(tokenizer, pair=False)
         room = form.room(max_length)
         texts = tokenise(tokenizer, column(rows, self.text)).rows()
@@ -111,6 +113,6 @@ class MaskedLM(TaskType):
         right, masked = np.asarray(predictions, dtype=np.int64).reshape(-1, 2).sum(axis=0)
         return {"accuracy": float(right / masked) if masked else 0.0}
 
-    def check(self, rows: pa.Table, language: str) -> list[str]:
-        """Empty lines."""
-        return empty_texts(rows, (self.text,))
+    def check(self, rows: pa.Table, language: str) -> list[Fault]:
+        """Missing texts, and blank ones."""
+        return text_faults(rows, (self.text,))

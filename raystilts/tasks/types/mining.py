@@ -12,7 +12,8 @@ from raystilts.errors import UserError
 from raystilts.metrics import mining
 from raystilts.tasks.encoding import Features, Floats, Outputs, Tokenizer, encode_texts
 from raystilts.tasks.splits import fixed_sample
-from raystilts.tasks.types.base import Head, TaskType, column, faults
+from raystilts.tasks.types.base import Head, TaskType
+from raystilts.tasks.types.columns import Fault, column, faults
 
 _Pair = tuple[str, str]
 
@@ -60,6 +61,7 @@ class Mining(TaskType):
         sources, targets = (column(_side(rows, side), "sentence") for side in ("source", "target"))
         if not sources or not targets:
             raise UserError(f"mining: {len(sources)} source and {len(targets)} target sentences; both sides need some")
+        self.require(rows)
         ids, types = encode_texts(tokenizer, sources + targets, None, max_length=max_length)
         number = len(sources) + len(targets)
         return Features(
@@ -116,16 +118,18 @@ class Mining(TaskType):
         """The pairs to be found."""
         return len(_gold(rows))
 
-    def check(self, rows: pa.Table, language: str) -> list[str]:
-        """Empty sentences, ids that stand twice, pairs of sentences that are not there, no pairs at all."""
+    def check(self, rows: pa.Table, language: str) -> list[Fault]:
+        """Missing and blank sentences, ids that stand twice, pairs of sentences that are not there, no pairs at all."""
         sides, ids = column(rows, "side"), column(rows, "id")
         sentences = column(rows, "sentence")
         known: set[tuple[str, str]] = set()
-        blank, twice = [], []
+        missing, blank, twice = [], [], []
         for i, (side, name, text) in enumerate(zip(sides, ids, sentences, strict=True)):
             if side == "pair":
                 continue
-            if not text or text.isspace():
+            if text is None:
+                missing.append(i)
+            elif not text or text.isspace():
                 blank.append(i)
             if (side, name) in known:
                 twice.append(i)
@@ -133,9 +137,10 @@ class Mining(TaskType):
         pairs = zip(column(rows, "source_id"), column(rows, "target_id"), strict=True)
         lost = [i for i, (side, (source, target)) in enumerate(zip(sides, pairs, strict=True))
                 if side == "pair" and not {("source", source), ("target", target)} <= known]  # fmt: skip
-        found = faults("empty 'sentence'", blank) + faults("id stands twice", twice)
+        found = faults("no text in 'sentence'", missing, found="null", allowed="a text in every row")
+        found += faults("empty 'sentence'", blank, fatal=False) + faults("id stands twice", twice)
         found += faults("pair of a sentence that is not there", lost)
-        return found if "pair" in sides else [*found, "no pairs: nothing could be scored"]
+        return found if "pair" in sides else [*found, Fault("no pairs: nothing could be scored")]
 
 
 def _side(rows: pa.Table, side: str) -> pa.Table:

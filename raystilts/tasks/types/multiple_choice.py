@@ -9,10 +9,19 @@ import numpy as np
 import pyarrow as pa
 from pydantic import Field
 
-from raystilts.errors import UserError
 from raystilts.metrics import classification
 from raystilts.tasks.encoding import Features, Floats, Outputs, Tokenizer, encode_texts
-from raystilts.tasks.types.base import Head, TaskType, column, faults
+from raystilts.tasks.types.base import Head, TaskType
+from raystilts.tasks.types.columns import (
+    Fault,
+    allowed_labels,
+    column,
+    faults,
+    index_labels,
+    label_faults,
+    label_table,
+    text_faults,
+)
 
 
 class MultipleChoice(TaskType):
@@ -57,35 +66,30 @@ class MultipleChoice(TaskType):
         return [list(row) for row in zip(*columns, strict=True)]
 
     def _gold(self, rows: pa.Table) -> list[int]:
-        table = self._table()
-        values = [str(value) for value in column(rows, self.label)]
-        for row, value in enumerate(values):
-            if value not in table:
-                raise UserError(
-                    f"{self.label} of row {row}: {value!r} is not a label; allowed: {', '.join(self.labels)}"
-                )
-        return [table[value] for value in values]
+        return index_labels(column(rows, self.label), self._table(), self.label, allowed_labels(self.labels))
 
     def _table(self) -> dict[str, int]:
         """What the label column may hold, and the choice that it means."""
-        names = self.choices if len(self.choices) == len(self.labels) else ()
-        return {name: i for group in (names, self.labels) for i, name in enumerate(group)}
+        return label_table(self.labels, self.choices if len(self.choices) == len(self.labels) else ())
+
+    def _named(self) -> list[str]:
+        """The columns of texts that the templates name."""
+        return [n for n in self.columns() if n in _fields(self.context + self.choice)]
 
     def _texts(self, rows: pa.Table) -> tuple[list[str], list[str]]:
         """First and second texts, k a row."""
-        names = [n for n in self.columns() if n in _fields(self.context + self.choice)]
+        names = self._named()
         values = [column(rows, name) for name in names]
         first, second = [], []
         for at, choices in enumerate(self._choices(rows)):
             row = {name: value[at] for name, value in zip(names, values, strict=True)}
-            if len(choices) != len(self.labels):
-                raise UserError(f"row {at}: {len(choices)} choices, but {len(self.labels)} labels")
             first += [self.context.format_map(row)] * len(choices)
             second += [self.choice.format_map({**row, "choice": c}) for c in choices]
         return first, second
 
     def encode(self, rows: pa.Table, tokenizer: Tokenizer, *, max_length: int, training: bool) -> Features:
         """K sequences a row, one after the other; labels have shape [rows]."""
+        self.require(rows)
         ids, types = encode_texts(tokenizer, *self._texts(rows), max_length=max_length)
         return Features(
             input_ids=ids,
@@ -111,14 +115,26 @@ class MultipleChoice(TaskType):
         """Accuracy."""
         return {"accuracy": classification.accuracy(predictions, self._gold(rows))}
 
-    def check(self, rows: pa.Table, language: str) -> list[str]:
-        """Labels that are not the task's, a wrong number of choices, empty choices."""
-        choices = self._choices(rows)
-        unknown = [i for i, v in enumerate(column(rows, self.label)) if str(v) not in self._table()]
-        number = [i for i, row in enumerate(choices) if len(row) != len(self.labels)]
-        blank = [i for i, row in enumerate(choices) if not all(c and c.strip() for c in row)]
-        wrong = f"not {len(self.labels)} choices"
-        return faults("unknown label", unknown) + faults(wrong, number) + faults("empty choice", blank)
+    def check(self, rows: pa.Table, language: str) -> list[Fault]:
+        """Missing texts, labels that are not the task's, a wrong number of choices, empty choices."""
+        found = text_faults(rows, self._named())
+        found += label_faults(column(rows, self.label), self._table(), allowed_labels(self.labels))
+        return found + (text_faults(rows, self.choices) if len(self.choices) > 1 else self._list_faults(rows))
+
+    def _list_faults(self, rows: pa.Table) -> list[Fault]:
+        """The same of choices in a list."""
+        choices, k = list(enumerate(column(rows, self.choices[0]))), len(self.labels)
+        odd = [i for i, row in choices if row is not None and not isinstance(row, list)]
+        if odd:
+            what = f"no list in {self.choices[0]!r}"
+            return faults(what, odd, found=repr(choices[odd[0]][1]), allowed="a list of texts")
+        missing = [i for i, row in choices if row is None or not all(isinstance(c, str) for c in row)]
+        lost = {*missing}
+        number = [i for i, row in choices if i not in lost and len(row) != k]
+        blank = [i for i, row in choices if i not in lost and not all(c.strip() for c in row)]
+        found = faults("no choice", missing, found="null", allowed="a text for each choice")
+        found += faults(f"not {k} choices", number, found=f"{len(choices[number[0]][1])}" if number else "")
+        return found + faults("empty choice", blank, fatal=False)
 
 
 def _fields(template: str) -> list[str]:

@@ -13,7 +13,8 @@ from pydantic import Field
 from raystilts.metrics import retrieval
 from raystilts.tasks.encoding import Features, Floats, Outputs, Tokenizer, encode_texts
 from raystilts.tasks.splits import fixed_sample
-from raystilts.tasks.types.base import Head, TaskType, column, empty_texts, faults
+from raystilts.tasks.types.base import Head, TaskType
+from raystilts.tasks.types.columns import Fault, column, faults, text_faults
 
 
 class Retrieval(TaskType):
@@ -45,6 +46,7 @@ class Retrieval(TaskType):
 
     def encode(self, rows: pa.Table, tokenizer: Tokenizer, *, max_length: int, training: bool) -> Features:
         """All queries, then all candidates, one sequence each."""
+        self.require(rows)
         texts = column(rows, self.query) + column(rows, self.candidate)
         ids, types = encode_texts(tokenizer, texts, None, max_length=max_length)
         return Features(
@@ -70,9 +72,9 @@ class Retrieval(TaskType):
         right = np.asarray(predictions) == np.arange(rows.num_rows)
         return {"accuracy": float(np.mean(right))}
 
-    def check(self, rows: pa.Table, language: str) -> list[str]:
-        """Empty sentences."""
-        return empty_texts(rows, self.columns())
+    def check(self, rows: pa.Table, language: str) -> list[Fault]:
+        """Missing and blank sentences."""
+        return text_faults(rows, self.columns())
 
 
 class AnswerRetrieval(TaskType):
@@ -111,6 +113,7 @@ class AnswerRetrieval(TaskType):
 
     def encode(self, rows: pa.Table, tokenizer: Tokenizer, *, max_length: int, training: bool) -> Features:
         """All questions, then all candidates, one sequence each."""
+        self.require(rows)
         questions = column(_questions(rows), "question")
         texts = questions + column(_candidates(rows), "candidate")
         ids, types = encode_texts(tokenizer, texts, None, max_length=max_length)
@@ -173,13 +176,13 @@ class AnswerRetrieval(TaskType):
         """The questions."""
         return int(_questions(rows).num_rows)
 
-    def check(self, rows: pa.Table, language: str) -> list[str]:
+    def check(self, rows: pa.Table, language: str) -> list[Fault]:
         """Empty texts, questions without a key, rows that are neither a question nor a candidate."""
         both = list(zip(*(column(rows, name) for name in self.columns()), strict=True))
         neither = [i for i, (q, _, c, _) in enumerate(both) if (q is None) == (c is None)]
         blank = [i for i, (q, _, c, _) in enumerate(both) if not (q or c or "").strip()]
         keyless = [i for i, (q, key, _, _) in enumerate(both) if q is not None and not key]
-        found = faults("neither a question nor a candidate", neither) + faults("empty text", blank)
+        found = faults("neither a question nor a candidate", neither) + faults("empty text", blank, fatal=False)
         return found + faults("question without a key", keyless)
 
 

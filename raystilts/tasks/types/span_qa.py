@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 from pydantic import Field
 
+from raystilts.errors import UserError
 from raystilts.metrics import mlqa, squad
 from raystilts.tasks.encoding import (
     Features,
@@ -32,7 +33,8 @@ from raystilts.tasks.encoding import (
     tokenise,
     uses_token_types,
 )
-from raystilts.tasks.types.base import Head, TaskType, column, empty_texts, faults
+from raystilts.tasks.types.base import Head, TaskType
+from raystilts.tasks.types.columns import Fault, column, faults, field, text_faults
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +175,10 @@ class SpanQA(TaskType):
         """Question, context and answers."""
         return (self.question, self.context, self.answers)
 
+    def text_columns(self) -> tuple[str, ...]:
+        """The passage."""
+        return (self.context,)
+
     @property
     def num_labels(self) -> int:
         """Two: the scores of a start and of an end."""
@@ -180,6 +186,8 @@ class SpanQA(TaskType):
 
     def encode(self, rows: pa.Table, tokenizer: Tokenizer, *, max_length: int, training: bool) -> Features:
         """One sequence a window, question first; labels (training) have shape [features, 2]."""
+        rows = self.normal(rows)
+        self.require(rows)
         form = template(tokenizer, pair=True)
         room = form.room(max_length)
         asked = tokenise(tokenizer, column(rows, self.question)).rows()
@@ -295,19 +303,54 @@ class SpanQA(TaskType):
             return squad.normalize_answer(answer)
         return mlqa.normalize_answer(answer, language)
 
-    def check(self, rows: pa.Table, language: str) -> list[str]:
-        """Empty texts, rows without an answer, answers that are not where they are said to be."""
+    def normal(self, rows: pa.Table) -> pa.Table:
+        """Answers as a struct of two lists, where they are a list of structs, or one answer a row."""
+        answers = field(rows, self.answers)
+        inner = answers.type.value_type if pa.types.is_list(answers.type) else answers.type
+        if not pa.types.is_struct(inner) or {"text", "answer_start"} - {one.name for one in inner}:
+            raise UserError(
+                f"column {self.answers!r} holds {answers.type}; it must be a struct of the lists text and answer_start"
+            )
+        parts = {name: field(rows, f"{self.answers}.{name}") for name in ("text", "answer_start")}
+        if all(pa.types.is_list(part.type) for part in parts.values()) and pa.types.is_struct(answers.type):
+            return rows
+        lists = [
+            [given if isinstance(given, list) else [] if given is None else [given] for given in part.to_pylist()]
+            for part in parts.values()
+        ]
+        table = [{"text": text, "answer_start": start} for text, start in zip(*lists, strict=True)]
+        kind = pa.struct([("text", pa.list_(pa.string())), ("answer_start", pa.list_(pa.int32()))])
+        return rows.set_column(rows.schema.get_field_index(self.answers), self.answers, pa.array(table, kind))
+
+    def check(self, rows: pa.Table, language: str) -> list[Fault]:
+        """Missing and blank texts, rows without an answer, answers that are not where they are said to be."""
+        names = (self.question,) if self.spanless else (self.question, self.context)
+        found = text_faults(rows, names)
+        if any(fault.fatal for fault in found):
+            return found
         missing, wrong = [], []
         contexts, answers = column(rows, self.context), column(rows, self.answers)
         for i, (text, answer) in enumerate(zip(contexts, answers, strict=True)):
-            if not answer["text"] and not self.no_answer:
+            said, starts = (answer or {}).get("text") or [], (answer or {}).get("answer_start") or []
+            if not self.no_answer and (not said or not said[0]):
                 missing.append(i)
-            pairs = [(said, start) for said, start in zip(answer["text"], answer["answer_start"], strict=False)
-                     if start >= 0 or not self.spanless]  # fmt: skip
-            if any(start < 0 or text[start : start + len(said)] != said for said, start in pairs):
+            elif len(said) != len(starts) or not all(map(self._in_place(text or ""), said, starts)):
                 wrong.append(i)
-        found = empty_texts(rows, (self.question,) if self.spanless else (self.question, self.context))
-        return found + faults("no answer", missing) + faults("answer not at its place", wrong)
+        found += faults("no answer", missing, allowed="an answer in every row, or SpanQA(no_answer=True)")
+        hint = "text == context[start:start + len(text)]; a source's converter answers_in_place moves them"
+        return found + faults("answer not at its place", wrong, allowed=hint)
+
+    def _in_place(self, context: str) -> Callable[[Any, Any], bool]:
+        """Whether an answer stands where it is said to."""
+
+        def holds(said: Any, start: Any) -> bool:
+            if said is None or start is None:
+                return False
+            if start < 0:
+                return self.spanless
+            return bool(context[start : start + len(said)] == said)
+
+        return holds
 
 
 class _Windows:

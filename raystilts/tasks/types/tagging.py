@@ -9,7 +9,6 @@ import numpy as np
 import pyarrow as pa
 from pydantic import Field
 
-from raystilts.errors import UserError
 from raystilts.metrics import tagging as pos
 from raystilts.metrics import tagging as spans
 from raystilts.tasks.encoding import (
@@ -29,7 +28,19 @@ from raystilts.tasks.encoding import (
     tokenise,
     uses_token_types,
 )
-from raystilts.tasks.types.base import Head, TaskType, column, faults, index_labels
+from raystilts.tasks.tags import iob2, is_entity_tag
+from raystilts.tasks.types.base import Head, TaskType
+from raystilts.tasks.types.columns import (
+    Fault,
+    allowed_labels,
+    column,
+    faults,
+    field,
+    index_labels,
+    label_faults,
+    label_table,
+    versioned,
+)
 
 #: Positions without a label.
 _IGNORE = -100
@@ -63,6 +74,11 @@ class Tagging(TaskType):
         return (self.tokens, self.tags)
 
     @property
+    def version(self) -> int:
+        """Higher where numbers among the names were once taken for indices."""
+        return versioned(self.labels)
+
+    @property
     def num_labels(self) -> int:
         """The number of tags."""
         return len(self.labels)
@@ -70,18 +86,19 @@ class Tagging(TaskType):
     def _gold(self, rows: pa.Table) -> tuple[Longs, list[int]]:
         """Indices of all tags, one sentence after the other, and how many each sentence has."""
         sentences = column(rows, self.tags)
-        flat = index_labels(list(chain.from_iterable(sentences)), self.labels, self.tags)
+        table, allowed = label_table(self.labels), allowed_labels(self.labels)
+        flat = index_labels(list(chain.from_iterable(sentences)), table, self.tags, allowed)
         return np.asarray(flat, dtype=np.int64), [len(tags) for tags in sentences]
 
     def encode(self, rows: pa.Table, tokenizer: Tokenizer, *, max_length: int, training: bool) -> Features:
         """One sequence a sentence, or several for a long one; the label of word i sits on its
         first sub-word."""
+        self.require(rows)
         form = template(tokenizer, pair=False)
         room = form.room(max_length)
         sentences = column(rows, self.tokens)
         gold, counts = self._gold(rows)
-        sizes = np.asarray([len(words) for words in sentences], dtype=np.int64)
-        _same_lengths(sizes, np.asarray(counts, dtype=np.int64))
+        sizes = np.asarray(counts, dtype=np.int64)
         words = _words(tokenizer, list(chain.from_iterable(sentences)), room)
         begin, example = _pieces(words.lengths, sizes, room)
         sequences = slices(words, words.offsets[begin[:-1]], words.offsets[begin[1:]] - words.offsets[begin[:-1]])
@@ -138,24 +155,37 @@ class Tagging(TaskType):
             scores["xtreme_pos_f1"] = pos.xtreme_pos_f1(predictions, gold)
         return scores
 
-    def check(self, rows: pa.Table, language: str) -> list[str]:
-        """Unknown tags, sentences without words, unequal numbers of words and tags, empty
-        words."""
-        known = {*self.labels, *range(len(self.labels))}
+    def normal(self, rows: pa.Table) -> pa.Table:
+        """Entity tags of other schemes (IOBES, BILOU, BMES) as IOB2, where the task's labels are IOB2."""
+        foreign = {"E", "S", "L", "U", "M"} - {label.partition("-")[0] for label in self.labels}
+        kind = field(rows, self.tags).type
+        if self.scores != "entities" or not pa.types.is_list(kind) or not pa.types.is_string(kind.value_type):
+            return rows
+        tags = column(rows, self.tags)
+        if not any(tag and tag[1:2] == "-" and tag[0] in foreign for own in tags for tag in own or ()):
+            return rows
+        known = [iob2(own) if own and all(map(is_entity_tag, own)) else own for own in tags]
+        return rows.set_column(rows.schema.get_field_index(self.tags), self.tags, pa.array(known, kind))
+
+    def check(self, rows: pa.Table, language: str) -> list[Fault]:
+        """Unknown tags, sentences without words, unequal numbers of words and tags, missing and empty words."""
+        for name in (self.tokens, self.tags):
+            kind = field(rows, name).type
+            if not pa.types.is_list(kind) and not pa.types.is_large_list(kind):
+                return [Fault(f"column {name!r} holds {kind}", allowed="a list for each sentence")]
         words, tags = column(rows, self.tokens), column(rows, self.tags)
-        pairs = list(enumerate(zip(words, tags, strict=True)))
-        found = faults("unknown tag", [i for i, (_, t) in pairs if not known.issuperset(t)])
-        found += faults("no words", [i for i, (w, _) in pairs if not w])
-        found += faults("words and tags differ in number", [i for i, (w, t) in pairs if len(w) != len(t)])
-        return found + faults("empty word", [i for i, (w, _) in pairs if not all(w)])
-
-
-def _same_lengths(words: Longs, tags: Longs) -> None:
-    """Raises UserError unless every sentence has as many tags as words, and some."""
-    bad = np.flatnonzero((words != tags) | (words == 0))
-    if len(bad):
-        i = int(bad[0])
-        raise UserError(f"row {i}: {words[i]} words, but {tags[i]} tags; drop or mend such rows")
+        pairs = [(i, w or [], t or []) for i, (w, t) in enumerate(zip(words, tags, strict=True))]
+        rows_of = np.repeat(np.arange(len(pairs)), [len(t) for _, _, t in pairs]).tolist()
+        known = label_faults([tag for _, _, t in pairs for tag in t], label_table(self.labels), "", "tag")
+        found = [Fault(one.what, tuple(dict.fromkeys(rows_of[i] for i in one.rows)), one.found,
+                       allowed_labels(self.labels)) for one in known]  # fmt: skip
+        found += faults("no words", [i for i, w, _ in pairs if not w], allowed="at least one word a sentence")
+        found += faults("words and tags differ in number", [i for i, w, t in pairs if len(w) != len(t)])
+        missing = [i for i, w, _ in pairs if not all(isinstance(word, str) for word in w)]
+        found += faults("no text for a word", missing, allowed="a text for every word")
+        lost = {*missing}
+        blank = [i for i, w, _ in pairs if i not in lost and not all(w)]
+        return found + faults("empty word", blank, fatal=False)
 
 
 def _words(tokenizer: Tokenizer, words: list[str], room: int) -> Ragged:

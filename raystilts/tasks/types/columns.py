@@ -1,0 +1,217 @@
+"""Columns of rows: how they are read, and what is wrong with their cells.
+
+One rule serves everybody: what `raystilts tasks check` tells, a study refuses before it trains, and so does encoding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from raystilts.errors import UserError, did_you_mean
+
+#: How many rows with a fault are named before they are only counted.
+_SHOWN = 5
+
+#: Label names that are named in a message before the rest is left out.
+_LABELS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A rule that rows break.
+
+    Attributes:
+        what: The fault in words: "no text in 'review'".
+        rows: The rows that have it; empty where it is the whole column's.
+        found: What stands in the first of them.
+        allowed: What may stand there.
+        fatal: Whether such rows cannot be used. The others are only worth a look: a blank text is still a text.
+    """
+
+    what: str
+    rows: tuple[int, ...] = ()
+    found: str = ""
+    allowed: str = ""
+    fatal: bool = True
+
+    def __str__(self) -> str:
+        where = ""
+        if self.rows:
+            shown = ", ".join(map(str, self.rows[:_SHOWN])) + (", ..." if len(self.rows) > _SHOWN else "")
+            where = f" in {len(self.rows)} row{'s' if len(self.rows) > 1 else ''} ({shown})"
+        found = f": {self.found}" if self.found else ""
+        return f"{self.what}{where}{found}{f'; allowed: {self.allowed}' if self.allowed else ''}"
+
+
+def field(rows: pa.Table, path: str) -> pa.Array:
+    """A column in one piece; ``"choices.text"`` reaches into a struct, or into each struct of a list.
+
+    Raises:
+        UserError: If there is no such column.
+    """
+    name, *fields = path.split(".")
+    if name not in rows.column_names:
+        raise UserError(f"column {name!r} is missing; {did_you_mean(name, rows.column_names)}")
+    array = rows.column(name).combine_chunks()
+    for part in fields:
+        inner = array.type.value_type if pa.types.is_list(array.type) else array.type
+        if not pa.types.is_struct(inner) or inner.get_field_index(part) < 0:
+            raise UserError(f"column {path!r}: {array.type} has no field {part!r}")
+        if pa.types.is_list(array.type):
+            values = array.values.field(part)
+            array = pa.ListArray.from_arrays(array.offsets, values, mask=array.is_null() if array.null_count else None)
+        else:
+            array = array.field(part)
+    return array
+
+
+def column(rows: pa.Table, path: str) -> list[Any]:
+    """A column as a Python list, see `field`."""
+    return field(rows, path).to_pylist()  # type: ignore[no-any-return]
+
+
+def text_faults(rows: pa.Table, names: Iterable[str]) -> list[Fault]:
+    """Faults of columns of texts: no text at all, no valid text, and blank ones (which are not fatal)."""
+    found: list[Fault] = []
+    for name in names:
+        array = field(rows, name)
+        found += _no_texts(array, name) or [*_missing(array, f"no text in {name!r}"), *_blank(array, name)]
+    return found
+
+
+def _no_texts(array: pa.Array, name: str) -> list[Fault]:
+    """Whether a column is no text, or not in UTF-8."""
+    if pa.types.is_null(array.type):
+        return _missing(array, f"no text in {name!r}")
+    if not pa.types.is_string(array.type) and not pa.types.is_large_string(array.type):
+        return [Fault(f"column {name!r} holds {array.type}", allowed="text (string)")]
+    bad = _not_utf8(array)
+    return [Fault(f"{name!r} is not UTF-8", bad, allowed="text in UTF-8; write the file again")] if bad else []
+
+
+def _not_utf8(array: pa.Array) -> tuple[int, ...]:
+    try:
+        array.validate(full=True)
+    except pa.ArrowInvalid:
+        kind = pa.large_binary() if pa.types.is_large_string(array.type) else pa.binary()
+        return tuple(i for i, text in enumerate(array.view(kind).to_pylist()) if not _decodes(text))
+    return ()
+
+
+def _decodes(text: bytes | None) -> bool:
+    try:
+        (text or b"").decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _missing(array: pa.Array, what: str) -> list[Fault]:
+    rows = where(array.is_null())
+    return [Fault(what, rows, "null", "a text in every row")] if rows else []
+
+
+def _blank(array: pa.Array, name: str) -> list[Fault]:
+    import pyarrow.compute as pc  # here: names of tasks are asked for without it
+
+    rows = where(pc.equal(pc.utf8_length(pc.utf8_trim_whitespace(array)), 0))
+    return [Fault(f"empty {name!r}", rows, fatal=False)] if rows else []
+
+
+def where(mask: pa.Array) -> tuple[int, ...]:
+    """The rows for which a mask is true."""
+    import pyarrow.compute as pc
+
+    return tuple(pc.indices_nonzero(mask).to_pylist())
+
+
+def label_table(names: Sequence[str], others: Sequence[str] = ()) -> dict[str, int]:
+    """What a label column may hold, as text, and the class that it means.
+
+    Names win. An index (0, 1, ...) is understood only where no name is a number: the class "1" of "1" to "5" is the
+    first one, and a 0 there is a mistake.
+
+    Args:
+        names: The names of the classes.
+        others: Further names of the same classes, in the same order.
+    """
+    table: dict[str, int] = {}
+    if not any(_is_number(name) for name in names):
+        table |= {str(i): i for i in range(len(names))}
+    return table | {name: i for group in (others, names) for i, name in enumerate(group)}
+
+
+def _is_number(name: str) -> bool:
+    return name.removeprefix("-").isdecimal()
+
+
+def versioned(names: Sequence[str]) -> int:
+    """The version of a type with these labels: 2 where a name is a number but not its own index.
+
+    There an index was once read as another class than the one of that name.
+    """
+    return 1 if all(name == str(i) for i, name in enumerate(names) if _is_number(name)) else 2
+
+
+def allowed_labels(names: Sequence[str]) -> str:
+    """The labels of a task, for people."""
+    shown = ", ".join(names[:_LABELS]) + (f", ... ({len(names)} in all)" if len(names) > _LABELS else "")
+    return shown if any(_is_number(name) for name in names) else f"{shown}, or 0 to {len(names) - 1}"
+
+
+def label_text(value: Any) -> str | None:
+    """A label as `label_table` has it: whole numbers without a fraction; None for what can be no label."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # a column of integers that some program read as floats
+    return str(value) if isinstance(value, (int, str)) and not isinstance(value, bool) else None
+
+
+def index_labels(values: list[Any], table: dict[str, int], what: str, allowed: str) -> list[int]:
+    """Labels to the classes that `table` says.
+
+    Raises:
+        UserError: Naming the first label that is none.
+    """
+    memo = {value: table.get(label_text(value) or "", -1) for value in {*map(_hashable, values)}}
+    indices = [memo[_hashable(value)] for value in values]
+    if -1 in indices:
+        row = indices.index(-1)
+        raise UserError(
+            f"{what} of row {row}: {values[row]!r} is not a label; allowed: {allowed}. Drop such rows, or give the "
+            "task all its labels"
+        )
+    return indices
+
+
+def _hashable(value: Any) -> Any:
+    """The value, kept apart from those that only hash alike: 1 and True, and whatever has no hash."""
+    return f"\0{value!r}" if isinstance(value, (bool, list, dict)) else value
+
+
+def label_faults(values: Sequence[Any], table: dict[str, int], allowed: str, what: str = "label") -> list[Fault]:
+    """Faults of labels: none at all, and such as the task has not."""
+    memo = {value: label_text(value) in table for value in {*map(_hashable, values)}}
+    wrong = [i for i, value in enumerate(values) if not memo[_hashable(value)]]
+    missing = tuple(i for i in wrong if values[i] is None or label_text(values[i]) == "-1")
+    lost = {*missing}
+    unknown = tuple(i for i in wrong if i not in lost)
+    found = []
+    if missing:
+        found.append(Fault(f"no {what}", missing, _value(values[missing[0]]), allowed))
+    if unknown:
+        found.append(Fault(f"unknown {what}", unknown, _value(values[unknown[0]]), allowed))
+    return found
+
+
+def _value(value: Any) -> str:
+    return "null" if value is None else repr(value)
+
+
+def faults(what: str, rows: Iterable[int], *, found: str = "", allowed: str = "", fatal: bool = True) -> list[Fault]:
+    """One fault of all rows that have it, or none."""
+    there = tuple(rows)
+    return [Fault(what, there, found, allowed, fatal)] if there else []
