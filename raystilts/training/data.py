@@ -321,6 +321,12 @@ def final_sets(stage: Stage, study: Study, reader: DataReader, known: set[tuple[
     ]
 
 
+def first_sets(stage: Stage, study: Study, reader: DataReader) -> IndexedSets:
+    """The first set of each task that a stage is to score."""
+    wanted = [(i, one, _wanted(one)[:1]) for i, one in enumerate(stage.tasks)]
+    return [(i, _read_set(study, reader, one, split, lang)) for i, one, first in wanted for split, lang in first]
+
+
 def _wanted(one: ResolvedTask) -> list[tuple[Split, str]]:
     wanted: list[tuple[Split, str]] = [("dev", language) for language in one.dev_languages]
     wanted += [("test", language) for language in one.languages]
