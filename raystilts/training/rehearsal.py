@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from raystilts.errors import UserError
+from raystilts.planning.architectures import pooling_of
 from raystilts.planning.encoders import EncoderInfo
 from raystilts.planning.stages import Stage
 from raystilts.study.schema import Study
@@ -133,6 +134,8 @@ def compare_stage(
         for index, scored_set in scored:
             predict(run.model, stage.tasks[index].task, [scored_set.features], run.readout(index))
         batches = [_few(run, one) for one in features]
+        if pooling_of(study, run.loaded.info.architecture) == "first":
+            _check_first_token(run, batches[0], where)
         for one, batch in zip(features, batches, strict=True):
             _check_known_words(run, one, where)
             _check_padding(run, batch, where)
@@ -229,6 +232,24 @@ def _check_saved(run: StageRun, batches: list[Batch], folder: Path, where: str) 
         given |= {} if types is None else {"token_type_ids": types}
         states = model(**given).last_hidden_state
         _same(run, expected, states, batch.attention_mask, where, "here and in plain transformers")
+
+
+@torch.no_grad()
+def _check_first_token(run: StageRun, batch: Batch, where: str) -> None:
+    """Raises UserError where a first token sees no other, in a decoder whose type is not known as one."""
+    ids = batch.input_ids[-1:, : int(batch.attention_mask[-1].sum())]
+    if ids.shape[1] < 2:
+        return
+    other = ids.clone()
+    other[0, -1] = ids[0, 0]
+    one, two = (
+        run.model.states(Batch(given, torch.ones_like(given), None, None, padded=False)) for given in (ids, other)
+    )
+    if torch.equal(one[0, 0], two[0, 0]) and not torch.equal(ids, other):
+        raise UserError(
+            f"rehearsal of {where}: the first token of {run.loaded.info.location} sees no other; set encoder.pooling "
+            "to last or mean; nothing was trained"
+        )
 
 
 def _check_known_words(run: StageRun, features: Features, where: str) -> None:

@@ -57,9 +57,7 @@ def domain_heads(stage: Stage, loaded: Pretrained) -> list[DomainHead]:
     return [DomainHead(loaded.hidden, (stage.seed or 0) * 101 + 97)] if adversarial else []
 
 
-def stage_aligner(
-    stage: Stage, reader: DataReader, heads: list[DomainHead], steps: int
-) -> Aligner | None:
+def stage_aligner(stage: Stage, reader: DataReader, heads: list[DomainHead], steps: int) -> Aligner | None:
     """What an arm's training of so many updates is aligned with, if it is."""
     align, arm = _alignment(stage), stage.arm
     if align is None or arm is None or arm.align_to is None:
