@@ -12,7 +12,6 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -89,24 +88,34 @@ def _evaluate(run: StageRun, model: Model) -> None:
 EXAMPLES = 4
 #: The share of their spread by which states that must be the same may differ: rounding, of TF32 on a GPU.
 TOLERANCE = {"cpu": 1e-3, "cuda": 2e-2}
-#: The share of unknown tokens above which a tokenizer does not know what it reads.
-UNKNOWN = 0.5
+#: Kinds of heads that read single tokens, in words.
+_WORDWISE = {"token": "tagging", "span": "span QA"}
+#: The share of unknown tokens, special ones left out, above which a tokenizer does not know what it reads.
+UNKNOWN = 1 / 3
 
 
 def stage_kinds(stages: Iterable[Stage]) -> list[Stage]:
     """One stage of each kind: the same heads in the same order, with masked LM and alignment or without."""
     found: dict[tuple[object, ...], Stage] = {}
     for stage in stages:
-        heads = tuple(one.task.type.head for one in stage.tasks)
-        arm = stage.intermediate if stage.kind == "intermediate" else None
-        found.setdefault((stage.kind, heads, stage_masked_lm(stage) is None, arm is None or arm.align is None), stage)
+        found.setdefault(stage_kind(stage), stage)
     return list(found.values())
+
+
+def stage_kind(stage: Stage) -> tuple[object, ...]:
+    """What stages of one kind have in common."""
+    heads = tuple(one.task.type.head for one in stage.tasks)
+    arm = stage.intermediate if stage.kind == "intermediate" else None
+    return stage.kind, heads, stage_masked_lm(stage) is not None, arm is not None and arm.align is not None
 
 
 def compare_stage(
     stage: Stage, study: Study, *, device: str, threads: int = 1, encoder: EncoderInfo | None = None
-) -> None:
+) -> list[str]:
     """Takes a stage's longest examples through an update, an evaluation, a save and a reload; nothing is kept.
+
+    Returns:
+        What the user should know, a sentence each.
 
     Raises:
         UserError: something that must be the same is not, or data or encoder cannot be used.
@@ -134,12 +143,24 @@ def compare_stage(
         for index, scored_set in scored:
             predict(run.model, stage.tasks[index].task, [scored_set.features], run.readout(index))
         batches = [_few(run, one) for one in features]
-        if pooling_of(study, run.loaded.info.architecture) == "first":
-            _check_first_token(run, batches[0], where)
         for one, batch in zip(features, batches, strict=True):
             _check_known_words(run, one, where)
             _check_padding(run, batch, where)
-        _check_saved(run, batches, Path(folder), where)
+        _check_saved(run, batches, where)
+        if pooling_of(study, run.loaded.info.architecture) == "first":
+            _check_first_token(run, batches[0], where)
+        return _notes(run, stage)
+
+
+def _notes(run: StageRun, stage: Stage) -> list[str]:
+    notes, info = list(run.loaded.notes), run.loaded.info
+    if stage_masked_lm(stage) is not None and not run.loaded.lm_head:
+        notes.append(f"masked LM starts from a fresh head: {info.location} holds none that could be read")
+    weaker = sorted(_WORDWISE[one.task.type.head] for one in stage.tasks if one.task.type.head in _WORDWISE)
+    if weaker and info.architecture is not None and info.architecture.family == "decoder":
+        kind = f"{info.architecture.model_type} is a decoder"
+        notes.append(f"{kind}: no token sees what follows it, which makes {' and '.join(weaker)} weaker")
+    return notes
 
 
 def _few(run: StageRun, features: Features) -> Batch:
@@ -208,7 +229,7 @@ def without_dropout(model: nn.Module) -> Iterator[None]:
 
 
 @torch.no_grad()
-def _check_saved(run: StageRun, batches: list[Batch], folder: Path, where: str) -> None:
+def _check_saved(run: StageRun, batches: list[Batch], where: str) -> None:
     """What is saved opens as it was, in this program and in transformers."""
     before = [run.model.states(batch) for batch in batches]
     heads = {name: tensor.clone() for name, tensor in run.model.heads.state_dict().items()}
@@ -254,8 +275,9 @@ def _check_first_token(run: StageRun, batch: Batch, where: str) -> None:
 
 def _check_known_words(run: StageRun, features: Features, where: str) -> None:
     """Raises UserError where the tokenizer does not know most of what it reads."""
-    unknown, ids = run.loaded.tokenizer.unk_token_id, features.input_ids.values
-    share = float((ids == unknown).mean()) if unknown is not None and len(ids) else 0.0
+    tokenizer, ids = run.loaded.tokenizer, features.input_ids.values
+    ids = ids[~np.isin(ids, [one for one in tokenizer.all_special_ids if one != tokenizer.unk_token_id])]
+    share = float((ids == tokenizer.unk_token_id).mean()) if len(ids) else 0.0
     if share > UNKNOWN:
         raise UserError(
             f"rehearsal of {where}: {share:.0%} of its tokens are unknown to the tokenizer of "

@@ -51,7 +51,8 @@ def row(name: str, tokenizer: Any, folder: Path) -> list[str]:
 def documented() -> dict[str, list[str]]:
     """The rows of the table in the documentation."""
     table = DOCUMENT.read_text(encoding="utf-8").partition(BEGIN)[2].partition(END)[0]
-    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines() if line.startswith("|")]
+    lines = [line.strip("|").split("|") for line in table.splitlines() if line.startswith("|")]
+    cells = [[cell.strip() for cell in line] for line in lines]
     return {first: rest for first, *rest in cells[2:]}
 
 
