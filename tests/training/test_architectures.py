@@ -6,6 +6,7 @@ docs/encoders.md has the table that this file makes. Run it as a script to write
 from __future__ import annotations
 
 import tempfile
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -68,12 +69,11 @@ def test_the_table_has_every_architecture() -> None:
 
 def main() -> None:
     """Writes the table."""
-    from tests.conftest import make_tokenizer
-
+    tokenizer = import_module("tests.conftest").make_tokenizer()
     lines = [f"|architecture|{'|'.join(KINDS)}|", f"|{'---|' * (len(KINDS) + 1)}"]
     for name in configurations():
         with tempfile.TemporaryDirectory() as folder:
-            lines.append(f"|{name}|{'|'.join(row(name, make_tokenizer(), Path(folder)))}|")
+            lines.append(f"|{name}|{'|'.join(row(name, tokenizer, Path(folder)))}|")
     before, _, rest = DOCUMENT.read_text(encoding="utf-8").partition(BEGIN)
     text = "\n".join([BEGIN, "", *lines, "", END])
     DOCUMENT.write_text(before + text + rest.partition(END)[2], encoding="utf-8")
