@@ -25,6 +25,7 @@ from raystilts.training.data import (
     DataReader,
     IndexedSets,
     TrainingSet,
+    balanced_weights,
     final_sets,
     picking_sets,
     stage_masked_lm,
@@ -141,7 +142,7 @@ class StageRun:
         trains = self.stage.kind != "retrieval"
         done = self.checkpoints.find(self.stage.train_key) if trains else None
         progress = self._train() if trains and done is None else self._load(done)
-        if trains and done is None and progress.step < self.steps:
+        if trains and done is None and progress.step < self.steps and not progress.ended_early:
             return self._paused(progress)
         scores = [Score(**record) for record in progress.records]
         scores = [replace(s, is_final=s.step == progress.best_step) for s in scores]
@@ -175,7 +176,7 @@ class StageRun:
         self.steps = int(metadata["steps"])
         return Progress(
             best_step=int(metadata["best_step"]),
-            step=self.steps,
+            step=int(metadata.get("steps_done", self.steps)),
             losses=metadata["losses"],
             examples=metadata["examples"],
             tokens=metadata["tokens"],
@@ -218,6 +219,9 @@ class StageRun:
         assert self.stage.seed is not None
         encoder = self.loaded.restore(parent, self.device)
         heads, domain = stage_heads(self.stage, self.study, self.loaded), domain_heads(self.stage, self.loaded)
+        for head, one in zip(heads, sets, strict=True):
+            head.label_smoothing = self.hp.label_smoothing_factor
+            head.class_weights = balanced_weights(one) if self.hp.class_weight == "balanced" else None
         masked_lm, vocabulary = stage_masked_lm(self.stage) is not None, self._vocabulary()
         if masked_lm and vocabulary.mask_id is None:
             raise UserError(f"{self.loaded.info.location}: its tokenizer has no mask token; leave masked_lm out")
@@ -288,6 +292,7 @@ class StageRun:
             metadata = {
                 "best_step": progress.best_step,
                 "steps": self.steps,
+                "steps_done": progress.step,
                 "losses": progress.losses,
                 "examples": progress.examples,
                 "tokens": progress.tokens,
