@@ -56,6 +56,11 @@ def data_dir() -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_tokenizer() -> Any:
+    """See `make_tokenizer`."""
+    return make_tokenizer()
+
+
+def make_tokenizer() -> Any:
     """A fast tokenizer with XLM-R's special tokens: a Unigram of single characters and a few words.
 
     Specials have ids 0 to 4 in XLM-R's order (start, padding, end, unknown), then the mask.

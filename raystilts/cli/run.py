@@ -135,13 +135,37 @@ def _print_next(results: str) -> None:
 
 @app.command()
 def plan(
-    study: StudyFile, storage_path: Storage = None, assignments: Assignments = None, as_json: AsJson = False
+    study: StudyFile,
+    storage_path: Storage = None,
+    assignments: Assignments = None,
+    as_json: AsJson = False,
+    rehearse: Annotated[
+        bool, typer.Option("--rehearse", help="Try one stage of each kind, as run does before the first stage.")
+    ] = False,
 ) -> None:
     """Say what a study would train, what that costs, and what is there already; trains nothing.
 
     Example: raystilts plan search_spaces/phang2020.yaml
     """
-    _print_plan(read_study(study, assignments, storage_path), as_json)
+    loaded = read_study(study, assignments, storage_path)
+    _print_plan(loaded, as_json)
+    if rehearse and loaded.search is None:
+        _rehearse(loaded)
+
+
+def _rehearse(study: Study) -> None:
+    """Tries one stage of each kind that the study has still to run."""
+    from raystilts.planning.cost import results_folder
+    from raystilts.planning.stages import plan as plan_study
+    from raystilts.scheduling.driver import checked
+    from raystilts.scheduling.outstanding import outstanding
+    from raystilts.scheduling.preflight import rehearse
+
+    study, _ = checked(study, None)
+    planned = plan_study(study)
+    log = messages()
+    tried = rehearse(planned, outstanding(planned, results_folder(study)).left().keys(), log)
+    log.print(f"rehearsed: {tried} kinds of stages", highlight=False)
 
 
 def _print_advice(study: Study) -> None:

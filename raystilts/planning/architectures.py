@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 Family = Literal["encoder", "decoder", "encoder-decoder"]
 
-#: Model types whose tokens see only what stands before them. A type that is missing here is found when it is loaded.
+#: Model types whose tokens see only what stands before them. A type that is missing here a
+#: rehearsal finds (`raystilts.training.rehearsal`).
 _DECODERS = frozenset({
     "llama", "mistral", "mixtral", "ministral", "qwen2", "qwen2_moe", "qwen3", "qwen3_moe", "gemma", "gemma2",
     "gemma3", "gemma3_text", "gpt2", "gpt_neo", "gpt_neox", "gpt_bigcode", "gptj", "phi", "phi3", "olmo", "olmo2",
@@ -53,7 +54,7 @@ def read_architecture(config: Path) -> Architecture:
         return architecture_of(found)
     except (OSError, ValueError, KeyError, TypeError):
         raise UserError(
-            f"encoder.model_name_or_path: {config} is not a model's configuration; fetch it again"
+            f"encoder.model_name_or_path: {config} is not the configuration of a model; fetch it again"
         ) from None
 
 
@@ -92,7 +93,7 @@ def check_architecture(study: Study, architecture: Architecture | None, retrieva
     layer = study.encoder.retrieval_layer
     if retrieval and layer is not None and layers is not None and not -layers - 1 <= layer <= layers:
         raise UserError(
-            f"encoder.retrieval_layer: {layer} is none of {name}'s {layers} layers; give 0 to {layers}, or -1"
+            f"encoder.retrieval_layer: {layer}: the {name} has {layers} layers; give 0 (embeddings) to {layers}, or -1"
         )
     if architecture.family == "decoder" and study.encoder.pooling == "first":
         raise UserError(

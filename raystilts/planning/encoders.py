@@ -126,7 +126,7 @@ def _describe_folder(folder: Path) -> EncoderInfo:
     for path in used:
         stat = path.stat()
         fingerprint.update(f"{path.name}:{_file_hash(path, stat.st_size, stat.st_mtime_ns)}".encode())
-    shapes = [shape for path in weights for shape in _tensor_shapes(path).items()]
+    shapes = [shape for path in weights for shape in tensor_shapes(path).items()]
     total = sum(_product(shape) for _, shape in shapes)
     words = max((_product(shape) for name, shape in shapes if name.endswith(_WORDS)), default=0)
     architecture = read_architecture(folder / "config.json")
@@ -140,7 +140,7 @@ def _product(shape: list[int]) -> int:
     return out
 
 
-def _tensor_shapes(path: Path) -> dict[str, list[int]]:
+def tensor_shapes(path: Path) -> dict[str, list[int]]:
     """Shapes in a safetensors file, from its header.
 
     Raises:

@@ -68,9 +68,14 @@ def training_rules(evaluation: Evaluation, hp: Hyperparameters, dev: list[str], 
         selection: The study's; an intermediate is always picked on dev data in its training language.
     """
     picked = None
-    if hp.load_best_model_at_end:
+    if hp.load_best_model_at_end or hp.early_stopping_patience is not None:
         picked = [dev, evaluation.eval_steps, evaluation.max_dev_samples, selection]
     return digest([canonical(hp).model_dump(mode="json", exclude={"max_train_samples"}), picked])
+
+
+def few(fingerprint: str, hp: Hyperparameters) -> str:
+    """A task's training data in a mixture, which is cut to its own `num_train_examples`."""
+    return fingerprint if hp.num_train_examples is None else digest([fingerprint, hp.num_train_examples])
 
 
 def arm_data(tasks: list[str], text: str | None, others: Iterable[str]) -> str:

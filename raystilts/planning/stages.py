@@ -298,13 +298,14 @@ class _Planner:
         parts = [*sets, text] if text else sets
         others = [domain] if domain else []
         self.verified &= all(one.verified for one in (*parts, *others)) and all(one.verified for one in scored)
-        fingerprints = [one.fingerprint for one in sets]
+        own = [one.hyperparameters for one in arm.tasks]
+        fingerprints = [keys.few(one.fingerprint, its) for one, its in zip(sets, own, strict=True)]
         data = keys.arm_data(fingerprints, text.fingerprint if text else None, (one.fingerprint for one in others))
         dev = [one.fingerprint for one in scored]
         return _Recipe(
             train=keys.arm_training(arm.intermediate, data, keys.training_rules(self.study.evaluation, hp, dev)),
             eval_key=keys.arm_evaluation(self.study.evaluation, dev),
-            rows=[one.rows for one in sets],
+            rows=[its.examples(one.rows) for one, its in zip(sets, own, strict=True)],
             hyperparameters=hp,
             data_hash=data,
             tokens_per_example=_tokens_per_example(parts, domain),
@@ -346,7 +347,7 @@ class _Planner:
         return _Recipe(
             train=keys.target_training(found.fingerprint, rules),
             eval_key=keys.target_evaluation(self.study.evaluation, scored),
-            rows=[found.rows],
+            rows=[hp.examples(found.rows)],
             hyperparameters=hp,
             data_hash=found.fingerprint,
             tokens_per_example=found.tokens_per_row,

@@ -1,4 +1,4 @@
-"""What is checked before any training starts: data, encoder, storage."""
+"""What is checked before any training starts: data, encoder, storage, and one stage of each kind."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+
+from rich.console import Console
 
 from raystilts.errors import StorageError, UserError
 from raystilts.filesystem import Folder, is_disk_full, open_folder
@@ -18,10 +20,13 @@ from raystilts.planning.data import data_folder
 from raystilts.planning.dev_test import check_dev_is_not_test
 from raystilts.planning.encoders import EncoderInfo
 from raystilts.planning.resolve import ResolvedStudy, resolve
+from raystilts.planning.stages import Plan
 from raystilts.study.schema import Study
 from raystilts.tasks.task import Task
 from raystilts.training.data import cache_folder
 
+#: Copies of an encoder's weights that a rehearsal holds at its most: kept, in use, moments, and plain beside it.
+REHEARSAL_COPIES = 6
 #: Encoders up to this many parameters are loaded once before a run, to find a broken one early.
 TRY_PARAMETERS = 2 * 10**8
 #: A disk with less room than this is full: rows, snapshots and logs have no place.
@@ -148,6 +153,55 @@ def _try(folder: Path, what: str, remedy: str) -> None:
         full = True
     if full:
         raise StorageError(f"{folder}: no space left for {what}; free some, or name another disk: {remedy}")
+
+
+def rehearse(planned: Plan, missing: Collection[str], console: Console) -> int:
+    """Tries one stage of each kind that is to run and has not run yet; returns how many.
+
+    Args:
+        missing: Keys of the stages to run.
+
+    Raises:
+        UserError: what must be the same is not; nothing was trained.
+    """
+    from raystilts.training.rehearsal import compare_stage, stage_kind, stage_kinds
+
+    known = {stage_kind(stage) for key, stage in planned.stages.items() if key not in missing}
+    todo = [one for one in stage_kinds(planned.stages[key] for key in missing) if stage_kind(one) not in known]
+    if not todo:
+        return 0
+    needed, free = REHEARSAL_COPIES * 4 * (planned.encoder.parameters or 0), available_memory()
+    if free is not None and free < needed:
+        console.print(
+            f"note: not rehearsed: that takes {_amount(needed)} of memory, of which {_amount(free)} are free here; "
+            "raystilts plan --rehearse does it on another machine", highlight=False, soft_wrap=True,
+        )  # fmt: skip
+        return 0
+    resources = planned.study.resources
+    device = "cuda" if resources.gpus and _has_gpu() else "cpu"
+    threads = max(1, int(resources.cpus))
+    said: dict[str, None] = {}
+    for stage in todo:
+        notes = compare_stage(stage, planned.study, device=device, threads=threads, encoder=planned.encoder)
+        said |= dict.fromkeys(notes)
+    for note in said:
+        console.print(f"note: {note}", highlight=False, markup=False, soft_wrap=True)
+    return len(todo)
+
+
+def _has_gpu() -> bool:
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def available_memory() -> int | None:
+    """Bytes of memory that are free on this machine, None where the system does not say."""
+    file = Path("/proc/meminfo")
+    for line in file.read_text().splitlines() if file.exists() else []:
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) * 1024
+    return None
 
 
 def check_storage(results: str | Path, needed: int | None) -> None:

@@ -15,6 +15,7 @@ from raystilts.scheduling.cluster import set_ray_environment
 from raystilts.scheduling.driver import Driver, Job, checked, driving
 from raystilts.scheduling.graph import StageGraph
 from raystilts.scheduling.outstanding import adopt, only_intermediates, outstanding, promising_first, turns_of
+from raystilts.scheduling.preflight import rehearse
 from raystilts.scheduling.record import record_not_run, record_outcome
 from raystilts.scheduling.schedule import known_curves
 from raystilts.study.schema import Study
@@ -78,6 +79,7 @@ def run(
     with driving(study, disk_bytes(planned), address, console) as driver:
         adopt(planned, driver.results)
         graph = outstanding(planned, driver.results, turns)
+        rehearse(planned, graph.left().keys(), console)
         errors = _train(planned, graph, driver)
     return _outcome(planned, graph, driver.results, tuple(errors), started)
 

@@ -28,6 +28,23 @@ RETIRED = {
     "epochs": "num_train_epochs",
 }
 
+#: Other names of `TrainingArguments`, by how they begin, and why they are not names here.
+REFUSED = {
+    ("output_dir", "overwrite_output_dir", "save_", "resume_from_checkpoint", "ignore_data_skip", "restore_callback",
+     "enable_jit_checkpoint", "load_in"): "storage_path, keep, keep_targets and snapshot_s say what is kept",
+    ("logging_", "log_", "report_to", "run_name", "project", "trackio_", "disable_tqdm", "include_", "skip_memory",
+     "debug"): "a run shows its own progress; tensorboard: true writes events",
+    ("push_to_hub", "hub_"): "nothing is uploaded",
+    ("eval_", "do_", "metric_for_best_model", "greater_is_better", "per_device_eval", "per_gpu", "prediction_loss",
+     "batch_eval", "bf16_full", "fp16_full", "label_names"): "evaluation and selection say what is scored, and when",
+    ("dataloader_", "remove_unused", "length_column", "past_index"): "data is read and tokenised by the task's type",
+    ("fsdp", "deepspeed", "ddp_", "local_rank", "accelerator", "parallelism", "use_cpu", "no_cuda", "use_mps",
+     "full_determinism", "average_tokens", "tpu", "xpu"): "a stage trains on one device; resources says on which",
+    ("gradient_checkpointing", "activation_checkpointing", "auto_find_batch", "torch_empty", "torch_compile", "tf32",
+     "use_liger", "liger_", "jit_mode", "half_precision", "use_cache"): "raystilts looks after memory and speed",
+    ("optim", "lr_scheduler_kwargs", "neftune"): "it is not offered: the optimiser is AdamW (Trainer's default)",
+}  # fmt: skip
+
 Scheduler = Literal["linear", "cosine", "constant", "constant_with_warmup", "polynomial"]
 
 
@@ -36,6 +53,10 @@ def _refuse_retired(data: Any) -> Any:
         for name in data:
             if name in RETIRED:
                 raise ValueError(f"{name!r} is not a name here: use {RETIRED[name]}")
+            if isinstance(name, str) and name not in Overrides.model_fields:
+                for starts, reason in REFUSED.items():
+                    if name.startswith(starts):
+                        raise ValueError(f"{name!r} is not a name here: {reason}")
     return data
 
 
@@ -62,6 +83,11 @@ class Overrides(BaseModel):
     bf16: bool | None = None
     max_length: int | None = Field(None, ge=8)
     max_train_samples: int | None = Field(None, ge=1)
+    num_train_examples: int | None = Field(None, ge=1)
+    label_smoothing_factor: float | None = Field(None, ge=0, lt=1)
+    class_weight: Literal["balanced"] | None = None
+    early_stopping_patience: int | None = Field(None, ge=1)
+    early_stopping_threshold: float | None = Field(None, ge=0)
 
     _retired = model_validator(mode="before")(_refuse_retired)
 
@@ -78,6 +104,13 @@ class Hyperparameters(BaseModel):
         load_best_model_at_end: Keep the checkpoint with the best dev score (the study's `selection`), not the last.
         max_length: Sub-words a sequence; default by task type.
         max_train_samples: Use at most so many training examples (a fixed sample); fractions are of these.
+        num_train_examples: Train on so many of these (k-shot), drawn by the seed: the same for every arm, and fewer lie
+            inside more. Fractions are of these.
+        label_smoothing_factor: Of the loss of classification, multiple choice and tagging, as Trainer's.
+        class_weight: `balanced` weighs each class of classification and each tag by n / (classes x count), as
+            scikit-learn does, counted in the examples that a stage trains on.
+        early_stopping_patience: Evaluations in a row without a better dev score after which a training ends, as
+            `EarlyStoppingCallback`; `early_stopping_threshold` is how much better counts.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -100,8 +133,18 @@ class Hyperparameters(BaseModel):
     bf16: bool = False
     max_length: int | None = Field(None, ge=8)
     max_train_samples: int | None = Field(None, ge=1)
+    # What came later stays out of keys where it is not used.
+    num_train_examples: int | None = Field(None, ge=1, exclude_if=lambda value: value is None)
+    label_smoothing_factor: float = Field(0.0, ge=0, lt=1, exclude_if=lambda value: value == 0)
+    class_weight: Literal["balanced"] | None = Field(None, exclude_if=lambda value: value is None)
+    early_stopping_patience: int | None = Field(None, ge=1, exclude_if=lambda value: value is None)
+    early_stopping_threshold: float = Field(0.0, ge=0, exclude_if=lambda value: value == 0)
 
     _retired = model_validator(mode="before")(_refuse_retired)
+
+    def examples(self, rows: int) -> int:
+        """Examples that a training set of so many rows gives at fraction 1."""
+        return rows if self.num_train_examples is None else min(rows, self.num_train_examples)
 
     @property
     def batch(self) -> int:

@@ -18,9 +18,13 @@ from raystilts.tasks.encoding import Features, Longs
 POOL_BATCHES = 50
 
 
-def subset(examples: int, fraction: float, seed: int) -> Longs:
-    """The share `fraction` of a training set under a seed; smaller shares lie inside larger ones. Ascending."""
-    count = max(1, round(fraction * examples))
+def subset(examples: int, fraction: float, seed: int, most: int | None = None) -> Longs:
+    """The share `fraction` of a training set under a seed; smaller shares lie inside larger ones. Ascending.
+
+    Args:
+        most: The share is of so many of the examples, drawn by the seed; default all.
+    """
+    count = max(1, round(fraction * (examples if most is None else min(most, examples))))
     return np.sort(np.random.default_rng([11, seed, examples]).permutation(examples)[:count]).astype(np.int64)
 
 

@@ -21,8 +21,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from raystilts.errors import StorageError
+from raystilts.errors import StorageError, UserError
 from raystilts.filesystem import RemoteFolder, open_folder
+from raystilts.planning.encoders import tensor_shapes
 from raystilts.planning.keys import digest
 from raystilts.training.data import cache_folder
 from raystilts.training.encoder import Pretrained, load_weights
@@ -43,8 +44,8 @@ class Checkpoints:
     folder: Path
 
     def has(self, train_key: str) -> bool:
-        """Whether a training's weights are kept."""
-        return (self.folder / train_key / MARKER).is_file()
+        """Whether a training's weights are kept, and whole: where a file was cut short the stage is to run again."""
+        return (self.folder / train_key / MARKER).is_file() and _is_whole(self.folder / train_key)
 
     def find(self, train_key: str) -> Path | None:
         """The folder of a finished training on this machine, or None."""
@@ -129,6 +130,16 @@ class Checkpoints:
             for path in place.glob(".*") if place.is_dir() else ():
                 if time.time() - path.stat().st_mtime > LEFTOVER_SECONDS:
                     shutil.rmtree(path, ignore_errors=True)
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether all weights in a folder are as long as their headers say."""
+    try:
+        for path in folder.rglob("*.safetensors"):
+            tensor_shapes(path)
+    except UserError:
+        return False
+    return True
 
 
 @dataclass(slots=True)
@@ -265,7 +276,7 @@ class RemoteCheckpoints(Checkpoints):
     def find(self, train_key: str) -> Path | None:
         """The copy of a finished training on this machine, made now if need be; None where there is none."""
         copy = self.folder / train_key
-        if not (copy / MARKER).is_file():
+        if not super().has(train_key):
             if not self.has(train_key):
                 return None
             self._drop_idle()

@@ -16,6 +16,9 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from raystilts.filesystem import absolute_path
 from raystilts.planning.data import masked_lm_task
@@ -40,7 +43,7 @@ from raystilts.training.batches import (
     text_first,
     training_batches,
 )
-from raystilts.training.collate import joined
+from raystilts.training.collate import IGNORED, features_of, joined
 from raystilts.training.encoder import Pretrained
 from raystilts.training.evaluate import EvalSet
 
@@ -232,12 +235,32 @@ def training_sets(stage: Stage, study: Study, reader: DataReader) -> list[Traini
     sets = []
     for one in stage.tasks:
         features = reader.training(one.task, one.hyperparameters)
-        chosen = subset(features.num_examples, fraction, stage.seed)
+        most = one.hyperparameters.num_train_examples
+        chosen = subset(features.num_examples, fraction, stage.seed, most)
         sets.append(TrainingSet(one.task, one.hyperparameters, features, chosen))
     masked_lm = stage_masked_lm(stage)
     if masked_lm is not None:
         sets.append(_plain_text_set(masked_lm, stage, reader))
     return sets
+
+
+def balanced_weights(one: TrainingSet) -> Tensor | None:
+    """n / (classes x count) of each class or tag among the chosen examples, [classes]; None for other kinds of heads.
+
+    A class that has no example weighs nothing.
+    """
+    kind, features = one.task.type, one.features
+    if kind.head == "sequence" and features.labels is not None:
+        labels: NDArray[np.generic] = features.labels[one.chosen]
+    elif kind.head == "token" and features.token_labels is not None:
+        rows = features_of(features, one.chosen)
+        labels = features.token_labels.take(rows).values
+        labels = labels[labels != IGNORED]
+    else:
+        return None
+    counts = np.bincount(labels.astype(np.int64), minlength=kind.num_labels)
+    weights = len(labels) / (kind.num_labels * np.maximum(counts, 1)) * (counts > 0)
+    return torch.from_numpy(weights.astype(np.float32))
 
 
 def _share(stage: Stage, study: Study) -> tuple[float, Any]:
@@ -272,7 +295,7 @@ def training_updates(stage: Stage, study: Study, sets: list[TrainingSet]) -> lis
     arm = stage.intermediate if stage.kind == "intermediate" else None
     masked_lm, hp = stage_masked_lm(stage), stage.hyperparameters
     fraction, hold = _share(stage, study)
-    rows = [one.features.num_examples for one in sets[: len(stage.tasks)]]
+    rows = [one.hyperparameters.examples(one.features.num_examples) for one in sets[: len(stage.tasks)]]
     steps = steps_of(arm, rows, fraction, hold, hp)
     weights = [1.0]
     if arm and rows:
@@ -324,6 +347,12 @@ def final_sets(stage: Stage, study: Study, reader: DataReader, known: set[tuple[
         for split, language in _wanted(one)
         if (one.task.name, split, language) not in known
     ]
+
+
+def first_sets(stage: Stage, study: Study, reader: DataReader) -> IndexedSets:
+    """The first set of each task that a stage is to score."""
+    wanted = [(i, one, _wanted(one)[:1]) for i, one in enumerate(stage.tasks)]
+    return [(i, _read_set(study, reader, one, split, lang)) for i, one, first in wanted for split, lang in first]
 
 
 def _wanted(one: ResolvedTask) -> list[tuple[Split, str]]:

@@ -103,6 +103,8 @@ def _load(info: EncoderInfo) -> Pretrained:
     try:
         tokenizer = _load_tokenizer(info)
         model = _load_model(info)
+    except UserError:
+        raise
     except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
         reason = str(error).strip().splitlines()[0][:160] if str(error).strip() else type(error).__name__
         raise UserError(f"encoder.model_name_or_path: {info.location} does not load: {reason}") from error

@@ -93,6 +93,8 @@ class Progress:
         micro_batch: Examples a forward pass, at most.
         records: What the evaluations so far kept.
         evaluated: The last step that was evaluated.
+        without_gain: Evaluations in a row that were no better than those before by more than the threshold.
+        ended_early: Whether it ended before its last update, for lack of patience.
     """
 
     step: int = 0
@@ -104,6 +106,9 @@ class Progress:
     micro_batch: int = 0
     records: list[dict[str, Any]] = field(default_factory=list)
     evaluated: int = 0
+    highest: float = -math.inf
+    without_gain: int = 0
+    ended_early: bool = False
 
 
 def train(job: Job) -> Progress:
@@ -155,7 +160,7 @@ class _Training:
         stop_at = len(self.job.updates) if self.job.stop_at is None else self.job.stop_at
         if self._evaluate_if_due():  # which an interruption had cut short
             self._save_if_due(now=self.progress.step == stop_at)
-        while self.progress.step < stop_at:
+        while self.progress.step < stop_at and not self.progress.ended_early:
             self._update(self.job.updates[self.progress.step])
             self.progress.step += 1
             self._evaluate_if_due()
@@ -163,7 +168,7 @@ class _Training:
             if self.progress.step < stop_at:
                 with self._kept_if_ended_early():
                     self.job.limits.check()
-        if self.progress.step < len(self.job.updates):
+        if self.progress.step < len(self.job.updates) and not self.progress.ended_early:
             return self.progress
         if self.best:
             with torch.no_grad():
@@ -271,6 +276,8 @@ class _Training:
         score, records = self.job.evaluate(self.progress.step)
         self.progress.records += records
         self.job.model.train()
+        if score is not None:
+            self._count_patience(score)
         if score is None or not self.hp.load_best_model_at_end:
             return
         # The later of two equal scores: it has seen more.
@@ -278,6 +285,15 @@ class _Training:
             self.progress.best_score, self.progress.best_step = score, self.progress.step
             last = self.progress.step == len(self.job.updates)
             self.best = {} if last else {n: p.detach().to("cpu", copy=True) for n, p in self.named.items()}
+
+    def _count_patience(self, score: float) -> None:
+        """As transformers' `EarlyStoppingCallback` counts."""
+        progress, patience = self.progress, self.hp.early_stopping_patience
+        better = score > progress.highest + self.hp.early_stopping_threshold
+        progress.without_gain = 0 if better else progress.without_gain + 1
+        progress.highest = max(progress.highest, score)
+        last = progress.step == len(self.job.updates)
+        progress.ended_early = patience is not None and progress.without_gain >= patience and not last
 
     def _collect_losses(self) -> None:
         """Brings the losses to the host, which waits for the device: so only now and then."""

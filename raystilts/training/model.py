@@ -105,7 +105,15 @@ def pool_tokens(states: Tensor, mask: Tensor, pooling: Pooling) -> Tensor:
 
 
 class Head(nn.Module):
-    """Scores from token states, and the summed loss of a batch."""
+    """Scores from token states, and the summed loss of a batch.
+
+    Attributes:
+        label_smoothing: Share of the target that is spread over all classes, where the loss is over classes or tags.
+        class_weights: Weight of each class or tag, [classes]; None for all alike.
+    """
+
+    label_smoothing: float = 0.0
+    class_weights: Tensor | None = None
 
     def forward(self, states: Tensor, batch: Batch) -> Tensor:
         raise NotImplementedError
@@ -114,7 +122,11 @@ class Head(nn.Module):
         """Cross-entropy summed over whatever `label_count` counts."""
         assert batch.labels is not None
         flat = scores.float().reshape(-1, scores.shape[-1])
-        return functional.cross_entropy(flat, batch.labels.reshape(-1), ignore_index=IGNORED, reduction="sum")
+        weights = None if self.class_weights is None else self.class_weights.to(flat.device)
+        return functional.cross_entropy(
+            flat, batch.labels.reshape(-1), weights, ignore_index=IGNORED, reduction="sum",
+            label_smoothing=self.label_smoothing,
+        )  # fmt: skip
 
 
 class SequenceHead(Head):

@@ -25,6 +25,7 @@ from raystilts.training.data import (
     DataReader,
     IndexedSets,
     TrainingSet,
+    balanced_weights,
     final_sets,
     picking_sets,
     stage_masked_lm,
@@ -58,9 +59,7 @@ def domain_heads(stage: Stage, loaded: Pretrained) -> list[DomainHead]:
     return [DomainHead(loaded.hidden, (stage.seed or 0) * 101 + 97)] if adversarial else []
 
 
-def stage_aligner(
-    stage: Stage, reader: DataReader, heads: list[DomainHead], steps: int
-) -> Aligner | None:
+def stage_aligner(stage: Stage, reader: DataReader, heads: list[DomainHead], steps: int) -> Aligner | None:
     """What an arm's training of so many updates is aligned with, if it is."""
     align, arm = _alignment(stage), stage.arm
     if align is None or arm is None or arm.align_to is None:
@@ -157,7 +156,7 @@ class StageRun:
         trains = self.stage.kind != "retrieval"
         done = self.holding.enter_context(self.checkpoints.held(self.stage.train_key)) if trains else None
         progress = self._train() if trains and done is None else self._load(done)
-        if trains and done is None and progress.step < self.steps:
+        if trains and done is None and progress.step < self.steps and not progress.ended_early:
             return self._paused(progress)
         scores = [Score(**record) for record in progress.records]
         scores = [replace(s, is_final=s.step == progress.best_step) for s in scores]
@@ -197,7 +196,7 @@ class StageRun:
         self.steps, self.unscored = int(metadata["steps"]), bool(metadata.get("unscored"))
         return Progress(
             best_step=int(metadata["best_step"]),
-            step=self.steps,
+            step=int(metadata.get("steps_done", self.steps)),
             losses=metadata["losses"],
             examples=metadata["examples"],
             tokens=metadata["tokens"],
@@ -240,6 +239,9 @@ class StageRun:
         assert self.stage.seed is not None
         encoder = self.loaded.restore(parent, self.device)
         heads, domain = stage_heads(self.stage, self.study, self.loaded), domain_heads(self.stage, self.loaded)
+        for head, one in zip(heads, sets, strict=True):
+            head.label_smoothing = self.hp.label_smoothing_factor
+            head.class_weights = balanced_weights(one) if self.hp.class_weight == "balanced" else None
         masked_lm, vocabulary = stage_masked_lm(self.stage) is not None, self._vocabulary()
         if masked_lm and vocabulary.mask_id is None:
             raise UserError(f"{self.loaded.info.location}: its tokenizer has no mask token; leave masked_lm out")
@@ -322,6 +324,7 @@ class StageRun:
         metadata = {
             "best_step": progress.best_step,
             "steps": self.steps,
+            "steps_done": progress.step,
             "losses": progress.losses,
             "examples": progress.examples,
             "tokens": progress.tokens,

@@ -9,6 +9,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from raystilts.errors import UserError
+from raystilts.planning.architectures import Architecture
 from raystilts.planning.encoders import EMBEDDED, describe_encoder
 from raystilts.study.schema import Encoder
 
@@ -18,7 +19,7 @@ def checkpoint(tmp_path: Path) -> Path:
     """A folder that looks like a checkpoint: six parameters, four of them embeddings."""
     folder = tmp_path / "encoder"
     folder.mkdir()
-    (folder / "config.json").write_text("{}")
+    (folder / "config.json").write_text(json.dumps({"model_type": "bert", "num_hidden_layers": 3}))
     (folder / "tokenizer.json").write_text("{}")
     words = np.ones((2, 2), dtype=np.float32)
     save_file({"embeddings.word_embeddings.weight": words, "bias": words[0]}, folder / "model.safetensors")
@@ -44,7 +45,7 @@ def test_the_fingerprint_is_of_content_not_of_place(checkpoint: Path, tmp_path: 
 @pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "tokenizer_config.json", "vocab.txt", "spm.model"])
 def test_the_fingerprint_changes_with_each_file(checkpoint: Path, name: str) -> None:
     before = fingerprint(checkpoint)
-    (checkpoint / name).write_text(json.dumps({"changed": name}))
+    (checkpoint / name).write_text(json.dumps({"model_type": "bert", "changed": name}))
     assert fingerprint(checkpoint) != before
 
 
@@ -66,6 +67,23 @@ def test_truncated_weights(checkpoint: Path, size: int) -> None:
 def test_files_that_are_no_safetensors(checkpoint: Path, content: bytes) -> None:
     (checkpoint / "model.safetensors").write_bytes(content)
     with pytest.raises(UserError, match="not a whole safetensors file"):
+        fingerprint(checkpoint)
+
+
+def test_what_a_configuration_says(checkpoint: Path) -> None:
+    found = describe_encoder(Encoder(model_name_or_path=str(checkpoint))).architecture
+    assert found == Architecture("bert", "encoder", 3)
+    (checkpoint / "config.json").write_text("{}")
+    with pytest.raises(UserError, match=r"config\.json is not the configuration of a model"):
+        fingerprint(checkpoint)
+
+
+@pytest.mark.parametrize("others", [(), ("tokenizer_config.json", "special_tokens_map.json")])
+def test_settings_of_a_tokenizer_are_no_tokenizer(checkpoint: Path, others: tuple[str, ...]) -> None:
+    (checkpoint / "tokenizer.json").unlink()
+    for name in others:
+        (checkpoint / name).write_text("{}")
+    with pytest.raises(UserError, match="holds no tokenizer"):
         fingerprint(checkpoint)
 
 

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 from pydantic import ValidationError
 
-from raystilts.study.hyperparameters import RETIRED, Hyperparameters, Overrides, StudyHyperparameters
+from raystilts.study.hyperparameters import REFUSED, RETIRED, Hyperparameters, Overrides, StudyHyperparameters
 
 
 @pytest.mark.parametrize(
@@ -44,6 +46,26 @@ def test_retired_names_are_refused_with_what_stands_for_them(name: str) -> None:
         with pytest.raises(ValidationError) as error:
             model.model_validate({name: 1})
         assert RETIRED[name] in str(error.value)
+
+
+def test_every_other_name_of_training_arguments_is_refused_with_a_reason() -> None:
+    from transformers import TrainingArguments
+
+    names = {one.name for one in dataclasses.fields(TrainingArguments)}
+    for name in sorted(names - Hyperparameters.model_fields.keys()):
+        with pytest.raises(ValidationError, match=f"'{name}' is not a name here: "):
+            Hyperparameters.model_validate({name: 1})
+    for name in Hyperparameters.model_fields:
+        assert not any(name.startswith(starts) for starts in REFUSED), name
+
+
+def test_what_is_not_used_is_not_in_keys() -> None:
+    later = {"num_train_examples", "label_smoothing_factor", "class_weight", "early_stopping_patience",
+             "early_stopping_threshold"}  # fmt: skip
+    assert not later & Hyperparameters().model_dump().keys()
+    used = Hyperparameters(num_train_examples=8, label_smoothing_factor=0.1, class_weight="balanced",
+                           early_stopping_patience=2, early_stopping_threshold=0.01)  # fmt: skip
+    assert later <= used.model_dump().keys()
 
 
 def test_every_hyperparameter_can_be_overridden() -> None:

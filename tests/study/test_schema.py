@@ -84,7 +84,7 @@ def test_assignments_come_last(tmp_path: Path) -> None:
         ("targets=[{task: xnli, langs: [de]}]", "targets.0.langs: no such field; did you mean 'languages'?"),
         ("seed=[0]", "seed: no such field; did you mean 'seeds'?"),
         ("encoder.revison=x", "encoder.revison: no such field; did you mean 'revision'?"),
-        ("encoder.pooling=max", "encoder.pooling: Input should be 'first' or 'mean' (given: 'max')"),
+        ("encoder.pooling=max", "encoder.pooling: Input should be 'first', 'mean' or 'last' (given: 'max')"),
         ("selection=dev", "selection: Input should be 'en_dev' or 'target_dev' (given: 'dev')"),
         ("seeds=[0, 1, 0]", "seeds: 0 is given twice; a seed is one replicate, name each once"),
         ("baseline_seeds=[4, 4]", "baseline_seeds: 4 is given twice"),

@@ -12,6 +12,7 @@ from raystilts.tasks.encoding import Features, Ragged
 from raystilts.tasks.types.tagging import Tagging
 
 NER = Tagging(tags="tags", labels=("O", "B-PER", "I-PER"), scores="entities")
+FIRST = NER.model_copy(update={"subwords": "first"})
 
 
 def rows(tokens: list[list[str]], tags: list[list[Any]]) -> pa.Table:
@@ -30,13 +31,14 @@ def labelled(features: Features) -> list[int]:
     return [label for label in features.token_labels.values.tolist() if label != -100]
 
 
-def test_only_the_first_subword_is_labelled(tiny_tokenizer: Any) -> None:
+def test_the_first_subword_with_a_character_is_labelled(tiny_tokenizer: Any) -> None:
     table = rows([["xyz", "the"]], [["B-PER", "O"]])
-    features = NER.encode(table, tiny_tokenizer, max_length=32, training=True)
-    tokens = tiny_tokenizer.convert_ids_to_tokens(features.input_ids[0].tolist())
-    assert tokens == ["<s>", "▁", "x", "y", "z", "▁the", "</s>"]
-    assert features.token_labels is not None
-    assert features.token_labels[0].tolist() == [-100, 1, -100, -100, -100, 0, -100]
+    for task, expected in ((NER, [-100, -100, 1, -100, -100, 0, -100]), (FIRST, [-100, 1, -100, -100, -100, 0, -100])):
+        features = task.encode(table, tiny_tokenizer, max_length=32, training=True)
+        tokens = tiny_tokenizer.convert_ids_to_tokens(features.input_ids[0].tolist())
+        assert tokens == ["<s>", "▁", "x", "y", "z", "▁the", "</s>"]
+        assert features.token_labels is not None
+        assert features.token_labels[0].tolist() == expected
 
 
 @pytest.mark.parametrize("tags", [["B-PER", "O"], [1, 0], ["1", "0"]])
@@ -65,8 +67,10 @@ def test_no_word_of_a_long_sentence_is_lost(tiny_tokenizer: Any, max_length: int
 
 def test_pieces_are_as_long_as_words_allow(tiny_tokenizer: Any) -> None:
     table = rows([["中国人"] * 5], [["O"] * 5])
-    features = NER.encode(table, tiny_tokenizer, max_length=10, training=True)  # four sub-words a word, room for 8
-    assert features.input_ids.lengths.tolist() == [10, 10, 6]
+    # With the rule of the reference each word has the mark of a space: four sub-words a word, room for 8.
+    for task, expected in ((FIRST, [10, 10, 6]), (NER, [9, 8, 5])):
+        features = task.encode(table, tiny_tokenizer, max_length=10, training=True)
+        assert features.input_ids.lengths.tolist() == expected
 
 
 def test_a_word_without_subwords_is_unknown(tiny_tokenizer: Any) -> None:
@@ -114,5 +118,6 @@ def test_words_keep_their_space_for_tokenizers_without_a_prefix() -> None:
     vocabulary = {"Ġa": 0, "a": 1, "Ġb": 2, "b": 3, "[UNK]": 4}
     backend = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
     backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    features = NER.encode(rows([["a", "b"]], [["O", "O"]]), backend, max_length=8, training=True)
-    assert features.input_ids[0].tolist() == [0, 2]
+    for task, expected in ((NER, [1, 2]), (FIRST, [0, 2])):
+        features = task.encode(rows([["a", "b"]], [["O", "O"]]), backend, max_length=8, training=True)
+        assert features.input_ids[0].tolist() == expected

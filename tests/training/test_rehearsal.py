@@ -1,7 +1,9 @@
-"""On a CPU, by the shapes of what goes through the encoder; no test has measured the memory of a GPU."""
+"""Memory: by the shapes of what goes through the encoder on a CPU. Sameness: by faults."""
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,16 +12,22 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
+from raystilts.errors import UserError
+from raystilts.planning import architectures
 from raystilts.planning.stages import plan
 from raystilts.training import loop
 from raystilts.training.batches import example_lengths
+from raystilts.training.checkpoints import Checkpoints
 from raystilts.training.collate import features_of
 from raystilts.training.data import training_sets, warm_reader
-from raystilts.training.encoder import Pretrained
-from raystilts.training.rehearsal import rehearse
+from raystilts.training.encoder import Pretrained, hidden_states
+from raystilts.training.model import CompactEmbedding, Model
+from raystilts.training.rehearsal import compare_stage, rehearse, stage_kinds, without_dropout
 from raystilts.training.stage import EVAL_TOKENS
 
+from .architectures import checkpoint
 from .examples import study
 
 ARMS: dict[str, Any] = {
@@ -96,3 +104,102 @@ def test_targets_start_from_the_encoder_whatever_their_parent(
     assert bool(shapes.trained) is (kind == "target")
     assert full(shapes.scored)
     assert list(tmp_path.iterdir()) == [], "nothing is kept"
+
+
+@pytest.mark.parametrize("arm", ARMS)
+def test_a_sound_encoder_passes(tiny_encoder: Path, arm: str) -> None:
+    planned = plan(study(tiny_encoder, intermediates=[ARMS[arm]]))
+    stages = stage_kinds(planned.stages.values())
+    assert [stage.kind for stage in stages] == ["intermediate", "target", "retrieval"]
+    for stage in stages:
+        notes = compare_stage(stage, planned.study, device="cpu", encoder=planned.encoder)
+        assert bool(notes) is (arm == "masked_lm" and stage.kind == "intermediate"), notes
+
+
+def break_scale(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rows that train are read without what the table's own module does with them."""
+    monkeypatch.setattr(CompactEmbedding, "forward", lambda self, ids: (
+        self.rows[self._index[ids]] if self.training else self._full[0](ids)
+    ))  # fmt: skip
+
+
+def break_padding(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Padding is attended to."""
+    monkeypatch.setattr(Model, "states", lambda self, batch, layer=None: hidden_states(
+        self.encoder, batch.input_ids, None, batch.token_type_ids, layer
+    ))  # fmt: skip
+
+
+def break_saving(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is saved are other weights."""
+    save = Checkpoints.save
+
+    def other(self: Checkpoints, key: str, model: Model, loaded: Pretrained, facts: dict[str, Any]) -> Path:
+        path = save(self, key, model, loaded, facts)
+        tensors = load_file(path / "model.safetensors")
+        save_file({name: one * 1.5 for name, one in tensors.items()}, path / "model.safetensors", {"format": "pt"})
+        return path
+
+    monkeypatch.setattr(Checkpoints, "save", other)
+
+
+def break_states(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The states are not the encoder's last ones."""
+    monkeypatch.setattr(Model, "states", lambda self, batch, layer=None: hidden_states(
+        self.encoder, batch.input_ids, batch.attention_mask, batch.token_type_ids, 0
+    ))  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("fault", "architecture", "message"),
+    [
+        (break_scale, "Gemma 3", "training without dropout and evaluation: states of .* differ by"),
+        (break_padding, "BERT", "a sequence padded and the same alone: states of .* differ by"),
+        (break_saving, "BERT", "what was saved is not what was trained"),
+        (break_states, "BERT", "here and in plain transformers: states of .* differ by"),
+    ],
+)
+def test_what_is_not_the_same_is_said(
+    fault: Any, architecture: str, message: str, tiny_tokenizer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = checkpoint(architecture, tiny_tokenizer, tmp_path / "encoder")
+    planned = plan(study(folder, intermediates=["none"]))
+    [stage] = planned.of_kind("target")
+    compare_stage(stage, planned.study, device="cpu", encoder=planned.encoder)
+    fault(monkeypatch)
+    with pytest.raises(UserError, match=rf"rehearsal of cldr_units \(target\): {message}"):
+        compare_stage(stage, planned.study, device="cpu", encoder=planned.encoder)
+
+
+def test_a_decoder_that_is_not_known_as_one(
+    tiny_tokenizer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(architectures, "_DECODERS", frozenset())
+    folder = checkpoint("Llama", tiny_tokenizer, tmp_path)
+    planned = plan(study(folder, intermediates=["none"]))
+    with pytest.raises(UserError, match=r"the first token of .* sees no other; set encoder\.pooling to last or mean"):
+        compare_stage(planned.of_kind("target")[0], planned.study, device="cpu", encoder=planned.encoder)
+
+
+def test_a_tokenizer_that_does_not_know_what_it_reads(tiny_encoder: Path, tmp_path: Path) -> None:
+    """It knows no letters, only a few marks."""
+    folder = tmp_path / "encoder"
+    shutil.copytree(tiny_encoder, folder)
+    content = json.loads((folder / "tokenizer.json").read_text())
+    known = ("the", "a", "▁")
+    content["model"]["vocab"] = content["model"]["vocab"][:5] + [[one, -1.0] for one in known]
+    (folder / "tokenizer.json").write_text(json.dumps(content))
+    planned = plan(study(folder, intermediates=["none"]))
+    with pytest.raises(UserError, match=r"\d+% of its tokens are unknown to the tokenizer of"):
+        compare_stage(planned.of_kind("target")[0], planned.study, device="cpu", encoder=planned.encoder)
+
+
+def test_dropout_is_as_it_was_afterwards(tiny: Pretrained) -> None:
+    model = Model(tiny.model, [])
+    before = [part.p for part in model.modules() if isinstance(part, torch.nn.Dropout)]
+    assert any(before)
+    with without_dropout(model):
+        assert not any(part.p for part in model.modules() if isinstance(part, torch.nn.Dropout))
+        assert tiny.config.hidden_dropout_prob == 0.0
+    assert [part.p for part in model.modules() if isinstance(part, torch.nn.Dropout)] == before
+    assert tiny.config.hidden_dropout_prob == 0.1

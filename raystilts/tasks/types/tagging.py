@@ -19,13 +19,9 @@ from raystilts.tasks.encoding import (
     Tokenizer,
     concat_rows,
     constant,
-    fast_backend,
-    heads,
-    repeated,
     slices,
     surround,
     template,
-    tokenise,
     uses_token_types,
 )
 from raystilts.tasks.tags import iob2, is_entity_tag
@@ -41,13 +37,14 @@ from raystilts.tasks.types.columns import (
     label_table,
     versioned,
 )
+from raystilts.tasks.words import pieces_by_word, word_pieces
 
 #: Positions without a label.
 _IGNORE = -100
 
 
 class Tagging(TaskType):
-    """One tag a word; the first sub-word of a word carries its label (Devlin et al. 2019, section 5.3).
+    """One tag a word, read at the first sub-word that carries a character of it (see `raystilts.tasks.words`).
 
     Sentences that do not fit are cut into several sequences between words: no word goes untagged.
 
@@ -57,6 +54,8 @@ class Tagging(TaskType):
         labels: Tag names.
         scores: "entities" for the F1 of BIO spans; "pos" for XTREME's F1 over UPOS tags and word
             accuracy; "accuracy" for word accuracy alone.
+        subwords: "carrying", or "first" for the rule of Devlin et al. (2019, section 5.3) as XTREME's code has it: each
+            word is tokenised on its own and read at its first sub-word, be that the bare mark of a space.
     """
 
     kind: Literal["tagging"] = "tagging"
@@ -64,6 +63,7 @@ class Tagging(TaskType):
     tags: str
     labels: tuple[str, ...] = Field(min_length=2)
     scores: Literal["entities", "pos", "accuracy"]
+    subwords: Literal["carrying", "first"] = "carrying"
 
     head: ClassVar[Head] = "token"
     default_max_length: ClassVar[int] = 128
@@ -75,8 +75,8 @@ class Tagging(TaskType):
 
     @property
     def version(self) -> int:
-        """Higher where numbers among the names were once taken for indices."""
-        return versioned(self.labels)
+        """2 since words are read in running text; higher where numbers among the names were once taken for indices."""
+        return 1 + versioned(self.labels)
 
     @property
     def num_labels(self) -> int:
@@ -91,20 +91,23 @@ class Tagging(TaskType):
         return np.asarray(flat, dtype=np.int64), [len(tags) for tags in sentences]
 
     def encode(self, rows: pa.Table, tokenizer: Tokenizer, *, max_length: int, training: bool) -> Features:
-        """One sequence a sentence, or several for a long one; the label of word i sits on its
-        first sub-word."""
+        """One sequence a sentence, or several for a long one; the label of a word sits on one of its sub-words."""
         self.require(rows)
         form = template(tokenizer, pair=False)
         room = form.room(max_length)
         sentences = column(rows, self.tokens)
         gold, counts = self._gold(rows)
         sizes = np.asarray(counts, dtype=np.int64)
-        words = _words(tokenizer, list(chain.from_iterable(sentences)), room)
+        if self.subwords == "carrying":
+            words, read = word_pieces(tokenizer, sentences, room)
+        else:
+            words = pieces_by_word(tokenizer, list(chain.from_iterable(sentences)), room)
+            read = np.zeros(len(words), dtype=np.int64)
         begin, example = _pieces(words.lengths, sizes, room)
         sequences = slices(words, words.offsets[begin[:-1]], words.offsets[begin[1:]] - words.offsets[begin[:-1]])
         ids, types = surround(form, (sequences,), types=uses_token_types(tokenizer))
         labels = np.full(len(words.values), _IGNORE, dtype=np.int64)
-        labels[words.offsets[:-1]] = gold
+        labels[words.offsets[:-1] + read] = gold
         return Features(
             input_ids=ids,
             example=example,
@@ -186,23 +189,6 @@ class Tagging(TaskType):
         lost = {*missing}
         blank = [i for i, w, _ in pairs if i not in lost and not all(w)]
         return found + faults("empty word", blank, fatal=False)
-
-
-def _words(tokenizer: Tokenizer, words: list[str], room: int) -> Ragged:
-    """Sub-words of every word: at least one (the unknown token), at most `room`.
-
-    A word is tokenised as it stands in running text: with a space before it where that makes a
-        difference.
-    """
-    backend = fast_backend(tokenizer)
-    probes = [backend.encode(text, add_special_tokens=False).ids for text in ("a", " a")]
-    mark = "" if probes[0] == probes[1] else " "
-    texts = tokenise(tokenizer, [mark + word for word in words] if mark else words)
-    distinct = heads(texts.ids, np.minimum(texts.ids.lengths, room))
-    unknown = getattr(tokenizer, "unk_token_id", None)
-    filler = repeated(np.asarray([0 if unknown is None else unknown], dtype=np.int32), len(distinct))
-    filled = concat_rows([distinct, heads(filler, (distinct.lengths == 0).astype(np.int64))])
-    return filled.take(texts.index)
 
 
 def _pieces(lengths: Longs, sizes: Longs, room: int) -> tuple[Longs, Longs]:
