@@ -1,0 +1,63 @@
+"""Continents of names and seasons of dates, from Unicode CLDR (no download)."""
+
+from raystilts.tasks import cldr
+from raystilts.tasks.cldr.calendar import MONTHS, SEASONS
+from raystilts.tasks.cldr.places import AREAS, LANGUAGE_AREAS
+from raystilts.tasks.source import Generated
+from raystilts.tasks.task import Task
+from raystilts.tasks.types.classification import SequenceClassification
+from raystilts.tasks.types.retrieval import Retrieval
+
+
+def _rows(generator: str, split: str, rows: int, tokens: int) -> Generated:
+    return Generated(
+        generator=f"raystilts.tasks.cldr.{generator}",
+        version=cldr.VERSION,
+        split=split,
+        rows=rows,
+        tokens_per_row=tokens,
+    )
+
+
+def _classified(name: str, generator: str, labels: tuple[str, ...], tokens: int, description: str) -> Task:
+    return Task(
+        name=name,
+        type=SequenceClassification(text="text", labels=labels),
+        train=_rows(generator, "train", 1_200, tokens),
+        dev=_rows(generator, "validation", 240, tokens),
+        test=_rows(generator, "test", 240, tokens),
+        languages=cldr.LANGUAGES,
+        dev_languages=cldr.LANGUAGES,
+        main_score="accuracy",
+        chance=1 / len(labels),
+        description=description,
+        licence=cldr.LICENCE,
+        citation=cldr.CITATION,
+        url=cldr.URL,
+        scores_compared="never published: made for raystilts",
+    )
+
+
+TASKS = [
+    _classified("cldr_cities", "places:cities", AREAS, 11, "Is this city in Africa, America, Asia or Europe?"),
+    _classified("cldr_countries", "places:countries", AREAS, 9, "Is this country in Africa, America, Asia or Europe?"),
+    _classified("cldr_currencies", "places:currencies", AREAS, 14, "Is it money of Africa, America, Asia or Europe?"),
+    _classified("cldr_languages", "places:languages", LANGUAGE_AREAS, 12, "A language of Africa, Asia or Europe?"),
+    _classified("cldr_months", "calendar:months", MONTHS, 8, "Which month is this date in?"),
+    _classified("cldr_seasons", "calendar:seasons", SEASONS, 8, "Is this date in winter, spring, summer or autumn?"),
+    Task(
+        name="cldr_date_match",
+        type=Retrieval(query="target_sentence", candidate="source_sentence"),
+        dev=_rows("calendar:date_match", "validation", 150, 6),
+        test=_rows("calendar:date_match", "test", 150, 6),
+        languages=cldr.FOREIGN,
+        dev_languages=cldr.FOREIGN,
+        main_score="accuracy",
+        chance=0.0,
+        description="Finds each English date (weekday, day and month) among a language's dates.",
+        licence=cldr.LICENCE,
+        citation=cldr.CITATION,
+        url=cldr.URL,
+        scores_compared="never published: made for raystilts",
+    ),
+]
