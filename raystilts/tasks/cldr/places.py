@@ -14,9 +14,7 @@ from typing import Any, Final
 import pyarrow as pa
 from babel.core import get_global
 
-from raystilts.tasks.cldr.draws import Draws, Split, check_split
-from raystilts.tasks.cldr.facts import join, names_in
-from raystilts.tasks.cldr.names import FEWEST
+from raystilts.tasks.cldr.facts import Draws, Split, check_split, join, names_in
 
 AREAS: Final = ("africa", "america", "asia", "europe")
 
@@ -26,6 +24,9 @@ ROWS: Final = {"train": 1200, "validation": 240, "test": 240}
 
 #: Names in a text: one to so many.
 MOST: Final = 3
+
+#: An area with fewer names than this is left out of a split, for they would come back too often.
+FEWEST: Final = 3
 
 #: Per cent of a country's people who speak a language, so that it counts as a language of that country.
 SPOKEN: Final = 1.0

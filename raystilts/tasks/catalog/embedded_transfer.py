@@ -1,7 +1,7 @@
 """Continents of names and seasons of dates, from Unicode CLDR (no download)."""
 
 from raystilts.tasks import cldr
-from raystilts.tasks.cldr.calendar import MONTHS, SEASONS
+from raystilts.tasks.cldr.calendar import MONTHS, SEASONS, WEEKDAYS
 from raystilts.tasks.cldr.places import AREAS, LANGUAGE_AREAS
 from raystilts.tasks.source import Generated
 from raystilts.tasks.task import Task
@@ -44,6 +44,7 @@ TASKS = [
     _classified("cldr_currencies", "places:currencies", AREAS, 14, "Is it money of Africa, America, Asia or Europe?"),
     _classified("cldr_languages", "places:languages", LANGUAGE_AREAS, 12, "A language of Africa, Asia or Europe?"),
     _classified("cldr_months", "calendar:months", MONTHS, 8, "Which month is this date in?"),
+    _classified("cldr_weekdays", "calendar:weekdays", WEEKDAYS, 9, "Which day of the week is this date?"),
     _classified("cldr_seasons", "calendar:seasons", SEASONS, 8, "Is this date in winter, spring, summer or autumn?"),
     Task(
         name="cldr_date_match",
