@@ -23,7 +23,6 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from time import process_time
-from typing import Any
 
 import numpy as np
 from machine import machine_line
@@ -147,7 +146,8 @@ def scores_by_language(results: Results) -> dict[str, dict[str, list[float]]]:
     scores = results.scores(split="test", final=True)
     scores = scores[scores["is_main"]]
     found: dict[str, dict[str, list[float]]] = {}
-    for (target, language), group in scores.groupby(["target", "language"]):
+    for key, group in scores.groupby(["target", "language"]):
+        target, language = map(str, key)
         task = get_task(target)
         chance = 1 / float(group["examples"].iloc[0]) if task.train is None else task.chance or 0.0
         bare = group.loc[group["intermediate"] == "none", "value"].mean()
@@ -158,36 +158,45 @@ def scores_by_language(results: Results) -> dict[str, dict[str, list[float]]]:
 def print_table(found: list[Verdicts]) -> None:
     """Markdown: how often each cell of the matrix had each sign, by machine, and how often verdicts agree."""
     machines = list(dict.fromkeys(one.machine for one in found))
-    reference = {one.first: one for one in found if one.machine == machines[0]}
+    first = {one.first: one for one in found if one.machine == machines[0]}
     for name in machines:
         mine = [one for one in found if one.machine == name]
         print(f"\n{name}: {len(mine)} sets of seeds, {np.mean([one.seconds for one in mine]):.0f} s of CPU time each\n")
-        print("| target | arm | gain, mean | above 0 | open | below 0 |\n|---|---|---|---|---|---|")
-        for target, arms in mine[0].signs.items():
-            for arm in arms:
-                signs = Counter(one.signs[target][arm] for one in mine)
-                gain = np.mean([one.gains[target][arm][0] for one in mine])
-                print(f"| {target} | {arm} | {gain:+.1f} | {signs['+']} | {signs['0']} | {signs['-']} |")
-        print("\n| target | best | sets |\n|---|---|---|")
-        for target in mine[0].best:
-            for best, count in Counter(" or ".join(one.best[target]) for one in mine).most_common():
-                print(f"| {target} | {best} | {count} |")
+        print_counts(mine)
         if name != machines[0]:
-            print(f"\nSame as {machines[0]!r}, of {len(mine)} sets:\n")
-            print("| target | signs of the gains | best arms |\n|---|---|---|")
-            for target in mine[0].best:
-                pairs = [(one, reference[one.first]) for one in mine if one.first in reference]
-                signs = sum(one.signs[target] == other.signs[target] for one, other in pairs)
-                best = sum(one.best[target] == other.best[target] for one, other in pairs)
-                print(f"| {target} | {signs} | {best} |")
+            print(f"\nSame verdicts as {machines[0]!r}:\n")
+            print_agreement([(one, first[one.first]) for one in mine if one.first in first])
     print_scores(found)
+
+
+def print_counts(found: list[Verdicts]) -> None:
+    """Markdown: how often each gain was above zero, below it or open, and which arms were best."""
+    print("| target | arm | gain, mean | above 0 | open | below 0 |\n|---|---|---|---|---|---|")
+    for target, arms in found[0].signs.items():
+        for arm in arms:
+            signs = Counter(one.signs[target][arm] for one in found)
+            gain = np.mean([one.gains[target][arm][0] for one in found])
+            print(f"| {target} | {arm} | {gain:+.1f} | {signs['+']} | {signs['0']} | {signs['-']} |")
+    print("\n| target | best | sets |\n|---|---|---|")
+    for target in found[0].best:
+        for best, count in Counter(" or ".join(one.best[target]) for one in found).most_common():
+            print(f"| {target} | {best} | {count} |")
+
+
+def print_agreement(pairs: list[tuple[Verdicts, Verdicts]]) -> None:
+    """Markdown: in how many sets two machines say the same of a target."""
+    print(f"| target | all signs of gains, of {len(pairs)} sets | best arms |\n|---|---|---|")
+    for target in pairs[0][0].best if pairs else ():
+        signs = sum(one.signs[target] == other.signs[target] for one, other in pairs)
+        best = sum(one.best[target] == other.best[target] for one, other in pairs)
+        print(f"| {target} | {signs} | {best} |")
 
 
 def print_scores(found: list[Verdicts]) -> None:
     """Markdown: mean scores by language over everything that was run, beside chance."""
     print("\n| target | score | " + "language: none / all arms / chance |\n|---|---|---|")
     for target in found[0].scores:
-        cells: list[Any] = []
+        cells: list[str] = []
         for language in found[0].scores[target]:
             values = np.mean([one.scores[target][language] for one in found], axis=0)
             cells.append(f"{language} {values[0]:.2f} / {values[1]:.2f} / {values[2]:.2f}")

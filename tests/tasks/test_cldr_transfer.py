@@ -198,5 +198,5 @@ def test_matched_dates_are_the_same_day(language: str) -> None:
 
 @pytest.mark.parametrize(("language", "split"), [("en", "test"), ("de", "train")])
 def test_dates_are_matched_in_other_languages_only(language: str, split: str) -> None:
-    with pytest.raises(UserError, match="train|matches other languages' dates"):
+    with pytest.raises(UserError, match=r"train|matches other languages' dates"):
         calendar.date_match(language, split)

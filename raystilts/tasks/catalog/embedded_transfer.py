@@ -52,7 +52,7 @@ CLDR_LANGUAGES = _classified(
 )
 CLDR_MONTHS = _classified("cldr_months", "calendar:months", MONTHS, 10, "Which month is this date in?")
 CLDR_WEEKDAYS = _classified("cldr_weekdays", "calendar:weekdays", WEEKDAYS, 11, "Which day of the week is this date?")
-CLDR_SEASONS = _classified("cldr_seasons", "calendar:seasons", SEASONS, 10, "A date in winter, spring, summer or autumn?")
+CLDR_SEASONS = _classified("cldr_seasons", "calendar:seasons", SEASONS, 10, "Is it winter, spring, summer or autumn?")
 
 CLDR_DATE_MATCH = Task(
     name="cldr_date_match",

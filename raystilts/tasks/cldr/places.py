@@ -19,9 +19,8 @@ from raystilts.tasks.cldr.facts import Draws, Split, check_split, join, names_in
 AREAS: Final = ("africa", "america", "asia", "europe")
 
 #: English, and the languages of other scripts: there no name is written as in English.
-WRITTEN_IN: Final = tuple(
-    "en am ar bg bn el fa gu he hi hy ja ka kk km kn ko mk ml mn mr my ne pa ru sr ta te th uk ur zh".split()
-)
+_CODES: Final = "en am ar bg bn el fa gu he hi hy ja ka kk km kn ko mk ml mn mr my ne pa ru sr ta te th uk ur zh"
+WRITTEN_IN: Final = tuple(_CODES.split())
 
 #: Languages of America alone are too few for a class.
 LANGUAGE_AREAS: Final = ("africa", "asia", "europe")
