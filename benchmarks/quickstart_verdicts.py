@@ -27,9 +27,11 @@ from time import process_time
 import numpy as np
 from machine import machine_line
 
+from raystilts.analysis.above_chance import above_chance
+from raystilts.planning.resolve import load_study
 from raystilts.planning.stages import Plan, plan
-from raystilts.report.matrix import certain, matrix_text, transfer_matrix
-from raystilts.report.text import above_chance, verdict
+from raystilts.report.matrix import matrix_text, transfer_matrix
+from raystilts.report.text import verdict
 from raystilts.results.answers import Results
 from raystilts.results.ledger import write_attempt
 from raystilts.scheduling.record import Attempt
@@ -79,7 +81,7 @@ def main() -> None:
         lines = asked.table.read_text(encoding="utf-8").splitlines()
         print_table([Verdicts(**json.loads(line)) for line in lines])
         return
-    study = Study.from_file(Path(asked.study), tuple(asked.assignments))
+    study = load_study(Path(asked.study), tuple(asked.assignments))
     print(machine_line(asked.threads), file=sys.stderr)
     for number in range(asked.skip, asked.sets):
         seeds = [seed + number * len(study.seeds) for seed in study.seeds]
@@ -119,7 +121,7 @@ def read(results: Results, first: int, threads: int, seconds: float) -> Verdicts
         print(f"{answer.target}: {verdict(answer)}")
         for arm in sorted((arm for arm in answer.arms if arm.gain is not None), key=lambda arm: arm.label):
             gain, low, high = (100 * (value or 0.0) for value in (arm.gain, arm.gain_low, arm.gain_high))
-            sign = "0" if not certain(arm) else "+" if gain > 0 else "-"
+            sign = "0" if not arm.certain else "+" if gain > 0 else "-"
             signs.setdefault(answer.target, {})[arm.label] = sign
             gains.setdefault(answer.target, {})[arm.label] = [round(value, 2) for value in (gain, low, high)]
     learnt = above_chance(results)
