@@ -27,12 +27,12 @@ from time import process_time
 import numpy as np
 from machine import machine_line
 
+from raystilts import Results
 from raystilts.analysis.above_chance import above_chance
 from raystilts.planning.resolve import load_study
 from raystilts.planning.stages import Plan, plan
 from raystilts.report.matrix import matrix_text, transfer_matrix
 from raystilts.report.text import verdict
-from raystilts.results.answers import Results
 from raystilts.results.ledger import write_attempt
 from raystilts.scheduling.record import Attempt
 from raystilts.study.schema import Study
