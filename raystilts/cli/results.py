@@ -47,7 +47,7 @@ def best(
 ) -> None:
     """The best intermediate per target, how sure that is, and how much it gains over none.
 
-    Example: raystilts best ~/raystilts_results/quickstart --target cldr_dates
+    Example: raystilts best ~/raystilts_results/quickstart --target cldr_seasons
     """
     if overall and target is not None:
         raise UserError("--overall and --target exclude each other: --overall is over all targets; drop one of them")

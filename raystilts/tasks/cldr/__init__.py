@@ -6,7 +6,7 @@ data; English and all other languages have a dev and a test split. The splits ar
 underlying items (a territory code, a unit, a calendar day), not merely in strings, and alike in
 all tasks: what one task tests, no other task trains on.
 
-Each module holds one task and a function ``rows(language, split) -> pyarrow.Table``. Rows depend
+Each module holds a task, or several alike, and functions ``(language, split) -> pyarrow.Table``. Rows depend
 only on the arguments, this package's code and the version of `babel`.
 """
 
