@@ -17,6 +17,7 @@ from raystilts.tasks.cldr.facts import SPLITS, clean, names, names_in
 from raystilts.tasks.cldr.phrases import DAYS, FIRST_DAY, of_day
 from raystilts.tasks.registry import get_task
 from raystilts.tasks.task import shares_training_data
+from raystilts.tasks.types.classification import SequenceClassification
 
 PLACES = ("cldr_cities", "cldr_countries", "cldr_currencies", "cldr_languages")
 DATES = ("cldr_months", "cldr_weekdays", "cldr_seasons")
@@ -71,6 +72,7 @@ def test_dev_and_test_rows_are_accepted_and_distinct(name: str, language: str) -
 @pytest.mark.parametrize("name", PLACES)
 def test_every_language_has_every_area_on_test_but_for_one(name: str) -> None:
     task = get_task(name)
+    assert isinstance(task.type, SequenceClassification)
     assert len(task.languages) >= 30
     for language in task.languages:
         lacking = set(task.type.labels) - set(rows(name, language, "test")["label"].to_pylist())
