@@ -37,9 +37,9 @@ KNOWN = {
 def rows(name: str, language: str, split: str) -> pa.Table:
     """The rows of a task's split."""
     task = get_task(name)
-    return {"train": task.load_train, "validation": task.load_dev, "test": task.load_test}[split](
-        *([None] if split == "train" else [language, None])
-    )
+    if split == "train":
+        return task.load_train(None)
+    return (task.load_dev if split == "validation" else task.load_test)(language, None)
 
 
 def texts(name: str, language: str, split: str) -> list[str]:
