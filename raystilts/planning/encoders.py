@@ -36,6 +36,7 @@ class EncoderInfo:
         parameters: Number of parameters, None where unknown.
         embedding_parameters: Of which in the word embeddings.
         architecture: What its configuration says; None where it is not here.
+        bidirectional: Whether a decoder's tokens are to see what follows them.
     """
 
     location: str
@@ -45,14 +46,30 @@ class EncoderInfo:
     parameters: int | None
     embedding_parameters: int | None
     architecture: Architecture | None = None
+    bidirectional: bool = False
 
 
 def describe_encoder(encoder: Encoder) -> EncoderInfo:
     """Finds the encoder of a study without loading it.
 
     Raises:
-        UserError: a folder that is not a checkpoint of safetensors.
+        UserError: a folder that is not a checkpoint of safetensors, or attention that its architecture does not have.
     """
+    found = _find(encoder)
+    if encoder.attention is None:
+        return found
+    known = found.architecture
+    if known is not None and known.family != "decoder":
+        raise UserError(f"encoder.attention: bidirectional: {known.model_type} is no decoder, leave it out")
+    return replace(
+        found,
+        fingerprint=f"{found.fingerprint}+{encoder.attention}",
+        architecture=known if known is None else replace(known, family="encoder"),
+        bidirectional=True,
+    )
+
+
+def _find(encoder: Encoder) -> EncoderInfo:
     name = encoder.model_name_or_path
     folder = EMBEDDED.get(name) or Path(name).expanduser().absolute()
     if folder.is_dir():

@@ -33,6 +33,7 @@ class Encoder(Model):
             default the first, and of a decoder, whose first token sees no other, the last.
         retrieval_layer: Hidden state (0 = embeddings) for retrieval targets; default 14 for 24 layers (as in the
             paper, XLM-R Large), otherwise the middle one; -1 is the last.
+        attention: `bidirectional` lets the tokens of a decoder see what follows them too.
         retrieval_pooling: What a sequence is there: the mean over its tokens, as in the paper, or its first token.
     """
 
@@ -41,6 +42,7 @@ class Encoder(Model):
     has_seen: tuple[str, ...] = ()
     pooling: Literal["first", "mean", "last"] | None = None
     retrieval_layer: int | None = None
+    attention: Annotated[Literal["bidirectional"] | None, Field(exclude_if=lambda value: value is None)] = None
     # Left out of keys at the mean, which it has always been.
     retrieval_pooling: Annotated[Literal["first", "mean"], Field(exclude_if=lambda value: value == "mean")] = "mean"
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from raystilts.errors import UserError
 from raystilts.planning.encoders import EncoderInfo
 from raystilts.tasks.encoding import Tokenizer
-from raystilts.training.fast_ops import use_fast_dropout, use_sync_free_attention
+from raystilts.training.fast_ops import use_bidirectional_attention, use_fast_dropout, use_sync_free_attention
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
@@ -109,6 +109,11 @@ def _load(info: EncoderInfo) -> Pretrained:
         reason = str(error).strip().splitlines()[0][:160] if str(error).strip() else type(error).__name__
         raise UserError(f"encoder.model_name_or_path: {info.location} does not load: {reason}") from error
     _check_vocabulary(info, tokenizer, model)
+    if info.bidirectional and not use_bidirectional_attention(model):
+        raise UserError(
+            f"encoder.attention: bidirectional: the attention of a {model.config.model_type} cannot be changed; "
+            "leave it out (a Gemma 3 has use_bidirectional_attention in its config.json)"
+        )
     use_sync_free_attention(model)
     use_fast_dropout(model)
     return Pretrained(

@@ -118,6 +118,40 @@ def _attend(
     return mixed.to(value.dtype).transpose(1, 2).contiguous(), None
 
 
+#: The name of attention without a direction in transformers' registry.
+BIDIRECTIONAL = "raystilts_bidirectional"
+
+
+def use_bidirectional_attention(model: Any) -> bool:
+    """Lets the tokens of a decoder see what follows them; False where its architecture does not allow it.
+
+    Architectures whose layers see a window only are left out: their masks cannot be told apart from the direction.
+    """
+    from transformers import AttentionInterface, AttentionMaskInterface
+
+    windows = "sliding_attention" in (getattr(model.config, "layer_types", None) or ())
+    if windows or model.config._attn_implementation not in ("sdpa", ATTENTION):
+        return False
+    AttentionInterface.register(BIDIRECTIONAL, _attend_both_ways)
+    AttentionMaskInterface.register(BIDIRECTIONAL, _mask_both_ways)
+    model.set_attn_implementation(BIDIRECTIONAL)
+    return True
+
+
+def _mask_both_ways(*, attention_mask: Tensor | None = None, **given: Any) -> Any:
+    """Padding is not seen; everything else is."""
+    from transformers.masking_utils import bidirectional_mask_function, sdpa_mask
+
+    if attention_mask is None:
+        return None
+    given |= {"mask_function": bidirectional_mask_function, "allow_is_causal_skip": False}
+    return sdpa_mask(attention_mask=attention_mask, **given | {"allow_is_bidirectional_skip": False})
+
+
+def _attend_both_ways(*inputs: Any, **given: Any) -> tuple[Tensor, None]:
+    return _attend(*inputs, **given | {"is_causal": False})
+
+
 def _is_plain_attention(
     module: nn.Module, query: Tensor, key: Tensor, mask: Tensor | None, given: dict[str, Any]
 ) -> bool:

@@ -36,6 +36,7 @@ from raystilts.training.data import (
 )
 from raystilts.training.encoder import load_weights
 from raystilts.training.evaluate import predict
+from raystilts.training.fast_ops import BIDIRECTIONAL
 from raystilts.training.loop import train
 from raystilts.training.model import Model
 from raystilts.training.stage import EVAL_TOKENS, StageRun
@@ -240,7 +241,8 @@ def _check_saved(run: StageRun, batches: list[Batch], where: str) -> None:
     if not exact or any(not torch.equal(t.cpu(), heads[n].cpu()) for n, t in load_weights(saved / "heads").items()):
         raise UserError(f"rehearsal of {where}: what was saved is not what was trained; nothing was trained")
     plain: Any = type(run.model.encoder)
-    model, loading = plain.from_pretrained(saved, attn_implementation="eager", output_loading_info=True)
+    attention = BIDIRECTIONAL if run.loaded.info.bidirectional else "eager"
+    model, loading = plain.from_pretrained(saved, attn_implementation=attention, output_loading_info=True)
     missing = sorted(name for name in loading["missing_keys"] if not name.startswith("pooler."))
     if missing:
         raise UserError(

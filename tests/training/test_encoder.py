@@ -25,6 +25,7 @@ from raystilts.training.data import DataReader
 from raystilts.training.encoder import Pretrained, hidden_states, pretrained
 from raystilts.training.loop import _optimizer
 from raystilts.training.model import Model, build_head, compact_rows
+from raystilts.training.rehearsal import compare_stage
 
 from .architectures import checkpoint, configurations, plain_encoder
 from .examples import study
@@ -218,6 +219,38 @@ def test_a_checkpoint_that_was_cut_short_counts_as_none(tiny: Pretrained, tmp_pa
         assert (checkpoints.has("key"), checkpoints.find("key")) == (False, None)
         (saved / name).write_bytes(whole)
     assert checkpoints.save("key", Model(tiny.model, [head]), tiny, {}) == saved, "it is made again in its place"
+
+
+@pytest.mark.parametrize("name", ["Llama", "Qwen 3", "GPT-2"])
+def test_a_decoder_may_see_both_ways(name: str, tiny_tokenizer: Any, tmp_path: Path) -> None:
+    folder = checkpoint(name, tiny_tokenizer, tmp_path)
+    plain, both = (
+        describe_encoder(Encoder(model_name_or_path=str(folder), attention=attention))
+        for attention in (None, "bidirectional")
+    )
+    assert both.fingerprint != plain.fingerprint
+    ids = torch.tensor([[5, 9, 7, 11], [5, 9, 7, 6]])
+    mask = torch.tensor([[1, 1, 1, 1], [1, 1, 1, 0]])
+    for info, alike in ((plain, True), (both, False)):
+        model = pretrained(info).model.eval()
+        with torch.no_grad():
+            one, other = hidden_states(model, ids, None, None, None)
+            assert torch.allclose(one[:3], other[:3], atol=1e-6) is alike
+            padded = hidden_states(model, ids, mask, None, None)[1, :3]
+            assert torch.allclose(padded, hidden_states(model, ids[1:, :3], None, None, None)[0], atol=1e-6)
+    asked = {"model_name_or_path": str(folder), "attention": "bidirectional"}
+    one = study(folder, encoder=asked, intermediates=["none"])
+    planned = plan(one)
+    for stage in (*planned.of_kind("target"), *planned.of_kind("retrieval")):
+        compare_stage(stage, one, device="cpu", encoder=planned.encoder)
+
+
+def test_both_ways_where_that_cannot_be(tiny_encoder: Path, tiny_tokenizer: Any, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"encoder\.attention: bidirectional: bert is no decoder"):
+        describe_encoder(Encoder(model_name_or_path=str(tiny_encoder), attention="bidirectional"))
+    gemma = checkpoint("Gemma 3", tiny_tokenizer, tmp_path)
+    with pytest.raises(UserError, match="the attention of a gemma3_text cannot be changed"):
+        pretrained(describe_encoder(Encoder(model_name_or_path=str(gemma), attention="bidirectional")))
 
 
 def test_a_study_asks_nothing_that_its_encoder_cannot_do(
