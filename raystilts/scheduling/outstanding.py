@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import warnings
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -26,6 +26,7 @@ from raystilts.results.reader import ResultsWarning, load_manifest
 from raystilts.results.schema import RunRow, ScoreRow, parse_name
 from raystilts.schedules import rungs_of
 from raystilts.schedules.top_two import TopTwo
+from raystilts.scheduling.claims import neighbours
 from raystilts.scheduling.graph import StageGraph, Turn
 from raystilts.scheduling.record import Attempt
 from raystilts.scheduling.sampling import prior_of, spent_by
@@ -77,7 +78,7 @@ def adopt(planned: Plan, results: str) -> int:
     """
     missing = planned.stages.keys() - Ledger(results).finished().keys()
     adopted = 0
-    for name, folder in _neighbours(results):
+    for name, folder in neighbours(results):
         for key, (row, scores) in _finished_of(folder, missing).items():
             write_attempt(results, *_copy(planned, results, name, row, scores))
             missing.discard(key)
@@ -94,14 +95,6 @@ def _finished_of(folder: Folder, wanted: Collection[str]) -> dict[str, tuple[Run
     except (StorageError, OSError, ValueError) as error:
         warnings.warn(f"Nothing is taken over from {folder.url}: {error}", ResultsWarning, stacklevel=3)
         return {}
-
-
-def _neighbours(results: str) -> Iterator[tuple[str, Folder]]:
-    base, _, own = results.rpartition("/")
-    for name in open_folder(base).names(""):
-        folder = open_folder(f"{base}/{name}")
-        if name not in (own, "checkpoints") and folder.exists():
-            yield name, folder
 
 
 def _stages(folder: Folder) -> set[str]:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from ray import tune
 
 from raystilts.planning.stages import Plan, Stage
 from raystilts.scheduling.graph import StageGraph, State
-from raystilts.training.checkpoints import Checkpoints
 
 #: States of stages that will not be asked for again; `held` and `paused` ones may be, until the run ends.
 _SETTLED: tuple[State, ...] = ("finished", "stopped")
@@ -91,6 +90,14 @@ def _place(stage: Stage) -> tuple[Stratum, Arm]:
     return (str(stage.target), stage.target_fraction), (stage.intermediate.label, stage.intermediate_fraction)
 
 
+class Weights(Protocol):
+    """What can be removed."""
+
+    def remove(self, train_key: str) -> None:
+        """Forgets the weights of a training."""
+        ...
+
+
 class Retention(tune.Callback):  # type: ignore[misc]
     """Removes checkpoints as soon as the study's `keep` and `keep_targets` allow.
 
@@ -99,7 +106,7 @@ class Retention(tune.Callback):  # type: ignore[misc]
         known: Dev scores of the plan's target stages that had finished before.
     """
 
-    def __init__(self, planned: Plan, graph: StageGraph, checkpoints: Checkpoints, known: Mapping[str, float]) -> None:
+    def __init__(self, planned: Plan, graph: StageGraph, checkpoints: Weights, known: Mapping[str, float]) -> None:
         self.planned, self.graph, self.checkpoints = planned, graph, checkpoints
         self.keep = planned.study.keep
         self.children = children_of(planned.stages)

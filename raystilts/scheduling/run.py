@@ -11,6 +11,7 @@ from rich.console import Console
 from raystilts.planning.cost import disk_bytes
 from raystilts.planning.stages import Plan, plan
 from raystilts.results.ledger import Ledger
+from raystilts.scheduling.claims import Claims, wanted_weights
 from raystilts.scheduling.cluster import set_ray_environment
 from raystilts.scheduling.driver import Driver, Job, checked, driving
 from raystilts.scheduling.graph import StageGraph
@@ -77,14 +78,17 @@ def run(
     planned = only_intermediates(plan(study)) if intermediates_only else plan(study)
     turns = turns_of(planned, None if first is None else promising_first(planned, first))
     with driving(study, disk_bytes(planned), address, console) as driver:
+        claims = Claims(driver.results, driver.checkpoints)
+        claims.claim(wanted_weights(planned))
         adopt(planned, driver.results)
         graph = outstanding(planned, driver.results, turns)
         rehearse(planned, graph.left().keys(), console)
-        errors = _train(planned, graph, driver)
+        errors = _train(planned, graph, driver, claims)
+        claims.write()
     return _outcome(planned, graph, driver.results, tuple(errors), started)
 
 
-def _train(planned: Plan, graph: StageGraph, driver: Driver) -> list[str]:
+def _train(planned: Plan, graph: StageGraph, driver: Driver, claims: Claims) -> list[str]:
     """Trains what is left to do; returns a line for each stage that failed."""
     from raystilts.scheduling.progress import GridProgress, GridTally
     from raystilts.scheduling.retention import Retention
@@ -96,7 +100,7 @@ def _train(planned: Plan, graph: StageGraph, driver: Driver) -> list[str]:
     if graph.strata is not None:
         record = partial(record_outcome, study, graph.strata, Ledger(results), results, checkpoints)
         record(graph.strata.take_decisions(), graph.take_stopped())
-    retention = Retention(planned, graph, checkpoints, _finals(planned, results))
+    retention = Retention(planned, graph, claims, _finals(planned, results))
     tally = GridTally(graph, already=len(planned.stages) - len(graph.stages))
     if not graph.ended:
         search = StageSearch(graph, record)

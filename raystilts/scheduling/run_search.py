@@ -16,6 +16,7 @@ from raystilts.planning.encoders import EncoderInfo
 from raystilts.planning.stages import Kind, Plan, plan
 from raystilts.results.ledger import Ledger, next_attempt, write_attempt
 from raystilts.results.results import Results
+from raystilts.scheduling.claims import Claims
 from raystilts.scheduling.cluster import set_ray_environment
 from raystilts.scheduling.driver import Driver, Job, checked, driving
 from raystilts.scheduling.record import Attempt, lost, record_stopped
@@ -81,10 +82,12 @@ def _train(study: Study, info: EncoderInfo, board: TrialBoard, driver: Driver) -
     tally = SearchTally(board)
     view = SearchProgress(tally, driver.results, driver.console)
 
+    claims = Claims(driver.results, driver.checkpoints)
+
     def on_end(work: Work, result: Mapping[str, Any]) -> None:
         view.ended(work, result)
         if work.stage.kind == "intermediate" and not work.is_parent and result["status"] == "finished":
-            driver.checkpoints.remove(work.stage.train_key)  # a search looks at the score, not at the weights
+            claims.remove(work.stage.train_key)  # a search looks at the score, not at the weights
 
     search = TrialSearch(board, on_end)
     joint = settings(study).joint

@@ -1,0 +1,78 @@
+"""Which weights each study claims: those below one `storage_path` are shared, and no study removes what another wants.
+
+A study claims the weights that it keeps or still needs, in a file beside its tables; with the folder its claims go.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from raystilts.errors import StorageError
+from raystilts.filesystem import Folder, open_folder
+from raystilts.planning.cost import CHECKPOINTS
+from raystilts.planning.stages import Plan
+from raystilts.training.checkpoints import Checkpoints
+
+CLAIMS_FILE = "weights.json"
+#: Seconds for which the others' claims are taken as they were read.
+FRESH_SECONDS = 10.0
+
+
+def neighbours(results: str) -> Iterator[tuple[str, Folder]]:
+    """The results folders of the other studies below the same `storage_path`, by name."""
+    base, _, own = results.rpartition("/")
+    for name in open_folder(base).names(""):
+        folder = open_folder(f"{base}/{name}")
+        if name not in (own, CHECKPOINTS) and folder.exists():
+            yield name, folder
+
+
+def wanted_weights(planned: Plan) -> set[str]:
+    """The train keys of all weights that a run of a plan needs or keeps."""
+    targets = planned.of_kind("target") if planned.study.keep_targets != "none" else ()
+    return {stage.train_key for stage in (*planned.of_kind("intermediate"), *targets)}
+
+
+@dataclass(slots=True)
+class Claims:
+    """The claims of one study, and what the others leave it to remove.
+
+    Attributes:
+        own: Train keys that this study claims.
+    """
+
+    results: str
+    checkpoints: Checkpoints
+    own: set[str] = field(default_factory=set)
+    _others: set[str] = field(default_factory=set)
+    _read_at: float = float("-inf")
+
+    def claim(self, train_keys: Iterable[str]) -> None:
+        """Says which weights this study wants, before it looks which are there."""
+        self.own = set(train_keys)
+        self.write()
+
+    def write(self) -> None:
+        """Says what of it is still wanted."""
+        data = json.dumps({"train_keys": sorted(self.own)}).encode()
+        open_folder(self.results).write(CLAIMS_FILE, data, overwrite=True)
+
+    def remove(self, train_key: str) -> None:
+        """Removes weights that this study wants no more, unless another does."""
+        self.own.discard(train_key)
+        if train_key not in self._of_others():
+            self.checkpoints.remove(train_key)
+
+    def _of_others(self) -> set[str]:
+        if time.monotonic() - self._read_at > FRESH_SECONDS:
+            self._others = set()
+            for _, folder in neighbours(self.results):
+                # A folder without the file, or with one of another version, claims nothing.
+                with suppress(FileNotFoundError, ValueError, KeyError, TypeError, StorageError):
+                    self._others |= set(json.loads(folder.read(CLAIMS_FILE))["train_keys"])
+            self._read_at = time.monotonic()
+        return self._others
