@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from io import StringIO
+
 from results.examples import study
+from rich.console import Console
 
 from raystilts.planning.cost import Cost
 from raystilts.planning.stages import overlaps, plan
-from raystilts.report.plan_text import summarise
+from raystilts.report.plan_text import plan_view, summarise
 
 
 def test_counts_and_savings() -> None:
@@ -39,3 +42,14 @@ def test_overlap_of_training_data() -> None:
         ("both", "xquad"),
         ("both", "mlqa"),
     )
+
+
+def test_what_to_expect_of_a_schedule_is_said() -> None:
+    for schedule, said in (
+        ("halve", "a third of a four-seed grid"),
+        ("top_two", ".27 of a four-seed grid with a prior"),
+    ):
+        planned = plan(study(targets=[{"task": "cldr_units", "languages": ["de"]}], schedule=schedule))
+        console = Console(width=300, file=StringIO())
+        console.print(plan_view(summarise(planned, planned.stages, Cost(1.0, 0.5, 2.0, "guess"), (0.3, 0.3))))
+        assert said in console.file.getvalue()  # type: ignore[attr-defined]
