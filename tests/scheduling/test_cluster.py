@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import tempfile
@@ -40,7 +39,7 @@ def listening(pids: list[int]) -> dict[str, set[str]]:
         try:
             command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()[:80]
             for handle in Path(f"/proc/{pid}/fd").iterdir():
-                match = re.match(r"socket:\[(\d+)\]", os.readlink(handle))
+                match = re.match(r"socket:\[(\d+)\]", str(handle.readlink()))
                 if match and match[1] in sockets:
                     found.setdefault(sockets[match[1]], set()).add(command)
         except OSError:
