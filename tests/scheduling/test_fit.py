@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,27 @@ def test_many_tune_runs_over_one_graph() -> None:
     assert len(seen.runs) == 4
     assert len(seen.runs[3]) < 8
     assert halted.graph.state["q6"] == "ready"
+
+
+class Hangs(Echo):
+    """A stage that never comes to the end of its update, where its name says so."""
+
+    def step(self) -> dict[str, Any]:
+        if self.config["stage"] == "hangs":
+            time.sleep(3600)
+        return super().step()
+
+
+@pytest.mark.slow
+def test_a_stage_that_hangs_is_ended_with_its_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("raystilts.scheduling.fit.HANG_SECONDS", 2.0)
+    search = StageSearch(graph(stage("hangs", tokens=9), stage("q0"), stage("q1")))
+    with ray_cluster(None):
+        begun = time.monotonic()
+        fit(search, Hangs, Resources().of, 1, time_limit_s=1.0)
+    assert time.monotonic() - begun < 300, "and not after an hour"
+    assert search.graph.state == {"hangs": "failed", "q0": "finished", "q1": "finished"}
+    assert (search.lost, search.hung) == (["hangs"], {"hangs"}), "it is not tried again"
 
 
 @pytest.mark.slow
