@@ -151,9 +151,7 @@ def decision_chance(
     if len(rows) < 2:
         return 1.0
     mean, known = draws.mean(axis=1)[:, None], draws.var(axis=1)[:, None]
-    df = stratum.fit.df
-    # the mean of the variance's posterior; below 3 degrees of freedom it has none
-    noise = stratum.fit.variance * (df / (df - 2) if df > 2 else 3.0) / seeds
+    noise = 1.0 / (1.0 / np.maximum(stratum.noise[rows], 1e-300)).mean(axis=1)[:, None] / seeds
     share = np.where(np.isin(rows, arms)[:, None], known / np.maximum(known + noise, 1e-300), 0.0)
     worlds = min(_WORLDS, draws.shape[1])
     picks = np.linspace(0, draws.shape[1] - 1, worlds).astype(np.int64)

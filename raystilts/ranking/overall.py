@@ -96,6 +96,7 @@ def align(target: Posterior, rows: Sequence[int | None]) -> Posterior:
         target.fit,
         effects=take(target.fit.effects, np.nan),
         counts=take(target.fit.counts, 0),
+        squares=take(target.fit.squares, 0.0),
         deterministic=take(target.fit.deterministic, False),
         parts=take(target.fit.parts, -1),
         covariance=np.zeros((len(rows), len(rows))),
@@ -108,6 +109,7 @@ def align(target: Posterior, rows: Sequence[int | None]) -> Posterior:
         competes=take(target.competes, False),
         tied=[group for group in groups if len(group) > 1],
         mass=target.mass,
+        noise=take(target.noise, np.nan),
     )
 
 
