@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from raystilts.ranking import Flag, Posterior, RunFacts, flag_run, mask_failed, rank_arms
+from raystilts.ranking import Flag, Posterior, RunFacts, align, flag_run, mask_failed, rank_arms, rank_overall
 from raystilts.ranking.degenerate import chance_applies
 from raystilts.ranking.draws import best_of
 
@@ -207,6 +207,48 @@ def evaluate(chosen: list[Target], seeds: int) -> dict[str, list[list[Row]]]:
     return results
 
 
+def as_none(chosen: list[Target], seeds: int) -> str:
+    """How often an arm leads that stands in the place of none, and how often it is first in truth."""
+    leads, first = [], []
+    for target in chosen:
+        arms = len(target.scores)
+        for number, order in enumerate(splits(target.scores.shape[1])):
+            truth = np.array([_mean(row) for row in target.scores[:, order[HALF:]]])
+            for arm in range(0, arms, 3):
+                rows = [arm, *(i for i in range(arms) if i != arm)]
+                table = target.scores[rows][:, order[:seeds]]
+                if not np.isnan(table[0]).all():
+                    leads.append(rank_arms(table, stream=f"{target.name}{number}").leader == 0)
+                    first.append(truth[arm] == np.nanmax(truth))
+    return f"|{seeds}|{np.mean(leads):.3f}|{np.mean(first):.3f}|"
+
+
+def over_targets(chosen: list[Target], seeds: int) -> str:
+    """The arm with the best mean rank over a setting's targets, which no arm has all of, against held-out seeds."""
+    rows: dict[str, list[float]] = defaultdict(list)
+    for setting in dict.fromkeys(target.setting for target in chosen):
+        own = [target for target in chosen if target.setting == setting]
+        names = sorted({arm for target in own for arm in target.arms})
+        places = [[None, *(t.arms.index(n) + 1 if n in t.arms else None for n in names)] for t in own]
+        for number, order in enumerate(splits(8)):
+            seen, true = [], []
+            for target in own:
+                table = np.vstack([np.full(8, np.nan), target.scores])
+                means = np.array([[_mean(row)] for row in table[:, order[HALF:]]])
+                seen.append(rank_arms(table[:, order[:seeds]], stream=f"{target.name}{number}"))
+                true.append(rank_arms(means, deterministic=[True] * len(means)))
+            answer, truth = (rank_overall(list(map(align, part, places))) for part in (seen, true))
+            pick = answer.rank_set[0] if answer.rank_set else 0
+            ranks = [arm.mean_rank for arm in truth.arms]
+            rows["targets of the chosen arm"].append(answer.arms[pick].targets)
+            rows["said"].append(answer.arms[pick].p_best_rank or 0.0)
+            rows["first"].append(float(pick in truth.rank_set))
+            known = [rank for rank in ranks if rank is not None]
+            rows["mean rank lost"].append((ranks[pick] or np.nan) - min(known) if known else np.nan)
+            rows["arms that compete"].append(sum(arm.mean_rank is not None for arm in answer.arms))
+    return f"|{seeds}|" + "|".join(f"{np.mean(values):.2f}" for values in rows.values()) + "|"
+
+
 def line(rows: list[list[Row]], key: str, digits: int = 3) -> str:
     """The mean over targets."""
     found = [np.mean([row[key] for row in target]) for target in rows if key in target[0]]
@@ -264,8 +306,14 @@ def main() -> None:
     lost, runs = sum(target.flagged for target in chosen), sum(target.scores.size for target in chosen)
     hard = [f"{target.setting} {target.name}" for target in chosen if not target.learnt]
     print(f"{lost} of {runs} runs flagged; half of the runs or more at chance: {', '.join(hard) or 'no target'}")
+    learnt = [target for target in chosen if target.learnt]
     report(chosen, "All settings", counts)
-    report([target for target in chosen if target.learnt], "Targets that are learnt", counts)
+    report(learnt, "Targets that are learnt", counts)
+    print("\nAn arm in the place of none:\n\n|seeds|it leads|it is first|\n|---|---|---|")
+    print("\n".join(as_none(learnt, seeds) for seeds in counts))
+    print("\nOver the targets of a setting, by mean rank; no arm has all of them:\n")
+    print("|seeds|targets of the chosen arm|said|first|mean rank lost|arms that compete|\n|---|---|---|---|---|---|")
+    print("\n".join(over_targets(learnt, seeds) for seeds in counts))
     if arguments.each:
         for setting in dict.fromkeys(target.setting for target in chosen):
             report([target for target in chosen if target.setting == setting], setting, counts)

@@ -72,6 +72,8 @@ def advise(
             f"probability is {probability}, max_seeds {max_seeds}, tolerance {tolerance}, but "
             "must be in (0, 1), at least 1 and at least 0"
         )
+    if not stratum.learnt:
+        return Advice((), None, None, "not learnt at this size: more seeds do not help; train longer or on more data")
     rows = np.flatnonzero(stratum.competes)
     if not stratum.determined or stratum.leader is None:
         note = "add at least one seed to every arm: the seed variance is unknown"

@@ -58,6 +58,7 @@ def rank_languages(
     *,
     deterministic: Mask | None = None,
     eligible: Mask | None = None,
+    learnt: bool = True,
     stream: str = "",
     only: Collection[str] | None = None,
     draws: int = DRAWS,
@@ -71,6 +72,7 @@ def rank_languages(
         languages: Names along the last axis.
         deterministic: As for `posterior.rank_arms`, like all that follow.
         eligible: Arms that may be called best.
+        learnt: Whether the target is learnt.
         stream: Name of the stratum.
         only: Languages to answer for; all of them still take part. Default: all.
         draws: Number of joint draws.
@@ -93,6 +95,7 @@ def rank_languages(
         table.mean(axis=2),
         deterministic=deterministic,
         eligible=eligible,
+        learnt=learnt,
         stream=stream,
         draws=draws,
         mass=mass,

@@ -38,6 +38,7 @@ _EQUAL_VARIANCE = 1e-9  # share of the largest variance within which two are the
 NO_REPEATS = "no repeated seeds: the seed variance is unknown, so no interval and no P(best)"
 NO_BASELINE = "none has no finished run: gain unavailable"
 NO_RUNS = "no arm has a finished run"
+NOT_LEARNT = "not learnt at this size: no arm can be called better than another"
 SPLIT = "some arms share no seed: their differences include the variance between seeds"
 
 
@@ -90,6 +91,7 @@ class Posterior:
         tied: Groups of exchangeable arms, which share their answers.
         mass: Probability that the set not told apart from the best reaches.
         noise: ``[arms, draws]``, variance of one run of the arm.
+        learnt: Whether the target is learnt at all. If not, nothing is said of its arms but their means.
     """
 
     draws: FloatArray
@@ -98,6 +100,7 @@ class Posterior:
     tied: list[IntArray]
     mass: float
     noise: FloatArray
+    learnt: bool = True
 
     @property
     def determined(self) -> bool:
@@ -146,7 +149,7 @@ class Posterior:
     @cached_property
     def notes(self) -> tuple[str, ...]:
         """What a reader must be told, one sentence each."""
-        return _notes(self.fit)
+        return _notes(self.fit) if self.learnt else (NOT_LEARNT,)
 
     @cached_property
     def gains(self) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -173,6 +176,7 @@ def rank_arms(
     *,
     deterministic: Mask | None = None,
     eligible: Mask | None = None,
+    learnt: bool = True,
     stream: str = "",
     draws: int = DRAWS,
     mass: float = MASS,
@@ -184,6 +188,8 @@ def rank_arms(
         deterministic: ``[arms]``, arms whose score has no seed variance.
         eligible: ``[arms]``, arms that may be called best (False for an intermediate whose data
             overlaps the target's). Others keep their gain and have no P(best) and no regret.
+        learnt: False where the runs are no better than guessing or than the best constant answer. Scores that are all
+            0 are not learnt either.
         stream: Name of the stratum. Strata with different names get other random numbers.
         draws: Number of joint draws; P(best) has a Monte Carlo error of at most .5/sqrt(draws).
         mass: Probability that the set not told apart from the best must reach.
@@ -197,9 +203,10 @@ def rank_arms(
         raise UserError(f"draws is {draws}, but must be at least 100, such as {DRAWS}")
     fit = decompose(scores, deterministic=deterministic)
     competes = fit.present & check_mask(eligible, len(fit.effects), "eligible", True)
-    if not fit.estimable or not fit.present.any():
+    learnt = learnt and not (fit.present.any() and np.nanmax(np.abs(fit.effects)) == 0.0)
+    if not learnt or not fit.estimable or not fit.present.any():
         none = np.empty((len(fit.effects), 0))
-        return Posterior(none, fit, competes, [], mass, none)
+        return Posterior(none, fit, competes & learnt, [], mass, none, learnt)
     drawn, noise = draw_scores(check_scores(scores), fit, stream, draws)
     return Posterior(drawn, fit, competes, tied_groups(fit, competes), mass, noise)
 
@@ -260,7 +267,7 @@ def _gains(answer: Posterior) -> tuple[FloatArray, FloatArray, FloatArray]:
     fit, draws = answer.fit, answer.draws
     if not answer.determined:
         unknown = np.full(len(fit.effects), np.nan)
-        return fit.effects - fit.effects[0], unknown, unknown
+        return fit.effects - fit.effects[0] if answer.learnt else unknown, unknown, unknown
     gain, low, high = (np.full(len(draws), np.nan) for _ in range(3))
     if fit.present[0]:
         present = np.flatnonzero(fit.present)

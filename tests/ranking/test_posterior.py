@@ -6,9 +6,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from raystilts.errors import UserError
+from raystilts.ranking.advice import advise
 from raystilts.ranking.draws import smallest_set
 from raystilts.ranking.intervals import gain_intervals
-from raystilts.ranking.posterior import NO_BASELINE, NO_REPEATS, NO_RUNS, ArmPosterior, Posterior, rank_arms
+from raystilts.ranking.posterior import (
+    NO_BASELINE,
+    NO_REPEATS,
+    NO_RUNS,
+    NOT_LEARNT,
+    ArmPosterior,
+    Posterior,
+    rank_arms,
+)
 
 NAN = float("nan")
 # residuals that sum to zero over rows and columns, with 3 seeds
@@ -140,6 +149,17 @@ def test_missing_runs_and_arms() -> None:
     assert many.high is not None
     assert many.low is not None
     assert few.high - few.low > many.high - many.low
+
+
+@pytest.mark.parametrize("scores", [table(0), np.zeros((4, 3))])
+def test_what_is_not_learnt_is_not_ranked(scores: np.ndarray) -> None:
+    answer = rank_arms(scores, learnt=not scores.any())  # scores of 0 are not learnt by themselves
+    assert (answer.leader, answer.best_set, answer.notes) == (None, (), (NOT_LEARNT,))
+    assert all((a.gain, a.low, a.p_best, a.regret, a.in_set) == (None,) * 4 + (False,) for a in answer.arms)
+    assert column(answer, "mean") == pytest.approx(scores.mean(axis=1))
+    advice = advise(answer)
+    assert (advice.arms, advice.seeds) == ((), None)
+    assert advice.note.startswith("not learnt")
 
 
 def test_an_empty_stratum() -> None:
