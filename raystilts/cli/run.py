@@ -90,7 +90,7 @@ def _interruptible(log: Console) -> Iterator[None]:
 
 
 def _print_matrix(results: str) -> None:
-    from raystilts.analysis.above_chance import above_chance
+    from raystilts.analysis.above_chance import above_chance, with_constants
     from raystilts.report.matrix import matrix_text, transfer_matrix
     from raystilts.report.text import verdict
     from raystilts.results.results import Results
@@ -102,7 +102,7 @@ def _print_matrix(results: str) -> None:
         return
     out = output()
     say(matrix_text(transfer_matrix(answers, "gain")))
-    for answer in answers:
+    for answer in with_constants(loaded, answers):
         out.print(f"{answer.target}: {verdict(answer)}", highlight=False)
     learnt = above_chance(loaded)
     if learnt is not None and learnt.stages:
