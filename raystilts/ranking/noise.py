@@ -43,6 +43,7 @@ class Readings:
         like: ``[nodes]``, h.
         level: ``[nodes]``, tau.
         weights: ``[nodes]``, posterior weight of the node; sums to 1.
+        items: ``[readings]``, variance of the arm's score by its items, which more runs do not lower; None for none.
     """
 
     arm: IntArray
@@ -56,6 +57,7 @@ class Readings:
     like: FloatArray
     level: FloatArray
     weights: FloatArray
+    items: FloatArray | None = None
 
     @property
     def variances(self) -> FloatArray:
@@ -75,13 +77,16 @@ class _Ways:
     prior: FloatArray
 
 
-def readings(table: FloatArray, fit: Decomposition, arms: IntArray) -> Readings:
+def readings(
+    table: FloatArray, fit: Decomposition, arms: IntArray, items: FloatArray | None = None
+) -> Readings:
     """The readings of every arm that has runs and noise.
 
     Args:
         table: ``[arms, seeds]``, nan where a run is missing.
         fit: Its decomposition, with a positive residual variance.
         arms: All arms with runs and noise, in the order that the readings shall have.
+        items: ``[all arms]``, variance of each score by its items.
     """
     used = np.flatnonzero(~np.isnan(fit.seed_effects))
     scores = table[np.ix_(arms, used)]
@@ -111,6 +116,7 @@ def readings(table: FloatArray, fit: Decomposition, arms: IntArray) -> Readings:
         like=like,
         level=level,
         weights=weights,
+        items=None if items is None else items[arms[row]],
     )
 
 

@@ -118,6 +118,7 @@ def align(target: Posterior, rows: Sequence[int | None]) -> Posterior:
         mass=target.mass,
         learnt=target.learnt,
         noise=take(target.noise, np.nan),
+        items=None if target.items is None else take(target.items, 0.0),
     )
 
 

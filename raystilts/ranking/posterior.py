@@ -92,6 +92,7 @@ class Posterior:
         mass: Probability that the set not told apart from the best reaches.
         noise: ``[arms, draws]``, variance of one run of the arm.
         learnt: Whether the target is learnt at all. If not, nothing is said of its arms but their means.
+        items: ``[arms]``, variance of each score by its items; None where items are taken as given.
     """
 
     draws: FloatArray
@@ -101,6 +102,7 @@ class Posterior:
     mass: float
     noise: FloatArray
     learnt: bool = True
+    items: FloatArray | None = None
 
     @property
     def determined(self) -> bool:
@@ -177,6 +179,7 @@ def rank_arms(
     deterministic: Mask | None = None,
     eligible: Mask | None = None,
     learnt: bool = True,
+    items: npt.ArrayLike | None = None,
     stream: str = "",
     draws: int = DRAWS,
     mass: float = MASS,
@@ -190,6 +193,8 @@ def rank_arms(
             overlaps the target's). Others keep their gain and have no P(best) and no regret.
         learnt: False where the runs are no better than guessing or than the best constant answer. Scores that are all
             0 are not learnt either.
+        items: ``[arms]``, variance of each arm's score by its items (`items.item_noise`, `items.binomial_noise`); nan
+            counts as their mean. Default: the items are taken as given, and answers are about them alone.
         stream: Name of the stratum. Strata with different names get other random numbers.
         draws: Number of joint draws; P(best) has a Monte Carlo error of at most .5/sqrt(draws).
         mass: Probability that the set not told apart from the best must reach.
@@ -207,14 +212,28 @@ def rank_arms(
     if not learnt or not fit.estimable or not fit.present.any():
         none = np.empty((len(fit.effects), 0))
         return Posterior(none, fit, competes & learnt, [], mass, none, learnt)
-    drawn, noise = draw_scores(check_scores(scores), fit, stream, draws)
-    return Posterior(drawn, fit, competes, tied_groups(fit, competes), mass, noise)
+    table, luck = check_scores(scores), _item_variances(items, fit)
+    drawn, noise = draw_scores(table, fit, stream, draws, luck)
+    return Posterior(drawn, fit, competes, tied_groups(fit, competes, luck), mass, noise, items=luck)
 
 
-def draw_scores(table: FloatArray, fit: Decomposition, stream: str, draws: int) -> tuple[FloatArray, FloatArray]:
+def _item_variances(items: npt.ArrayLike | None, fit: Decomposition) -> FloatArray | None:
+    if items is None:
+        return None
+    found = np.array(items, dtype=np.float64)
+    if found.shape != fit.effects.shape or (found < 0.0).any():
+        raise UserError(f"items must be one variance an arm, 0 or more: {len(fit.effects)} of them")
+    known = ~np.isnan(found)
+    return np.where(known, found, found[known].mean() if known.any() else 0.0)
+
+
+def draw_scores(
+    table: FloatArray, fit: Decomposition, stream: str, draws: int, items: FloatArray | None = None
+) -> tuple[FloatArray, FloatArray]:
     """``[arms, draws]`` each: joint draws of the arms' scores, and of the variance of one of their runs.
 
-    nan rows for arms without a run; exact arms have their score, and variance 0, in every draw.
+    nan rows for arms without a run; exact arms have their score, and variance 0, in every draw, but for the noise of
+    their items.
     """
     noisy = canonical_order(fit)
     if fit.variance == 0.0:
@@ -223,8 +242,10 @@ def draw_scores(table: FloatArray, fit: Decomposition, stream: str, draws: int) 
     exact = np.setdiff1d(np.flatnonzero(fit.present), noisy)
     result, variance = (np.full((len(fit.effects), draws), np.nan) for _ in range(2))
     result[exact], variance[exact] = fit.effects[exact, None], 0.0
+    if items is not None and len(exact):
+        result[exact] += np.sqrt(items[exact, None]) * rng.standard_normal((len(exact), draws))
     if len(noisy):
-        found = readings(table, fit, noisy)
+        found = readings(table, fit, noisy, items)
         rows = found.arm[found.first]
         result[rows], variance[rows] = draw_effects(found, fit.effects[exact], draws, rng)
     if fit.split:
@@ -293,7 +314,7 @@ def _leader(regret: FloatArray, p_best: FloatArray, effects: FloatArray, compete
     return int(rows[np.lexsort((-effects[rows], -p_best[rows], regret[rows]))[0]])
 
 
-def tied_groups(fit: Decomposition, competes: BoolArray) -> list[IntArray]:
+def tied_groups(fit: Decomposition, competes: BoolArray, items: FloatArray | None = None) -> list[IntArray]:
     """Exchangeable arms: same effect, variance, part and right to compete."""
     order = canonical_order(fit)
     if len(order) < 2:
@@ -302,6 +323,8 @@ def tied_groups(fit: Decomposition, competes: BoolArray) -> list[IntArray]:
     scale = np.abs(fit.effects[order]).max() * ROUNDING_SHARE
     same = np.diff(fit.effects[order]) <= scale
     same &= (np.abs(np.diff(squares)) <= _EQUAL_VARIANCE * squares.max()) & (np.diff(fit.counts[order]) == 0)
+    if items is not None:
+        same &= np.diff(items[order]) == 0.0
     same &= (np.diff(fit.parts[order]) == 0) & ~np.diff(competes[order])
     groups = np.split(order, np.flatnonzero(~same) + 1)
     return [group for group in groups if len(group) > 1]

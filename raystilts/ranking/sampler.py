@@ -106,6 +106,8 @@ def draw_effects(
         sampling = _variances(readings, reading, like, scale, normals[arms + rows.start : arms + rows.stop])
         variance[rows] = sampling
         sampling /= readings.runs[reading]
+        if readings.items is not None:
+            sampling += readings.items[reading]
         keep = is_wide * more  # a choice by `where` takes several times as long
         keep += narrow
         keep /= keep + sampling
@@ -185,6 +187,8 @@ def _prior_grid(
     first = readings.first
     effects = np.concatenate([readings.effects[first], exact])
     sampling = readings.variances / readings.runs
+    if readings.items is not None:
+        sampling += readings.items
     spread = float(effects.std(ddof=1)) if len(effects) > 1 else 0.0
     unit = max(spread, float(sampling[first].mean()) ** 0.5)
     # numpy's own median loads masked arrays, which takes longer than all medians of an answer
