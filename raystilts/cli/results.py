@@ -239,19 +239,24 @@ def compact(
     """Merge the files of single runs into large ones, which every question reads faster.
 
     Runs do this themselves. It is safe at any time, also while a study runs. Afterwards DuckDB, polars and
-    pandas read everything from RESULTS/compacted/.
+    pandas read the scores that count from RESULTS/finals.parquet, and everything from RESULTS/compacted/.
 
     Example: raystilts compact ~/raystilts_results/quickstart
     """
     from raystilts.filesystem import open_folder
     from raystilts.results.compaction import clean_up
     from raystilts.results.compaction import compact as merge
+    from raystilts.results.finals import write_finals
+    from raystilts.results.results import Results
 
     folder = open_folder(results)
     if not folder.exists():
         raise UserError(f"{results}: no such results folder; give <storage_path>/<study name>")
     done = merge(folder)
     deleted = clean_up(folder, older_than=grace)
+    why = write_finals(Results(folder))
+    if why is not None:
+        output().print(f"finals.parquet was not written: {why}", highlight=False, markup=False)
     output().print(
         f"{done.files['runs']} runs with {done.rows['scores']} scores merged, {deleted} files deleted",
         highlight=False,

@@ -93,10 +93,12 @@ def _print_matrix(results: str) -> None:
     from raystilts.analysis.above_chance import above_chance, with_constants
     from raystilts.report.matrix import matrix_text, transfer_matrix
     from raystilts.report.text import verdict
+    from raystilts.results.finals import write_finals
     from raystilts.results.results import Results
 
     try:
         loaded = Results(results)
+        write_finals(loaded)
         answers = loaded.answers()
     except UserError:
         return
