@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 
+from raystilts.errors import UserError
 from raystilts.planning.data import data_folder
 from raystilts.ranking.degenerate import chance_p_value
+from raystilts.results.answers import TargetAnswer
 from raystilts.results.results import Results
 from raystilts.tasks.check import constant_score
 from raystilts.tasks.registry import all_tasks, get_task
@@ -49,3 +53,19 @@ def above_chance(results: Results) -> AboveChance | None:
             above, stages = counts.get(name, (0, 0))
             counts[name] = (above + learnt, stages + 1)
     return AboveChance(sum(a for a, _ in counts.values()), sum(n for _, n in counts.values()), counts)
+
+
+def with_constants(results: Results, answers: Sequence[TargetAnswer]) -> list[TargetAnswer]:
+    """The answers, with the dev score of the best constant answer for targets that are not learnt; reads their data."""
+    study = results.study() if any(not answer.learnt for answer in answers) else None
+    if study is None:
+        return list(answers)
+    folder, limit = data_folder(study), study.evaluation.max_dev_samples
+    found = []
+    for answer in answers:
+        if not answer.learnt:
+            with suppress(UserError, OSError):  # the data is not here any more
+                language = get_task(answer.target).train_languages[0]
+                answer = replace(answer, constant=constant_score(answer.target, language, limit, folder))
+        found.append(answer)
+    return found

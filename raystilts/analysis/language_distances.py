@@ -6,7 +6,8 @@ Families are after Glottolog's top level (Hammarstrom et al.).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -32,44 +33,103 @@ _ARCHIVES = {
     "geocoord_features.npz": {"geographic": ""},
     "script_features.npz": {"script": ""},
 }
-#: Where URIEL+ describes another variety of the language than our code names.
-_URIEL_CODES = {"zh": "cmn", "qu": "quz"}
+#: Distances of grammar: a pair is compared over this many shared features at least. With fewer, near is an accident:
+#: Malay, Croatian and Bemba have a syntactic distance of 0 from English over 12 features, Tswana over one.
+LEAST_SHARED = {"syntactic": 20, "phonological": 10, "inventory": 20, "featural": 20}
+#: Codes under which URIEL+ may describe a language, such as its macrolanguage: the best described one is taken.
+_OTHER_CODES = {
+    "ar": "ara", "az": "aze", "bs": "hbs", "et": "est", "fa": "fas", "hr": "hbs", "ku": "kur", "lv": "lav", "mg": "mlg",
+    "mn": "mon", "ms": "msa", "nb": "nor", "ne": "nep", "no": "nor", "om": "orm", "or": "ori", "ps": "pus",
+    "qu": "que", "sq": "sqi", "sr": "hbs", "sw": "swa", "tw": "aka", "uz": "uzb", "yi": "yid", "zh": "cmn",
+}  # fmt: skip
 
 
-def uriel_distances(languages: Iterable[str], source: str = "en") -> Distances:
+@dataclass(frozen=True, slots=True)
+class UrielDistances:
+    """Distances of languages from one, and what they rest on.
+
+    Attributes:
+        values: Distance to language to value, 0 to 1.
+        shared: Distance to language to the number of features that both languages have, also where there are too few.
+        codes: URIEL+'s code of each language: the best described of those that stand for it.
+    """
+
+    values: Distances
+    shared: dict[str, dict[str, int]]
+    codes: dict[str, str]
+
+    def notes(self) -> tuple[str, ...]:
+        """What each distance rests on, and which languages it leaves out, one sentence a distance."""
+        found = []
+        for name, counts in self.shared.items():
+            kept = [counts[language] for language in self.values[name]]
+            out = {language: number for language, number in counts.items() if language not in self.values[name]}
+            text = f"{name}: over {min(kept)} to {max(kept)} shared features" if kept else f"{name}: of no language"
+            if out:
+                names = ", ".join(f"{language} {number}" for language, number in sorted(out.items()))
+                text += f"; left out for fewer than {LEAST_SHARED.get(name, 1)}: {names}"
+            found.append(text)
+        return tuple(found)
+
+
+def uriel_distances(languages: Iterable[str], source: str = "en") -> UrielDistances:
     """Angular distances from a language over URIEL+'s features, as `urielplus` itself gives them.
 
     Its archives are read straight from the installed package: the package's own functions take a minute for
     fifty languages, and copy the archives into the package's folder first, which a read-only installation forbids.
     A feature's value is the largest that any source gives (for geography their mean); a pair is compared over the
-    features that both languages have.
+    features that both languages have, if these are enough (`LEAST_SHARED`).
 
     Args:
         languages: Our codes.
         source: The language that the others are compared with.
 
-    Returns:
-        Distance to language to value, 0 to 1. A language that URIEL+ knows nothing comparable of is missing.
-
     Raises:
         UserError: urielplus is not installed.
     """
     folder = _archives()
-    wanted = {language: _URIEL_CODES.get(language, iso3_code(language)) for language in {source, *languages}}
-    found: Distances = {}
+    wanted = dict.fromkeys([*languages])
+    wanted.pop(source, None)
+    candidates = {one: tuple(dict.fromkeys((iso3_code(one), _OTHER_CODES.get(one, "")))) for one in (source, *wanted)}
+    every = {code for codes in candidates.values() for code in codes}
+    grammar, features = _vectors(folder / "features.npz", every, mean=False)
+    chosen = _best_described(candidates, grammar, features, source)
+    values: Distances = {}
+    shared: dict[str, dict[str, int]] = {}
     for archive, distances in _ARCHIVES.items():
-        vectors, features = _vectors(folder / archive, set(wanted.values()), mean="geographic" in distances)
+        vectors, features = _vectors(folder / archive, set(chosen.values()), mean="geographic" in distances)
+        nothing = np.full(len(features), np.nan)
         for name, prefix in distances.items():
-            chosen = np.char.startswith(features, prefix)
-            own = vectors.get(wanted[source], np.full(len(features), np.nan))[chosen]
-            found[name] = {
-                language: value
-                for language in dict.fromkeys(languages)
-                if language != source and wanted[language] in vectors
-                for value in [_angular(own, vectors[wanted[language]][chosen])]
-                if value is not None
-            }
-    return {name: found[name] for name in URIEL_DISTANCES}
+            columns = np.char.startswith(features, prefix)
+            own = vectors.get(chosen[source], nothing)[columns]
+            values[name], shared[name] = {}, {}
+            for language in wanted:
+                other = vectors.get(chosen[language], nothing)[columns]
+                number = int((~np.isnan(own) & ~np.isnan(other)).sum())
+                shared[name][language] = number
+                value = _angular(own, other) if number >= LEAST_SHARED.get(name, 1) else None
+                if value is not None:
+                    values[name][language] = value
+    return UrielDistances(
+        {name: values[name] for name in URIEL_DISTANCES}, {name: shared[name] for name in URIEL_DISTANCES}, chosen
+    )
+
+
+def _best_described(
+    candidates: Mapping[str, Sequence[str]],
+    vectors: Mapping[str, FloatArray],
+    features: NDArray[np.str_],
+    source: str,
+) -> dict[str, str]:
+    """The code of each language with most features of grammar that the source has too; of equal ones the first."""
+    grammar = np.char.startswith(features, "S_") | np.char.startswith(features, "P_")
+    known = {code: ~np.isnan(vector) & grammar for code, vector in vectors.items()}
+    base = max((known[code] for code in candidates[source] if code in known), key=np.sum, default=grammar)
+
+    def described(code: str) -> int:
+        return int((known[code] & base).sum()) if code in known else -1
+
+    return {language: max(codes, key=described) for language, codes in candidates.items()}
 
 
 def _archives() -> Path:
@@ -110,6 +170,14 @@ def _angular(one: FloatArray, other: FloatArray) -> float | None:
     return float(2.0 * np.arccos(np.clip(cosine, -1.0, 1.0)) / np.pi)
 
 
+def _missing(path: Path) -> dict[str, list[str]]:
+    """What stands for a missing number: pandas' usual words in every column but `language`."""
+    import pandas as pd
+
+    words = ["", "NA", "N/A", "n/a", "nan", "NaN", "NULL", "null", "None", "-"]
+    return {str(name): [""] if name == "language" else words for name in pd.read_csv(path, nrows=0).columns}
+
+
 def read_columns(path: Path, option: str) -> Distances:
     """Numbers by language from a CSV or Parquet file with a column `language`; empty cells are missing.
 
@@ -128,7 +196,10 @@ def read_columns(path: Path, option: str) -> Distances:
     if not path.is_file():
         raise UserError(f"{option} {path}: no such file; expected a CSV with a column language and columns of numbers")
     try:
-        rows = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path, keep_default_na=True)
+        # a language is called nan (Min Nan): only an empty cell is missing there
+        rows = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(
+            path, keep_default_na=False, na_values=_missing(path)
+        )  # fmt: skip
     except (ValueError, OSError) as error:
         raise UserError(f"{option} {path}: cannot be read as a table ({error})") from None
     numbers = [str(name) for name in rows.columns if name != "language" and pd.api.types.is_numeric_dtype(rows[name])]

@@ -12,7 +12,7 @@ does not mistake the easy tasks of some languages for their gain where not.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +67,7 @@ class Similarity:
         gains: Language to the mean of its task-centred gains, as shares.
         targets: Those with gains, and the arms whose gains were averaged.
         notes: What a reader must be told.
+        shared: Distance to language to the number of features that it rests on; empty for a table of the user's own.
     """
 
     relations: tuple[Relation, ...]
@@ -75,6 +76,7 @@ class Similarity:
     targets: tuple[str, ...]
     arms: tuple[str, ...]
     notes: tuple[str, ...]
+    shared: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -394,6 +396,7 @@ def language_rows(found: Similarity, predictors: Mapping[str, Mapping[str, float
     return [
         {"language": language, "family": family_of(language), "gain": gain}
         | {name: values.get(language) for name, values in predictors.items()}
+        | {f"{name}_features": counts.get(language) for name, counts in found.shared.items()}
         for language, gain in found.gains.items()
     ]
 

@@ -153,6 +153,8 @@ def _need(answer: TargetAnswer, times: StageTimes, goal: _Goal) -> Need | str | 
     """What a target needs; None where it is settled, and a reason where nothing helps."""
     choice = answer.choice
     assert choice is not None
+    if not choice.learnt:
+        return "not learnt at this size: more seeds of the same do not help; train longer or on more data"
     if not choice.determined:
         arms = [i for i in np.flatnonzero(choice.competes).tolist() if not choice.fit.deterministic[i]]
         if not arms:

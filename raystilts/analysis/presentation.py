@@ -32,6 +32,11 @@ def wrap(text: str, indent: str = "") -> list[str]:
     return textwrap.wrap(text, WIDTH, initial_indent=indent, subsequent_indent=indent + "  ", break_on_hyphens=False)
 
 
+def listed(names: Sequence[str], word: str = "and") -> str:
+    """Names in a sentence: ``a, b and c``."""
+    return names[0] if len(names) == 1 else f" {word} ".join([", ".join(names[:-1]), names[-1]]) if names else ""
+
+
 def count(number: int, word: str) -> str:
     """`1 run`, `2 runs`."""
     return f"{number} {word}{'' if number == 1 else 's'}"

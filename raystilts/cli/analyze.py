@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -231,10 +231,14 @@ def language_similarity(
     given = read_columns(distances, "--distances") if distances is not None else None
     loaded, study, tasks = _opened(results)
     gained = gather_gains(read_strata(loaded, target), tasks.overlaps, intermediate_fraction, intermediate)
-    predictors = given if given is not None else uriel_distances(gained.gains)
+    uriel = uriel_distances(gained.gains) if given is None else None
+    predictors = given if uriel is None else uriel.values
+    assert predictors is not None
     if text is not None:
         predictors = predictors | _subwords(study, text, list(gained.gains))
     found = relate(gained, predictors, next(iter(control.values()), None))
+    if uriel is not None:
+        found = replace(found, notes=(*found.notes, *uriel.notes()), shared=uriel.shared)
     shown = predictors | ({BASELINE: gained.level} if gained.level is not None else {})
     outputs.give(
         lambda: similarity_text(found), lambda: language_rows(found, shown), partial(plot_similarity, found, shown),

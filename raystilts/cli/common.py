@@ -15,6 +15,7 @@ from raystilts.analysis.presentation import printable
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from raystilts.results.results import Results
     from raystilts.study.schema import Study
 
 
@@ -65,6 +66,16 @@ def output() -> Console:
 def messages() -> Console:
     """Standard error, for what is told beside the answer."""
     return _console(stderr=True)
+
+
+def print_completeness(results: Results) -> None:
+    """What an answer begins with: how much of the study is there."""
+    from raystilts.analysis.presentation import wrap
+    from raystilts.report.completeness import completeness
+
+    found = completeness(results)
+    if found is not None:
+        say("\n".join(wrap(found.sentence())))
 
 
 def _console(width: int | None = None, *, stderr: bool = False) -> Console:

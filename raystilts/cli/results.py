@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from raystilts.cli.common import AsJson, ResultsFolder, app, output, say
+from raystilts.cli.common import AsJson, ResultsFolder, app, output, print_completeness, say
 from raystilts.errors import UserError
 from raystilts.filesystem import write_text
 
@@ -73,9 +73,11 @@ def best(
     if as_json:
         print(json.dumps(over_targets(answers).to_json(), indent=1))
         return
+    from raystilts.analysis.above_chance import with_constants
     from raystilts.report.text import best_table, overall_table
 
-    parts = [] if overall else [best_table(answer) for answer in answers]
+    print_completeness(loaded)
+    parts = [] if overall else [best_table(answer) for answer in with_constants(loaded, answers)]
     if overall or len(answers) > 1:
         parts.append(overall_table(over_targets(answers)))
     say("\n".join(parts), end="")
@@ -101,7 +103,8 @@ def matrix(
         check_plot(plot)
     from raystilts.results.results import Results
 
-    answers = Results(results).answers(language=language, intermediate_fraction=intermediate_fraction)
+    loaded = Results(results)
+    answers = loaded.answers(language=language, intermediate_fraction=intermediate_fraction)
     found = transfer_matrix(answers, value.value)
     if plot is not None:
         plot_matrix(found, plot)
@@ -109,6 +112,7 @@ def matrix(
     if as_csv:
         say(matrix_csv(found), end="")
     elif plot is None:
+        print_completeness(loaded)
         say(matrix_text(found), end="")
 
 
@@ -122,6 +126,8 @@ def next_command(
 ) -> None:
     """The cheapest further runs that would settle the open targets, as a study file.
 
+    Exits with 0 where a file was written (or would be, with -o) or nothing is open, else with 1.
+
     Example: raystilts next ~/raystilts_results/quickstart -o next.yaml
     """
     if output is not None and not output.absolute().parent.is_dir():
@@ -132,6 +138,7 @@ def next_command(
 
     loaded = Results(results)
     found = next_runs(loaded, probability=probability, max_seeds=max_seeds, tolerance=tolerance / 100)
+    print_completeness(loaded)
     lines = [f"settled: {', '.join(found.settled)}"] if found.settled else []
     lines += [f"open: {label}: {reason}" for label, reason in found.hopeless]
     lines += [f"open: {need_sentence(need)}" for need in found.needs]
@@ -140,8 +147,12 @@ def next_command(
         lines.append(f"together {count(runs, 'stage')}, {duration(seconds)} of a device by the recorded times")
     say("\n".join(line for text in lines for line in wrap(text)))
     if not found.grids:
-        print("nothing to run" if not found.hopeless else "no study file: no further runs are worth their cost")
-        return
+        written = "" if output is None else f"; {output} was not written"
+        if not found.hopeless:
+            say(f"nothing to run: every target is settled{written}")
+            return
+        say("\n".join(wrap(f"no study file: no further seeds are worth their cost, for the reasons above{written}")))
+        raise typer.Exit(1)
     if output is None:
         print(f"\nNext:\n  raystilts next {shlex.quote(results)} -o next.yaml")
         return
@@ -226,19 +237,24 @@ def compact(
     """Merge the files of single runs into large ones, which every question reads faster.
 
     Runs do this themselves. It is safe at any time, also while a study runs. Afterwards DuckDB, polars and
-    pandas read everything from RESULTS/compacted/.
+    pandas read the scores that count from RESULTS/finals.parquet, and everything from RESULTS/compacted/.
 
     Example: raystilts compact ~/raystilts_results/quickstart
     """
     from raystilts.filesystem import open_folder
     from raystilts.results.compaction import clean_up
     from raystilts.results.compaction import compact as merge
+    from raystilts.results.finals import write_finals
+    from raystilts.results.results import Results
 
     folder = open_folder(results)
     if not folder.exists():
         raise UserError(f"{results}: no such results folder; give <storage_path>/<study name>")
     done = merge(folder)
     deleted = clean_up(folder, older_than=grace)
+    why = write_finals(Results(folder))
+    if why is not None:
+        output().print(f"finals.parquet was not written: {why}", highlight=False, markup=False)
     output().print(
         f"{done.files['runs']} runs with {done.rows['scores']} scores merged, {deleted} files deleted",
         highlight=False,

@@ -101,19 +101,21 @@ def _interruptible(log: Console) -> Iterator[None]:
 
 
 def _print_matrix(results: str) -> None:
-    from raystilts.analysis.above_chance import above_chance
+    from raystilts.analysis.above_chance import above_chance, with_constants
     from raystilts.report.matrix import matrix_text, transfer_matrix
     from raystilts.report.text import verdict
+    from raystilts.results.finals import write_finals
     from raystilts.results.results import Results
 
     try:
         loaded = Results(results)
+        write_finals(loaded)
         answers = loaded.answers()
     except UserError:
         return
     out = output()
     say(matrix_text(transfer_matrix(answers, "gain")))
-    for answer in answers:
+    for answer in with_constants(loaded, answers):
         out.print(f"{answer.target}: {verdict(answer)}", highlight=False)
     learnt = above_chance(loaded)
     if learnt is not None and learnt.stages:

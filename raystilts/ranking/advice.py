@@ -72,6 +72,8 @@ def advise(
             f"probability is {probability}, max_seeds {max_seeds}, tolerance {tolerance}, but "
             "must be in (0, 1), at least 1 and at least 0"
         )
+    if not stratum.learnt:
+        return Advice((), None, None, "not learnt at this size: more seeds do not help; train longer or on more data")
     rows = np.flatnonzero(stratum.competes)
     if not stratum.determined or stratum.leader is None:
         note = "add at least one seed to every arm: the seed variance is unknown"
@@ -151,15 +153,16 @@ def decision_chance(
     if len(rows) < 2:
         return 1.0
     mean, known = draws.mean(axis=1)[:, None], draws.var(axis=1)[:, None]
-    df = stratum.fit.df
-    # the mean of the variance's posterior; below 3 degrees of freedom it has none
-    noise = stratum.fit.variance * (df / (df - 2) if df > 2 else 3.0) / seeds
+    # the luck of the items stays, however many seeds there are
+    luck = np.zeros_like(known) if stratum.items is None else np.minimum(stratum.items[rows][:, None], known)
+    known = known - luck
+    noise = 1.0 / (1.0 / np.maximum(stratum.noise[rows], 1e-300)).mean(axis=1)[:, None] / seeds
     share = np.where(np.isin(rows, arms)[:, None], known / np.maximum(known + noise, 1e-300), 0.0)
     worlds = min(_WORLDS, draws.shape[1])
     picks = np.linspace(0, draws.shape[1] - 1, worlds).astype(np.int64)
     errors = generator("advice", len(rows)).standard_normal((len(rows), worlds))
     fresh = draws[:, picks] + noise**0.5 * errors
-    certainty = leader_certainty(mean + share * (fresh - mean), known * (1.0 - share), tolerance)
+    certainty = leader_certainty(mean + share * (fresh - mean), known * (1.0 - share) + luck, tolerance)
     return float((certainty >= mass).mean())
 
 

@@ -44,5 +44,5 @@ def interval(values: FloatArray, level: float = 0.95) -> tuple[FloatArray, Float
     draws = values.shape[1]
     tail = (1.0 - level) / 2.0
     low, high = round(tail * (draws - 1)), round((1.0 - tail) * (draws - 1))
-    ordered = np.partition(values, (low, high), axis=1)
+    ordered = np.sort(values, axis=1)  # much faster than `partition` where the processor sorts by vectors
     return ordered[:, low], ordered[:, high]

@@ -38,6 +38,7 @@ class Decomposition:
         deterministic: ``[arms]``, arms whose score has no seed variance.
         variance: Residual variance pooled over the stratum; nan when `df` is 0.
         df: Residual degrees of freedom.
+        squares: ``[arms]``, the arm's sum of squared residuals; 0 for absent and deterministic arms.
         seed_variance: Variance of the common seed shift. It cancels in differences of arms that
             share seeds and enters differences of arms that do not.
         seed_df: Degrees of freedom of `seed_variance`.
@@ -54,6 +55,7 @@ class Decomposition:
     deterministic: BoolArray
     variance: float
     df: int
+    squares: FloatArray
     seed_variance: float
     seed_df: int
     parts: IntArray
@@ -164,8 +166,9 @@ def decompose(scores: npt.ArrayLike, *, deterministic: Mask | None = None) -> De
     part_seeds = np.bincount(seed_labels, minlength=labels.max(initial=-1) + 1)
     part_arms = np.bincount(labels, minlength=len(part_seeds))
     df = int(block.sum()) - len(free) - len(used) + len(part_seeds)
-    squares = float((np.where(block, values - arm_effects[:, None] - seeds, 0.0) ** 2).sum())
-    variance = squares / df if df > 0 else np.nan
+    squares = np.zeros(len(table))
+    squares[free] = (np.where(block, values - arm_effects[:, None] - seeds, 0.0) ** 2).sum(axis=1)
+    variance = float(squares.sum()) / df if df > 0 else np.nan
     seed_df = len(used) - len(part_seeds)
     shift = _shift_variance(seeds, (part_seeds - 1) / part_arms, variance, seed_df)
     effects[free] = arm_effects + centre
@@ -180,6 +183,7 @@ def decompose(scores: npt.ArrayLike, *, deterministic: Mask | None = None) -> De
         deterministic=fixed,
         variance=0.0 if variance <= tolerance**2 else variance,
         df=df,
+        squares=squares,
         seed_variance=shift,
         seed_df=seed_df,
         parts=parts,

@@ -58,6 +58,7 @@ def rank_languages(
     *,
     deterministic: Mask | None = None,
     eligible: Mask | None = None,
+    learnt: bool = True,
     stream: str = "",
     only: Collection[str] | None = None,
     draws: int = DRAWS,
@@ -71,6 +72,7 @@ def rank_languages(
         languages: Names along the last axis.
         deterministic: As for `posterior.rank_arms`, like all that follow.
         eligible: Arms that may be called best.
+        learnt: Whether the target is learnt.
         stream: Name of the stratum.
         only: Languages to answer for; all of them still take part. Default: all.
         draws: Number of joint draws.
@@ -93,6 +95,7 @@ def rank_languages(
         table.mean(axis=2),
         deterministic=deterministic,
         eligible=eligible,
+        learnt=learnt,
         stream=stream,
         draws=draws,
         mass=mass,
@@ -130,7 +133,7 @@ def _by_language(
         shifted = base + level + keep * parts.values[:, [column]] + error
         shown = replace(macro.fit, effects=fit.effects)
         still_tied = [g for g in tied if np.allclose(fit.effects[g], fit.effects[g[0]], 1e-12)]
-        answers[name] = Posterior(shifted, shown, macro.competes, still_tied, mass)
+        answers[name] = Posterior(shifted, shown, macro.competes, still_tied, mass, macro.noise)
     return answers
 
 

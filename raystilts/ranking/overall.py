@@ -3,6 +3,11 @@
 Points of different targets are never averaged: one point of accuracy and one of F1 are not the
 same thing. Ranks of posterior draws carry each target's uncertainty into the mean (Goldstein and
 Spiegelhalter, JRSS A 159, 1996); gains are divided by the spread of one run's score in the target.
+
+Where arms lack targets (a task is no intermediate of itself, or shares the target's data), two arms are compared on
+the targets that both have. A rank is 1 plus the number of arms above, so an arm's mean rank is 1 plus the sum over the
+other arms of how often each is above it, over the targets that the two share. Scaled scores are fitted by an effect of
+the target and one of the arm, by least squares. With nothing missing, both are the plain means.
 """
 
 from __future__ import annotations
@@ -28,7 +33,7 @@ class OverallArm:
     Attributes:
         arm: Row of the targets' score tables.
         targets: Targets in which the arm has a run.
-        mean_rank: Posterior mean of its rank averaged over targets (1 is best).
+        mean_rank: Posterior mean of its rank averaged over targets (1 is best), see above.
         rank_low: 2.5 % quantile of that average.
         rank_high: 97.5 % quantile.
         p_best_rank: Probability that its mean rank is the lowest.
@@ -63,7 +68,8 @@ class Overall:
         rank_set: Arms not told apart from the best by mean rank, best first.
         gain_set: The same by scaled gain.
         used: Positions of the targets that took part.
-        left_out: Positions of targets without a known seed variance.
+        left_out: Positions of targets that are not learnt, or without a known seed variance.
+        shared: Fewest and most targets that two competing arms share; None with fewer than two.
         scales: Scale of each target that took part, in its unit.
         notes: What a reader must be told.
     """
@@ -73,6 +79,7 @@ class Overall:
     gain_set: tuple[int, ...]
     used: tuple[int, ...]
     left_out: tuple[int, ...]
+    shared: tuple[int, int] | None
     scales: tuple[float, ...]
     notes: tuple[str, ...]
 
@@ -96,6 +103,7 @@ def align(target: Posterior, rows: Sequence[int | None]) -> Posterior:
         target.fit,
         effects=take(target.fit.effects, np.nan),
         counts=take(target.fit.counts, 0),
+        squares=take(target.fit.squares, 0.0),
         deterministic=take(target.fit.deterministic, False),
         parts=take(target.fit.parts, -1),
         covariance=np.zeros((len(rows), len(rows))),
@@ -108,6 +116,9 @@ def align(target: Posterior, rows: Sequence[int | None]) -> Posterior:
         competes=take(target.competes, False),
         tied=[group for group in groups if len(group) > 1],
         mass=target.mass,
+        learnt=target.learnt,
+        noise=take(target.noise, np.nan),
+        items=None if target.items is None else take(target.items, 0.0),
     )
 
 
@@ -116,8 +127,7 @@ def rank_overall(
 ) -> Overall:
     """Combines the posteriors of several targets, whose rows are the same arms in the same order.
 
-    An arm competes if it competes in every target used: an average over different targets is not
-    comparable.
+    An arm competes if it competes in more than half of the targets used, and shares a target with every arm that does.
 
     Args:
         targets: The posteriors that the ranks are from.
@@ -141,18 +151,46 @@ def rank_overall(
             "give every target one row for every arm (nan where it has no run)"
         )
     chosen, gained = [targets[k] for k in used], [gains[k] for k in used]
-    every = [target.competes for target in (*chosen, *gained)]
-    competes = np.logical_and.reduce(every, initial=bool(chosen), axis=0)
-    competes = np.broadcast_to(competes, (arms.pop(),)).copy()
+    number = arms.pop()
+    both = [one.competes & other.competes for one, other in zip(chosen, gained, strict=True)]
+    there = np.array(both, dtype=np.bool_).reshape(len(used), number)
+    competes = _competing(there)
+    there &= competes
     counts = np.sum([target.fit.present for target in targets], axis=0)
     scales = tuple(target_scale(target) for target in gained)
-    notes = _notes(gained, left_out, competes)
+    shared = _shared(there, competes)
+    notes = _notes(targets, gained, left_out, competes, shared)
     if not competes.any():
         empty = tuple(_empty(i, int(n)) for i, n in enumerate(counts))
-        return Overall(empty, (), (), used, left_out, scales, notes)
-    ranks, scaled, baseline = _averages(used, chosen, gained, scales, competes)
-    entries, rank_set, gain_set = _combine(ranks, scaled, scaled - baseline, counts, mass)
-    return Overall(entries, rank_set, gain_set, used, left_out, scales, notes)
+        return Overall(empty, (), (), used, left_out, shared, scales, notes)
+    ranks, scaled = _averages(used, chosen, gained, scales, there)
+    entries, rank_set, gain_set = _combine(ranks, scaled, scaled - scaled[0], counts, mass)
+    return Overall(entries, rank_set, gain_set, used, left_out, shared, scales, notes)
+
+
+def _competing(there: BoolArray) -> BoolArray:
+    """``[arms]``: in more than half of the targets, and in one with each other such arm.
+
+    Args:
+        there: ``[targets, arms]``, where an arm competes.
+    """
+    often: BoolArray = there.sum(axis=0) * 2 > len(there)
+    while often.any():
+        together = there[:, often].T.astype(np.int64) @ there[:, often] > 0
+        if together.all():
+            break
+        rows = np.flatnonzero(often)
+        often[rows[int(np.argmin(together.sum(axis=0)))]] = False
+    return often
+
+
+def _shared(there: BoolArray, competes: BoolArray) -> tuple[int, int] | None:
+    rows = np.flatnonzero(competes)
+    if len(rows) < 2:
+        return None
+    together = there[:, rows].T.astype(np.int64) @ there[:, rows]
+    pairs = together[~np.eye(len(rows), dtype=np.bool_)]
+    return int(pairs.min()), int(pairs.max())
 
 
 def target_scale(target: Posterior) -> float:
@@ -173,21 +211,51 @@ def _averages(
     chosen: list[Posterior],
     gained: list[Posterior],
     scales: tuple[float, ...],
-    competes: BoolArray,
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Means over targets, draw by draw: ranks and scaled scores ``[arms, draws]``, and those of none."""
-    rows = np.flatnonzero(competes)
+    there: BoolArray,
+) -> tuple[FloatArray, FloatArray]:
+    """Over targets, draw by draw: ranks and scaled scores ``[arms, draws]``; nan for arms that do not compete."""
+    # An order of its own for each target, so that targets of one shape are not drawn in step.
     size = chosen[0].draws.shape[1]
-    ranks, scaled = (np.full((len(competes), size), np.nan) for _ in range(2))
-    ranks[rows] = scaled[rows] = 0.0
-    baseline = np.zeros(size)
-    for k, target, gain, scale in zip(used, chosen, gained, scales, strict=True):
-        # An order of its own, so that targets of one shape are not drawn in step.
-        order = generator("overall", k).permutation(size)
-        ranks[rows] += _ranks(target.draws[rows]).take(order, axis=1)
-        scaled[rows] += gain.draws[rows].take(order, axis=1) / scale
-        baseline += gain.draws[0][order] / scale
-    return ranks / len(used), scaled / len(used), baseline / len(used)
+    orders = [generator("overall", k).permutation(size) for k in used]
+    rows = np.flatnonzero(there.any(axis=0))
+    ranks, scaled = (np.full((there.shape[1], size), np.nan) for _ in range(2))
+    where = there[:, rows]
+    drawn = [target.draws[rows].take(order, axis=1) for target, order in zip(chosen, orders, strict=True)]
+    ranks[rows] = sum(map(_ranks, drawn)) / len(used) if where.all() else _paired_ranks(drawn, where)
+    units = [
+        gain.draws[rows].take(order, axis=1) / scale for gain, order, scale in zip(gained, orders, scales, strict=True)
+    ]
+    scaled[rows] = sum(units) / len(used) if where.all() else _arm_effects(units, where)
+    return ranks, scaled
+
+
+def _paired_ranks(drawn: list[FloatArray], where: BoolArray) -> FloatArray:
+    """``[arms, draws]``, 1 plus the sum over the other arms of how often each is above, over shared targets."""
+    arms = where.shape[1]
+    shared = where.T.astype(np.int64) @ where
+    result = np.ones_like(drawn[0])
+    for arm in range(arms):
+        above = np.zeros_like(result)
+        for values, present in zip(drawn, where, strict=True):
+            if present[arm]:
+                row = values[arm]
+                others = np.where(present[:, None], values, -np.inf)
+                above += (others > row) + 0.5 * (others == row)
+        above[arm] = 0.0
+        result[arm] += (above / np.maximum(shared[arm], 1)[:, None]).sum(axis=0)
+    return result
+
+
+def _arm_effects(units: list[FloatArray], where: BoolArray) -> FloatArray:
+    """``[arms, draws]``, effects of arms from least squares on targets and arms; their mean is that of all scores."""
+    targets, arms = where.shape
+    target_of, arm_of = np.nonzero(where)
+    design = np.zeros((len(arm_of), targets + arms))
+    design[np.arange(len(arm_of)), target_of] = 1.0
+    design[np.arange(len(arm_of)), targets + arm_of] = 1.0
+    values = np.array([units[t][a] for t, a in zip(target_of, arm_of, strict=True)])
+    solution = np.linalg.pinv(design) @ values
+    return np.asarray(solution[targets:] + solution[:targets].mean(axis=0))
 
 
 def _combine(
@@ -229,18 +297,29 @@ def _ranks(values: FloatArray) -> FloatArray:
     return np.asarray((above + level + 1) / 2)
 
 
-def _notes(chosen: list[Posterior], left_out: tuple[int, ...], competes: BoolArray) -> tuple[str, ...]:
+def _notes(
+    targets: Sequence[Posterior],
+    gained: list[Posterior],
+    left_out: tuple[int, ...],
+    competes: BoolArray,
+    shared: tuple[int, int] | None,
+) -> tuple[str, ...]:
     notes = []
-    if left_out:
-        notes.append(f"{len(left_out)} targets left out: no repeated seeds")
-    if not all(target.fit.present[0] for target in chosen):
+    unlearnt = sum(not targets[k].learnt for k in left_out)
+    if unlearnt:
+        notes.append(f"{unlearnt} targets left out: not learnt")
+    if len(left_out) > unlearnt:
+        notes.append(f"{len(left_out) - unlearnt} targets left out: no repeated seeds")
+    if not competes[0] or not all(target.fit.present[0] for target in gained):
         notes.append("scaled gain unavailable: none has no run in some target")
-    some = np.zeros(len(competes), dtype=np.bool_)
-    for target in chosen:
-        some |= target.fit.present
+    some = np.logical_or.reduce([target.fit.present for target in gained], initial=False, axis=0)
     missing = int((some & ~competes).sum())
     if missing:
-        notes.append(f"{missing} arms do not compete: no run, or not eligible, in some target")
+        notes.append(f"{missing} arms do not compete: in half of the targets or fewer, or sharing none with an arm")
+    if shared and shared[0] < len(gained):
+        least, most = shared
+        span = f"{least}" if least == most else f"{least} to {most}"
+        notes.append(f"two arms are compared on the targets that both have: {span} of {len(gained)}")
     return tuple(notes)
 
 

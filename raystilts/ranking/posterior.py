@@ -17,17 +17,28 @@ import numpy.typing as npt
 
 from raystilts.errors import UserError
 from raystilts.ranking.draws import ROUNDING_SHARE, best_of, interval, smallest_set
-from raystilts.ranking.intervals import BoolArray, Decomposition, FloatArray, IntArray, Mask, check_mask, decompose
+from raystilts.ranking.intervals import (
+    BoolArray,
+    Decomposition,
+    FloatArray,
+    IntArray,
+    Mask,
+    check_mask,
+    check_scores,
+    decompose,
+)
+from raystilts.ranking.noise import COLLAPSE, REACH, readings
 from raystilts.ranking.sampler import draw_effects, generator, variance_factors
 
 DRAWS = 2000
 MASS = 0.95
-GAIN_MASS = 0.96  # what covers .95: .95 holds .93 of the true gains of winners (docs/ranking.md)
+GAIN_MASS = 0.95
 _EQUAL_VARIANCE = 1e-9  # share of the largest variance within which two are the same
 
 NO_REPEATS = "no repeated seeds: the seed variance is unknown, so no interval and no P(best)"
 NO_BASELINE = "none has no finished run: gain unavailable"
 NO_RUNS = "no arm has a finished run"
+NOT_LEARNT = "not learnt at this size: no arm can be called better than another"
 SPLIT = "some arms share no seed: their differences include the variance between seeds"
 
 
@@ -79,6 +90,9 @@ class Posterior:
         competes: ``[arms]``, arms with a run that may be called best.
         tied: Groups of exchangeable arms, which share their answers.
         mass: Probability that the set not told apart from the best reaches.
+        noise: ``[arms, draws]``, variance of one run of the arm.
+        learnt: Whether the target is learnt at all. If not, nothing is said of its arms but their means.
+        items: ``[arms]``, variance of each score by its items; None where items are taken as given.
     """
 
     draws: FloatArray
@@ -86,11 +100,28 @@ class Posterior:
     competes: BoolArray
     tied: list[IntArray]
     mass: float
+    noise: FloatArray
+    learnt: bool = True
+    items: FloatArray | None = None
 
     @property
     def determined(self) -> bool:
         """Whether there are draws: a known seed variance and at least one run."""
         return bool(self.draws.shape[1] > 0)
+
+    def future(self, runs: IntArray, rng: np.random.Generator) -> FloatArray:
+        """``[arms, draws]``, what the means of so many new runs of each arm may be; nan for arms without a run.
+
+        Args:
+            runs: ``[arms]``, at least 1 where it matters.
+            rng: Source of randomness.
+        """
+        number = np.maximum(np.asarray(runs), 1)[:, None]
+        shape = self.draws.shape
+        lost = rng.binomial(np.broadcast_to(number, shape), COLLAPSE)
+        spread = np.sqrt(self.noise / number)
+        fall = REACH * rng.random(shape) * lost * np.sqrt(self.noise) / number
+        return np.asarray(self.draws + spread * rng.standard_normal(shape) - fall)
 
     @cached_property
     def choice(self) -> Choice:
@@ -120,7 +151,7 @@ class Posterior:
     @cached_property
     def notes(self) -> tuple[str, ...]:
         """What a reader must be told, one sentence each."""
-        return _notes(self.fit)
+        return _notes(self.fit) if self.learnt else (NOT_LEARNT,)
 
     @cached_property
     def gains(self) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -147,6 +178,8 @@ def rank_arms(
     *,
     deterministic: Mask | None = None,
     eligible: Mask | None = None,
+    learnt: bool = True,
+    items: npt.ArrayLike | None = None,
     stream: str = "",
     draws: int = DRAWS,
     mass: float = MASS,
@@ -158,6 +191,10 @@ def rank_arms(
         deterministic: ``[arms]``, arms whose score has no seed variance.
         eligible: ``[arms]``, arms that may be called best (False for an intermediate whose data
             overlaps the target's). Others keep their gain and have no P(best) and no regret.
+        learnt: False where the runs are no better than guessing or than the best constant answer. Scores that are all
+            0 are not learnt either.
+        items: ``[arms]``, variance of each arm's score by its items (`items.item_noise`, `items.binomial_noise`); nan
+            counts as their mean. Default: the items are taken as given, and answers are about them alone.
         stream: Name of the stratum. Strata with different names get other random numbers.
         draws: Number of joint draws; P(best) has a Monte Carlo error of at most .5/sqrt(draws).
         mass: Probability that the set not told apart from the best must reach.
@@ -171,35 +208,58 @@ def rank_arms(
         raise UserError(f"draws is {draws}, but must be at least 100, such as {DRAWS}")
     fit = decompose(scores, deterministic=deterministic)
     competes = fit.present & check_mask(eligible, len(fit.effects), "eligible", True)
-    if not fit.estimable or not fit.present.any():
-        return Posterior(np.empty((len(fit.effects), 0)), fit, competes, [], mass)
-    return Posterior(draw_scores(fit, stream, draws), fit, competes, tied_groups(fit, competes), mass)
+    learnt = learnt and not (fit.present.any() and np.nanmax(np.abs(fit.effects)) == 0.0)
+    if not learnt or not fit.estimable or not fit.present.any():
+        none = np.empty((len(fit.effects), 0))
+        return Posterior(none, fit, competes & learnt, [], mass, none, learnt)
+    table, luck = check_scores(scores), _item_variances(items, fit)
+    drawn, noise = draw_scores(table, fit, stream, draws, luck)
+    return Posterior(drawn, fit, competes, tied_groups(fit, competes, luck), mass, noise, items=luck)
 
 
-def draw_scores(fit: Decomposition, stream: str, draws: int) -> FloatArray:
-    """``[arms, draws]`` joint draws of the arms' scores; nan rows for arms without a run."""
-    others = canonical_order(fit)
-    rng = generator("hbc", stream, draws, bool(fit.present[0]), fit.counts[others].tolist())
-    factors = variance_factors(fit.df if fit.df > 0 else np.inf, draws, rng)
-    variances = fit.variances
-    result = np.full((len(fit.effects), draws), np.nan)
-    noise = rng.standard_normal(draws)  # even if none is absent: the others' numbers must not depend on it
-    if fit.present[0]:
-        result[0] = fit.effects[0] + np.sqrt(variances[0] * factors) * noise
-    if len(others):
-        result[others] = draw_effects(fit.effects[others], variances[others], factors, rng)
+def _item_variances(items: npt.ArrayLike | None, fit: Decomposition) -> FloatArray | None:
+    if items is None:
+        return None
+    found = np.array(items, dtype=np.float64)
+    if found.shape != fit.effects.shape or (found < 0.0).any():
+        raise UserError(f"items must be one variance an arm, 0 or more: {len(fit.effects)} of them")
+    known = ~np.isnan(found)
+    return np.where(known, found, found[known].mean() if known.any() else 0.0)
+
+
+def draw_scores(
+    table: FloatArray, fit: Decomposition, stream: str, draws: int, items: FloatArray | None = None
+) -> tuple[FloatArray, FloatArray]:
+    """``[arms, draws]`` each: joint draws of the arms' scores, and of the variance of one of their runs.
+
+    nan rows for arms without a run; exact arms have their score, and variance 0, in every draw, but for the noise of
+    their items.
+    """
+    noisy = canonical_order(fit)
+    if fit.variance == 0.0:
+        noisy = noisy[:0]
+    rng = generator("hbc", stream, draws, fit.counts[noisy].tolist())
+    exact = np.setdiff1d(np.flatnonzero(fit.present), noisy)
+    result, variance = (np.full((len(fit.effects), draws), np.nan) for _ in range(2))
+    result[exact], variance[exact] = fit.effects[exact, None], 0.0
+    if items is not None and len(exact):
+        result[exact] += np.sqrt(items[exact, None]) * rng.standard_normal((len(exact), draws))
+    if len(noisy):
+        found = readings(table, fit, noisy, items)
+        rows = found.arm[found.first]
+        result[rows], variance[rows] = draw_effects(found, fit.effects[exact], draws, rng)
     if fit.split:
         factors = variance_factors(fit.seed_df, draws, rng)
         for part, seeds in enumerate(fit.part_seeds):
             shift = np.sqrt(fit.seed_variance / seeds * factors) * rng.standard_normal(draws)
             result[fit.parts == part] += shift
-    return result
+    return result, variance
 
 
 def canonical_order(fit: Decomposition) -> IntArray:
-    """Arms with runs other than none, sorted by effect, then by variance."""
-    others = np.flatnonzero(fit.present[1:]) + 1
-    return np.asarray(others[np.lexsort((fit.variances[others], fit.effects[others]))])
+    """Arms with noise, sorted by effect, then by the spread of their runs."""
+    arms = np.flatnonzero(fit.present & ~fit.deterministic)
+    return np.asarray(arms[np.lexsort((fit.squares[arms], fit.effects[arms]))])
 
 
 def _choice(answer: Posterior) -> Choice:
@@ -228,7 +288,7 @@ def _gains(answer: Posterior) -> tuple[FloatArray, FloatArray, FloatArray]:
     fit, draws = answer.fit, answer.draws
     if not answer.determined:
         unknown = np.full(len(fit.effects), np.nan)
-        return fit.effects - fit.effects[0], unknown, unknown
+        return fit.effects - fit.effects[0] if answer.learnt else unknown, unknown, unknown
     gain, low, high = (np.full(len(draws), np.nan) for _ in range(3))
     if fit.present[0]:
         present = np.flatnonzero(fit.present)
@@ -254,15 +314,17 @@ def _leader(regret: FloatArray, p_best: FloatArray, effects: FloatArray, compete
     return int(rows[np.lexsort((-effects[rows], -p_best[rows], regret[rows]))[0]])
 
 
-def tied_groups(fit: Decomposition, competes: BoolArray) -> list[IntArray]:
+def tied_groups(fit: Decomposition, competes: BoolArray, items: FloatArray | None = None) -> list[IntArray]:
     """Exchangeable arms: same effect, variance, part and right to compete."""
     order = canonical_order(fit)
     if len(order) < 2:
         return []
-    variances = fit.variances[order]
+    squares = fit.squares[order]
     scale = np.abs(fit.effects[order]).max() * ROUNDING_SHARE
     same = np.diff(fit.effects[order]) <= scale
-    same &= np.abs(np.diff(variances)) <= _EQUAL_VARIANCE * variances.max()
+    same &= (np.abs(np.diff(squares)) <= _EQUAL_VARIANCE * squares.max()) & (np.diff(fit.counts[order]) == 0)
+    if items is not None:
+        same &= np.diff(items[order]) == 0.0
     same &= (np.diff(fit.parts[order]) == 0) & ~np.diff(competes[order])
     groups = np.split(order, np.flatnonzero(~same) + 1)
     return [group for group in groups if len(group) > 1]

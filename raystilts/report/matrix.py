@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from raystilts.analysis.presentation import WIDTH, csv_text, save_figure
+from raystilts.analysis.presentation import WIDTH, csv_text, save_figure, wrap
 from raystilts.results.answers import ArmAnswer, TargetAnswer, arm_names
 
 Value = Literal["gain", "score", "p_best"]
@@ -34,6 +34,7 @@ class Matrix:
         arms: Names of the rows, `none` first.
         targets: Names of the columns.
         cells: ``[row][column]``: the arm's answer there, None where it was not run.
+        not_learnt: Targets that are not learnt, which have no gains.
     """
 
     value: Value
@@ -41,6 +42,7 @@ class Matrix:
     arms: tuple[str, ...]
     targets: tuple[str, ...]
     cells: tuple[tuple[ArmAnswer | None, ...], ...]
+    not_learnt: tuple[str, ...] = ()
 
     def number(self, row: int, column: int) -> float | None:
         """The value of a cell: a score or gain as a share (0.01 is a point), or a probability; None if unknown."""
@@ -65,6 +67,7 @@ def transfer_matrix(answers: Sequence[TargetAnswer], value: Value) -> Matrix:
         arms=tuple(names),
         targets=tuple(answer.label for answer in answers),
         cells=tuple(tuple(found[name].get(column) for column in range(len(answers))) for name in names),
+        not_learnt=tuple(a.label for a in answers if not a.learnt),
     )
 
 
@@ -112,8 +115,11 @@ def matrix_text(matrix: Matrix) -> str:
         start = end
     if matrix.value == "gain":
         lines.append("* the interval excludes zero; (...) trains on the target's own training data")
-        if all(matrix.number(r, c) is None for r in range(len(matrix.arms)) for c in range(len(matrix.targets))):
+        cells = (matrix.number(r, c) for r in range(len(matrix.arms)) for c in range(len(matrix.targets)))
+        if not matrix.not_learnt and all(cell is None for cell in cells):
             lines.append("no gains: none has no finished run (--value score or p_best needs none)")
+    if matrix.not_learnt:
+        lines += wrap(f"not learnt at this size, so no arm is better than another: {', '.join(matrix.not_learnt)}")
     return "\n".join(lines).rstrip() + "\n"
 
 

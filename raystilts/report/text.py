@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Sequence
 from fractions import Fraction
 
-from raystilts.analysis.presentation import count, wrap
+from raystilts.analysis.presentation import count, listed, wrap
 from raystilts.results.answers import LOOK_AHEAD, ArmAnswer, TargetAnswer, arm_names
 from raystilts.results.over_targets import ArmOverall, OverallAnswer
 
@@ -81,14 +81,38 @@ def interval(arm: ArmAnswer) -> str:
 
 def verdict(answer: TargetAnswer) -> str:
     """What follows, in words, and how many more seeds would decide."""
+    if not answer.learnt:
+        return not_learnt(answer)
     if not answer.best:
         return "No arm can be called best yet: run more seeds."
+    if not any(arm.seeds and arm.intermediate != "none" for arm in answer.arms):
+        return "Nothing to compare yet: only training without an intermediate task has a finished run."
+    if answer.best == ("none",):
+        return "No intermediate task (none) is best: none of those that compete here helps."
     if len(answer.best) == 1:
-        nothing = "; no intermediate helps" if answer.best[0] == "none" and len(answer.arms) > 1 else ""
-        return f"{answer.best[0]} is best{nothing}."
+        return f"{answer.best[0]} is best."
     seeds = max((arm.seeds for arm in answer.arms if arm.in_best_set), default=0)
-    names = " or ".join([", ".join(answer.best[:-1]), answer.best[-1]])
-    return f"{names}: not told apart with {count(seeds, 'seed')}{_outlook(answer)}."
+    return f"{_either(answer.best)}: not told apart with {count(seeds, 'seed')}{_outlook(answer)}."
+
+
+def not_learnt(answer: TargetAnswer) -> str:
+    """That no arm can be better than another, why, and what to change."""
+    means = [arm.mean for arm in answer.arms if arm.mean is not None]
+    known = answer.constant is not None and answer.constant > 0.0
+    what = f"half of its runs or more score no better than the best constant answer, {100 * (answer.constant or 0):.1f}"
+    if not any(means):
+        what = "every run scores 0"
+    elif not known:
+        what = "half of its runs or more are no better than guessing"
+    return (
+        f"Not learnt at this size: {what} on dev. No arm is better than another; train longer or on more data, try "
+        "another learning rate or a larger encoder."
+    )
+
+
+def prose(name: str) -> str:
+    """An arm in a sentence."""
+    return "no intermediate task" if name == "none" else name
 
 
 def _outlook(answer: TargetAnswer) -> str:
@@ -98,7 +122,8 @@ def _outlook(answer: TargetAnswer) -> str:
         return "; nothing is told apart without a second seed" if advice is not None else ""
     if not advice.arms or advice.seeds == 0:
         return ""
-    these = "these" if "none" in answer.best or "none" not in answer.advised(advice) else "these and none"
+    apart = "none" in answer.best or "none" not in answer.advised(advice)
+    these = "these" if apart else "these and none"
     if advice.seeds is None:
         few = "less than 0.01" if advice.probability < 0.01 else f"{advice.probability:.2f}"
         return f"; {LOOK_AHEAD} more seeds of {these} would decide with probability {few} only"
@@ -119,6 +144,8 @@ def overall_table(answer: OverallAnswer) -> str:
             row = f"{star} {name:<{_ARM}} {arm.mean_rank:>9.2f} {ranks:>14} {arm.p_best_rank:>7.2f}"
             lines.append(f"{row} {_scaled(arm):>20}".rstrip())
     notes = ["scaled gain: over none, in units of the spread of one run's score in each target"] if answer.arms else []
+    if answer.not_learnt:
+        notes.append(f"left out, not learnt at this size: {', '.join(answer.not_learnt)}")
     if answer.left_out:
         notes.append(f"left out for want of repeated seeds: {', '.join(answer.left_out)}")
     for note in (*notes, *answer.notes):
@@ -134,8 +161,12 @@ def _scaled(arm: ArmOverall) -> str:
 
 def _overall_verdict(answer: OverallAnswer) -> str:
     if not answer.by_rank:
-        return "No arm competes in every target, so none can be called best over all of them."
+        return "No arm can be called best over targets."
     if answer.by_rank == answer.by_gain:
-        return f"Best on average, by mean rank and by scaled gain: {' or '.join(answer.by_rank)}."
-    by_gain = f"; by scaled gain: {' or '.join(answer.by_gain)}" if answer.by_gain else ""
-    return f"Best on average by mean rank: {' or '.join(answer.by_rank)}{by_gain}."
+        return f"Best on average, by mean rank and by scaled gain: {_either(answer.by_rank)}."
+    by_gain = f"; by scaled gain: {_either(answer.by_gain)}" if answer.by_gain else ""
+    return f"Best on average by mean rank: {_either(answer.by_rank)}{by_gain}."
+
+
+def _either(names: Sequence[str]) -> str:
+    return listed([prose(name) for name in names], "or")

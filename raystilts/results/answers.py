@@ -95,6 +95,8 @@ class TargetAnswer:
         choice: The posterior that chose, None where nothing has been ranked.
         gains: The posterior that the gains are from.
         choice_arms: Intermediate and fraction of each row of `choice`; likewise `gain_arms`.
+        constant: Where the target is not learnt, the dev score of the best constant answer, 0 to 1, if it has been
+            looked up (`analysis.above_chance.with_constants`).
     """
 
     target: str
@@ -110,6 +112,12 @@ class TargetAnswer:
     gains: Posterior | None = field(default=None, repr=False, compare=False)
     choice_arms: tuple[tuple[str, float | None], ...] = field(default=(), repr=False, compare=False)
     gain_arms: tuple[tuple[str, float | None], ...] = field(default=(), repr=False, compare=False)
+    constant: float | None = None
+
+    @property
+    def learnt(self) -> bool:
+        """Whether the target is learnt at all: if not, no arm is called better than another."""
+        return self.choice is None or self.choice.learnt
 
     @property
     def label(self) -> str:
@@ -172,15 +180,18 @@ def answer_target(test: Stratum, dev: Stratum | None, rule: Selection, asked: Qu
     stream = f"{test.target} {test.target_fraction} {asked.language}"
     gains = rank_stratum(test, asked.language, eligible, stream)
     chosen, chooser, may, by = gains, test, eligible, asked.language
+    learnt = gains.learnt
     if dev is not None:
         allowed = dict(zip(test.arms, eligible, strict=True))
         may = [allowed.get(arm, False) for arm in dev.arms]
         chooser, by = dev, asked.language if rule == "target_dev" else None
-        chosen = rank_stratum(dev, by, may, f"{stream} dev")
+        chosen = rank_stratum(dev, by, may, f"{stream} dev", learnt)
+        if learnt and not chosen.learnt:
+            gains = rank_stratum(test, asked.language, eligible, stream, learnt=False)
     selection = rule if dev is not None else "test"
     best = chosen.best_set
     extra: list[str] = []
-    if asked.strict:
+    if asked.strict and chosen.learnt:
         mcb = compare_with_best(scores_of(chooser, by), deterministic=chooser.deterministic, eligible=may)
         best, extra = mcb.best_set, [mcb.note] if mcb.note else []
     row_of = {arm: row for row, arm in enumerate(chooser.arms)}
@@ -264,17 +275,17 @@ def answer_notes(
     study: Study | None,
 ) -> tuple[str, ...]:
     """The notes of one stratum, one sentence each."""
-    notes = list(dict.fromkeys([*gains.notes, *chosen.notes]))
-    if selection == "test":
+    notes = [] if not chosen.learnt else list(dict.fromkeys([*gains.notes, *chosen.notes]))
+    if selection == "test" and chosen.learnt:
         notes.append("no dev data: chosen and scored on the same test data, so P(best) is exploratory")
     if any(overlap):
         shared = ", ".join(dict.fromkeys(a.intermediate for a, o in zip(test.arms, overlap, strict=True) if o))
         rule = "competes all the same" if include_overlap else "is left out of best (--include-overlap lets it in)"
         notes.append(f"{shared} trains on this target's own training data and {rule}")
-    if test.at_chance:
+    if test.at_chance and test.learnt:
         notes.append(
             f"{test.at_chance} runs are no better than guessing on dev; they count all the same, for all runs of "
-            "their arms are, or half of the table"
+            "their arms are"
         )
     if test.degenerate.any():
         notes.append(

@@ -54,12 +54,14 @@ class OverallAnswer:
     """The arms over all targets, the lowest mean rank first.
 
     Attributes:
-        targets: Targets that took part, as people read them; `left_out` are the others.
+        targets: Targets that took part, as people read them; `not_learnt` and, for want of repeated seeds, `left_out`
+            are the others.
         by_rank: Arms not told apart from the best by mean rank, best first; likewise `by_gain`.
     """
 
     language: str | None
     targets: tuple[str, ...]
+    not_learnt: tuple[str, ...]
     left_out: tuple[str, ...]
     arms: tuple[ArmOverall, ...]
     by_rank: tuple[str, ...]
@@ -92,11 +94,12 @@ def over_targets(answers: Sequence[TargetAnswer]) -> OverallAnswer:
     return OverallAnswer(
         language=ranked[0].language,
         targets=tuple(labels[k] for k in found.used),
-        left_out=tuple(labels[k] for k in found.left_out),
+        not_learnt=tuple(labels[k] for k in found.left_out if not ranked[k].learnt),
+        left_out=tuple(labels[k] for k in found.left_out if ranked[k].learnt),
         arms=tuple(arms),
         by_rank=tuple(arm_label(*names[i]) for i in found.rank_set),
         by_gain=tuple(arm_label(*names[i]) for i in found.gain_set),
-        notes=found.notes,
+        notes=tuple(note for note in found.notes if "left out" not in note),  # named above
     )
 
 

@@ -269,7 +269,7 @@ class Results:
         tests = self._scored("test", target, language)
         self._check(tests, target, language)
         study = self.study()
-        compared = _compared(intermediate_fraction, tests.values(), study)
+        compared = compared_fraction(intermediate_fraction, tests.values(), study)
         asked = Question(target, language, compared, include_overlap, strict, study, read_tasks(self.folder, study))
         devs, rule = self._choosing(tests, asked)
         return [answer_target(test, devs.get(key), rule, asked) for key, test in tests.items()]
@@ -350,7 +350,12 @@ def _nothing(results: Results) -> str:
     return "The results hold no finished target stage yet; run the study first: raystilts run STUDY"
 
 
-def _compared(given: float | None, tests: Any, study: Study | None) -> float | None:
+def compared_fraction(given: float | None, tests: Iterable[Stratum], study: Study | None) -> float | None:
+    """The fraction of intermediates at which arms compete: as given, as the study says, or the largest.
+
+    Raises:
+        UserError: No result has the fraction that is given.
+    """
     fractions = (arm.intermediate_fraction for test in tests for arm in test.arms)
     there = sorted({fraction for fraction in fractions if fraction is not None})
     if given is not None and given not in there:

@@ -80,6 +80,7 @@ class Stratum:
             in `failed` and in `stopped`.
         stopped_at: The largest share of the budget that a stopped stage of the arm has reached.
         at_chance: Finished runs at chance level that count all the same, see `CHANCE`.
+        learnt: False where half of the finished runs or more are at chance: the target is not learnt at this size.
         by_language: Shape [arms, seeds, languages], NaN likewise; no languages unless asked for.
     """
 
@@ -98,6 +99,7 @@ class Stratum:
     degenerate: NDArray[np.int64]
     stopped_at: tuple[float | None, ...] = ()
     at_chance: int = 0
+    learnt: bool = True
     by_language: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 0, 0)))
 
     @property
@@ -151,6 +153,7 @@ def build_stratum(
         degenerate=degenerate,
         stopped_at=_stopped_at(unfinished, arms),
         at_chance=sum(final.rule == CHANCE for arm in void for final in of_arm[arm]),
+        learnt=not finals or 2 * sum(final.rule == CHANCE for final in finals) < len(finals),
         by_language=by_language,
     )
 
@@ -198,17 +201,24 @@ def _stopped_at(unfinished: Iterable[Unfinished], arms: list[Arm]) -> tuple[floa
     return tuple(reached.get(arm) for arm in arms)
 
 
-def rank_stratum(stratum: Stratum, language: str | None, eligible: list[bool], stream: str) -> Posterior:
-    """The posterior of the mean over languages, or of one language, which borrows from the others."""
-    fixed = stratum.deterministic
+def rank_stratum(
+    stratum: Stratum, language: str | None, eligible: list[bool], stream: str, learnt: bool = True
+) -> Posterior:
+    """The posterior of the mean over languages, or of one language, which borrows from the others.
+
+    Args:
+        learnt: False where other data (dev beside test) say that the target is not learnt.
+    """
+    fixed, learnt = stratum.deterministic, learnt and stratum.learnt
     if language is not None and language != stratum.language and len(stratum.languages) > 1:
         found = rank_languages(
             stratum.by_language, stratum.languages, deterministic=fixed, eligible=eligible, stream=stream,
-            only=[language],
+            only=[language], learnt=learnt,
         )  # fmt: skip
         if language in found.by_language:
             return found.by_language[language]
-    return rank_arms(scores_of(stratum, language), deterministic=fixed, eligible=eligible, stream=stream)
+    scores = scores_of(stratum, language)
+    return rank_arms(scores, deterministic=fixed, eligible=eligible, stream=stream, learnt=learnt)
 
 
 def scores_of(stratum: Stratum, language: str | None) -> FloatArray:

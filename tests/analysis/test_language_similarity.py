@@ -122,10 +122,34 @@ def test_nothing_without_a_baseline() -> None:
 def test_distances_of_urielplus() -> None:
     pytest.importorskip("urielplus")
     found = uriel_distances(["en", "de", "zh", "pcm", "xyz"])
-    assert "en" not in found["syntactic"]
-    assert found["syntactic"]["de"] < found["syntactic"]["zh"]
-    assert found["genetic"]["zh"] == 1.0
-    assert all("xyz" not in values for values in found.values())
+    assert "en" not in found.values["syntactic"]
+    assert found.values["syntactic"]["de"] < found.values["syntactic"]["zh"]
+    assert found.values["genetic"]["zh"] == 1.0
+    assert all("xyz" not in values for values in found.values.values())
+
+
+def test_distances_over_few_features_are_left_out_and_said() -> None:
+    pytest.importorskip("urielplus")
+    found = uriel_distances(["de", "ms", "bem", "tn", "kk", "uz", "az", "lv", "yi"])
+    # by the individual languages Malay (zsm) has 12 features and a distance of 0, Azerbaijani and Latvian none
+    assert {one: found.codes[one] for one in ("ms", "az", "lv", "yi")} == {
+        "ms": "msa", "az": "aze", "lv": "lav", "yi": "yid",
+    }  # fmt: skip
+    assert found.shared["syntactic"]["ms"] > 90
+    assert found.values["syntactic"]["ms"] == pytest.approx(0.482, abs=0.02)
+    assert found.shared["syntactic"]["bem"] == 12
+    assert found.shared["syntactic"]["tn"] == 1
+    assert not {"bem", "tn", "kk"} & found.values["syntactic"].keys()
+    assert not {"kk", "uz"} & found.values["phonological"].keys()
+    assert min(found.values["syntactic"].values()) > 0.0
+    [said] = [note for note in found.notes() if note.startswith("syntactic")]
+    assert "left out for fewer than 20: bem 12, kk 12, tn 1" in said
+
+
+def test_a_language_called_nan_is_one(tmp_path: Path) -> None:
+    path = tmp_path / "far.csv"
+    path.write_text("language,far\nnan,0.5\nde,\nfr,nan\nNA,0.2\n")
+    assert read_columns(path, "--distances") == {"far": {"nan": 0.5, "NA": 0.2}}
 
 
 def test_a_table_of_ones_own(tmp_path: Path) -> None:

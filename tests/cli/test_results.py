@@ -68,7 +68,7 @@ def test_people_get_a_table_and_the_average_over_targets(call: Call, folder: Pat
     assert out.index("over 2 targets: pawsx, xnli") > out.index("xnli: accuracy")
     assert max(map(len, out.splitlines())) <= 80
     alone = call("best", folder, "--overall")[1]
-    assert alone == out[out.index("over 2 targets") :]
+    assert alone[alone.index("over 2 targets") :] == out[out.index("over 2 targets") :]
     assert json.loads(call("best", folder, "--overall", "--json")[1])["targets"] == ["pawsx", "xnli"]
 
 
@@ -84,7 +84,8 @@ def test_matrix(call: Call, folder: Path, tmp_path: Path) -> None:
 
 def test_next_says_when_there_is_nothing_to_do(call: Call, folder: Path, tmp_path: Path) -> None:
     code, out, _ = call("next", folder, "-o", tmp_path / "next.yaml")
-    assert (code, out) == (0, "settled: xnli\nnothing to run\n")
+    assert code == 0
+    assert "settled: xnli\nnothing to run: every target is settled; " in out
     assert not (tmp_path / "next.yaml").exists()
 
 

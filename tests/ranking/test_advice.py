@@ -22,8 +22,8 @@ def test_decided_needs_nothing() -> None:
 
 
 def test_close_arms_need_more_seeds_than_distant_ones() -> None:
-    near = advise(rank_arms(stratum(-9.0, 0.0, 0.7, -8.0)), max_seeds=16)
-    far = advise(rank_arms(stratum(-9.0, 0.0, 1.5, -8.0)), max_seeds=16)
+    near = advise(rank_arms(stratum(-9.0, 0.0, 0.7, -8.0)), max_seeds=24)
+    far = advise(rank_arms(stratum(-9.0, 0.0, 1.6, -8.0)), max_seeds=24)
     assert far.seeds is not None
     assert far.seeds >= 1
     assert near.seeds is None or near.seeds > far.seeds
@@ -59,10 +59,10 @@ def test_the_chance_is_that_of_really_adding_runs() -> None:
         for seeds in (2, 6):
             decided = 0
             for world in range(60):
-                truth = answer.draws[:, rng.integers(answer.draws.shape[1])]
-                sigma = (answer.fit.variance * answer.fit.df / rng.chisquare(answer.fit.df)) ** 0.5
+                draw = rng.integers(answer.draws.shape[1])
+                sigma = answer.noise[arms, draw, None] ** 0.5
                 fresh = np.full((4, seeds), np.nan)
-                fresh[arms] = truth[arms, None] + sigma * rng.normal(size=(3, seeds))
+                fresh[arms] = answer.draws[arms, draw, None] + sigma * rng.normal(size=(3, seeds))
                 later = rank_arms(np.hstack([scores, fresh]), stream=str(world), draws=500)
                 assert later.leader is not None
                 decided += bool(later.p_best[later.leader] >= 0.95)

@@ -71,7 +71,45 @@ def test_arms_absent_from_a_target_do_not_compete() -> None:
     answer = rank_overall([exact(0.0, 1.0, 3.0), exact(0.0, 1.0, NAN)])
     assert answer.arms[2].p_best_rank is None
     assert (answer.arms[2].targets, answer.rank_set) == (1, (1,))
-    assert answer.notes == ("1 arms do not compete: no run, or not eligible, in some target",)
+    assert answer.notes[0].startswith("1 arms do not compete: in half of the targets or fewer")
+
+
+def test_arms_without_self_transfer_are_compared_on_shared_targets() -> None:
+    # arms 1 to 4 are the tasks of targets 1 to 4 themselves; arm 2 is best wherever it was run
+    rows = [
+        exact(0.0, NAN, 3.0, 1.0, 2.0),
+        exact(0.0, 1.0, NAN, 3.0, 2.0),
+        exact(0.0, 1.0, 3.0, NAN, 2.0),
+        exact(0.0, 1.0, 3.0, 2.0, NAN),
+    ]
+    answer = rank_overall(rows)
+    # above arm 2: nothing. above arm 4: arm 2 in 2 of 2, arm 3 in 1 of 2. above none: all, always
+    assert answer.arms[2].mean_rank == 1.0
+    assert answer.arms[4].mean_rank == 1.0 + 1.0 + 0.5
+    assert answer.arms[0].mean_rank == 5.0
+    assert answer.rank_set == (2,)
+    assert answer.shared == (2, 3)
+    assert answer.notes == ("two arms are compared on the targets that both have: 2 to 3 of 4",)
+
+
+def test_an_arm_that_lacks_the_easy_targets_is_not_worse_for_it() -> None:
+    # gains add up: arm + target. Arm 2 was run on the three hard targets only
+    arms, targets = np.array([0.0, 1.0, 2.0, 1.5]), np.array([50.0, 10.0, 12.0, 14.0])
+    table = arms + targets[:, None]
+    table[0, 2] = NAN
+    answer = rank_overall([exact(*row) for row in table])
+    scale = np.std(arms[1:], ddof=1)
+    assert answer.scales[1:] == pytest.approx([scale] * 3)
+    fitted = [arm.scaled_gain for arm in answer.arms]
+    assert fitted[2] == pytest.approx(2.0 / scale, rel=0.1)
+    assert answer.rank_set == answer.gain_set == (2,)
+
+
+def test_targets_that_are_not_learnt_are_left_out() -> None:
+    flat = rank_arms(np.random.default_rng(0).normal(size=(3, 3)), learnt=False)
+    answer = rank_overall([flat, exact(0.0, 1.0, 2.0)])
+    assert (answer.used, answer.left_out, answer.rank_set) == ((1,), (0,), (2,))
+    assert answer.notes == ("1 targets left out: not learnt",)
 
 
 def test_no_baseline_has_no_scaled_gain_but_an_order() -> None:

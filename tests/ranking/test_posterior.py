@@ -6,9 +6,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from raystilts.errors import UserError
+from raystilts.ranking.advice import advise
 from raystilts.ranking.draws import smallest_set
 from raystilts.ranking.intervals import gain_intervals
-from raystilts.ranking.posterior import NO_BASELINE, NO_REPEATS, NO_RUNS, ArmPosterior, Posterior, rank_arms
+from raystilts.ranking.posterior import (
+    NO_BASELINE,
+    NO_REPEATS,
+    NO_RUNS,
+    NOT_LEARNT,
+    ArmPosterior,
+    Posterior,
+    rank_arms,
+)
 
 NAN = float("nan")
 # residuals that sum to zero over rows and columns, with 3 seeds
@@ -72,7 +81,7 @@ def test_a_lone_good_arm_is_shrunk_less_than_under_a_normal_prior() -> None:
     v = rank_arms(scores).fit.variances[5]
     normal = truth[1:].mean() + (8.0 - truth[1:].mean()) * between / (between + v)
     assert normal < gain < 8.05
-    assert gain == pytest.approx(8.0, abs=0.35)
+    assert gain == pytest.approx(8.0, abs=0.5)
 
 
 def test_equal_arms_have_equal_answers_and_enter_the_set_together() -> None:
@@ -104,7 +113,7 @@ def test_deterministic_baseline_among_trained_arms() -> None:
     assert np.ptp(answer.draws[0]) == 0.0
     assert answer.arms[1].low is not None
     assert answer.arms[1].gain is not None
-    assert answer.arms[1].low < answer.arms[1].gain == pytest.approx(2.0, abs=0.1)
+    assert answer.arms[1].low < answer.arms[1].gain == pytest.approx(2.0, abs=0.25)
 
 
 def test_one_seed_says_that_nothing_is_told_apart() -> None:
@@ -140,6 +149,17 @@ def test_missing_runs_and_arms() -> None:
     assert many.high is not None
     assert many.low is not None
     assert few.high - few.low > many.high - many.low
+
+
+@pytest.mark.parametrize("scores", [table(0), np.zeros((4, 3))])
+def test_what_is_not_learnt_is_not_ranked(scores: np.ndarray) -> None:
+    answer = rank_arms(scores, learnt=not scores.any())  # scores of 0 are not learnt by themselves
+    assert (answer.leader, answer.best_set, answer.notes) == (None, (), (NOT_LEARNT,))
+    assert all((a.gain, a.low, a.p_best, a.regret, a.in_set) == (None,) * 4 + (False,) for a in answer.arms)
+    assert column(answer, "mean") == pytest.approx(scores.mean(axis=1))
+    advice = advise(answer)
+    assert (advice.arms, advice.seeds) == ((), None)
+    assert advice.note.startswith("not learnt")
 
 
 def test_an_empty_stratum() -> None:
@@ -180,6 +200,48 @@ def test_order_of_arms_and_seed_shifts_change_nothing(seed: int, lost: int) -> N
             numbers(old.arms[arm])[1:], abs=1e-9, nan_ok=True
         )
     assert tuple(int(order[i]) for i in new.best_set) == old.best_set
+
+
+def test_none_has_the_prior_of_the_arms() -> None:
+    # the same rows with another one in the place of none: the same answers about every row
+    scores = table(9, arms=8, seeds=3)
+    first = rank_arms(scores)
+    for row in range(1, 8):
+        order = [row, *(i for i in range(8) if i != row)]
+        again = rank_arms(scores[order])
+        assert [again.p_best[order.index(i)] for i in range(8)] == pytest.approx(first.p_best, abs=1e-9)
+
+
+def test_quiet_leaders_among_noisy_arms_are_surer_than_by_one_variance() -> None:
+    rng = np.random.default_rng(3)
+    effects = np.append(np.linspace(-30.0, -8.0, 12), [0.5, 1.0, 2.0])
+    spread = np.repeat([2.4, 0.3], [12, 3])  # twelve noisy arms, three quiet ones
+    answers = [rank_arms((effects + spread * rng.normal(size=(4, 15))).T) for _ in range(20)]
+    assert all(answer.leader == 14 for answer in answers)
+    assert np.mean([answer.p_best[14] for answer in answers]) > 0.77  # .70 with one variance for all
+
+
+def test_one_collapsed_run_hides_no_good_arm() -> None:
+    scores = np.linspace(0.0, 3.0, 8)[:, None] + 0.3 * np.vstack([np.tile(PATTERN, (3, 1))])[:8]
+    scores = np.hstack([scores, scores[:, :1] + 0.1])
+    scores[7, 2] -= 30.0
+    answer = rank_arms(scores)
+    assert int(np.argmax(np.mean(scores, axis=1))) != 7
+    assert answer.leader == 7
+    assert answer.arms[7].p_best == pytest.approx(0.7, abs=0.15)
+
+
+def test_new_runs_are_foretold() -> None:
+    # the share of new runs' means inside the central 80 % of what the posterior expects
+    rng = np.random.default_rng(0)
+    inside = []
+    for _ in range(150):
+        effects = rng.normal(size=(10, 1))
+        answer = rank_arms(effects + 0.7 * rng.normal(size=(10, 4)))
+        low, high = np.quantile(answer.future(np.full(10, 3), rng), [0.1, 0.9], axis=1)
+        new = (effects + 0.7 * rng.normal(size=(10, 3))).mean(axis=1)
+        inside.append((low <= new) & (new <= high))
+    assert np.mean(inside) == pytest.approx(0.8, abs=0.05)
 
 
 def test_scale_changes_units_only() -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from raystilts.analysis.presentation import listed
 from raystilts.report.html.charts import Scale, spread, ticks
 from raystilts.report.html.markup import (
     Markup,
@@ -10,7 +11,6 @@ from raystilts.report.html.markup import (
     duration,
     half_width,
     interval,
-    listed,
     part,
     points,
     probability,

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from raystilts.report.html.markup import MINUS, Markup, count, interval, join, listed, part, points, score, share, tag
+from raystilts.analysis.presentation import listed
+from raystilts.report.html.markup import MINUS, Markup, count, interval, join, part, points, score, share, tag
 from raystilts.results.answers import ArmAnswer, TargetAnswer, arm_names
 from raystilts.results.reader import json_column
 

@@ -9,8 +9,11 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from raystilts.analysis.above_chance import with_constants
+from raystilts.analysis.presentation import listed
 from raystilts.errors import UserError
-from raystilts.report.html.markup import count, interval, listed, points, probability, score
+from raystilts.report.completeness import completeness
+from raystilts.report.html.markup import count, interval, points, probability, score
 from raystilts.results.answers import ArmAnswer, TargetAnswer, arm_names
 from raystilts.results.over_targets import OverallAnswer, over_targets
 from raystilts.results.reader import ResultsWarning
@@ -38,6 +41,7 @@ class ReportData:
         runs: `Results.runs`, every attempt.
         decisions: `Results.decisions`.
         warnings: What was said while reading.
+        complete: How much of the study is there, in words.
     """
 
     folder: str
@@ -49,6 +53,7 @@ class ReportData:
     runs: pd.DataFrame
     decisions: pd.DataFrame
     warnings: tuple[str, ...]
+    complete: str = ""
 
     @property
     def name(self) -> str:
@@ -68,7 +73,7 @@ def gather(results: Results) -> ReportData:
         UserError: nothing has finished yet, or scores that cannot be compared.
     """
     with _heard() as said:
-        answers = results.answers()
+        answers = with_constants(results, results.answers())
         languages = sorted({language for answer in answers for language in answer.languages})
         by_language = {language: results.answers(language=language) for language in languages}
         curves, runs = dev_points(results), results.runs(all_attempts=True)
@@ -82,6 +87,7 @@ def gather(results: Results) -> ReportData:
         runs=runs,
         decisions=results.decisions(),
         warnings=tuple(dict.fromkeys(said)),
+        complete="" if (found := completeness(results)) is None else found.sentence(),
     )
 
 

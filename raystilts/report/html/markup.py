@@ -148,8 +148,3 @@ def duration(seconds: float) -> str:
 def count(number: int, noun: str, plural: str | None = None) -> str:
     """A number and its noun: ``1 seed``, ``1,200 runs``."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
-
-
-def listed(names: list[str] | tuple[str, ...], word: str = "and") -> str:
-    """Names in a sentence: ``a, b and c``."""
-    return names[0] if len(names) == 1 else f" {word} ".join([", ".join(names[:-1]), names[-1]]) if names else ""

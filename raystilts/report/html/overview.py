@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from raystilts.analysis.presentation import listed
 from raystilts.report.html import palette
 from raystilts.report.html.charts import Scale, spread
 from raystilts.report.html.gather import ReportData, leader
@@ -21,7 +22,6 @@ from raystilts.report.html.markup import (
     half_width,
     interval,
     join,
-    listed,
     points,
     probability,
     score,

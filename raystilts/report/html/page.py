@@ -74,7 +74,7 @@ def _file(name: str) -> str:
 
 
 def _header(data: ReportData) -> Markup:
-    said = [*missing(data), *data.warnings]
+    said = [*([data.complete] if data.complete else []), *missing(data), *data.warnings]
     return tag(
         "header",
         tag("p", "Transfer study", class_="over"),

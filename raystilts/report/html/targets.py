@@ -6,6 +6,7 @@ import shlex
 
 import pandas as pd
 
+from raystilts.analysis.presentation import listed
 from raystilts.report.html.charts import Scale, curves_figure, scaling_figures, spread, tick_label, ticks
 from raystilts.report.html.gather import ReportData, all_exploratory, leader_sentence
 from raystilts.report.html.markup import (
@@ -15,7 +16,6 @@ from raystilts.report.html.markup import (
     count,
     interval,
     join,
-    listed,
     part,
     points,
     probability,
