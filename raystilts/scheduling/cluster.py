@@ -53,6 +53,12 @@ GcsClient(address=address).internal_kv_exists(b"raystilts", None, timeout=10)
 """
 
 
+def ray_folder() -> Path:
+    """Where Ray keeps sessions of this machine, as it chooses itself."""
+    given = os.environ.get("RAY_TMPDIR") or (os.environ.get("TMPDIR") if sys.platform == "linux" else None)
+    return Path(given or "/tmp") / "ray"
+
+
 def set_ray_environment() -> None:
     """Tells Ray how to behave; must come before it is imported. What the user has set stays."""
     for name, value in RAY_ENVIRONMENT.items():
@@ -110,15 +116,11 @@ def _start_here() -> None:
         except Exception as error:  # of many kinds, and none that says what to do
             lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
             raise UserError(
-                f"Ray does not start on this machine ({lines[0][:200]}); its logs are below {_ray_folder()}, and "
+                f"Ray does not start on this machine ({lines[0][:200]}); its logs are below {ray_folder()}, and "
                 "RAY_TMPDIR=/path names another folder for them"
             ) from None
         with suppress(AttributeError, OSError):
             Path(ray._private.worker._global_node.get_session_dir_path()).chmod(0o700)
-
-
-def _ray_folder() -> str:
-    return f"{os.environ.get('RAY_TMPDIR') or os.environ.get('TMPDIR') or '/tmp'}/ray"
 
 
 @contextmanager

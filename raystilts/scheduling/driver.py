@@ -202,7 +202,7 @@ class _Fitting(threading.Thread):
         error: What it ended with, where it failed.
     """
 
-    def __init__(self, fit_all: Callable[[], None]) -> None:
+    def __init__(self, fit_all: Callable[[], object]) -> None:
         super().__init__(name="raystilts-fit", daemon=True)
         self.fit_all = fit_all
         self.error: BaseException | None = None

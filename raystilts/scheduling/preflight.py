@@ -21,6 +21,7 @@ from raystilts.planning.dev_test import check_dev_is_not_test
 from raystilts.planning.encoders import EncoderInfo
 from raystilts.planning.resolve import ResolvedStudy, resolve
 from raystilts.planning.stages import Plan
+from raystilts.scheduling.cluster import ray_folder
 from raystilts.study.schema import Study
 from raystilts.tasks.task import Task
 from raystilts.training.data import cache_folder
@@ -130,10 +131,10 @@ def check_places(address: str | None) -> None:
     _try(temporary, "temporary files", "TMPDIR=/path")
     _try(cache, "tokenised data and copies of weights", "RAYSTILTS_CACHE_DIR=/path")
     if address is None:
-        base = os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR") or "/tmp"
-        _try(Path(base) / "ray", "Ray's temporary files", "RAY_TMPDIR=/path")
-        if len(os.fsencode(base)) > LONGEST_RAY_BASE:
-            raise UserError(f"{base}: too long for the sockets that Ray keeps there; name another: RAY_TMPDIR=/tmp")
+        folder = ray_folder()
+        _try(folder, "Ray's temporary files", "RAY_TMPDIR=/path")
+        if len(os.fsencode(folder.parent)) > LONGEST_RAY_BASE:
+            raise UserError(f"{folder}: too long for the sockets that Ray keeps there; name another: RAY_TMPDIR=/tmp")
 
 
 def _try(folder: Path, what: str, remedy: str) -> None:

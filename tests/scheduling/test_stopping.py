@@ -10,18 +10,29 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pandas as pd
 import pytest
+from rich.console import Console
 
 from raystilts.errors import Stopped
 from raystilts.results.ledger import Ledger
+from raystilts.scheduling.driver import Driver, Job, _Fitting
+from raystilts.scheduling.lock import HeldLock
+from raystilts.scheduling.searchers import StageSearch
 from raystilts.scheduling.stopping import SIGNALS, stoppable
+from raystilts.training.checkpoints import Checkpoints
 
 from .here import tables
 from .runs import Run, run
+from .test_graph import graph, stage
 
 #: Stages of some seconds each, so that signals come in the middle of one.
 LONG = """
@@ -75,6 +86,62 @@ def test_what_is_ignored_stays_ignored() -> None:
             os.kill(os.getpid(), signal.SIGHUP)
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+class Waiting:
+    """A search and a view as far as a driver that stops uses them."""
+
+    def __init__(self) -> None:
+        self.state = "running"
+        self.stopped = threading.Event()
+
+    def stop(self, reason: str) -> None:
+        self.stopped.set()
+
+
+def watched(work: Callable[[threading.Event], object], tmp_path: Path) -> tuple[Waiting, float]:
+    """Lets a driver watch work that a signal ends; returns what it said, and the seconds from the signal on."""
+    one = Waiting()
+    begun = time.monotonic()
+    with pytest.raises(Stopped) as found, stoppable() as stop:  # noqa: PT012 (the signal comes in the middle)
+        driver = Driver(str(tmp_path), Checkpoints(tmp_path), Console(), None, HeldLock(), stop)
+        fitting = _Fitting(partial(work, one.stopped))
+        fitting.start()
+        threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGTERM)).start()
+        driver._watch(fitting, cast("Job", SimpleNamespace(search=one, view=one)), "run")
+    assert found.value.signum == signal.SIGTERM
+    assert one.state == "stopped"
+    return one, time.monotonic() - begun - 0.3
+
+
+def test_a_driver_that_is_stopped_waits_for_what_runs(tmp_path: Path) -> None:
+    ended = threading.Event()
+
+    def snapshot(asked: threading.Event) -> None:
+        asked.wait(60)
+        time.sleep(0.5)
+        ended.set()
+
+    _, seconds = watched(snapshot, tmp_path)
+    assert ended.is_set()
+    assert seconds > 0.4
+
+
+def test_a_driver_that_is_stopped_does_not_wait_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("raystilts.scheduling.driver.SNAPSHOT_SECONDS", 0.5)
+    release = threading.Event()
+    watched(lambda asked: release.wait(60), tmp_path)
+    release.set()
+
+
+def test_what_a_stop_cuts_short_has_not_failed() -> None:
+    one = StageSearch(graph(stage("p"), stage("a", "p"), stage("q")))
+    for trial in ("1", "2"):
+        assert isinstance(one.suggest(trial), dict)
+    one.stop("the run was asked to stop")
+    one.on_trial_complete("1", {"status": "interrupted"})
+    one.on_trial_complete("2", error=True)
+    assert (one.lost, one.graph.counts["failed"], one.suggest("3")) == ([], 0, "FINISHED")
 
 
 @pytest.mark.slow
