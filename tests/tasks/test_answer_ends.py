@@ -26,6 +26,7 @@ KINDS = ("cased WordPiece", "uncased WordPiece", "SentencePiece", "byte-level BP
 
 def tokenizer(kind: str, texts: list[str]) -> Tokenizer:
     """A tokenizer of the single characters (or bytes) of some texts."""
+    normalizer: Any = None
     if "WordPiece" in kind:
         uncased = kind.startswith("uncased")
         normalizer = normalizers.BertNormalizer(lowercase=uncased, strip_accents=uncased)
@@ -39,7 +40,6 @@ def tokenizer(kind: str, texts: list[str]) -> Tokenizer:
         found = Tokenizer(models.Unigram([(name, -1.0) for name in [*SPECIAL, "▁", *letters]], unk_id=0))
         found.pre_tokenizer = pre_tokenizers.Metaspace()
     else:
-        normalizer = None
         found = Tokenizer(models.BPE(numbered([*SPECIAL, *pre_tokenizers.ByteLevel.alphabet()]), []))
         found.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     if normalizer is not None:

@@ -175,6 +175,11 @@ class SpanQA(TaskType):
         """Question, context and answers."""
         return (self.question, self.context, self.answers)
 
+    @property
+    def version(self) -> int:
+        """2 since characters that no token holds go with the one before them."""
+        return 2
+
     def text_columns(self) -> tuple[str, ...]:
         """The passage."""
         return (self.context,)
