@@ -7,6 +7,7 @@ tokens are array operations that follow the rules of the `tokenizers` library.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -252,15 +253,52 @@ def tokenise(tokenizer: Tokenizer, texts: Sequence[str], *, offsets: bool = Fals
 
 
 def _trim(strings: list[str], spans: Ints, offsets: Longs) -> Ints:
-    """Leaves white space at either end of a token out of its span, which may become empty."""
-    base = np.repeat(text_offsets(strings)[:-1], np.diff(offsets))
-    spaces = np.append(np.isin(code_points("".join(strings)), _SPACES), False)
+    """Leaves white space at either end of a token out of its span, which may become empty, and takes in what hangs on.
+
+    A normaliser that strips accents drops combining marks, and one that composes leaves parts of a syllable to no
+    token: they are part of the character before them, and so of its token, up to where the next token begins.
+    """
+    ends = text_offsets(strings)
+    base = np.repeat(ends[:-1], np.diff(offsets))
+    points = code_points("".join(strings))
+    spaces = np.append(np.isin(points, _SPACES), False)
     start, end = spans[:, 0] + base, spans[:, 1] + base
+    hanging = np.append(_hanging(points), False)
+    until = np.append(start[1:], 0)
+    until[offsets[1:][np.diff(offsets) > 0] - 1] = ends[1:][np.diff(offsets) > 0]
+    while (move := hanging[end] & (end < until) & (start < end)).any():
+        end = end + move
+    invisible = np.append(_invisible(points), False)
+    seen = start.copy()
+    while (move := invisible[seen] & (seen < end)).any():
+        seen = seen + move
+    start = np.where(seen < end, seen, start)  # a token of nothing else stays what it is
     while (move := spaces[start] & (start < end)).any():
         start = start + move
     while (move := spaces[end - 1] & (start < end)).any():
         end = end - move
     return np.stack([start - base, end - base], axis=1).astype(np.int32)
+
+
+def _hanging(points: NDArray[np.uint32]) -> NDArray[np.bool_]:
+    """Which characters go with the one before: combining marks, vowels and finals of Hangul, invisible ones.
+
+    Invisible characters (U+200B, U+200F, U+FEFF, ...) stand at the end of published answers and never at their
+    beginning.
+    """
+    kinds, index = np.unique(points, return_inverse=True)
+    return np.array([_hangs(chr(point)) for point in kinds.tolist()], dtype=np.bool_)[index]
+
+
+def _invisible(points: NDArray[np.uint32]) -> NDArray[np.bool_]:
+    kinds, index = np.unique(points, return_inverse=True)
+    return np.array([unicodedata.category(chr(point)) == "Cf" for point in kinds.tolist()], dtype=np.bool_)[index]
+
+
+def _hangs(character: str) -> bool:
+    point = ord(character)
+    jamo = 0x1160 <= point <= 0x11FF or 0xD7B0 <= point <= 0xD7FF
+    return jamo or unicodedata.category(character) in ("Mn", "Mc", "Me", "Cf")
 
 
 def text_offsets(strings: Sequence[str]) -> Longs:

@@ -175,6 +175,11 @@ class SpanQA(TaskType):
         """Question, context and answers."""
         return (self.question, self.context, self.answers)
 
+    @property
+    def version(self) -> int:
+        """2 since characters that no token holds go with the one before them."""
+        return 2
+
     def text_columns(self) -> tuple[str, ...]:
         """The passage."""
         return (self.context,)
@@ -223,12 +228,16 @@ class SpanQA(TaskType):
         return np.where(inside[:, None], labels, 0)
 
     def _first_answers(self, rows: pa.Table) -> tuple[Longs, Longs]:
-        """Characters [start, end) of the first answer of every row, -1 where there is none."""
+        """Characters [start, end) of the first answer of every row, -1 where there is none.
+
+        White space around an answer is left out: no token that can be predicted covers it.
+        """
         starts, ends = [], []
         for answer in column(rows, self.answers):
-            given = bool(answer["text"]) and answer["answer_start"][0] >= 0
-            starts.append(answer["answer_start"][0] if given else -1)
-            ends.append(starts[-1] + len(answer["text"][0]) if given else -1)
+            said = answer["text"][0] if answer["text"] and answer["answer_start"][0] >= 0 else ""
+            start = answer["answer_start"][0] + len(said) - len(said.lstrip()) if said.strip() else -1
+            starts.append(start)
+            ends.append(start + len(said.strip()) if start >= 0 else -1)
         return np.asarray(starts, dtype=np.int64), np.asarray(ends, dtype=np.int64)
 
     def predict(self, outputs: Outputs, features: Features, rows: pa.Table) -> list[Any]:
