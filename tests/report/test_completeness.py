@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from results.examples import study, write_results
 from results.rows import run_row, score_rows
 from typer.testing import CliRunner
 
-from raystilts.cli import app
+from raystilts.cli.common import app
 from raystilts.report.completeness import completeness
 from raystilts.report.text import verdict
 from raystilts.results.ledger import write_attempt
@@ -60,7 +61,7 @@ def test_a_target_is_missing_and_a_failed_stage_is_not_there(tmp_path: Path) -> 
 
 
 def test_where_a_schedule_ends_arms_pairs_are_counted(tmp_path: Path) -> None:
-    seeds = {"schedule": {"race": {}}, "seeds": [0, 1, 2, 3]}
+    seeds: dict[str, Any] = {"schedule": {"race": {}}, "seeds": [0, 1, 2, 3]}
     found = completeness(write(tmp_path, everything(), **seeds))
     assert found is not None
     assert found.sentence() == "6 of 6 arm and target pairs"

@@ -11,7 +11,7 @@ from results.examples import study
 from results.rows import run_row, score_rows
 from typer.testing import CliRunner
 
-from raystilts.cli import app
+from raystilts.cli.common import app
 from raystilts.report.html import gather, page
 from raystilts.results.ledger import write_attempt
 from raystilts.results.results import Results
