@@ -43,12 +43,12 @@ def above_chance(results: Results) -> AboveChance | None:
     scores = results.scores(split="dev", final=True)
     wanted = scores[scores["kind"] == "target"]
     counts: dict[str, tuple[int, int]] = {}
-    columns = (wanted[name].tolist() for name in ("target", "language", "value", "examples"))
-    for name, language, value, examples in zip(*columns, strict=True):
+    columns = (wanted[name].tolist() for name in ("target", "language", "value", "examples", "metric"))
+    for name, language, value, examples, metric in zip(*columns, strict=True):
         if name.partition("@")[0] not in known:  # of an earlier study of this folder, whose task file was not run
             continue
         if language == get_task(name).train_languages[0]:
-            chance = constant_score(name, language, limit, folder)
+            chance = constant_score(name, language, limit, folder, metric)
             learnt = value > chance and (chance == 0 or chance_p_value(value, examples, chance) < 0.05)
             above, stages = counts.get(name, (0, 0))
             counts[name] = (above + learnt, stages + 1)

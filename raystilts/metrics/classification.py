@@ -5,6 +5,7 @@ Accuracy and F1 of one label an item (XNLI, PAWS-X, multiple choice; F1 for MRPC
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence, Sized
 
 
@@ -63,3 +64,27 @@ def f1_binary(predictions: Sequence[object], gold: Sequence[object], positive: o
     both = sum(f and w for f, w in zip(found, wanted, strict=True))
     total = sum(found) + sum(wanted)
     return 2 * both / total if total else 0.0
+
+
+def f1_average(predictions: Sequence[object], gold: Sequence[object], weighted: bool = False) -> float:
+    """The mean of the F1 of every class, as scikit-learn's `f1_score` has it.
+
+    Args:
+        predictions: One label an item.
+        gold: One label an item.
+        weighted: Whether a class counts as often as it is in the gold (`average="weighted"`), or once (`"macro"`); the
+            classes are those that are in the gold or predicted.
+
+    Returns:
+        A number in 0..1.
+
+    Raises:
+        ValueError: Lengths differ, or there are no items.
+    """
+    require_pairs(predictions, gold)
+    found, wanted = Counter(predictions), Counter(gold)
+    both = Counter(p for p, g in zip(predictions, gold, strict=True) if p == g)
+    scores = {label: 2 * both[label] / (found[label] + wanted[label]) for label in {*found, *wanted}}
+    if weighted:
+        return sum(score * wanted[label] for label, score in scores.items()) / len(gold)
+    return sum(scores.values()) / len(scores)

@@ -42,6 +42,13 @@ def check_tasks(study: Study) -> None:
             )
     for index, target in enumerate(study.targets):
         task = _known_task(target.task, f"targets.{index}")
+        try:
+            task.by_metric(target.metric)
+        except UserError as error:
+            raise UserError(f"targets.{index}.metric: {error}") from None
+        if task.main_score not in task.type.metrics:
+            hint = did_you_mean(task.main_score, task.type.metrics)
+            raise UserError(f"targets.{index}: {task.name}: main_score {task.main_score!r} is no score of it; {hint}")
         for language in target.languages or ():
             if language not in task.languages:
                 hint = did_you_mean(language, task.languages) + retired(language)

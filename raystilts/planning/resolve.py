@@ -137,7 +137,7 @@ def _trained(study: Study, name: str, place: str) -> ResolvedTask:
 
 
 def _target(study: Study, target: Target, place: str) -> ResolvedTask:
-    task = get_task(target.task)
+    task = get_task(target.task).by_metric(target.metric)
     languages = target.languages or task.languages
     return ResolvedTask(
         task=task,

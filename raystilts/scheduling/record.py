@@ -152,9 +152,9 @@ class Attempt:
             return {}
         language = self.stage.tasks[0].task.train_languages[0]
         for score in final:
-            if (score.task, score.split, score.language) == (self.stage.target, "dev", language):
+            if score.is_main and (score.task, score.split, score.language) == (self.stage.target, "dev", language):
                 limit = self.study.evaluation.max_dev_samples
-                chance = constant_score(score.task, language, limit, data_folder(self.study))
+                chance = constant_score(score.task, language, limit, data_folder(self.study), score.metric)
                 return {"dev_score": score.value, "dev_examples": score.examples, "chance": chance}
         return {}
 

@@ -59,10 +59,13 @@ class Target(Model):
     Attributes:
         task: Name of the task.
         languages: Languages to score; default all that the task has.
+        metric: The score by which checkpoints are picked and arms compared; default the task's own.
     """
 
     task: str
     languages: tuple[Language, ...] | None = None
+    # Left out where it is the task's own, so that older studies are what they were.
+    metric: Annotated[str | None, Field(exclude_if=lambda value: value is None)] = None
 
     @model_validator(mode="before")
     @classmethod

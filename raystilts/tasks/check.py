@@ -10,7 +10,7 @@ from typing import Literal
 
 import pyarrow as pa
 
-from raystilts.errors import UserError
+from raystilts.errors import UserError, did_you_mean
 from raystilts.tasks import overlap
 from raystilts.tasks.loading import is_here
 from raystilts.tasks.registry import get_task
@@ -88,6 +88,7 @@ def check_task(task: Task, data_dir: Path | None) -> TaskReport:
                 rows = task.read_train(language, data_dir)
             else:
                 rows = task.read_split(split, language, data_dir)
+            _own_score(task)
             faults = [rows.located(fault) for fault in task.type.check(rows.table, language)]
             again, notes = earlier.compared(split, language, rows.table)
             faults += again
@@ -97,6 +98,13 @@ def check_task(task: Task, data_dir: Path | None) -> TaskReport:
             continue
         parts.append(Checked(split, language, rows.table.num_rows, faults=tuple(faults), notes=tuple(notes)))
     return TaskReport(task.name, tuple(parts))
+
+
+def _own_score(task: Task) -> None:
+    """Refuses a main score that the task's type does not give."""
+    known = task.type.metrics
+    if task.main_score not in known:
+        raise UserError(f"main_score {task.main_score!r} is no score of it; {did_you_mean(task.main_score, known)}")
 
 
 def declared(task: Task) -> Iterator[tuple[SplitName, AnySource, str]]:
@@ -168,14 +176,17 @@ def _again(where: str, rows: tuple[int, ...]) -> list[str]:
 
 
 @cache
-def constant_score(name: str, language: str, limit: int | None, folder: Path | None) -> float:
-    """The best main score that a constant answer gets on a task's dev data; 0 where none scores.
+def constant_score(
+    name: str, language: str, limit: int | None, folder: Path | None, metric: str | None = None
+) -> float:
+    """The best score that a constant answer gets on a task's dev data; 0 where none scores.
 
     Args:
         limit: Dev examples that are scored; None for all.
         folder: The data folder; None for the hub.
+        metric: The score; default the task's main one.
     """
-    task = get_task(name)
+    task = get_task(name).by_metric(metric)
     rows = task.type.sample(task.load_dev(language, folder), limit)
     scores = [task.type.score(guess, rows, language) for guess in task.type.constant_predictions(rows)]
     return max((score[task.main_score] for score in scores), default=0.0)

@@ -87,6 +87,31 @@ def premise_hypothesis(rows: pa.Table, language: str) -> pa.Table:
     return rows.rename_columns([names.get(name, name) for name in rows.column_names])
 
 
+def belebele_items(rows: pa.Table, language: str) -> pa.Table:
+    """Cosmos QA's questions in the columns of Belebele, whose answers are counted from 1."""
+    names = {"context": "flores_passage", **{f"answer{i}": f"mc_answer{i + 1}" for i in range(4)}}
+    return _renamed_choices(rows, names, "correct_answer_num", "1234")
+
+
+def mmlu_items(rows: pa.Table, language: str) -> pa.Table:
+    """Cosmos QA's questions in the columns of MMLU: the story stands before the question, answers are letters."""
+    if "answer0" not in rows.column_names:
+        return rows
+    stories, asked = rows["context"].to_pylist(), rows["question"].to_pylist()
+    told = [f"{story} {question}" for story, question in zip(stories, asked, strict=True)]
+    names = {f"answer{i}": f"option_{letter}" for i, letter in enumerate("abcd")}
+    return _renamed_choices(_replace(rows, "question", pa.array(told, pa.string())), names, "answer", "ABCD")
+
+
+def _renamed_choices(rows: pa.Table, names: dict[str, str], label: str, labels: str) -> pa.Table:
+    """Columns under other names, and the number of the right answer under another label."""
+    if "answer0" not in rows.column_names:
+        return rows
+    right = [None if number is None else labels[int(number)] for number in rows["label"].to_pylist()]
+    renamed = rows.rename_columns([names.get(name, name) for name in rows.column_names])
+    return renamed.drop_columns(["label"]).append_column(label, pa.array(right, pa.string()))
+
+
 def upos_column(rows: pa.Table, language: str) -> pa.Table:
     """Names the column of tags as XTREME does (MasakhaPOS: upos)."""
     return rows.rename_columns(["pos_tags" if name == "upos" else name for name in rows.column_names])
@@ -234,6 +259,8 @@ CONVERTERS: dict[str, Converter] = {
     "upos_column": upos_column,
     "answers_in_place": answers_in_place,
     "tydiqa_items": tydiqa_items,
+    "belebele_items": belebele_items,
+    "mmlu_items": mmlu_items,
     "tatoeba_sentences": tatoeba_sentences,
     "copa_question": copa_question,
     "no_dates": no_dates,

@@ -106,6 +106,23 @@ def _jsonl(path: Path, limit: int | None) -> pa.Table:
         rows.append(row)
         if limit is not None and len(rows) >= limit:
             break
+    return _objects(rows)
+
+
+def _json(path: Path, limit: int | None) -> pa.Table:
+    """A list of objects, or one object a line."""
+    with _opened(path) as file:
+        head = file.read(64).removeprefix(b"\xef\xbb\xbf").lstrip()
+    if not head.startswith(b"["):
+        return _jsonl(path, limit)
+    rows = json.loads("".join(_lines(path)))
+    odd = next((i for i, row in enumerate(rows) if not isinstance(row, dict)), None)
+    if odd is not None:
+        raise UserError(f"item {odd}: {str(rows[odd])[:40]!r} is no object; the list must hold one a row")
+    return _objects(rows)
+
+
+def _objects(rows: list[dict[str, Any]]) -> pa.Table:
     columns: dict[str, list[Any]] = {name: [] for row in rows for name in row}
     for row in rows:
         for name, values in columns.items():
@@ -195,6 +212,7 @@ _READERS: dict[str, Callable[[Path, int | None], pa.Table]] = {
     ".csv": _csv,
     ".tsv": _tsv,
     ".jsonl": _jsonl,
+    ".json": _json,
     ".conll": _conll,
     ".conllu": _conllu,
 }

@@ -27,8 +27,8 @@ mn khk_Cyrl Mongolian;mos mos_Latn Mossi;mr mar_Deva Marathi;ms zsm_Latn Malay;m
 nb nob_Latn Norwegian;nl nld_Latn Dutch;nn nno_Latn Nynorsk;ny nya_Latn Chichewa
 oc oci_Latn Occitan;om gaz_Latn Oromo;pa pan_Guru Punjabi;pcm pcm_Latn Naija;pl pol_Latn Polish
 pt por_Latn Portuguese;qu quy_Latn Quechua;ro ron_Latn Romanian;ru rus_Cyrl Russian
-rw kin_Latn Kinyarwanda;sk slk_Latn Slovak;sl slv_Latn Slovenian;sn sna_Latn Shona
-so som_Latn Somali;sq als_Latn Albanian;sr srp_Cyrl Serbian;sv swe_Latn Swedish
+rn run_Latn Rundi;rw kin_Latn Kinyarwanda;sk slk_Latn Slovak;sl slv_Latn Slovenian;sn sna_Latn Shona
+so som_Latn Somali;st sot_Latn Sotho;su sun_Latn Sundanese;sq als_Latn Albanian;sr srp_Cyrl Serbian;sv swe_Latn Swedish
 sw swh_Latn Swahili;ta tam_Taml Tamil;te tel_Telu Telugu;th tha_Thai Thai;ti tir_Ethi Tigrinya
 tk tuk_Latn Turkmen;tl tgl_Latn Tagalog;tn tsn_Latn Tswana;tr tur_Latn Turkish;tt tat_Cyrl Tatar
 tw twi_Latn Twi;ug uig_Arab Uyghur;uk ukr_Cyrl Ukrainian;ur urd_Arab Urdu;uz uzn_Latn Uzbek

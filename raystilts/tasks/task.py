@@ -196,6 +196,21 @@ class Task(BaseModel):
             )
         return source
 
+    def by_metric(self, metric: str | None) -> Task:
+        """The same task, known by another of its type's scores; itself where none is named.
+
+        Raises:
+            UserError: If its type has no such score.
+        """
+        if metric is None or metric == self.main_score:
+            return self
+        try:
+            kind = self.type.with_metric(metric)
+        except UserError as error:
+            raise UserError(f"{self.name}: {error}") from None
+        # The chance level is of the score that the catalogue names.
+        return self.model_copy(update={"type": kind, "main_score": metric, "chance": None})
+
     def in_language(self, codes: str) -> Task:
         """The same task with training data in other languages ("de", "sw+hi"), named
         ``<name>@<codes>``."""

@@ -88,3 +88,14 @@ def test_dev_is_cut_from_train_by_item(name: str, data_dir: Path) -> None:
     assert not {*train[by].to_pylist()} & {*dev[by].to_pylist()}
     assert 0.01 < dev.num_rows / (train.num_rows + dev.num_rows) < 0.15
     assert not shared_items(task, items(task, dev), test)
+
+
+def test_a_target_may_have_another_metric(study: Study) -> None:
+    def keys(metric: str | None) -> set[str]:
+        targets = [{"task": "mine", "metric": metric} if metric else "mine"]
+        return {*plan(Study.model_validate({**study.model_dump(), "targets": targets})).stages}
+
+    assert keys(None) == keys("accuracy")
+    assert keys("macro_f1").isdisjoint(keys("accuracy"))
+    with pytest.raises(UserError, match=r"targets\.0\.metric: mine: metric: no 'bleu'; known: accuracy, macro_f1"):
+        keys("bleu")

@@ -38,7 +38,7 @@ COMMIT = "c0" * 20
 CONVERSIONS = {
     "facebook/anli", "cambridgeltl/xcopa", "unimelb-nlp/wikiann", "masakhane/afrixnli",
 }  # fmt: skip
-JSON_LINES = {"mteb/tatoeba-bitext-mining"}
+JSON_LINES = {"mteb/tatoeba-bitext-mining", "facebook/belebele", "mteb/amazon_massive_intent"}
 
 
 class Standin:

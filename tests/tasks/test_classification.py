@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 
 from raystilts.errors import UserError
+from raystilts.tasks.registry import get_task
 from raystilts.tasks.types.classification import SequenceClassification
 
 NLI = SequenceClassification(text="premise", text_pair="hypothesis", labels=("entailment", "neutral", "contradiction"))
@@ -63,3 +64,27 @@ def test_missing_column_names_the_nearest(tiny_tokenizer: Any) -> None:
     table = rows([0]).rename_columns(["premises", "hypothesis", "label"])
     with pytest.raises(UserError, match="column 'premise' is missing; did you mean 'premises'"):
         NLI.encode(table, tiny_tokenizer, max_length=32, training=True)
+
+
+@pytest.mark.parametrize("metric", ["macro_f1", "weighted_f1"])
+def test_means_of_the_classes_f1_where_they_are_asked_for(metric: str) -> None:
+    """By hand: F1 is 1 for the first class, 0 for the second (predicted and never right), 0.8 for the third."""
+    asked = NLI.with_metric(metric)
+    gold, predicted = rows([0, 2, 2, 2, 0]), [0, 2, 2, 1, 0]
+    scores = asked.score(predicted, gold, "en")
+    assert metric in asked.metrics
+    assert metric not in NLI.metrics
+    assert metric not in NLI.score(predicted, gold, "en")
+    wanted = {"macro_f1": (1.0 + 0.0 + 0.8) / 3, "weighted_f1": (2 * 1.0 + 3 * 0.8) / 5}
+    assert scores[metric] == pytest.approx(wanted[metric])
+    assert NLI.model_dump(mode="json") == {k: v for k, v in asked.model_dump(mode="json").items() if k != "averages"}
+
+
+def test_an_unknown_metric_is_refused_with_what_there_is() -> None:
+    with pytest.raises(UserError, match="metric: no 'macro-f1'; did you mean 'macro_f1'"):
+        NLI.with_metric("macro-f1")
+    with pytest.raises(UserError, match="sib200: metric: no 'bleu'; known: accuracy, macro_f1, weighted_f1"):
+        get_task("sib200").by_metric("bleu")
+    with pytest.raises(UserError, match="udpos: metric: no 'f1'"):
+        get_task("udpos").by_metric("f1")
+    assert get_task("udpos").by_metric("accuracy").main_score == "accuracy"

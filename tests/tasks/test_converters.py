@@ -34,6 +34,20 @@ CASES = {
             "id": ["arabic-1"], "context": ["12"], "answers": [{"text": ["12"], "answer_start": [0]}], "moved": [1],
         },
     ),
+    "belebele_items": (
+        {"context": ["c"], "question": ["q"], **{f"answer{i}": [str(i)] for i in range(4)}, "label": [2]},
+        {
+            "flores_passage": ["c"], "question": ["q"], **{f"mc_answer{i + 1}": [str(i)] for i in range(4)},
+            "correct_answer_num": ["3"],
+        },
+    ),
+    "mmlu_items": (
+        {"context": ["c"], "question": ["q"], **{f"answer{i}": [str(i)] for i in range(4)}, "label": [2]},
+        {
+            "context": ["c"], "question": ["c q"], **{f"option_{'abcd'[i]}": [str(i)] for i in range(4)},
+            "answer": ["C"],
+        },
+    ),
     "tatoeba_sentences": (
         {"sentence1": ["ja\n", None], "sentence2": ["yes\n", "no"]},
         {"source_sentence": ["ja", None], "target_sentence": ["yes", "no"]},

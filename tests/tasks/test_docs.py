@@ -10,7 +10,9 @@ from types import ModuleType
 import pytest
 
 from raystilts.study.intermediate import MIXTURES
+from raystilts.tasks.check import declared
 from raystilts.tasks.registry import all_tasks, load_task_file
+from raystilts.tasks.source import Source
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "tasks.md").read_text(encoding="utf-8")
@@ -61,3 +63,15 @@ def test_the_example_is_a_task_of_at_most_forty_lines(tmp_path: Path) -> None:
     finally:
         registry._TASKS.clear()
         registry._TASKS.update(before)
+
+
+def test_every_data_set_on_the_hub_says_what_it_was_checked_against() -> None:
+    told = set(re.findall(r"^\| `([\w.-]+/[\w.-]+)` \|", PAGE.partition("## Sources on the hub")[2], flags=re.MULTILINE))
+    used = {
+        path
+        for task in all_tasks().values()
+        for _, source, _ in declared(task)
+        if isinstance(source, Source) and source.path
+        for path in (source.path, *source.paths.values())
+    }
+    assert told == used | {"wikimedia/wikipedia"}

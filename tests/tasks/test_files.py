@@ -50,10 +50,12 @@ TSV = 'text\tlabel\na, b "c"\t1\n2020-01-01\t0\nNA\t0\n'
         ("train.csv", "\ufeff" + CSV, ROWS),
         ("train.tsv", TSV, PLAIN),
         ("train.jsonl", jsonl(ROWS), ROWS),
+        ("train.json", json.dumps(ROWS), ROWS),
+        ("train.json", jsonl(ROWS), ROWS),
         ("train.jsonl.gz", gzip.compress(jsonl(ROWS).encode()), ROWS),
         ("train.csv.gz", gzip.compress(CSV.encode()), ROWS),
     ],
-    ids=["csv", "csv with a mark", "tsv", "jsonl", "jsonl.gz", "csv.gz"],
+    ids=["csv", "csv with a mark", "tsv", "jsonl", "json", "json lines", "jsonl.gz", "csv.gz"],
 )
 def test_text_files(tmp_path: Path, name: str, content: str | bytes, rows: list[dict[str, str]]) -> None:
     put(tmp_path, name, content)

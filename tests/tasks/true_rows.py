@@ -109,9 +109,78 @@ def _qqp() -> pa.Table:
     )
 
 
+def _cosmos() -> pa.Table:
+    rows = [
+        {"id": str(i), "context": f"Day {i}: we went out and it rained.", "question": "Why did we come home?",
+         "answer0": "We were wet.", "answer1": "It was hot.", "answer2": "We were lost.", "answer3": "None of these.",
+         "label": i % 4}
+        for i in range(40)
+    ]  # fmt: skip
+    return pa.Table.from_pylist(rows)
+
+
+def _belebele() -> pa.Table:
+    rows = [
+        {"link": "https://example.org", "question_number": i, "flores_passage": "Ice floats on water.",
+         "question": "What floats?", "mc_answer1": "Ice", "mc_answer2": "Iron", "mc_answer3": "Sand",
+         "mc_answer4": "Lead", "correct_answer_num": str(number), "dialect": "eng_Latn", "ds": "2023-05-03"}
+        for i, number in enumerate((1, 3, 4))
+    ]  # fmt: skip
+    return pa.Table.from_pylist(rows)
+
+
+def _mmlu() -> pa.Table:
+    rows = [
+        {"sample_id": f"s/{i}", "question": "Two and two?", "option_a": "4", "option_b": "3", "option_c": "5",
+         "option_d": "22", "answer": letter, "subject": "mathematics"}
+        for i, letter in enumerate("ADB")
+    ]  # fmt: skip
+    return pa.Table.from_pylist(rows)
+
+
+def _stories(number: int) -> pa.Table:
+    rows = [
+        {"story_id": str(i), "input_sentence_1": f"Ann had {i} dogs.", "input_sentence_2": "They ran off.",
+         "input_sentence_3": "She called them.", "input_sentence_4": "Nobody came.", "sentence_quiz1": "She was sad.",
+         "sentence_quiz2": "It was a car.", "answer_right_ending": 1 + i % 2}
+        for i in range(number)
+    ]  # fmt: skip
+    return pa.Table.from_pylist(rows)
+
+
+def _gaps(number: int) -> pa.Table:
+    rows = [
+        {"sentence": f"The trophy did not fit in case {i} because _ was too big.", "option1": "the trophy",
+         "option2": "the case", "answer": str(1 + i % 2)}
+        for i in range(number)
+    ]  # fmt: skip
+    return pa.Table.from_pylist(rows)
+
+
+def _topics(text: str, label: str, labels: str) -> dict[str, pa.Table]:
+    names = labels.split()
+    rows = [{text: f"This is number {i} about {name}.", label: name} for i, name in enumerate(names)]
+    return dict.fromkeys(("train", "dev", "test"), pa.Table.from_pylist(rows))
+
+
 #: By task; by split where splits differ in form, else under "test" for all splits.
 TRUE_ROWS: dict[str, dict[str, pa.Table]] = {
     "afriqa": {"test": _afriqa()},
+    "afrixnli": dict.fromkeys(("train", "dev", "test"), _nli([0, 2, 1])),
+    "belebele": {"train": _cosmos(), "dev": _cosmos(), "test": _belebele()},
+    "global_mmlu": {"train": _cosmos(), "dev": _cosmos(), "test": _mmlu()},
+    "masakhanews": _topics("text", "category", "business entertainment health politics religion sports technology"),
+    "massive_intent": _topics("text", "label", "alarm_set iot_coffee play_radio weather_query"),
+    "nusax_senti": _topics("text", "label", "negative neutral positive neutral"),
+    "taxi1500": _topics("verse", "classification", "Recommendation Faith Description Sin Grace Violence"),
+    "ud": dict.fromkeys(
+        ("train", "dev", "test"),
+        pa.table({"tokens": [["Dogs", "bark", "."], ["It", "rains"]], "pos_tags": [["NOUN", "VERB", "PUNCT"],
+                                                                               ["PRON", "VERB"]]}),
+    ),
+    "winogrande": dict.fromkeys(("train", "dev", "test"), _gaps(40)),
+    "xstorycloze": dict.fromkeys(("train", "dev", "test"), _stories(40)),
+    "xwinograd": dict.fromkeys(("train", "dev", "test"), _gaps(6)),
     "anli": dict.fromkeys(("train", "dev", "test"), _nli([0, 2, 1], {"uid": ["a", "b", "c"], "reason": ["", "", ""]})),
     "bucc2018": dict.fromkeys(("dev", "test"), _bucc()),
     "ccg": dict.fromkeys(("train", "dev", "test"), _ccg()),

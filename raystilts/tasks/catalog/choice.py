@@ -152,3 +152,154 @@ XCOPA = Task(
     citation="Ponti et al. 2020, EMNLP, aclanthology.org/2020.emnlp-main.185",
     url="https://github.com/cambridgeltl/xcopa",
 )
+
+
+# Belebele: reading comprehension on FLORES passages. It has no training data of its own: it trains on Cosmos QA, whose
+# questions have four answers too (the paper trains on several English sets).
+BELEBELE_ROWS = COSMOS_QA_ROWS.model_copy(update={"converter": "belebele_items"})
+BELEBELE_TRAIN, BELEBELE_DEV = BELEBELE_ROWS.cut(share=0.1, by=("flores_passage",))
+
+BELEBELE = Task(
+    name="belebele",
+    type=MultipleChoice(
+        context="{flores_passage}",
+        choice="{question} {choice}",
+        choices=("mc_answer1", "mc_answer2", "mc_answer3", "mc_answer4"),
+        label="correct_answer_num",
+        labels=("1", "2", "3", "4"),
+    ),
+    train=BELEBELE_TRAIN,
+    dev=BELEBELE_DEV,
+    test=Source(
+        dataset="belebele",
+        split="test",
+        path="facebook/belebele",
+        name="{flores}",
+        revision="75b399394a9803252cfec289d103de462763db7c",
+        rows=900,
+        tokens_per_row=520,
+    ),
+    languages=codes(
+        "af am ar az bg bm bn ca cs da de el en es et eu fa fi fr gu ha he hi hr hu hy id ig is it ja jv ka kk km ko "
+        "lg ln lt luo lv mk ml mn mr ms my nb nl ny om pa pl pt ro ru rw sk sl sn so sq sr st su sv sw ta te th ti tl "
+        "tn tr uk ur uz vi wo xh yo zh zu"
+    ),
+    dev_languages=("en",),
+    main_score="accuracy",
+    chance=0.25,
+    description="Questions about a passage, four answers; parallel in 122 language variants.",
+    licence="CC BY-SA 4.0",
+    citation="Bandarkar et al. 2024, ACL, aclanthology.org/2024.acl-long.44",
+    url="https://github.com/facebookresearch/belebele",
+)
+
+
+# XStoryCloze: the right ending of a story. The English training split is StoryCloze's dev set of 360 stories.
+XSTORYCLOZE_ROWS = Source(
+    dataset="xstorycloze", split="train", path="juletxara/xstory_cloze", name="{language}", rows=360, tokens_per_row=110
+)
+XSTORYCLOZE_TRAIN, XSTORYCLOZE_DEV = XSTORYCLOZE_ROWS.cut(share=0.2, by=("input_sentence_1",))
+
+XSTORYCLOZE = Task(
+    name="xstorycloze",
+    type=MultipleChoice(
+        context="{input_sentence_1} {input_sentence_2} {input_sentence_3} {input_sentence_4}",
+        choices=("sentence_quiz1", "sentence_quiz2"),
+        label="answer_right_ending",
+        labels=("1", "2"),
+    ),
+    train=XSTORYCLOZE_TRAIN,
+    dev=XSTORYCLOZE_DEV,
+    test=XSTORYCLOZE_ROWS.other("test", hub_split="eval", rows=1_511),
+    languages=codes("ar en es eu hi id my ru sw te zh"),
+    dev_languages=("en",),
+    main_score="accuracy",
+    chance=0.5,
+    description="Which of two sentences ends the story?",
+    licence="CC BY-SA 4.0",
+    citation="Lin et al. 2022, EMNLP, aclanthology.org/2022.emnlp-main.616",
+    url="https://huggingface.co/datasets/juletxara/xstory_cloze",
+)
+
+
+# WinoGrande, and XWinograd, which trains on it: sentences with a gap and two names for it.
+WINOGRANDE_ROWS = Source(
+    dataset="winogrande",
+    split="train",
+    path="allenai/winogrande",
+    name="winogrande_xl",
+    rows=40_398,
+    tokens_per_row=62,
+)
+WINOGRANDE_DEV = WINOGRANDE_ROWS.other("validation", rows=1_267)
+WINOGRANDE_OWN_TRAIN, WINOGRANDE_OWN_DEV = WINOGRANDE_ROWS.cut(share=0.05, by=("sentence",))
+
+WINOGRANDE = Task(
+    name="winogrande",
+    type=MultipleChoice(context="{sentence}", choices=("option1", "option2"), label="answer", labels=("1", "2")),
+    train=WINOGRANDE_OWN_TRAIN,
+    dev=WINOGRANDE_OWN_DEV,
+    test=WINOGRANDE_DEV,
+    languages=("en",),
+    dev_languages=("en",),
+    main_score="accuracy",
+    chance=0.5,
+    description="Which of two names fills the gap? (The test labels are hidden.)",
+    licence="Apache-2.0",
+    citation="Sakaguchi et al. 2020, AAAI, arxiv.org/abs/1907.10641",
+    url="https://winogrande.allenai.org",
+)
+
+XWINOGRAD = WINOGRANDE.model_copy(
+    update={
+        "name": "xwinograd",
+        "train": WINOGRANDE_ROWS,
+        "dev": WINOGRANDE_DEV,
+        "test": Source(
+            dataset="xwinograd",
+            split="test",
+            path="Muennighoff/xwinograd",
+            name="{language}",
+            language_codes={"ja": "jp"},
+            rows=300,
+        ),
+        "languages": codes("en fr ja pt ru zh"),
+        "description": "Winograd schemas in six languages; trains on WinoGrande.",
+        "licence": "CC BY 4.0",
+        "citation": "Tikhonov and Ryabinin 2021, Findings of ACL, aclanthology.org/2021.findings-acl.310",
+        "url": "https://huggingface.co/datasets/Muennighoff/xwinograd",
+    }
+)
+
+
+# Global-MMLU-Lite: exam questions. It has no training data: it trains on Cosmos QA, as Belebele does.
+MMLU_ROWS = COSMOS_QA_ROWS.model_copy(update={"converter": "mmlu_items"})
+MMLU_TRAIN, MMLU_DEV = MMLU_ROWS.cut(share=0.1, by=("question",))
+
+GLOBAL_MMLU = Task(
+    name="global_mmlu",
+    type=MultipleChoice(
+        context="{question}",
+        choices=("option_a", "option_b", "option_c", "option_d"),
+        label="answer",
+        labels=("A", "B", "C", "D"),
+    ),
+    train=MMLU_TRAIN,
+    dev=MMLU_DEV,
+    test=Source(
+        dataset="global_mmlu",
+        split="test",
+        path="CohereLabs/Global-MMLU-Lite",
+        name="{language}",
+        rows=400,
+        tokens_per_row=320,
+    ),
+    languages=codes("ar bn de en es fr hi id it ja ko pt sw yo zh"),
+    dev_languages=("en",),
+    main_score="accuracy",
+    chance=0.25,
+    description="Exam questions of many subjects, half of them bound to a culture; the Lite set.",
+    licence="Apache-2.0",
+    citation="Singh et al. 2025, ACL, arxiv.org/abs/2412.03304",
+    url="https://huggingface.co/datasets/CohereLabs/Global-MMLU-Lite",
+)

@@ -220,6 +220,35 @@ XNLI = Task(
 )
 
 
+# AfriXNLI: XNLI's items in 16 African languages, beside English and French.
+AFRIXNLI_DEV = Source(
+    dataset="afrixnli",
+    split="validation",
+    path="masakhane/afrixnli",
+    name="{iso3}",
+    revision="7ed3cc98116dfb75345c4c01aedb5ee150c38975",
+    language_codes={"sw": "swa", "om": "orm"},
+    rows=450,
+)
+AFRIXNLI_LANGUAGES = codes("am ee en fr ha ig lg ln om rw sn st sw tw wo xh yo zu")
+
+AFRIXNLI = Task(
+    name="afrixnli",
+    type=MNLI_TYPE,
+    train=MNLI_TRAIN,
+    dev=AFRIXNLI_DEV,
+    test=AFRIXNLI_DEV.other("test", rows=600),
+    languages=AFRIXNLI_LANGUAGES,
+    dev_languages=AFRIXNLI_LANGUAGES,
+    main_score="accuracy",
+    chance=1 / 3,
+    description="Natural language inference in 16 African languages, translated by professionals.",
+    licence="Apache-2.0",
+    citation="Adelani et al. 2025, NAACL, IrokoBench, arxiv.org/abs/2406.03368",
+    url="https://github.com/masakhane-io/masakhane-nli",
+)
+
+
 # Inference tests in single languages, trained on MultiNLI; without a hub path they need a folder.
 # name language split | hub path | configuration | licence | citation | home page
 _NLI_TARGETS_TABLE = """

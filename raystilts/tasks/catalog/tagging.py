@@ -41,6 +41,22 @@ UDPOS = Task(
 )
 
 
+# Parts of speech of any release of Universal Dependencies (2.16 and later): a folder holds the treebank that one wants
+# of a language, as the release has it, as ud/<language>/<split>.conllu.
+UD_TRAIN = Source(dataset="ud", split="train", rows=12_544, tokens_per_row=24)
+UD = UDPOS.model_copy(
+    update={
+        "name": "ud",
+        "train": UD_TRAIN,
+        "dev": UD_TRAIN.other("validation", rows=2_001),
+        "test": UD_TRAIN.other("test", rows=900),
+        "main_score": "accuracy",
+        "description": "Universal part-of-speech tags of the release in the folder, a treebank a language.",
+        "scores_compared": "word accuracy; never compared here",
+    }
+)
+
+
 # Named entities: WikiAnn in XTREME's splits (PAN-X).
 PANX_LABELS = codes("O B-PER I-PER B-ORG I-ORG B-LOC I-LOC")
 PANX_TYPE = Tagging(tags="ner_tags", labels=PANX_LABELS, scores="entities")

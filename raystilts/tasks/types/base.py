@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal, Self
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
 
-from raystilts.errors import UserError
+from raystilts.errors import UserError, did_you_mean
 from raystilts.tasks.encoding import Features, Outputs, Tokenizer
 from raystilts.tasks.splits import fixed_sample
 from raystilts.tasks.types.columns import Fault
@@ -51,6 +51,21 @@ class TaskType(BaseModel, ABC):
     def version(self) -> int:
         """Goes up when the same fields come to mean something else."""
         return 1
+
+    @property
+    def optional_metrics(self) -> tuple[str, ...]:
+        """Scores that the rows get where a task or a study asks for one, by name."""
+        return ()
+
+    def with_metric(self, metric: str) -> Self:
+        """The type that reports a score of `metrics` or `optional_metrics`.
+
+        Raises:
+            UserError: If it is neither.
+        """
+        if metric not in self.metrics:
+            raise UserError(f"metric: no {metric!r}; {did_you_mean(metric, self.metrics)}")
+        return self
 
     def item_columns(self) -> tuple[str, ...]:
         """The columns that make an item: all but the answer, which comes last."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal, cast
+from typing import Any, ClassVar, Literal, Self, TypeAlias, cast, get_args
 
 import numpy as np
 import pyarrow as pa
 from pydantic import Field
 
+from raystilts.errors import UserError, did_you_mean
 from raystilts.metrics import classification
 from raystilts.tasks.encoding import Features, Floats, Outputs, Tokenizer, encode_texts
 from raystilts.tasks.types.base import Head, TaskType
@@ -22,6 +23,9 @@ from raystilts.tasks.types.columns import (
     versioned,
 )
 
+#: Means of the F1 of all classes.
+Average: TypeAlias = Literal["macro_f1", "weighted_f1"]
+
 
 class SequenceClassification(TaskType):
     """One class for each text or pair.
@@ -32,6 +36,8 @@ class SequenceClassification(TaskType):
         label: Column of the class: its name, or its index (as a number or a string) where no name is a number.
         labels: Names of the classes in the order of their indices.
         positive: The class whose F1 is reported beside accuracy (paraphrase tasks), if any.
+        averages: Means of the classes' F1 that are reported too: each class once (`macro_f1`), or as often as it is in
+            the gold (`weighted_f1`).
     """
 
     kind: Literal["classification"] = "classification"
@@ -40,6 +46,8 @@ class SequenceClassification(TaskType):
     label: str = "label"
     labels: tuple[str, ...] = Field(min_length=2)
     positive: int | None = None
+    # Left out of the definition where none is asked for, so that older keys still hold.
+    averages: tuple[Average, ...] = Field(default=(), exclude_if=lambda value: not value)
 
     head: ClassVar[Head] = "sequence"
     default_max_length: ClassVar[int] = 128
@@ -98,8 +106,21 @@ class SequenceClassification(TaskType):
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """Accuracy, and F1 where a class is the positive one."""
-        return ("accuracy",) if self.positive is None else ("accuracy", "f1")
+        """Accuracy, F1 where a class is the positive one, and the means that are asked for."""
+        return ("accuracy", *(("f1",) if self.positive is not None else ()), *self.averages)
+
+    @property
+    def optional_metrics(self) -> tuple[str, ...]:
+        """Both means of the classes' F1."""
+        return get_args(Average)
+
+    def with_metric(self, metric: str) -> Self:
+        """With a mean of the classes' F1 among the scores, if it is one of these."""
+        if metric in self.metrics:
+            return self
+        if metric not in self.optional_metrics:
+            raise UserError(f"metric: no {metric!r}; {did_you_mean(metric, [*self.metrics, *self.optional_metrics])}")
+        return self.model_copy(update={"averages": (*self.averages, cast(Average, metric))})
 
     def score(self, predictions: list[Any], rows: pa.Table, language: str) -> dict[str, float]:
         """Accuracy, and the F1 of the `positive` class where the task names one."""
@@ -109,6 +130,8 @@ class SequenceClassification(TaskType):
             mine = [int(p == self.positive) for p in predictions]
             theirs = [int(g == self.positive) for g in gold]
             scores["f1"] = classification.f1_binary(mine, theirs)
+        for name in self.averages:
+            scores[name] = classification.f1_average(predictions, gold, weighted=name == "weighted_f1")
         return scores
 
     def check(self, rows: pa.Table, language: str) -> list[Fault]:
