@@ -67,7 +67,9 @@ def test_the_printed_lines_give_what_best_gives(results: Path, tool: str, capsys
 def test_the_readmes_sql_gives_what_best_gives(results: Path) -> None:
     text = (_DOC.parents[1] / "README.md").read_text()
     (query,) = re.findall(r"```sql\n(.*?)```", text, re.S)
-    found = duckdb.sql(query.replace("raystilts_results/quickstart", str(results))).fetchall()
+    relation = duckdb.sql(query.replace("raystilts_results/quickstart", str(results)))
+    assert relation is not None
+    found = relation.fetchall()
     best = Results(results).best(include_overlap=True)
     means = best[best["competes"] & best["mean"].notna()].set_index("intermediate")["mean"].to_dict()
     assert {arm: value for _, arm, value in found} == pytest.approx(means)
