@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import reprlib
 from collections.abc import Iterable
 
 
@@ -40,6 +41,24 @@ def first_line(error: BaseException, limit: int = 200) -> str:
     return lines[0][:limit] if lines else type(error).__name__
 
 
+_SHORT = reprlib.Repr()
+_SHORT.maxlevel, _SHORT.maxlist, _SHORT.maxtuple, _SHORT.maxdict = 3, 8, 8, 8
+_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 100
+
+
+def cut(text: str, limit: int = 100) -> str:
+    """A text of at most `limit` characters: of a longer one, its beginning and its end."""
+    if len(text) <= limit:
+        return text
+    end = limit // 4
+    return f"{text[: limit - end - 5]} ... {text[-end:]}"
+
+
+def shown(value: object, limit: int = 100) -> str:
+    """A value as a message shows it, in at most `limit` characters however large it is."""
+    return cut(_SHORT.repr(value), limit)
+
+
 def did_you_mean(given: str, allowed: Iterable[str], *, limit: int = 3) -> str:
     """A suffix for an error about an unknown name: close matches first, else the allowed names.
 
@@ -49,7 +68,7 @@ def did_you_mean(given: str, allowed: Iterable[str], *, limit: int = 3) -> str:
         limit: The largest number of close matches to name.
     """
     names = sorted(set(allowed))
-    close = difflib.get_close_matches(given, names, n=limit, cutoff=0.6)
+    close = difflib.get_close_matches(cut(given), names, n=limit, cutoff=0.6)
     if close:
         return f"did you mean {' or '.join(repr(name) for name in close)}?"
     shown = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")

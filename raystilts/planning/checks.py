@@ -24,8 +24,12 @@ def check_tasks(study: Study) -> None:
     """
     for index, arm in enumerate(study.intermediates):
         for name in arm.tasks:
-            if not _known_task(name, f"intermediates.{index}").requires_training:
-                raise UserError(f"intermediates.{index}: {name!r} has no training data; it can only be a target")
+            _check_trains(_known_task(name, f"intermediates.{index}"), f"intermediates.{index}")
+        if arm.name in all_tasks() and arm.tasks != (arm.name,):
+            raise UserError(
+                f"intermediates.{index}.name: {arm.name!r} is the name of a task, and the arm trains on something "
+                "else; take another name"
+            )
         if arm.align is not None:
             _check_domain(arm.align.to, arm.tasks, f"intermediates.{index}.align.to")
         if arm.masked_lm is not None and arm.masked_lm.text_of is not None:
@@ -55,6 +59,27 @@ def check_tasks(study: Study) -> None:
                 raise UserError(f"targets.{index}.languages: {task.name} has no {language!r}; {hint}")
         if len(set(target.languages or ())) < len(target.languages or ()):
             raise UserError(f"targets.{index}.languages: a language is given twice")
+        _check_scored(task, f"targets.{index}")
+
+
+def _check_trains(task: Task, place: str) -> None:
+    """Whether an arm can train on a task."""
+    if task.requires_training and task.train is not None:
+        return
+    known = [name for name, one in all_tasks().items() if one.train is not None and one.requires_training]
+    hint = did_you_mean(task.name, known) if not task.requires_training else "give the task train = Source(...)"
+    raise UserError(f"{place}: {task.name!r} has no training data; it can only be a target; {hint}")
+
+
+def _check_scored(task: Task, place: str) -> None:
+    """Whether a task can be a target: it trains if its type does, and there is something to score."""
+    missing = None
+    if task.requires_training and task.train is None:
+        missing = "train = Source(...): a target of its type is trained"
+    elif not task.languages or task.test is None:
+        missing = "languages and test = Source(...): the answer is of test data"
+    if missing is not None:
+        raise UserError(f"{place}: {task.name!r} cannot be a target; give the task {missing}")
 
 
 def _check_domain(name: str, tasks: tuple[str, ...], place: str) -> None:

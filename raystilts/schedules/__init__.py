@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, SerializeAsAny, ValidationError
 
-from raystilts.errors import did_you_mean
+from raystilts.errors import did_you_mean, shown
 from raystilts.schedules.asha import AshaRule, TrialAsha
 from raystilts.schedules.base import (
     BASELINE,
@@ -69,11 +69,15 @@ def _read(data: Any) -> Any:
         data = {data: {}}
     if not isinstance(data, dict) or len(data) != 1:
         forms = ", ".join(f"{{{name}: {{{model.example}}}}}" for name, model in _MODELS.items())
-        raise ValueError(f"{data!r} is not a schedule; write full, {', '.join(_MODELS)}, or one with settings: {forms}")
+        raise ValueError(f"{shown(data)} is not a schedule; write full, {', '.join(_MODELS)}, or one with settings: {forms}")
     (name, settings), *_ = data.items()
     if name not in _MODELS:
-        raise ValueError(f"{name!r} is not a schedule; {did_you_mean(str(name), ('full', *_MODELS))}")
+        raise ValueError(f"{shown(name)} is not a schedule; {did_you_mean(str(name), ('full', *_MODELS))}")
     model = _MODELS[name]
+    for key, value in settings.items() if isinstance(settings, dict) else ():
+        # Python counts `true` as 1; whoever writes it means something else.
+        if isinstance(value, bool) and key in model.model_fields and model.model_fields[key].annotation is not bool:
+            raise ValueError(f"{name}.{key}: {value} is no number; write one")
     try:
         return model.model_validate({} if settings is None else settings)
     except ValidationError as error:
@@ -88,7 +92,7 @@ def _problem(error: ValidationError, model: type[ScheduleSettings]) -> str:
         return f"{place}: no such setting; {did_you_mean(str(problem['loc'][-1]), model.model_fields)}"
     message = problem["msg"].removeprefix("Value error, ")
     hint = model.hints.get(place.removeprefix("."))
-    given = "" if problem["type"] == "value_error" else f" (given: {problem['input']!r})"
+    given = "" if problem["type"] == "value_error" else f" (given: {shown(problem['input'])})"
     return f"{place}: {message}{f'; {hint}' if hint else ''}{given}"
 
 

@@ -21,6 +21,8 @@ from pydantic import Field, model_validator
 
 from raystilts.schedules.base import BASELINE, Reports, Run, StratumSettings, Verdict, best_first
 
+#: Rungs of a run: at each its dev data is scored, and half of the arms of a million are one after 20.
+MOST_RUNGS = 50
 _SAME_RUNG = 0.01  # a rung this close to max_t is max_t
 _ROUNDING = 1e-9  # 6 / 2.0000000001 is three places, not four
 
@@ -49,6 +51,12 @@ class Asha(StratumSettings):
 
     @model_validator(mode="after")
     def _has_a_rung(self) -> Self:
+        number = math.log(max(self.max_t / self.grace_period, 1)) / math.log(self.reduction_factor)
+        if number > MOST_RUNGS:
+            raise ValueError(
+                f"grace_period {self.grace_period:g} and reduction_factor {self.reduction_factor:.10g} make more than "
+                f"{MOST_RUNGS} rungs; give a reduction_factor such as 2, or a larger grace_period"
+            )
         if not self.rungs:
             raise ValueError(
                 f"grace_period {self.grace_period:g} must be below max_t {self.max_t:g}: there is no rung to stop at"

@@ -163,7 +163,7 @@ class ScheduleSettings(BaseModel):
         hints: By setting, what its value means, for messages.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     name: ClassVar[str]
     example: ClassVar[str]

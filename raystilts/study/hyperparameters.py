@@ -11,8 +11,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from raystilts.errors import UserError
-from raystilts.study.base import read_yaml
+from raystilts.errors import UserError, shown
+from raystilts.study.base import Model, expanded, first_problem, read_yaml
 
 #: Names that `TrainingArguments` once had, and what stands for them now.
 RETIRED = {
@@ -45,6 +45,9 @@ REFUSED = {
     ("optim", "lr_scheduler_kwargs", "neftune"): "it is not offered: the optimiser is AdamW (Trainer's default)",
 }  # fmt: skip
 
+#: More than this no optimiser in single precision (3.4e38 at most) can work with.
+LARGEST = 1e30
+
 Scheduler = Literal["linear", "cosine", "constant", "constant_with_warmup", "polynomial"]
 
 
@@ -60,39 +63,37 @@ def _refuse_retired(data: Any) -> Any:
     return data
 
 
-class Overrides(BaseModel):
+class Overrides(Model):
     """Hyperparameters of one task, where they differ from the study's."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    learning_rate: float | None = Field(None, gt=0)
-    head_learning_rate: float | None = Field(None, gt=0)
-    per_device_train_batch_size: int | None = Field(None, ge=1)
-    gradient_accumulation_steps: int | None = Field(None, ge=1)
-    num_train_epochs: float | None = Field(None, gt=0)
-    max_steps: int | None = None
-    warmup_steps: float | None = Field(None, ge=0)
-    weight_decay: float | None = Field(None, ge=0)
-    max_grad_norm: float | None = Field(None, ge=0)
+    learning_rate: float | None = Field(None, gt=0, le=LARGEST)
+    head_learning_rate: float | None = Field(None, gt=0, le=LARGEST)
+    per_device_train_batch_size: int | None = Field(None, ge=1, le=10**6)
+    gradient_accumulation_steps: int | None = Field(None, ge=1, le=10**6)
+    num_train_epochs: float | None = Field(None, gt=0, le=1e6)
+    max_steps: int | None = Field(None, le=10**9)
+    warmup_steps: float | None = Field(None, ge=0, le=1e9)
+    weight_decay: float | None = Field(None, ge=0, le=LARGEST)
+    max_grad_norm: float | None = Field(None, ge=0, le=LARGEST)
     lr_scheduler_type: Scheduler | None = None
     adam_beta1: float | None = Field(None, ge=0, lt=1)
     adam_beta2: float | None = Field(None, ge=0, lt=1)
-    adam_epsilon: float | None = Field(None, gt=0)
+    adam_epsilon: float | None = Field(None, gt=0, le=1)
     train_sampling_strategy: Literal["random", "group_by_length"] | None = None
     load_best_model_at_end: bool | None = None
     bf16: bool | None = None
-    max_length: int | None = Field(None, ge=8)
+    max_length: int | None = Field(None, ge=8, le=10**6)
     max_train_samples: int | None = Field(None, ge=1)
     num_train_examples: int | None = Field(None, ge=1)
     label_smoothing_factor: float | None = Field(None, ge=0, lt=1)
     class_weight: Literal["balanced"] | None = None
     early_stopping_patience: int | None = Field(None, ge=1)
-    early_stopping_threshold: float | None = Field(None, ge=0)
+    early_stopping_threshold: float | None = Field(None, ge=0, le=1)
 
     _retired = model_validator(mode="before")(_refuse_retired)
 
 
-class Hyperparameters(BaseModel):
+class Hyperparameters(Model):
     """How one stage trains.
 
     Attributes:
@@ -113,32 +114,30 @@ class Hyperparameters(BaseModel):
             `EarlyStoppingCallback`; `early_stopping_threshold` is how much better counts.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    learning_rate: float = Field(2e-5, gt=0)
-    head_learning_rate: float | None = Field(None, gt=0)
-    per_device_train_batch_size: int = Field(32, ge=1)
-    gradient_accumulation_steps: int = Field(1, ge=1)
-    num_train_epochs: float = Field(3.0, gt=0)
-    max_steps: int = -1
-    warmup_steps: float = Field(0.1, ge=0)
-    weight_decay: float = Field(0.0, ge=0)
-    max_grad_norm: float = Field(1.0, ge=0)
+    learning_rate: float = Field(2e-5, gt=0, le=LARGEST)
+    head_learning_rate: float | None = Field(None, gt=0, le=LARGEST)
+    per_device_train_batch_size: int = Field(32, ge=1, le=10**6)
+    gradient_accumulation_steps: int = Field(1, ge=1, le=10**6)
+    num_train_epochs: float = Field(3.0, gt=0, le=1e6)
+    max_steps: int = Field(-1, le=10**9)
+    warmup_steps: float = Field(0.1, ge=0, le=1e9)
+    weight_decay: float = Field(0.0, ge=0, le=LARGEST)
+    max_grad_norm: float = Field(1.0, ge=0, le=LARGEST)
     lr_scheduler_type: Scheduler = "linear"
     adam_beta1: float = Field(0.9, ge=0, lt=1)
     adam_beta2: float = Field(0.999, ge=0, lt=1)
-    adam_epsilon: float = Field(1e-8, gt=0)
+    adam_epsilon: float = Field(1e-8, gt=0, le=1)
     train_sampling_strategy: Literal["random", "group_by_length"] = "group_by_length"
     load_best_model_at_end: bool = True
     bf16: bool = False
-    max_length: int | None = Field(None, ge=8)
+    max_length: int | None = Field(None, ge=8, le=10**6)
     max_train_samples: int | None = Field(None, ge=1)
     # What came later stays out of keys where it is not used.
     num_train_examples: int | None = Field(None, ge=1, exclude_if=lambda value: value is None)
     label_smoothing_factor: float = Field(0.0, ge=0, lt=1, exclude_if=lambda value: value == 0)
     class_weight: Literal["balanced"] | None = Field(None, exclude_if=lambda value: value is None)
     early_stopping_patience: int | None = Field(None, ge=1, exclude_if=lambda value: value is None)
-    early_stopping_threshold: float = Field(0.0, ge=0, exclude_if=lambda value: value == 0)
+    early_stopping_threshold: float = Field(0.0, ge=0, le=1, exclude_if=lambda value: value == 0)
 
     _retired = model_validator(mode="before")(_refuse_retired)
 
@@ -243,7 +242,7 @@ def read_tuned(path: str | Path) -> Tuned:
     Raises:
         UserError: it is not there, or not such a file.
     """
-    file = Path(path).expanduser()
+    file = expanded(path, "hyperparameters.from")
     shipped = Path(__file__).parents[1] / "search_spaces"
     shipped = shipped if shipped.is_dir() else Path(__file__).parents[2] / "search_spaces"
     found = file if file.exists() else shipped / file
@@ -252,16 +251,20 @@ def read_tuned(path: str | Path) -> Tuned:
     try:
         return Tuned.model_validate(read_yaml(found))
     except ValidationError as error:
-        problem = error.errors()[0]
-        place = ".".join(map(str, problem["loc"]))
-        raise UserError(f"hyperparameters.from: {found}: {place}: {problem['msg']}") from None
+        problem = first_problem(error, lambda place: TunedTask.model_fields if "tasks" in place else Tuned.model_fields)
+        raise UserError(f"hyperparameters.from: {found}: {problem}") from None
 
 
 def with_tuned(data: dict[str, Any]) -> dict[str, Any]:
     """The hyperparameters of a study file, with those of the file named under `from` beneath them."""
-    tuned = read_tuned(data["from"])
+    source, own = data["from"], data.get("tasks") or {}
+    if not isinstance(source, str) or not source:
+        raise ValueError(f"from: {shown(source)} is no file; name one that a search wrote: hyperparameters.yaml")
+    if not isinstance(own, dict) or not all(one is None or isinstance(one, dict) for one in own.values()):
+        raise ValueError(f"tasks: {shown(own)}: expected a mapping of hyperparameters by task")
+    tuned = read_tuned(source)
     chosen = {name: one.values.model_dump(exclude_unset=True) for name, one in tuned.tasks.items()}
-    given = {name: _set(own) for name, own in (data.get("tasks") or {}).items()}
+    given = {name: _set(one) for name, one in own.items()}
     tasks = {name: {**chosen.get(name, {}), **given.get(name, {})} for name in {**chosen, **given}}
     rest = {name: value for name, value in data.items() if name != "from"}
     return {**rest, "tasks": tasks, "tuned_for": tuned.encoder}

@@ -6,15 +6,15 @@ import math
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from raystilts.errors import did_you_mean
-from raystilts.study.base import Language, Model
+from raystilts.errors import did_you_mean, shown
+from raystilts.study.base import LONGEST_NAME, Language, Model
 
 LOSSES = ("coral", "mmd", "adversarial")
 
 
-class Alignment(BaseModel):
+class Alignment(Model):
     """A loss beside an intermediate's own that makes the encoder's states of two domains alike.
 
     Each update sees as many training texts of another task, without their labels, as it has examples of its own; the
@@ -31,17 +31,15 @@ class Alignment(BaseModel):
             4 d^2), so that it takes weights in the thousands.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     to: str
     loss: Literal["coral", "mmd", "adversarial"]
-    weight: Annotated[float, Field(gt=0)] = 1.0
+    weight: Annotated[float, Field(gt=0, le=1e9)] = 1.0
 
     @field_validator("loss", mode="before")
     @classmethod
     def _known(cls, value: Any) -> Any:
         if value not in LOSSES:
-            raise ValueError(f"no such loss: {value!r}; {did_you_mean(str(value), LOSSES)}")
+            raise ValueError(f"no such loss: {shown(value)}; {did_you_mean(str(value), LOSSES)}")
         return value
 
     @property
@@ -132,16 +130,16 @@ class Intermediate(Model):
     tasks: tuple[str, ...] = ()
     sampling: Literal["proportional", "uniform", "temperature"] = "proportional"
     cap: Annotated[int, Field(ge=1)] = 2**17
-    temperature: Annotated[float, Field(ge=1)] = 2.0
+    temperature: Annotated[float, Field(ge=1, le=1e6)] = 2.0
     masked_lm: MaskedLM | None = None
     align: Annotated[Alignment | None, Field(exclude_if=lambda value: value is None)] = None
-    name: Annotated[str, Field(pattern=r"^[\w.+@-]+$")] | None = None
+    name: Annotated[str, Field(pattern=r"^[\w.+@-]+$", max_length=LONGEST_NAME)] | None = None
 
     @model_validator(mode="before")
     @classmethod
     def _short_form(cls, data: Any) -> Any:
         if data is None or isinstance(data, bool):
-            raise ValueError(f"{data!r} is not an intermediate; the arm without one is written: none")
+            raise ValueError(f"{shown(data)} is not an intermediate; the arm without one is written: none")
         if isinstance(data, str):
             return {"tasks": ()} if data == "none" else named_mixture(data) or {"tasks": (data,)}
         if isinstance(data, dict) and "task" in data:

@@ -14,7 +14,17 @@ from pydantic import BaseModel, Field, ValidationError, field_validator, model_v
 
 from raystilts.errors import UserError
 from raystilts.schedules import Schedule
-from raystilts.study.base import Fraction, Language, Model, Seed, first_problem, read_yaml, set_key
+from raystilts.study.base import (
+    LONGEST_NAME,
+    Fraction,
+    Language,
+    Model,
+    Seed,
+    expanded,
+    first_problem,
+    read_yaml,
+    set_key,
+)
 from raystilts.study.hyperparameters import StudyHyperparameters
 from raystilts.study.intermediate import ALL, Alignment, Intermediate, MaskedLM, all_tasks_of
 from raystilts.study.search import Search
@@ -63,7 +73,7 @@ class Target(Model):
     """
 
     task: str
-    languages: tuple[Language, ...] | None = None
+    languages: Annotated[tuple[Language, ...], Field(min_length=1)] | None = None
     # Left out where it is the task's own, so that older studies are what they were.
     metric: Annotated[str | None, Field(exclude_if=lambda value: value is None)] = None
 
@@ -105,7 +115,7 @@ class Evaluation(Model):
         max_test_samples: Test examples a language; null for all.
     """
 
-    eval_steps: Annotated[float, Field(gt=0)] = 0.25
+    eval_steps: Annotated[float, Field(gt=0, le=1e9)] = 0.25
     max_dev_samples: Annotated[int, Field(ge=1)] | None = 500
     max_test_samples: Annotated[int, Field(ge=1)] | None = None
 
@@ -188,7 +198,7 @@ class Study(Model):
         search: Search hyperparameters of the intermediates and targets, instead of training the grid.
     """
 
-    name: Annotated[str, Field(pattern=r"^[\w][\w.-]*$")]
+    name: Annotated[str, Field(pattern=r"^[\w][\w.-]*$", max_length=LONGEST_NAME)]
     encoder: Encoder = Encoder()
     intermediates: Annotated[tuple[Intermediate, ...], Field(min_length=1)]
     intermediate_fractions: Fractions = Fractions()
@@ -254,7 +264,7 @@ class Study(Model):
         Raises:
             UserError: the file or a value in it cannot be used; says where and what is allowed.
         """
-        path = Path(path).expanduser()
+        path = expanded(path)
         data = read_yaml(path)
         if not isinstance(data, dict):
             raise UserError(f"{path}: expected a mapping with name, intermediates, targets, seeds")

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Self, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
-from raystilts.errors import did_you_mean
+from raystilts.errors import cut, did_you_mean, shown
 from raystilts.schedules import Schedule
 from raystilts.schedules.asha import Asha
+from raystilts.study.base import Model
 from raystilts.study.hyperparameters import RETIRED, Overrides
 
 Value: TypeAlias = int | float | str | bool
+#: Trials of a task: a thousand times what searches in the literature spend, and few enough to keep in memory.
+MOST_TRIALS = 100_000
+#: Combinations of a grid, and of these the most values of one hyperparameter.
+MOST_COMBINATIONS = 1_000_000
 FORMS = ("loguniform", "uniform", "int", "choice")
 
 
-class Range(BaseModel):
+class Range(Model):
     """The values that one hyperparameter may take.
 
     Written as one of `{loguniform: [1e-6, 1e-4]}`, `{uniform: [0, 0.1]}`, `{int: [1, 5]}` (both ends belong to it),
@@ -24,8 +31,6 @@ class Range(BaseModel):
     Attributes:
         low: Smallest value; None for a choice. Likewise `high`.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     form: Literal["loguniform", "uniform", "int", "choice"]
     low: float | None = None
@@ -38,16 +43,16 @@ class Range(BaseModel):
         if isinstance(data, dict) and "form" in data:
             return data
         if not isinstance(data, dict) or len(data) != 1:
-            raise ValueError(f"{data!r} is not a range; write one of {{{'}, {'.join(f + ': [...]' for f in FORMS)}}}")
+            raise ValueError(f"{shown(data)} is not a range; write one of {{{'}, {'.join(f + ': [...]' for f in FORMS)}}}")
         form, values = next(iter(data.items()))
         if form not in FORMS:
-            raise ValueError(f"{form!r} is not a kind of range; {did_you_mean(str(form), FORMS)}")
+            raise ValueError(f"{shown(form)} is not a kind of range; {did_you_mean(str(form), FORMS)}")
         if not isinstance(values, list | tuple):
-            raise ValueError(f"{form}: {values!r} is not a list")
+            raise ValueError(f"{form}: {shown(values)} is not a list")
         if form == "choice":
             return {"form": form, "values": values}
         if len(values) != 2 or any(isinstance(v, bool) or not isinstance(v, int | float) for v in values):
-            raise ValueError(f"{form}: {list(values)} is not a range; give two numbers, the smallest and the largest")
+            raise ValueError(f"{form}: {shown(list(values))} is not a range; give two numbers, the smallest and the largest")
         return {"form": form, "low": values[0], "high": values[1]}
 
     @model_validator(mode="after")
@@ -56,7 +61,7 @@ class Range(BaseModel):
             if not self.values:
                 raise ValueError("choice: [] has no values")
             if len(set(map(repr, self.values))) < len(self.values):
-                raise ValueError(f"choice: a value stands twice in {list(self.values)}")
+                raise ValueError(f"choice: a value stands twice in {shown(list(self.values))}")
             return self
         low, high = self.ends
         if low > high:
@@ -77,14 +82,22 @@ class Range(BaseModel):
         return self.low, self.high
 
     @property
-    def grid(self) -> tuple[Value, ...] | None:
-        """All values, where there are finitely many."""
+    def grid(self) -> Sequence[Value] | None:
+        """All values, where there are finitely many; a range is not written out."""
         if self.form == "choice":
             return self.values
         if self.form == "int":
             low, high = self.ends
-            return tuple(range(int(low), int(high) + 1))
+            return range(int(low), int(high) + 1)
         return None
+
+    @property
+    def size(self) -> int | None:
+        """How many values there are, where they are finitely many."""
+        if self.form == "int":
+            low, high = self.ends
+            return int(high) - int(low) + 1
+        return len(self.values) if self.form == "choice" else None
 
     def holds(self, value: Value) -> bool:
         """Whether a value lies in the range."""
@@ -103,7 +116,7 @@ class Range(BaseModel):
 Space: TypeAlias = dict[str, Range]
 
 
-class TaskSearch(BaseModel):
+class TaskSearch(Model):
     """What is searched differently for one task.
 
     Attributes:
@@ -111,13 +124,11 @@ class TaskSearch(BaseModel):
         num_samples: Trials of this task.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     space: dict[str, Range | None] = {}
-    num_samples: Annotated[int, Field(ge=1)] | None = None
+    num_samples: Annotated[int, Field(ge=1, le=MOST_TRIALS)] | None = None
 
 
-class Search(BaseModel):
+class Search(Model):
     """A hyperparameter search: every intermediate and target of the study on its own, on its dev score.
 
     Attributes:
@@ -133,12 +144,10 @@ class Search(BaseModel):
         joint: Search each target's hyperparameters together with the choice of its intermediate.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     space: Annotated[Space, Field(min_length=1)]
     tasks: dict[str, TaskSearch] = {}
     metric: str | None = None
-    num_samples: Annotated[int, Field(ge=1)] = 20
+    num_samples: Annotated[int, Field(ge=1, le=MOST_TRIALS)] = 20
     sampler: Literal["tpe", "random", "grid"] = "tpe"
     multivariate: bool = True
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
@@ -158,12 +167,23 @@ class Search(BaseModel):
                     continue
                 for value in one.samples():
                     _check_value(f"{place}.{name}", name, value)
-                if self.sampler == "grid" and one.grid is None:
+                if self.sampler == "grid" and one.size is None:
                     raise ValueError(f"{place}.{name}: sampler grid needs choice or int, not {one.form}")
+        self._check_grid("space", self.space)
         for name in self.tasks:
+            self._check_grid(f"tasks.{name}.space", self.space_of(name))
             if not self.space_of(name):
                 raise ValueError(f"tasks.{name}.space: nothing is left to search")
         return self
+
+    def _check_grid(self, place: str, space: Space) -> None:
+        sizes = [one.size or 1 for one in space.values()]
+        if self.sampler == "grid" and math.prod(sizes) > MOST_COMBINATIONS:
+            number = cut(f"{math.prod(sizes):,}", 40)
+            raise ValueError(
+                f"{place}: sampler grid has {number} combinations, of at most {MOST_COMBINATIONS:,}; give fewer values "
+                "with choice, or take sampler tpe or random"
+            )
 
     def _spaces(self) -> list[tuple[str, dict[str, Range | None]]]:
         """Every block of ranges, with its place."""
@@ -181,9 +201,9 @@ class Search(BaseModel):
         asked = own or self.num_samples
         combinations = 1
         for one in self.space_of(task).values():
-            if one.grid is None:
+            if one.size is None:
                 return asked
-            combinations *= len(one.grid)
+            combinations *= one.size
         return min(asked, combinations)
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import pkgutil
+import traceback
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from raystilts.errors import UserError, did_you_mean
+from pydantic import ValidationError
+
+from raystilts.errors import UserError, cut, did_you_mean, first_line, shown
 from raystilts.tasks.task import Task
 
 #: The entry point group by which an installed package offers tasks.
@@ -29,6 +32,9 @@ def register(task: Task) -> Task:
     Raises:
         UserError: If another task has that name, the name holds an "@", or it is one of `RESERVED`.
     """
+    if task.main_score not in task.type.metrics:
+        hint = did_you_mean(task.main_score, task.type.metrics)
+        raise UserError(f"task {task.name!r}: main_score: {shown(task.main_score)} is no score of its type; {hint}")
     known = _TASKS.get(task.name)
     if known is not None and known != task:
         raise UserError(f"task {task.name!r} is already registered with another definition; rename one of them")
@@ -49,7 +55,7 @@ def get_task(name: str) -> Task:
     base, _, codes = name.partition("@")
     tasks = all_tasks()
     if base not in tasks:
-        raise UserError(f"task {name!r} is unknown; {did_you_mean(base, tasks)}")
+        raise UserError(f"task {shown(name)} is unknown; {did_you_mean(base, tasks)}")
     if "@" in name and not all(codes.split("+")):
         raise UserError(f"task {name!r}: no language after '@'; write {base}@de or {base}@sw+hi")
     return tasks[base].in_language(codes) if codes else tasks[base]
@@ -78,7 +84,8 @@ def _scan_entry_points() -> None:
         try:
             loaded = entry.load()
         except Exception as error:  # another package's fault must be told as such
-            raise UserError(f"entry point {entry.name!r} ({entry.value}) cannot be loaded: {error}") from error
+            reason = first_line(error)
+            raise UserError(f"entry point {entry.name!r} ({entry.value}) cannot be loaded: {reason}") from error
         for task in _tasks_of(loaded, entry.value):
             register(task)
 
@@ -89,18 +96,58 @@ def load_task_file(path: str | Path) -> list[Task]:
     Raises:
         UserError: If there is no such file, it fails, or it defines no task.
     """
-    file = Path(path)
-    if file.suffix != ".py" or not file.is_file():
-        raise UserError(f"task file: {str(path)!r} is not a Python file; give a .py file that sets TASK = Task(...)")
+    if not _is_python_file(path):
+        raise UserError(
+            f"task file: {shown(str(path))} is not a Python file; give a .py file that sets TASK = Task(...)"
+        )
+    file = Path(path).expanduser()
     spec = importlib.util.spec_from_file_location(f"raystilts_task_{file.stem}", file)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
+    except SystemExit as error:
+        where = _where(error, file)
+        raise UserError(f"task file {where} ends the program (SystemExit); take that out: it is imported") from error
+    except ValidationError as error:
+        raise UserError(f"task file {_where(error, file)}: {error.title}: {_problem(error)}") from error
     except Exception as error:
-        raise UserError(f"task file {str(path)!r} fails: {type(error).__name__}: {error}") from error
-    return [register(task) for task in _tasks_of(module, str(path))]
+        raise UserError(f"task file {_where(error, file)} fails: {type(error).__name__}: {first_line(error)}") from error
+    try:
+        return [register(task) for task in _tasks_of(module, str(path))]
+    except UserError as error:
+        raise UserError(f"task file {str(path)!r}: {error}") from None
+
+
+def _is_python_file(path: str | Path) -> bool:
+    try:
+        file = Path(path).expanduser()
+        return file.suffix == ".py" and file.is_file()
+    except (OSError, RuntimeError, ValueError):  # no home folder, a NUL, a name that is too long
+        return False
+
+
+def _where(error: BaseException, file: Path) -> str:
+    """A task file, and the line of it at which an error came."""
+    line = error.lineno if isinstance(error, SyntaxError) else None
+    for frame in traceback.extract_tb(error.__traceback__):
+        if frame.filename == str(file):
+            line = frame.lineno
+    return repr(str(file)) + (f", line {line}," if line else "")
+
+
+def _problem(error: ValidationError) -> str:
+    """The first problem of a model's fields, in one line with its place and what was given."""
+    problems = error.errors()
+    problem = problems[0]
+    place = ".".join(map(str, problem["loc"]))
+    message = problem["msg"].removeprefix("Value error, ")
+    given = "" if problem["type"] in ("missing", "value_error") else f" (given: {shown(problem['input'])})"
+    more = f" [and {len(problems) - 1} more]" if len(problems) > 1 else ""
+    if problem["type"] == "extra_forbidden":
+        message, given = f"no such field; {did_you_mean(str(problem['loc'][-1]), Task.model_fields)}", ""
+    return f"{place}: {cut(message, 200)}{given}{more}"
 
 
 def _tasks_of(found: ModuleType | Any, where: str) -> list[Task]:
@@ -110,5 +157,5 @@ def _tasks_of(found: ModuleType | Any, where: str) -> list[Task]:
     given = list(found) if isinstance(found, (list, tuple)) else [found]
     tasks = [task for task in given if isinstance(task, Task)]
     if not tasks or len(tasks) < len(given):
-        raise UserError(f"{where}: expected TASK = Task(...) or TASKS = [Task(...), ...]; found {found!r:.80}")
+        raise UserError(f"{where}: expected TASK = Task(...) or TASKS = [Task(...), ...]; found {shown(found, 80)}")
     return tasks

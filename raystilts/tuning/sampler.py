@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from raystilts.planning.keys import digest
-from raystilts.study.search import Range, Search, Space, Value
+from raystilts.study.search import MOST_COMBINATIONS, Range, Search, Space, Value
 
 if TYPE_CHECKING:
     from optuna import Study as OptunaStudy
@@ -149,9 +149,11 @@ class TrialSampler:
         self.study.tell(trial, state=TrialState.FAIL)
 
     def _combinations(self) -> Iterator[dict[str, Value]] | None:
-        grids = [one.grid for one in self.space.values()]
-        if any(grid is None for grid in grids):
+        sizes = [one.size for one in self.space.values()]
+        # Of a larger space random draws find new values, and writing it out would take the memory.
+        if math.prod(size or MOST_COMBINATIONS + 1 for size in sizes) > MOST_COMBINATIONS:
             return None
+        grids = [one.grid for one in self.space.values()]
         rows = itertools.product(*(grid for grid in grids if grid is not None))
         return (dict(zip(self.space, row, strict=True)) for row in rows)
 
