@@ -16,11 +16,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from raystilts.analysis.curves import Estimate
 from raystilts.errors import UserError
 
 if TYPE_CHECKING:
-    pass
+    from raystilts.analysis.curves import Estimate
 
 
 #: Columns of a terminal that nobody has widened.

@@ -13,8 +13,7 @@ from typing import Annotated
 import typer
 
 from raystilts.cli.common import AsJson, ResultsFolder, app, output, print_completeness, say
-from raystilts.errors import UserError
-from raystilts.filesystem import write_text
+from raystilts.errors import StorageError, UserError
 
 Target = Annotated[str | None, typer.Option(help="Only this target.")]
 Language = Annotated[str | None, typer.Option(help="One language instead of the mean.")]
@@ -184,8 +183,18 @@ def report(
         text = search_page(loaded.folder.url, study, outcomes(loaded, study))
     else:
         text = page(gather(loaded))
-    write_text(out, text)
+    _write(out, text)
     output().print(f"{out}: {len(text.encode()) / 1e6:.2f} MB", highlight=False, soft_wrap=True)
+
+
+def _write(out: Path, text: str) -> None:
+    from raystilts.filesystem import write_text
+
+    try:
+        write_text(out, text)
+    except (StorageError, OSError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise UserError(f"--output {out}: cannot be written ({reason}); give another file") from None
 
 
 def _check_writable(out: Path) -> None:

@@ -105,10 +105,13 @@ def test_encoders_that_do_not_load(broken: Path) -> None:
         check_encoder(describe_encoder(Encoder(model_name_or_path=str(broken))))
 
 
-@pytest.mark.parametrize("content", ["{", '{"model_type": "no-such-model"}'])
-def test_configurations_that_do_not_load(broken: Path, content: str) -> None:
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [("{", "is not the configuration of a model; fetch"), ('{"model_type": "no-such-model"}', "does not load: ")],
+)
+def test_configurations_that_do_not_load(broken: Path, content: str, message: str) -> None:
     (broken / "config.json").write_text(content)
-    with pytest.raises(UserError, match=r"^encoder\.model_name_or_path: .* does not load: "):
+    with pytest.raises(UserError, match=rf"^encoder\.model_name_or_path: .* {message}"):
         check_encoder(describe_encoder(Encoder(model_name_or_path=str(broken))))
 
 
