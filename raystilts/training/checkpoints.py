@@ -139,7 +139,8 @@ def _is_whole(folder: Path) -> bool:
             before = (folder / MARKER).stat().st_ino
             for path in folder.rglob("*.safetensors"):
                 tensor_shapes(path)
-            return True
+            if (folder / MARKER).stat().st_ino == before:
+                return True
         except FileNotFoundError:
             if not (folder / MARKER).is_file():
                 return False

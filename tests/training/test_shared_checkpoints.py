@@ -10,6 +10,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import torch
+from safetensors.torch import load_file, save_file
 
 from raystilts.training.checkpoints import (
     MARKER,
@@ -21,6 +22,8 @@ from raystilts.training.checkpoints import (
 )
 
 SECONDS = 3.0
+#: The weights of a checkpoint: of heads and encoder.
+WEIGHTS = ("heads/model.safetensors", "model.safetensors")
 
 
 def write_snapshots(folder: str, number: int) -> int:
@@ -50,8 +53,9 @@ def write_checkpoints(folder: str, number: int) -> int:
     while time.monotonic() < end:
         temporary = Path(folder) / f".key.{number}-{done}"
         (temporary / "heads").mkdir(parents=True)
-        for name in ("heads/model.safetensors", "model.safetensors", MARKER):
-            (temporary / name).write_text(json.dumps({"steps": 4}))
+        for name in WEIGHTS:
+            save_file({"a": torch.full((4,), 4.0)}, temporary / name)
+        (temporary / MARKER).write_text(json.dumps({"steps": 4}))
         publish_folder(temporary, Path(folder) / "key", keep_whole=True)
         done += 1
     return done
@@ -74,8 +78,9 @@ def read_checkpoints(folder: str, _: int) -> int:
         with Checkpoints(Path(folder)).held("key") as found:
             if found is not None:
                 time.sleep(0.003)
-                for name in ("heads/model.safetensors", "model.safetensors", MARKER):
-                    assert json.loads((found / name).read_text()) == {"steps": 4}
+                for name in WEIGHTS:
+                    assert torch.equal(load_file(found / name)["a"], torch.full((4,), 4.0))
+                assert json.loads((found / MARKER).read_text()) == {"steps": 4}
                 done += 1
     return done
 
