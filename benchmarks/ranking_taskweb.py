@@ -25,7 +25,8 @@ import numpy.typing as npt
 
 from raystilts.ranking import Flag, Posterior, RunFacts, align, flag_run, mask_failed, rank_arms, rank_overall
 from raystilts.ranking.degenerate import chance_applies
-from raystilts.ranking.draws import best_of
+from raystilts.ranking.draws import best_of, smallest_set
+from raystilts.ranking.joint import joint_posterior
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -249,6 +250,42 @@ def over_targets(chosen: list[Target], seeds: int) -> str:
     return f"|{seeds}|" + "|".join(f"{np.mean(values):.2f}" for values in rows.values()) + "|"
 
 
+def joined(chosen: list[Target], seeds: int) -> list[list[Row]]:
+    """Rows as of `trial`, by the posterior that all targets of a setting share (`ranking.joint`, no prior)."""
+    rows: dict[int, list[Row]] = defaultdict(list)
+    rng = np.random.default_rng(0)
+    for setting in dict.fromkeys(target.setting for target in chosen):
+        own = [target for target in chosen if target.setting == setting]
+        names = sorted({arm for target in own for arm in target.arms})
+        table = np.full((len(own), len(names), own[0].scores.shape[1]), np.nan)
+        for place, target in enumerate(own):
+            table[place, [names.index(arm) for arm in target.arms]] = target.scores
+        for number, order in enumerate(splits(table.shape[2])):
+            found = joint_posterior(table[:, :, order[:seeds]], stream=f"{setting}{number}")
+            held = table[:, :, order[HALF:]]
+            for place, target in enumerate(own):
+                runs = (~np.isnan(held[place])).sum(axis=1)
+                seen = ~np.isnan(table[place][:, order[:seeds]]).all(axis=1)
+                truth = np.array([_mean(row) for row in held[place]])
+                draws = found.theta[place]
+                noise = found.sigma[place] / np.maximum(runs, 1) ** 0.5
+                new = draws + noise[:, None] * rng.standard_normal(draws.shape)
+                alive = seen & (runs > 0)
+                _, regret = best_of(draws, seen)
+                leader = int(np.nanargmin(regret))
+                row = _outcome(truth, leader, float(np.nan_to_num(best_of(new, alive)[0][leader])))
+                for level in LEVELS:
+                    low, high = np.quantile(new, [(1 - level) / 2, (1 + level) / 2], axis=1)
+                    row[f"{level:.2f} covers"] = float(((truth >= low) & (truth <= high))[alive].mean())
+                p_best, _ = best_of(draws, seen)
+                best_set = smallest_set(p_best, draws.mean(axis=1), 0.95)
+                first = np.flatnonzero(truth == np.nanmax(truth))
+                row |= {"set holds first": float(any(i in best_set for i in first)), "set size": float(len(best_set))}
+                row["rmse"] = float(((draws.mean(axis=1) - truth)[alive] ** 2).mean() ** 0.5)
+                rows[chosen.index(target)].append(row)
+    return [rows[place] for place in sorted(rows)]
+
+
 def line(rows: list[list[Row]], key: str, digits: int = 3) -> str:
     """The mean over targets."""
     found = [np.mean([row[key] for row in target]) for target in rows if key in target[0]]
@@ -276,7 +313,7 @@ def fifths(rows: list[list[Row]]) -> list[str]:
     return lines
 
 
-def report(chosen: list[Target], title: str, counts: list[int]) -> None:
+def report(chosen: list[Target], title: str, counts: list[int], together: bool = False) -> None:
     """Prints the tables of some targets."""
     keys = ["found", "regret", "said", "brier", "set size", "set holds first"]
     keys += [f"{level:.2f} covers" for level in LEVELS] + ["rmse"]
@@ -285,6 +322,8 @@ def report(chosen: list[Target], title: str, counts: list[int]) -> None:
     calibration = []
     for seeds in counts:
         results = evaluate(chosen, seeds)
+        if together:
+            results["targets together"] = joined(chosen, seeds)
         for method, rows in results.items():
             print(f"|{seeds}|{method}|" + "|".join(line(rows, key) for key in keys) + "|")
         gaps = "|".join(difference(results, key) for key in keys[:2])
@@ -300,6 +339,7 @@ def main() -> None:
     parser.add_argument("tables", type=Path, nargs="+", help="one file a setting, such as taskweb_t5_small_runs.csv")
     parser.add_argument("--seeds", default="2,3,4", help="seeds to rank from")
     parser.add_argument("--each", action="store_true", help="also every setting by itself")
+    parser.add_argument("--joint", action="store_true", help="also the posterior of all targets of a setting, alone")
     arguments = parser.parse_args()
     chosen = list(targets(arguments.tables))
     counts = [int(text) for text in arguments.seeds.split(",")]
@@ -307,8 +347,11 @@ def main() -> None:
     hard = [f"{target.setting} {target.name}" for target in chosen if not target.learnt]
     print(f"{lost} of {runs} runs flagged; half of the runs or more at chance: {', '.join(hard) or 'no target'}")
     learnt = [target for target in chosen if target.learnt]
-    report(chosen, "All settings", counts)
-    report(learnt, "Targets that are learnt", counts)
+    if not arguments.joint:
+        report(chosen, "All settings", counts)
+    report(learnt, "Targets that are learnt", counts, arguments.joint)
+    if arguments.joint:
+        return
     print("\nAn arm in the place of none:\n\n|seeds|it leads|it is first|\n|---|---|---|")
     print("\n".join(as_none(learnt, seeds) for seeds in counts))
     print("\nOver the targets of a setting, by mean rank; no arm has all of them:\n")

@@ -12,14 +12,12 @@ if TYPE_CHECKING:
     from raystilts.results.results import Results
     from raystilts.scheduling.run import run
     from raystilts.study.schema import Study
-    from raystilts.tasks.facts import describe_task
 
-__all__ = ["Results", "Study", "describe_task", "plan", "run"]
+__all__ = ["Results", "Study", "plan", "run"]
 __version__ = "0.1.0"
 _HOMES = {
     "Results": "raystilts.results.results",
     "Study": "raystilts.study.schema",
-    "describe_task": "raystilts.tasks.facts",
     "plan": "raystilts.planning.stages",
     "run": "raystilts.scheduling.run",
 }

@@ -136,10 +136,10 @@ def domain_shift(
 
 def _study_and_results(place: str) -> tuple[Study, Results | None]:
     """The study that is asked about, and its results where there are any."""
-    from raystilts import describe_task
     from raystilts.filesystem import open_folder
     from raystilts.planning.cost import results_folder
     from raystilts.results.results import Results
+    from raystilts.tasks.facts import describe_task
 
     path = find_study(Path(place))
     if path.is_file():

@@ -130,10 +130,16 @@ def tasks_check(
         if not as_json:
             _print_report(reports[-1])
     if as_json:
-        print(json.dumps([asdict(report) for report in reports], indent=1, ensure_ascii=False))
+        print(json.dumps([_as_json(report) for report in reports], indent=1, ensure_ascii=False))
     nothing = name is not None and not any(report.here for report in reports)
     if nothing or any(report.faults for report in reports):
         raise typer.Exit(1)
+
+
+def _as_json(report: TaskReport) -> dict[str, object]:
+    """A report for programs: of notes only those that there are."""
+    parts = [{k: v for k, v in asdict(part).items() if k != "notes" or v} for part in report.parts]
+    return {"task": report.task, "parts": parts}
 
 
 def _named(name: str | None, every: bool) -> list[Task]:

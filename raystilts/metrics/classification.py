@@ -1,12 +1,9 @@
-"""The one check that every metric starts with: predictions and gold belong together.
-
-Accuracy and F1 of one label an item (XNLI, PAWS-X, multiple choice; F1 for MRPC and QQP).
-"""
+"""Metrics of one label an item: accuracy (XNLI, PAWS-X, multiple choice) and F1 (MRPC, QQP; over all classes)."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence, Sized
+from collections.abc import Callable, Sequence, Sized
 
 
 def require_pairs(predictions: Sized, gold: Sized) -> None:
@@ -66,14 +63,12 @@ def f1_binary(predictions: Sequence[object], gold: Sequence[object], positive: o
     return 2 * both / total if total else 0.0
 
 
-def f1_average(predictions: Sequence[object], gold: Sequence[object], weighted: bool = False) -> float:
-    """The mean of the F1 of every class, as scikit-learn's `f1_score` has it.
+def macro_f1(predictions: Sequence[object], gold: Sequence[object]) -> float:
+    """The mean of the F1 of every class that is in the gold or predicted, as scikit-learn's `f1_score` has it.
 
     Args:
         predictions: One label an item.
         gold: One label an item.
-        weighted: Whether a class counts as often as it is in the gold (`average="weighted"`), or once (`"macro"`); the
-            classes are those that are in the gold or predicted.
 
     Returns:
         A number in 0..1.
@@ -81,10 +76,26 @@ def f1_average(predictions: Sequence[object], gold: Sequence[object], weighted: 
     Raises:
         ValueError: Lengths differ, or there are no items.
     """
+    scores = _f1_by_class(predictions, gold)
+    return sum(scores.values()) / len(scores)
+
+
+def weighted_f1(predictions: Sequence[object], gold: Sequence[object]) -> float:
+    """Like `macro_f1`, each class as often as it is in the gold (scikit-learn's `average="weighted"`)."""
+    wanted = Counter(gold)
+    return sum(score * wanted[label] for label, score in _f1_by_class(predictions, gold).items()) / len(gold)
+
+
+def _f1_by_class(predictions: Sequence[object], gold: Sequence[object]) -> dict[object, float]:
     require_pairs(predictions, gold)
     found, wanted = Counter(predictions), Counter(gold)
     both = Counter(p for p, g in zip(predictions, gold, strict=True) if p == g)
-    scores = {label: 2 * both[label] / (found[label] + wanted[label]) for label in {*found, *wanted}}
-    if weighted:
-        return sum(score * wanted[label] for label, score in scores.items()) / len(gold)
-    return sum(scores.values()) / len(scores)
+    return {label: 2 * both[label] / (found[label] + wanted[label]) for label in {*found, *wanted}}
+
+
+#: Metrics that a task of one label an item, or a study (`targets: [{task: ..., metric: ...}]`), may ask for beside
+#: accuracy, by name. A new one is a function in this file and its entry here.
+METRICS: dict[str, Callable[[Sequence[object], Sequence[object]], float]] = {
+    "macro_f1": macro_f1,
+    "weighted_f1": weighted_f1,
+}

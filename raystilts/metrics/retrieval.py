@@ -112,6 +112,42 @@ def nearest(query_vectors: Vectors, index_vectors: Vectors, block: int = BLOCK) 
     return neighbours(query_vectors, index_vectors, 1, block).index[:, 0]
 
 
+def centred(vectors: Vectors) -> Doubles:
+    """The vectors of one side minus their mean, which takes out what all sentences of a language share."""
+    wide = np.asarray(vectors, dtype=np.float64)
+    middle: Doubles = wide - wide.mean(axis=0, keepdims=True)
+    return middle
+
+
+def nearest_csls(query_vectors: Vectors, index_vectors: Vectors, k: int = 10, block: int = BLOCK) -> Longs:
+    """For every query the index vector with the highest cross-domain similarity local scaling (Conneau et al. 2018).
+
+    ``2 cos(q, x) - r(q) - r(x)``, with r(x) the mean similarity of x to its k nearest queries: vectors that are near to
+    everything are no longer everybody's neighbour. r(q) is the same for all candidates of a query and is left out.
+
+    Args:
+        query_vectors: Shape [queries, dimensions].
+        index_vectors: Shape [indexed, dimensions].
+        k: Neighbours whose similarity is averaged; 10 in the paper.
+        block: Rows and columns of the similarity matrix held at a time.
+
+    Returns:
+        int64 indices, shape [queries]; the lowest of those equally near.
+
+    Raises:
+        ValueError: As `nearest`.
+    """
+    import torch
+
+    crowded = neighbours(index_vectors, query_vectors, k, block).cosine.mean(axis=1)
+    queries, index = searchable(query_vectors, index_vectors, block)
+    penalty = torch.from_numpy(crowded).to(queries.device)
+    state = NearestSoFar(len(queries), len(index), 1, queries.device.type)
+    for row, column, cosines in cosine_blocks(queries, index, block):
+        state.keep(row, column, 2 * cosines - penalty[column : column + cosines.shape[1]])
+    return state.neighbours().index[:, 0]
+
+
 def accuracy_at_1(nearest: Sequence[int] | Longs, gold_indices: Sequence[int] | Longs) -> float:
     """The share of queries whose nearest index vector is the right one, 0..1.
 

@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
-import raystilts
 from raystilts.filesystem import Folder
 from raystilts.results.reader import ResultsWarning
 
@@ -71,8 +70,10 @@ class KnownTasks:
 
     def get(self, name: str) -> TaskFacts | None:
         """A task by its name; None where neither the folder nor the catalogue has it."""
-        if name not in self._known:  # asked by the package's front door, for this room knows no tasks
-            found = raystilts.describe_task(name)
+        if name not in self._known:
+            from raystilts.tasks.facts import describe_task  # a folder with facts of its own loads no tasks
+
+            found = describe_task(name)
             self._known[name] = None if found is None else TaskFacts.from_json(found)
         return self._known[name]
 

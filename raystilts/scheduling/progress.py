@@ -131,9 +131,11 @@ class GridTally:
         started: Monotonic time of the start.
         work_done: Rough sub-words of the stages that have ended, and of those that are paused.
         shares: Share of its budget that each paused stage has reached.
-        dev: Dev scores by target, then arm.
+        dev: Dev scores by target, then arm, of arms that may be called best: as in answers, those at the compared
+            fraction that do not train on the target's own data.
         running: Stages that run now, with their starts.
         already: Stages that were in the ledger before.
+        compared: The fraction of intermediates at which arms compete; None for any.
     """
 
     graph: StageGraph
@@ -144,6 +146,7 @@ class GridTally:
     dev: dict[str, dict[str, list[float]]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(list)))
     running: dict[str, float] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
+    compared: float | None = None
 
     def start(self, key: str) -> None:
         """A stage has a device."""
@@ -156,10 +159,16 @@ class GridTally:
         share = until if result.get("status") == "paused" else 1.0
         self.work_done += stage_work(stage) * (share - self.shares.get(key, 0.0))
         self.shares[key] = share
-        if result.get("status") == "finished" and stage.target is not None and result.get("dev_score") is not None:
+        scored = result.get("status") == "finished" and result.get("dev_score") is not None
+        if scored and stage.target is not None and self._competes(stage):
             self.dev[stage.target][arm_name(stage)].append(float(result["dev_score"]))
         if result.get("status") not in ("finished", "paused"):
             self.errors.append(f"{describe(stage)}: {_reason(result)}")
+
+    def _competes(self, stage: Stage) -> bool:
+        """Whether a stage's arm may be called best."""
+        fractions = (None, self.compared if self.compared is not None else stage.intermediate_fraction)
+        return not stage.overlap and stage.intermediate_fraction in fractions
 
     @property
     def seconds_left(self) -> float | None:
@@ -179,9 +188,9 @@ class GridTally:
         )
 
     def best(self) -> dict[str, tuple[str, float]]:
-        """The arm with the best mean dev score so far, by target."""
+        """The arm with the best mean dev score so far, by target; none for a target where `none` alone has run."""
         means = {t: {a: sum(v) / len(v) for a, v in arms.items()} for t, arms in self.dev.items()}
-        return {t: max(arms.items(), key=lambda item: item[1]) for t, arms in means.items() if arms}
+        return {t: max(arms.items(), key=lambda item: item[1]) for t, arms in means.items() if arms.keys() - {"none"}}
 
     def as_json(self) -> dict[str, Any]:
         """For programs."""

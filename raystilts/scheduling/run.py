@@ -101,7 +101,8 @@ def _train(planned: Plan, graph: StageGraph, driver: Driver, claims: Claims) -> 
         record = partial(record_outcome, study, graph.strata, Ledger(results), results, checkpoints)
         record(graph.strata.take_decisions(), graph.take_stopped())
     retention = Retention(planned, graph, claims, _finals(planned, results))
-    tally = GridTally(graph, already=len(planned.stages) - len(graph.stages))
+    already = len(planned.stages) - len(graph.stages)
+    tally = GridTally(graph, already=already, compared=planned.study.compared_fraction)
     if not graph.ended:
         search = StageSearch(graph, record)
         stages = graph.stages.values()

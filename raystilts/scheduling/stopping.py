@@ -111,11 +111,15 @@ def stoppable() -> Iterator[StopRequest]:
 
 
 def tell_workers(run: str) -> None:
-    """Asks all stages of a run to stop, on whichever node they are."""
-    from ray.experimental.internal_kv import _internal_kv_put
+    """Asks all stages of a run to stop, on whichever node they are; does not wait for an answer."""
 
-    with suppress(Exception):  # the cluster may be on its way down, by the same signal
-        _internal_kv_put(_STOP_KEY + run, b"1")
+    def put() -> None:
+        from ray.experimental.internal_kv import _internal_kv_put
+
+        with suppress(Exception):  # the cluster may be on its way down, by the same signal
+            _internal_kv_put(_STOP_KEY + run, b"1")
+
+    threading.Thread(target=put, daemon=True).start()
 
 
 def asks_to_stop(run: str) -> Callable[[], bool]:

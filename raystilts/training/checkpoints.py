@@ -45,7 +45,7 @@ class Checkpoints:
 
     def has(self, train_key: str) -> bool:
         """Whether a training's weights are kept, and whole: where a file was cut short the stage is to run again."""
-        return (self.folder / train_key / MARKER).is_file() and _is_whole(self.folder / train_key)
+        return _is_whole(self.folder / train_key)
 
     def find(self, train_key: str) -> Path | None:
         """The folder of a finished training on this machine, or None."""
@@ -103,7 +103,7 @@ class Checkpoints:
             heads = {name: tensor.detach().cpu().contiguous() for name, tensor in model.heads.state_dict().items()}
             save_file(heads, temporary / "heads" / "model.safetensors", metadata={"format": "pt"})
             (temporary / MARKER).write_text(json.dumps(metadata), encoding="utf-8")
-            publish_folder(temporary, path, first=MARKER)
+            publish_folder(temporary, path, keep_whole=True)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
         return path
@@ -133,13 +133,22 @@ class Checkpoints:
 
 
 def _is_whole(folder: Path) -> bool:
-    """Whether all weights in a folder are as long as their headers say."""
-    try:
-        for path in folder.rglob("*.safetensors"):
-            tensor_shapes(path)
-    except UserError:
-        return False
-    return True
+    """Whether a checkpoint has its marker, and all its weights are as long as their headers say."""
+    for _ in range(_TRIES):
+        try:
+            before = (folder / MARKER).stat().st_ino
+            for path in folder.rglob("*.safetensors"):
+                tensor_shapes(path)
+            return True
+        except FileNotFoundError:
+            if not (folder / MARKER).is_file():
+                return False
+        except UserError:
+            # Cut short, unless another process has just taken this one away or put another in its place.
+            with suppress(FileNotFoundError):
+                if (folder / MARKER).stat().st_ino == before:
+                    return False
+    return False
 
 
 @dataclass(slots=True)
@@ -176,11 +185,11 @@ def save_folder(folder: Path, tensors: Mapping[str, Tensor], documents: Mapping[
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def publish_folder(temporary: Path, folder: Path, *, first: str | None = None) -> None:
+def publish_folder(temporary: Path, folder: Path, *, keep_whole: bool = False) -> None:
     """Gives a finished temporary folder its name, in place of what stood there, whoever else does so meanwhile.
 
     Args:
-        first: The last file of a whole folder, where the first of several that are alike stays.
+        keep_whole: Whether a checkpoint that stands there and is whole stays: the first of several that are alike.
     """
     for path in temporary.rglob("*"):
         if path.is_file():
@@ -194,7 +203,7 @@ def publish_folder(temporary: Path, folder: Path, *, first: str | None = None) -
         except OSError as error:
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise
-        if first is not None and (folder / first).is_file():
+        if keep_whole and _is_whole(folder):
             break
         old = _beside(folder, "old")
         with suppress(FileNotFoundError):  # another writer has taken it away

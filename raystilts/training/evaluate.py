@@ -66,7 +66,9 @@ def evaluate(model: Model, task: Task, sets: list[EvalSet], readout: Readout) ->
     predictions = task.type.predict_together(outputs, [s.features for s in sets], [s.rows for s in sets])
     pairs = list(zip(sets, predictions, strict=True))
     kinds = {s.language: task.type.calibrated(found, s.rows) for s, found in pairs if s.split == "dev"}
-    return [kinds.get(s.language, task.type).score(found, s.rows, s.language) for s, found in pairs]
+    scores = [kinds.get(s.language, task.type).score(found, s.rows, s.language) for s, found in pairs]
+    beside = [task.type.beside(output, s.features, s.rows) for output, s in zip(outputs, sets, strict=True)]
+    return [{**own, **others} for own, others in zip(scores, beside, strict=True)]
 
 
 @torch.no_grad()

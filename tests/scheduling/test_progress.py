@@ -53,6 +53,17 @@ def test_tally(planned: Plan) -> None:
     assert any(planned.stages[key].target for key in targets)
 
 
+def test_arms_that_answers_leave_out_are_not_named_best(planned: Plan) -> None:
+    tally = GridTally(StageGraph(planned.stages), already=0, compared=1.0)
+    for key, stage in planned.stages.items():
+        tally.end(key, {"status": "finished", "dev_score": 0.9 if stage.intermediate_fraction == 0.25 else 0.5})
+    assert tally.dev
+    assert not [arm for arms in tally.dev.values() for arm in arms if arm.endswith("25%")]
+    alone = GridTally(StageGraph(planned.stages), already=0)
+    alone.dev["t"]["none"].append(0.5)
+    assert alone.best() == {}
+
+
 def test_best_is_the_highest_mean(planned: Plan) -> None:
     tally = GridTally(StageGraph(planned.stages), already=0)
     tally.dev["t"]["a"] += [0.2, 0.4]

@@ -66,7 +66,8 @@ def test_the_example_is_a_task_of_at_most_forty_lines(tmp_path: Path) -> None:
 
 
 def test_every_data_set_on_the_hub_says_what_it_was_checked_against() -> None:
-    told = set(re.findall(r"^\| `([\w.-]+/[\w.-]+)` \|", PAGE.partition("## Sources on the hub")[2], flags=re.MULTILINE))
+    table = PAGE.partition("## Sources on the hub")[2]
+    told = set(re.findall(r"^\| `([\w.-]+/[\w.-]+)` \|", table, flags=re.MULTILINE))
     used = {
         path
         for task in all_tasks().values()

@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from raystilts.metrics.retrieval import nearest_csls
+from raystilts.tasks.encoding import Features, Ragged
 from raystilts.tasks.registry import get_task
 from raystilts.tasks.types.retrieval import Retrieval
 
@@ -40,3 +42,27 @@ def test_tatoeba_asks_in_english_and_searches_the_foreign_sentences(tiny_tokeniz
     assert task.type.score(task.type.predict(vectors, features, rows), rows, "de") == {"accuracy": 0.5}
     turned = task.type.predict(vectors[[2, 3, 0, 1]], features, rows)
     assert task.type.score(turned, rows, "de") == {"accuracy": 1.0}
+
+
+def test_centring_and_local_scaling_stand_beside_the_exact_cosine() -> None:
+    """By hand: a hub that is nearest to every query, and a side that lies elsewhere as a whole."""
+    queries = np.array([[1.0, 0.0], [0.9, 0.3], [0.3, 0.9]], dtype=np.float32)
+    index = queries + np.array([0.0, 2.0], dtype=np.float32)  # the same sentences, moved: their mean is what differs
+    rows = ROWS.slice(0, 3)
+    features = Features(Ragged.from_rows([[1]] * 6, np.int32), np.arange(6), 6, num_queries=3)
+    outputs = np.concatenate([queries, index])
+    assert TASK.score(TASK.predict(outputs, features, rows), rows, "de")["accuracy"] < 1
+    beside = TASK.beside(outputs, features, rows)
+    assert list(beside) == ["accuracy_centred", "accuracy_csls", "accuracy_centred_csls"]
+    assert beside["accuracy_centred"] == beside["accuracy_centred_csls"] == 1.0
+
+
+def test_csls_is_its_definition() -> None:
+    draw = np.random.default_rng(3)
+    queries, index = draw.normal(size=(40, 8)), draw.normal(size=(30, 8))
+    unit = [side / np.linalg.norm(side, axis=1, keepdims=True) for side in (queries, index)]
+    cosine = unit[0] @ unit[1].T
+    near = [np.sort(cosine, axis=axis).take(range(-10, 0), axis=axis).mean(axis=axis) for axis in (1, 0)]
+    wanted = (2 * cosine - near[0][:, None] - near[1][None, :]).argmax(axis=1)
+    for block in (7, 2048):
+        assert nearest_csls(queries, index, block=block).tolist() == wanted.tolist()

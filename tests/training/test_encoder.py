@@ -217,8 +217,9 @@ def test_a_checkpoint_that_was_cut_short_counts_as_none(tiny: Pretrained, tmp_pa
         whole = (saved / name).read_bytes()
         (saved / name).write_bytes(whole[:-10])
         assert (checkpoints.has("key"), checkpoints.find("key")) == (False, None)
-        (saved / name).write_bytes(whole)
-    assert checkpoints.save("key", Model(tiny.model, [head]), tiny, {}) == saved, "it is made again in its place"
+        assert checkpoints.save("key", Model(tiny.model, [head]), tiny, {}) == saved, "it is made again in its place"
+        assert checkpoints.find("key") == saved
+        assert (saved / name).read_bytes() == whole
 
 
 @pytest.mark.parametrize("name", ["Llama", "Qwen 3", "GPT-2"])

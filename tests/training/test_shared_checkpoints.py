@@ -52,7 +52,7 @@ def write_checkpoints(folder: str, number: int) -> int:
         (temporary / "heads").mkdir(parents=True)
         for name in ("heads/model.safetensors", "model.safetensors", MARKER):
             (temporary / name).write_text(json.dumps({"steps": 4}))
-        publish_folder(temporary, Path(folder) / "key", first=MARKER)
+        publish_folder(temporary, Path(folder) / "key", keep_whole=True)
         done += 1
     return done
 

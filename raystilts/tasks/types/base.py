@@ -128,6 +128,10 @@ class TaskType(BaseModel, ABC):
         """
         return [self.predict(*one) for one in zip(outputs, features, rows, strict=True)]
 
+    def beside(self, outputs: Outputs, features: Features, rows: pa.Table) -> dict[str, float]:
+        """Scores of other ways to read the same outputs, under names of their own; none of them is a main score."""
+        return {}
+
     def calibrated(self, predictions: list[Any], rows: pa.Table) -> Self:
         """The type with what is chosen on a language's dev data, for its test data; itself where nothing is."""
         return self

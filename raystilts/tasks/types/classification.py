@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal, Self, TypeAlias, cast, get_args
+from typing import Any, ClassVar, Literal, Self, cast
 
 import numpy as np
 import pyarrow as pa
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from raystilts.errors import UserError, did_you_mean
 from raystilts.metrics import classification
@@ -23,9 +23,6 @@ from raystilts.tasks.types.columns import (
     versioned,
 )
 
-#: Means of the F1 of all classes.
-Average: TypeAlias = Literal["macro_f1", "weighted_f1"]
-
 
 class SequenceClassification(TaskType):
     """One class for each text or pair.
@@ -36,8 +33,7 @@ class SequenceClassification(TaskType):
         label: Column of the class: its name, or its index (as a number or a string) where no name is a number.
         labels: Names of the classes in the order of their indices.
         positive: The class whose F1 is reported beside accuracy (paraphrase tasks), if any.
-        averages: Means of the classes' F1 that are reported too: each class once (`macro_f1`), or as often as it is in
-            the gold (`weighted_f1`).
+        averages: Metrics of `raystilts.metrics.classification.METRICS` that are reported too, such as `macro_f1`.
     """
 
     kind: Literal["classification"] = "classification"
@@ -47,7 +43,15 @@ class SequenceClassification(TaskType):
     labels: tuple[str, ...] = Field(min_length=2)
     positive: int | None = None
     # Left out of the definition where none is asked for, so that older keys still hold.
-    averages: tuple[Average, ...] = Field(default=(), exclude_if=lambda value: not value)
+    averages: tuple[str, ...] = Field(default=(), exclude_if=lambda value: not value)
+
+    @field_validator("averages")
+    @classmethod
+    def _are_known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            if name not in classification.METRICS:
+                raise ValueError(f"no such metric: {name!r}; {did_you_mean(name, classification.METRICS)}")
+        return names
 
     head: ClassVar[Head] = "sequence"
     default_max_length: ClassVar[int] = 128
@@ -111,8 +115,8 @@ class SequenceClassification(TaskType):
 
     @property
     def optional_metrics(self) -> tuple[str, ...]:
-        """Both means of the classes' F1."""
-        return get_args(Average)
+        """Metrics of one label an item that a study may ask for."""
+        return tuple(classification.METRICS)
 
     def with_metric(self, metric: str) -> Self:
         """With a mean of the classes' F1 among the scores, if it is one of these."""
@@ -120,7 +124,7 @@ class SequenceClassification(TaskType):
             return self
         if metric not in self.optional_metrics:
             raise UserError(f"metric: no {metric!r}; {did_you_mean(metric, [*self.metrics, *self.optional_metrics])}")
-        return self.model_copy(update={"averages": (*self.averages, cast(Average, metric))})
+        return self.model_copy(update={"averages": (*self.averages, metric)})
 
     def score(self, predictions: list[Any], rows: pa.Table, language: str) -> dict[str, float]:
         """Accuracy, and the F1 of the `positive` class where the task names one."""
@@ -131,7 +135,7 @@ class SequenceClassification(TaskType):
             theirs = [int(g == self.positive) for g in gold]
             scores["f1"] = classification.f1_binary(mine, theirs)
         for name in self.averages:
-            scores[name] = classification.f1_average(predictions, gold, weighted=name == "weighted_f1")
+            scores[name] = classification.METRICS[name](predictions, gold)
         return scores
 
     def check(self, rows: pa.Table, language: str) -> list[Fault]:
