@@ -170,7 +170,7 @@ class StudyHyperparameters(Hyperparameters):
         tuned_for: The encoder that these were chosen for.
     """
 
-    tasks: dict[str, Overrides] = {}
+    tasks: dict[str, Overrides] = Field(default_factory=dict)
     tuned_for: str | None = None
 
     @model_validator(mode="before")

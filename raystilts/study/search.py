@@ -128,7 +128,7 @@ class TaskSearch(Model):
         num_samples: Trials of this task.
     """
 
-    space: dict[str, Range | None] = {}
+    space: dict[str, Range | None] = Field(default_factory=dict)
     num_samples: Annotated[int, Field(ge=1, le=MOST_TRIALS)] | None = None
 
 
@@ -149,7 +149,7 @@ class Search(Model):
     """
 
     space: Annotated[Space, Field(min_length=1)]
-    tasks: dict[str, TaskSearch] = {}
+    tasks: dict[str, TaskSearch] = Field(default_factory=dict)
     metric: str | None = None
     num_samples: Annotated[int, Field(ge=1, le=MOST_TRIALS)] = 20
     sampler: Literal["tpe", "random", "grid"] = "tpe"
