@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 import reprlib
 from collections.abc import Iterable
 
@@ -41,6 +42,8 @@ def first_line(error: BaseException, limit: int = 200) -> str:
     return lines[0][:limit] if lines else type(error).__name__
 
 
+#: Characters of names that a message lists.
+_LISTED = 120
 _SHORT = reprlib.Repr()
 _SHORT.maxlevel, _SHORT.maxlist, _SHORT.maxtuple, _SHORT.maxdict = 3, 8, 8, 8
 _SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 100
@@ -71,5 +74,6 @@ def did_you_mean(given: str, allowed: Iterable[str], *, limit: int = 3) -> str:
     close = difflib.get_close_matches(cut(given), names, n=limit, cutoff=0.6)
     if close:
         return f"did you mean {' or '.join(repr(name) for name in close)}?"
-    shown = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
-    return f"known: {shown}"
+    lengths = itertools.accumulate(len(name) + 2 for name in names[:20])
+    listed = [name for name, length in zip(names, lengths, strict=False) if length <= _LISTED] or names[:1]
+    return f"known: {', '.join(listed)}" + (", ..." if len(names) > len(listed) else "")

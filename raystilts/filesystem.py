@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from raystilts.errors import StorageError, UserError
+from raystilts.errors import StorageError, UserError, cut, shown
 
 _GLOB = set("*?[]{}")
 _CONNECTIONS = 16
@@ -272,14 +272,25 @@ class RemoteFolder(Folder):
 _BUCKETS = {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "r2", "oss"}
 
 
+#: Bytes of a path on Linux, with room for what is written below it.
+LONGEST_PATH = 3800
+
+
 def absolute_path(path: str | Path) -> Path:
     """A local path from the root, with `~` as the user's home folder.
 
     Raises:
-        UserError: There is no home folder.
+        UserError: There is no home folder, or this cannot be a path.
     """
     try:
-        return Path(path).expanduser().absolute()
+        found = Path(path).expanduser().absolute()
+        if "\0" in str(path):
+            raise UserError(
+                f"{shown(str(path))}: it holds a NUL, which no path can; give a folder such as /data/results"
+            )
+        if len(os.fsencode(found)) > LONGEST_PATH or any(len(os.fsencode(one)) > 255 for one in found.parts):
+            raise UserError(f"{cut(str(path))}: the path is too long; give a shorter one, such as /data/results")
+        return found
     except RuntimeError:
         raise UserError(
             f"{path}: this user has no home folder (HOME is not set); set HOME, or give a path from the root, such as "
@@ -304,6 +315,21 @@ def normal_place(place: str) -> str:
     if not rest.strip("/") or (scheme in _BUCKETS and not parts.netloc):
         raise UserError(f"{place}: it names no bucket; give one, such as {scheme}://bucket/folder")
     return place.rstrip("/")
+
+
+def check_scheme(url: str) -> None:
+    """Whether the scheme of a URI is known to fsspec, without opening it.
+
+    Raises:
+        UserError: It is not.
+    """
+    import fsspec
+
+    scheme = url.partition("://")[0]
+    if scheme not in fsspec.available_protocols():
+        raise UserError(
+            f"{url}: its scheme is unknown ({scheme}); give a local path or a URI such as s3://bucket/folder"
+        )
 
 
 def open_folder(path: str | Path | Folder) -> Folder:

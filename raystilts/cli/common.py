@@ -106,6 +106,9 @@ def read_study(path: Path, assignments: list[str] | None = None, storage_path: s
 
 def find_study(path: Path) -> Path:
     """A study file as given, or one that ships with the package."""
+    from raystilts.study.base import expanded
+
+    path = expanded(path)
     if path.exists():
         return path
     shipped = Path(__file__).parents[1] / "search_spaces"

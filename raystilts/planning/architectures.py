@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from raystilts.errors import UserError
+from raystilts.errors import UserError, shown
 
 if TYPE_CHECKING:
     from raystilts.study.schema import Study
@@ -26,6 +26,10 @@ _DECODERS = frozenset({
 })  # fmt: skip
 #: Names of the number of layers, of the encoder where there are two halves.
 _LAYERS = ("num_hidden_layers", "n_layers", "encoder_layers", "num_layers", "n_layer")
+#: Other numbers of every architecture that names them.
+_SIZES = ("hidden_size", "vocab_size", "num_attention_heads", "intermediate_size", "max_position_embeddings")
+#: Model types whose heads share the hidden size evenly; others name the size of a head.
+_SPLIT_EVENLY = frozenset({"bert", "roberta", "xlm-roberta", "electra", "camembert", "xlm-roberta-xl"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +55,35 @@ def read_architecture(config: Path) -> Architecture:
     """
     try:
         found = json.loads(config.read_text(encoding="utf-8"))
-        return architecture_of(found)
-    except (OSError, ValueError, KeyError, TypeError):
+        if not isinstance(found, dict) or not isinstance(found.get("model_type"), str):
+            raise ValueError
+        problem = _wrong_size(found)
+        if problem is None:
+            return architecture_of(found)
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         raise UserError(
             f"encoder.model_name_or_path: {config} is not the configuration of a model; fetch it again"
         ) from None
+    raise UserError(f"encoder.model_name_or_path: {config}: {problem}; fetch it again")
+
+
+def _wrong_size(config: Mapping[str, Any]) -> str | None:
+    """What is wrong with the numbers of a configuration, without which no model can be made; None where nothing is."""
+    for name in (*_LAYERS, *_SIZES):
+        size = config.get(name)
+        if size is not None and (isinstance(size, bool) or not isinstance(size, int) or size < 1):
+            return f"{name} is {shown(size)}, and must be a whole number from 1"
+    padding, words = config.get("pad_token_id"), config.get("vocab_size")
+    # -1 is how configurations once said that there is none.
+    if padding is not None and (isinstance(padding, bool) or not isinstance(padding, int) or padding < -1):
+        return f"pad_token_id is {shown(padding)}, and must be a whole number or null"
+    if padding is not None and words is not None and padding >= words:
+        return f"pad_token_id is {padding}, and must be below vocab_size, {words}"
+    if config["model_type"] in _SPLIT_EVENLY and config.get("hidden_size") and config.get("num_attention_heads"):
+        width, heads = config["hidden_size"], config["num_attention_heads"]
+        if width % heads:
+            return f"hidden_size is {width}, and must be a multiple of num_attention_heads, {heads}"
+    return None
 
 
 def architecture_of(config: Mapping[str, Any]) -> Architecture:

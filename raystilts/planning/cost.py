@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Protocol
 
 from raystilts.errors import UserError
-from raystilts.filesystem import normal_place
+from raystilts.filesystem import check_scheme, normal_place
 from raystilts.planning.encoders import EncoderInfo
 from raystilts.planning.stages import Plan, Stage
 from raystilts.schedules.asha import Asha
@@ -138,9 +138,18 @@ def checkpoints_folder(study: Study) -> str:
 
 def _base(storage_path: str) -> str:
     try:
-        return normal_place(storage_path)
+        place = normal_place(storage_path)
+        if "://" in place:
+            check_scheme(place)
     except UserError as error:
         raise UserError(f"storage_path: {error}") from None
+    if "://" not in place:
+        above = next(folder for folder in (Path(place), *Path(place).parents) if folder.exists())
+        if not above.is_dir():
+            raise UserError(
+                f"storage_path: {storage_path}: {above} is a file; name a folder, or one that can be made there"
+            )
+    return place
 
 
 def disk_bytes(plan: Plan) -> int | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from raystilts.errors import UserError
 from raystilts.planning import keys
+from raystilts.study.base import expanded
 from raystilts.study.hyperparameters import Hyperparameters
 from raystilts.study.intermediate import MaskedLM
 from raystilts.study.schema import Study
@@ -30,10 +31,10 @@ def data_folder(study: Study) -> Path | None:
     given = study.data_dir or os.environ.get("RAYSTILTS_DATA_DIR")
     if not given:
         return None
-    parts = [Path(part).expanduser() for part in data_dirs(Path(given))]
+    origin = "data_dir" if study.data_dir else "RAYSTILTS_DATA_DIR"
+    parts = [expanded(part, origin) for part in data_dirs(expanded(given, origin))]
     missing = next((part for part in parts if not part.is_dir()), None)
     if missing is not None:
-        origin = "data_dir" if study.data_dir else "RAYSTILTS_DATA_DIR"
         raise UserError(f"{origin}: {missing}: no such folder; expected <dataset>/<language>/<split>.parquet below it")
     return parts[0] if len(parts) == 1 else Path(joined_dirs([str(part.absolute()) for part in parts]))
 

@@ -10,8 +10,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from raystilts.errors import UserError
+from raystilts.errors import UserError, cut, first_line, shown
 from raystilts.planning.architectures import Architecture, read_architecture
+from raystilts.study.base import expanded
 from raystilts.study.schema import Encoder
 
 #: Files that a tokenizer can be made of.
@@ -19,6 +20,8 @@ _VOCABULARY = ("tokenizer*", "*.model", "vocab*", "merges*", "added_tokens.json"
 
 #: Of these, files that hold settings and no vocabulary.
 _SETTINGS = ("tokenizer_config.json", "added_tokens.json", "special_tokens_map.json")
+#: Where a study file names its encoder.
+_PLACE = "encoder.model_name_or_path"
 #: What tables of word embeddings are called.
 _WORDS = ("word_embeddings.weight", "embed_tokens.weight", "tok_embeddings.weight", "shared.weight", "wte.weight")
 
@@ -71,16 +74,38 @@ def describe_encoder(encoder: Encoder) -> EncoderInfo:
 
 def _find(encoder: Encoder) -> EncoderInfo:
     name = encoder.model_name_or_path
-    folder = EMBEDDED.get(name) or Path(name).expanduser().absolute()
+    folder = EMBEDDED.get(name) or expanded(name, _PLACE).absolute()
     if folder.is_dir():
+        if encoder.revision is not None:
+            raise UserError(
+                f"encoder.revision: {shown(encoder.revision)}: {cut(name)} is a folder, which has no revisions; "
+                "leave it out"
+            )
         return _describe_folder(folder)
     if name.startswith(("/", ".", "~")) or name.count("/") > 1:
-        raise UserError(f"encoder.model_name_or_path: {name}: no such folder")
+        raise UserError(
+            f"{_PLACE}: {name}: no such folder; give a folder with a checkpoint, an id on the Hugging Face hub, or "
+            "raystilts-mini"
+        )
+    _check_hub_id(name)
     cached = _cached_snapshot(name, encoder.revision)
     if cached is not None:
         known = _describe_folder(cached)
         return replace(known, location=str(cached), revision=cached.name)
     return EncoderInfo(name, encoder.revision, f"hub:{name}@{encoder.revision or 'main'}", False, None, None)
+
+
+def _check_hub_id(name: str) -> None:
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils._validators import validate_repo_id
+
+    try:
+        validate_repo_id(name)
+    except HFValidationError:
+        raise UserError(
+            f"{_PLACE}: {shown(name)} is no folder here, and no id on the Hugging Face hub can be called so; give a "
+            "folder, or an id such as FacebookAI/xlm-roberta-base"
+        ) from None
 
 
 def fetch_encoder(encoder: Encoder) -> EncoderInfo:
@@ -102,7 +127,7 @@ def fetch_encoder(encoder: Encoder) -> EncoderInfo:
     except RepositoryNotFoundError:
         raise UserError(f"encoder.model_name_or_path: {name!r} is neither a folder nor on the hub") from None
     except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
-        reason = str(error).splitlines()[0][:120]
+        reason = first_line(error, 120)
         raise UserError(
             f"encoder.model_name_or_path: {name!r} is not in the local cache and the hub did not answer ({reason}); "
             "give a folder: --set encoder.model_name_or_path=DIR"
@@ -126,13 +151,13 @@ def _describe_folder(folder: Path) -> EncoderInfo:
         raise UserError(
             f"encoder.model_name_or_path: {folder} holds no config.json; give a folder that from_pretrained opens"
         )
-    weights = sorted(folder.glob("*.safetensors"))
+    weights = sorted(path for path in folder.glob("*.safetensors") if path.is_file())
     if not weights:
         raise UserError(
             f"encoder.model_name_or_path: {folder} holds no *.safetensors; raystilts loads safetensors only "
             "(convert with save_pretrained(..., safe_serialization=True))"
         )
-    vocabulary = [path for form in _VOCABULARY for path in sorted(folder.glob(form))]
+    vocabulary = [path for form in _VOCABULARY for path in sorted(folder.glob(form)) if path.is_file()]
     if not any(path.name not in _SETTINGS for path in vocabulary):
         raise UserError(
             f"encoder.model_name_or_path: {folder} holds no tokenizer (tokenizer.json, or the vocabulary that it is "

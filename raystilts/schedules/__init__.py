@@ -69,7 +69,9 @@ def _read(data: Any) -> Any:
         data = {data: {}}
     if not isinstance(data, dict) or len(data) != 1:
         forms = ", ".join(f"{{{name}: {{{model.example}}}}}" for name, model in _MODELS.items())
-        raise ValueError(f"{shown(data)} is not a schedule; write full, {', '.join(_MODELS)}, or one with settings: {forms}")
+        raise ValueError(
+            f"{shown(data)} is not a schedule; write full, {', '.join(_MODELS)}, or one with settings: {forms}"
+        )
     (name, settings), *_ = data.items()
     if name not in _MODELS:
         raise ValueError(f"{shown(name)} is not a schedule; {did_you_mean(str(name), ('full', *_MODELS))}")

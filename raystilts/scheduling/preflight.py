@@ -14,7 +14,7 @@ from typing import Literal
 
 from rich.console import Console
 
-from raystilts.errors import StorageError, UserError
+from raystilts.errors import StorageError, UserError, first_line
 from raystilts.filesystem import Folder, is_disk_full, open_folder
 from raystilts.planning.data import data_folder
 from raystilts.planning.dev_test import check_dev_is_not_test
@@ -108,8 +108,8 @@ def check_encoder(info: EncoderInfo) -> None:
     try:
         AutoConfig.from_pretrained(info.location, revision=info.revision)
         AutoTokenizer.from_pretrained(info.location, revision=info.revision)
-    except (OSError, ValueError, KeyError) as error:
-        reason = str(error).splitlines()[0][:160]
+    except Exception as error:  # each architecture has mistakes of its own in what its configuration says
+        reason = first_line(error, 160)
         raise UserError(f"encoder.model_name_or_path: {info.location} does not load: {reason}") from None
 
 

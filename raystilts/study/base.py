@@ -217,9 +217,10 @@ def expanded(path: str | Path, place: str = "") -> Path:
     except RuntimeError:
         raise UserError(f"{start}{cut(str(path))}: there is no such home folder; give a path without ~") from None
     except (OSError, ValueError) as error:
-        raise UserError(f"{start}{shown(str(path))}: this cannot be a path ({first_line(error, 60)})") from None
+        reason = getattr(error, "strerror", None) or "it holds a NUL"
+        raise UserError(f"{start}{shown(str(path))}: this cannot be used as a path ({reason}); give another") from None
     if "\0" in str(path):
-        raise UserError(f"{start}{shown(str(path))}: this cannot be a path (it holds a NUL)")
+        raise UserError(f"{start}{shown(str(path))}: it holds a NUL, which no path can; take it out")
     return found
 
 
@@ -236,7 +237,9 @@ def read_yaml(path: Path) -> Any:
     except FileNotFoundError:
         raise UserError(f"{path}: no such study file") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot be read as a text file ({first_line(error)})") from None
+        raise UserError(
+            f"{path}: cannot be read as a text file ({first_line(error)}); give a study file in YAML"
+        ) from None
     if len(text) > LARGEST_FILE:
         raise UserError(f"{path}: more than {LARGEST_FILE:,} characters; a study file is a few pages of YAML")
     return parse_yaml(text, str(path))

@@ -170,7 +170,7 @@ class StudyHyperparameters(Hyperparameters):
         tuned_for: The encoder that these were chosen for.
     """
 
-    tasks: dict[str, Overrides] = {}
+    tasks: dict[str, Overrides] = Field(default_factory=dict)
     tuned_for: str | None = None
 
     @model_validator(mode="before")
@@ -251,7 +251,7 @@ def read_tuned(path: str | Path) -> Tuned:
     try:
         return Tuned.model_validate(read_yaml(found))
     except ValidationError as error:
-        problem = first_problem(error, lambda place: TunedTask.model_fields if "tasks" in place else Tuned.model_fields)
+        problem = first_problem(error, lambda place: list((TunedTask if "tasks" in place else Tuned).model_fields))
         raise UserError(f"hyperparameters.from: {found}: {problem}") from None
 
 

@@ -47,7 +47,7 @@ class Encoder(Model):
         retrieval_pooling: What a sequence is there: the mean over its tokens, as in the paper, or its first token.
     """
 
-    model_name_or_path: str = "raystilts-mini"
+    model_name_or_path: Annotated[str, Field(min_length=1)] = "raystilts-mini"
     revision: str | None = None
     has_seen: tuple[str, ...] = ()
     pooling: Literal["first", "mean", "last"] | None = None
@@ -213,10 +213,10 @@ class Study(Model):
     schedule: Schedule = "full"
     order: Order = "anytime"
     resources: Resources = Resources()
-    storage_path: str = "~/raystilts_results"
+    storage_path: Annotated[str, Field(min_length=1)] = "~/raystilts_results"
     keep: Literal["all", "needed", "none"] = "all"
     keep_targets: Literal["all", "best", "none"] = "none"
-    data_dir: str | None = None
+    data_dir: Annotated[str, Field(min_length=1)] | None = None
     task_files: tuple[str, ...] = ()
     time_limit_s: Annotated[float, Field(gt=0)] | None = None
     snapshot_s: Annotated[float, Field(ge=0)] = 120.0

@@ -43,7 +43,9 @@ class Range(Model):
         if isinstance(data, dict) and "form" in data:
             return data
         if not isinstance(data, dict) or len(data) != 1:
-            raise ValueError(f"{shown(data)} is not a range; write one of {{{'}, {'.join(f + ': [...]' for f in FORMS)}}}")
+            raise ValueError(
+                f"{shown(data)} is not a range; write one of {{{'}, {'.join(f + ': [...]' for f in FORMS)}}}"
+            )
         form, values = next(iter(data.items()))
         if form not in FORMS:
             raise ValueError(f"{shown(form)} is not a kind of range; {did_you_mean(str(form), FORMS)}")
@@ -52,7 +54,9 @@ class Range(Model):
         if form == "choice":
             return {"form": form, "values": values}
         if len(values) != 2 or any(isinstance(v, bool) or not isinstance(v, int | float) for v in values):
-            raise ValueError(f"{form}: {shown(list(values))} is not a range; give two numbers, the smallest and the largest")
+            raise ValueError(
+                f"{form}: {shown(list(values))} is not a range; give two numbers, the smallest and the largest"
+            )
         return {"form": form, "low": values[0], "high": values[1]}
 
     @model_validator(mode="after")
@@ -124,7 +128,7 @@ class TaskSearch(Model):
         num_samples: Trials of this task.
     """
 
-    space: dict[str, Range | None] = {}
+    space: dict[str, Range | None] = Field(default_factory=dict)
     num_samples: Annotated[int, Field(ge=1, le=MOST_TRIALS)] | None = None
 
 
@@ -145,7 +149,7 @@ class Search(Model):
     """
 
     space: Annotated[Space, Field(min_length=1)]
-    tasks: dict[str, TaskSearch] = {}
+    tasks: dict[str, TaskSearch] = Field(default_factory=dict)
     metric: str | None = None
     num_samples: Annotated[int, Field(ge=1, le=MOST_TRIALS)] = 20
     sampler: Literal["tpe", "random", "grid"] = "tpe"

@@ -113,7 +113,9 @@ def load_task_file(path: str | Path) -> list[Task]:
     except ValidationError as error:
         raise UserError(f"task file {_where(error, file)}: {error.title}: {_problem(error)}") from error
     except Exception as error:
-        raise UserError(f"task file {_where(error, file)} fails: {type(error).__name__}: {first_line(error)}") from error
+        raise UserError(
+            f"task file {_where(error, file)} fails: {type(error).__name__}: {first_line(error)}"
+        ) from error
     try:
         return [register(task) for task in _tasks_of(module, str(path))]
     except UserError as error:

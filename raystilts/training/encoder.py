@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from raystilts.errors import UserError
+from raystilts.errors import UserError, first_line
 from raystilts.planning.encoders import EncoderInfo
 from raystilts.tasks.encoding import Tokenizer
 from raystilts.training.fast_ops import use_bidirectional_attention, use_fast_dropout, use_sync_free_attention
@@ -105,8 +105,8 @@ def _load(info: EncoderInfo) -> Pretrained:
         model = _load_model(info)
     except UserError:
         raise
-    except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
-        reason = str(error).strip().splitlines()[0][:160] if str(error).strip() else type(error).__name__
+    except Exception as error:  # each architecture has mistakes of its own in what its configuration says
+        reason = first_line(error, 160)
         raise UserError(f"encoder.model_name_or_path: {info.location} does not load: {reason}") from error
     _check_vocabulary(info, tokenizer, model)
     if info.bidirectional and not use_bidirectional_attention(model):

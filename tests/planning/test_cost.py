@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
-from raystilts.planning.cost import CORE_FLOPS, estimate, stage_tokens
+from raystilts.errors import UserError
+from raystilts.planning.cost import CORE_FLOPS, estimate, results_folder, stage_tokens
+from raystilts.planning.data import data_folder
 from raystilts.planning.stages import Plan, plan
 
 from .examples import study
@@ -53,3 +56,35 @@ def test_too_few_or_failed_runs_leave_the_stated_model() -> None:
 
 def test_nothing_missing_costs_nothing() -> None:
     assert estimate(plan(study()), {}, []).hours == 0
+
+
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        ("~nosuchuser/x", "no home folder|no such home folder|home folder"),
+        ("a\0b", "it holds a NUL"),
+        ("x" * 300, "the path is too long"),
+        ("nosuch://x/y", "its scheme is unknown"),
+        ("s3://", "it names no bucket"),
+        ("file://rel", "a path from the root"),
+    ],
+)
+def test_places_that_are_none(place: str, said: str) -> None:
+    with pytest.raises(UserError, match=rf"^storage_path: .*({said})") as error:
+        results_folder(study(storage_path=place))
+    assert len(str(error.value)) < 300
+
+
+def test_a_file_is_no_place_for_results(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for place in ("file", "file/below"):
+        with pytest.raises(UserError, match=r"storage_path: .*file is a file; name a folder"):
+            results_folder(study(storage_path=str(tmp_path / place)))
+    assert results_folder(study(storage_path=str(tmp_path / "new"))) == f"{tmp_path}/new/small"
+
+
+@pytest.mark.parametrize("place", ["~nosuchuser/x", "a\0b", "x" * 300])
+def test_data_folders_that_are_none(place: str) -> None:
+    with pytest.raises(UserError, match="^data_dir: ") as error:
+        data_folder(study(data_dir=place))
+    assert len(str(error.value)) < 300

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -76,6 +77,60 @@ def test_what_a_configuration_says(checkpoint: Path) -> None:
     (checkpoint / "config.json").write_text("{}")
     with pytest.raises(UserError, match=r"config\.json is not the configuration of a model"):
         fingerprint(checkpoint)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"hidden_size": "x"}, "hidden_size is 'x', and must be a whole number from 1"),
+        ({"hidden_size": 0}, "hidden_size is 0, and must be a whole number from 1"),
+        ({"num_hidden_layers": -1}, "num_hidden_layers is -1, and must be a whole number from 1"),
+        ({"num_hidden_layers": [2]}, r"num_hidden_layers is \[2\], and must be a whole number from 1"),
+        ({"vocab_size": True}, "vocab_size is True, and must be a whole number from 1"),
+        ({"vocab_size": 9, "pad_token_id": 9}, "pad_token_id is 9, and must be below vocab_size, 9"),
+        ({"pad_token_id": "x"}, "pad_token_id is 'x', and must be a whole number or null"),
+        ({"hidden_size": 8, "num_attention_heads": 3}, "hidden_size is 8, and must be a multiple of num_attention_h"),
+    ],
+)
+def test_numbers_of_which_no_model_can_be_made(checkpoint: Path, given: dict[str, Any], said: str) -> None:
+    (checkpoint / "config.json").write_text(json.dumps({"model_type": "bert", **given}))
+    with pytest.raises(UserError, match=rf"config\.json: {said}.*; fetch it again"):
+        fingerprint(checkpoint)
+
+
+@pytest.mark.parametrize("config", [[], 3, {"model_type": None}])
+def test_what_is_no_configuration(checkpoint: Path, config: Any) -> None:
+    (checkpoint / "config.json").write_text(json.dumps(config))
+    with pytest.raises(UserError, match=r"config\.json is not the configuration of a model"):
+        fingerprint(checkpoint)
+
+
+def test_weights_that_are_a_folder(checkpoint: Path) -> None:
+    (checkpoint / "model.safetensors").unlink()
+    (checkpoint / "model.safetensors").mkdir()
+    with pytest.raises(UserError, match=r"holds no \*\.safetensors"):
+        fingerprint(checkpoint)
+
+
+@pytest.mark.parametrize("name", ["a b/c", "-a/b", "a..b/c", " ", "é/x", "a/b.git", "a" * 120])
+def test_names_that_the_hub_cannot_have(name: str) -> None:
+    with pytest.raises(
+        UserError, match=r"encoder\.model_name_or_path: .* no id on the Hugging Face hub can be called so"
+    ):
+        describe_encoder(Encoder(model_name_or_path=name))
+
+
+@pytest.mark.parametrize("name", ["a\0b", "~nosuchuser/x", "x" * 500])
+def test_names_that_are_no_paths(name: str) -> None:
+    with pytest.raises(UserError, match=r"encoder\.model_name_or_path: ") as error:
+        describe_encoder(Encoder(model_name_or_path=name))
+    assert len(str(error.value)) < 300
+
+
+def test_folders_have_no_revisions(checkpoint: Path) -> None:
+    for name in ("raystilts-mini", str(checkpoint)):
+        with pytest.raises(UserError, match=r"encoder\.revision: 'abc': .* is a folder, which has no revisions; leave"):
+            describe_encoder(Encoder(model_name_or_path=name, revision="abc"))
 
 
 @pytest.mark.parametrize("others", [(), ("tokenizer_config.json", "special_tokens_map.json")])

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from raystilts.errors import UserError
+from raystilts.planning.cost import results_folder
 from raystilts.planning.resolve import load_study
 from raystilts.study.schema import Study
 
@@ -107,10 +108,50 @@ def test_assignments_come_last(tmp_path: Path) -> None:
         ("resources={auto: true, gpus: 0.5}", "resources: auto picks the share of a GPU; leave gpus out, or auto"),
         ("task_files=[nope.py]", "task file: 'nope.py' is not a Python file; give a .py file"),
         ("name=a/b", "name: String should match pattern"),
+        (f"name={'x' * 300}", "name: String should have at most 80 characters"),
+        ("storage_path=''", "storage_path: String should have at least 1 character"),
+        ("data_dir=''", "data_dir: String should have at least 1 character"),
+        ("seeds=[true]", "seeds: [True] is no number; write one"),
+        ("compare_at=true", "compare_at: True is no number; write one"),
+        ("resources.cpus=true", "resources.cpus: True is no number; write one"),
+        ("hyperparameters.max_steps=true", "hyperparameters.max_steps: True is no number; write one"),
+        ("schedule={race: {confidence: true}}", "schedule: race.confidence: True is no number; write one"),
+        ("evaluation.eval_steps=.inf", "evaluation.eval_steps: Input should be a finite number (given: inf)"),
+        ("evaluation.eval_steps=1e308", "evaluation.eval_steps: Input should be less than or equal to 1"),
+        ("schedule={top_two: {gpu_hours: .inf}}", "schedule: top_two.gpu_hours: Input should be a finite number"),
+        ("schedule={asha: {reduction_factor: 1.0000001}}", "schedule: asha: grace_period 0.5 and reduction_factor"),
+        ("hyperparameters.learning_rate=1e308", "hyperparameters.learning_rate: Input should be less than or equal"),
+        ("hyperparameters.num_train_epochs=1e308", "hyperparameters.num_train_epochs: Input should be less than"),
+        ("hyperparameters.warmup_steps=.inf", "hyperparameters.warmup_steps: Input should be a finite number"),
+        ("hyperparameters.tasks.mnli.adam_epsilon=.inf", "hyperparameters.tasks.mnli.adam_epsilon: Input should be a"),
+        ("hyperparameters.from=3", "hyperparameters: from: 3 is no file; name one that a search wrote"),
+        ("hyperparameters={from: xlmr.yaml, tasks: [1]}", "hyperparameters: tasks: [1]: expected a mapping"),
+        (
+            "intermediates=[none, {tasks: [mnli], align: {to: xnli, loss: coral, weight: .inf}}]",
+            "intermediates.1.align.weight: Input should be a finite number",
+        ),
+        ("intermediates=[none, {tasks: [mnli], name: squad}]", "intermediates.1.name: 'squad' is the name of a task"),
+        ("targets=[{task: xnli, languages: []}]", "targets.0.languages: Tuple should have at least 1 item"),
+        ("targets=[{task: xnli, metric: acuracy}]", "targets.0.metric: xnli: metric: no 'acuracy'; did you mean"),
+        ("targets=[mono]", "targets.0: 'mono' cannot be a target; give the task"),
+        ("search={num_samples: 1000000000, space: {max_steps: {int: [1, 9]}}}", "search.num_samples: Input should be"),
+        (
+            "search={sampler: grid, space: {max_steps: {int: [1, 100000000]}}}",
+            "search: space: sampler grid has 100,000,000 combinations, of at most 1,000,000",
+        ),
+        ("search={space: {num_train_epochs: {int: [1, 1000000000000]}}}", "search: space.num_train_epochs: 1000000000"),
     ],
 )
 def test_errors_name_place_value_and_way_out(tmp_path: Path, assignment: str, message: str) -> None:
     assert refusal(tmp_path, GOOD, assignment).startswith(message)
+
+
+@pytest.mark.parametrize("place", ["name", "selection", "storage_path", "targets", "schedule", "unknown"])
+def test_messages_stay_short_whatever_was_given(tmp_path: Path, place: str) -> None:
+    given = f"[{'x' * 10**5}]" if place in ("targets", "schedule") else "x" * 10**5
+    with pytest.raises(UserError) as error:
+        results_folder(read(tmp_path, GOOD, f"{place}={given}"))
+    assert len(str(error.value).removeprefix(f"{tmp_path / 's.yaml'}: ")) <= 300
 
 
 def test_resources_may_be_picked(tmp_path: Path) -> None:

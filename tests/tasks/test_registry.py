@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from raystilts.errors import UserError
+from raystilts.planning.checks import check_tasks
+from raystilts.study.schema import Study
 from raystilts.tasks import registry
 from raystilts.tasks.registry import all_tasks, get_task, load_task_file, register
 
@@ -74,14 +76,69 @@ def test_names_are_taken_once(tmp_path: Path) -> None:
         ("TASK = 3", r"expected TASK = Task\(...\)"),
         ("x = 1", r"expected TASK = Task\(...\)"),
         ("TASKS = []", r"expected TASK = Task\(...\)"),
-        ("1 / 0", "fails: ZeroDivisionError: division by zero"),
+        ("1 / 0", "line 1, fails: ZeroDivisionError: division by zero"),
+        ("\nraise ValueError('a\\nb\\nc\\nd')", "line 2, fails: ValueError: a$"),
+        ("raise ValueError('x' * 10**5)", "line 1, fails: ValueError: x+$"),
+        ("import sys\nsys.exit(0)", "line 2, ends the program .SystemExit.; take that out"),
+        ("def (", "line 1, fails: SyntaxError"),
+        ("TASK = 'x' * 10**6", r"expected TASK = Task\(...\)"),
+        ("from raystilts.tasks.task import Task\nTASK = Task()", r"line 2,: Task: name: Field required \[and 6 more\]"),
     ],
 )
 def test_files_without_a_task(tmp_path: Path, text: str, said: str) -> None:
     path = tmp_path / "mine.py"
     path.write_text(text)
-    with pytest.raises(UserError, match=said):
+    with pytest.raises(UserError, match=said) as error:
         load_task_file(path)
+    assert "\n" not in str(error.value)
+    assert len(str(error.value).replace(str(path), "")) < 300
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('name="{name}"', 'name="a b"', "Task: name: String should match pattern .* .given: 'a b'."),
+        ('name="{name}"', 'name="<b>"', "Task: name: String should match pattern"),
+        ('name="{name}"', 'name=""', "Task: name: String should match pattern"),
+        ('labels=("no", "yes")', 'labels=("no",)', "SequenceClassification: labels: "),
+        (
+            'main_score="accuracy"',
+            'main_score="acuracy"',
+            "main_score: 'acuracy' is no score of its type; did you mean",
+        ),
+        ('main_score="accuracy"', 'mainscore="accuracy"', "Task: "),
+    ],
+)
+def test_wrong_fields_are_one_line(tmp_path: Path, old: str, new: str, said: str) -> None:
+    path = tmp_path / "mine.py"
+    assert old in FILE
+    path.write_text(FILE.replace(old, new).replace("{name}", "mine"))
+    with pytest.raises(UserError, match=said) as error:
+        load_task_file(path)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("path", ["~nosuchuser/mine.py", "a\0b.py", "x" * 1000 + ".py"])
+def test_what_is_no_path(path: str) -> None:
+    with pytest.raises(UserError, match="is not a Python file"):
+        load_task_file(path)
+
+
+@pytest.mark.parametrize(
+    ("missing", "arm", "said"),
+    [
+        ("train", False, r"targets\.0: 'mine' cannot be a target; give the task train"),
+        ("test", False, r"targets\.0: 'mine' cannot be a target; give the task languages and test"),
+        ("languages", False, r"targets\.0: 'mine' cannot be a target; give the task languages and test"),
+        ("train", True, r"intermediates\.0: 'mine' has no training data; .*give the task train"),
+    ],
+)
+def test_a_study_asks_for_what_a_task_lacks(missing: str, arm: bool, said: str) -> None:
+    whole = get_task("sib200").model_copy(update={"name": "mine"})
+    register(whole.model_copy(update={missing: () if missing == "languages" else None}))
+    study = {"name": "s", "seeds": [0], "intermediates": ["mine" if arm else "none"], "targets": ["mine"]}
+    with pytest.raises(UserError, match=said):
+        check_tasks(Study.model_validate(study))
 
 
 def test_file_that_is_not_there(tmp_path: Path) -> None:
