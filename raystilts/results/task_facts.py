@@ -33,6 +33,10 @@ class TaskFacts:
         trains: Whether a model is trained on it as a target.
         train_data: What tells its training items apart: tasks where it is equal train on the same ones.
         rows: Training examples at fraction 1, under the limits of the study; None where that is not known.
+        labels: Names of classes or tags in the order of the head's outputs.
+        data: Where the training data is from, with its revision; empty where that is not known.
+        licence: Licence of the data.
+        url: Home page of the data.
     """
 
     type: str
@@ -43,6 +47,10 @@ class TaskFacts:
     trains: bool
     train_data: tuple[str, ...] | None
     rows: int | None = None
+    labels: tuple[str, ...] = ()
+    data: str = ""
+    licence: str = ""
+    url: str = ""
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> TaskFacts:

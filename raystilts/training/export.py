@@ -125,7 +125,7 @@ def export_sentence_encoder(checkpoint: Path, study: Study, out: Path, documents
     with _written(out) as folder:
         model.save_pretrained(folder)
         loaded.tokenizer.save_pretrained(folder)
-        _write(folder, documents | _sentence_files(loaded, pooling))
+        _write(folder, {**documents, **_sentence_files(loaded, pooling)})
         again = AutoModel.from_pretrained(folder, dtype=torch.float32, use_safetensors=True).eval()
 
         def ours(batch: Batch) -> Tensor:
@@ -218,13 +218,15 @@ def _with_head(kind: Any, checkpoint: Path, head: TrainedHead, own: Head, refuse
     places = {"out": _OUT[head.kind]} | ({"dense": _DENSE} if getattr(own, "dense", None) is not None else {})
     filled: set[str] = set()
     for part, ends in places.items():
-        name = next((name for end in ends for name in linear if name == end or name.endswith(f".{end}")), None)
-        if name is None:
+        found = [name for end in ends for name in linear if name == end or name.endswith(f".{end}")]
+        if not found:
             raise refuse.because(f"its {type(model).__name__} has no layer for the head's {part}")
-        filled |= _fill(linear[name], name, own.get_submodule(part), refuse)
+        filled |= _fill(linear[found[0]], found[0], own.get_submodule(part), refuse)
     left = sorted(set(loading["missing_keys"]) - filled)
     if left:
-        raise refuse.because(f"its {type(model).__name__} has layers that were not trained here ({', '.join(left[:2])})")
+        raise refuse.because(
+            f"its {type(model).__name__} has layers that were not trained here ({', '.join(left[:2])})"
+        )
     return model.eval()
 
 

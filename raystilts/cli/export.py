@@ -1,0 +1,47 @@
+"""The command that takes a model out of a study."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from raystilts.cli.common import ResultsFolder, app, messages, output
+from raystilts.errors import UserError
+
+
+@app.command()
+def export(
+    results: ResultsFolder,
+    target: Annotated[str, typer.Option(help="The target that the model is trained for.")],
+    out: Annotated[Path, typer.Option("--output", "-o", help="The folder to write; empty, or not there yet.")],
+    intermediate: Annotated[
+        str | None, typer.Option(help="The arm; default the one that is ranked first on the target.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Which of its seeds.")] = None,
+    best: Annotated[bool, typer.Option("--best", help="The seed with the best dev score.")] = False,
+) -> None:
+    """Write a trained model as a folder that transformers opens, with a model card.
+
+    The study must have kept it (keep_targets: best or all). A target of the retrieval kind gives a folder for
+    sentence-transformers.
+
+    Example: raystilts export ~/raystilts_results/quickstart --target cldr_seasons --best -o seasons
+    """
+    if best and seed is not None:
+        raise UserError("--seed and --best exclude each other; drop one of them")
+    from raystilts.analysis.kept_models import choose_model, export_model
+    from raystilts.report.model_card import model_card
+    from raystilts.results.results import Results
+
+    loaded = Results(results)
+    chosen = choose_model(loaded, target, intermediate, seed, best=best)
+    exact = ["raystilts", "export", results, "--target", target, "--intermediate", chosen.intermediate]
+    exact += [] if chosen.seed is None else ["--seed", str(chosen.seed)]
+    name = export_model(loaded, chosen, out, model_card(chosen, shlex.join([*exact, "-o", str(out)])))
+    what = f"{chosen.intermediate} -> {chosen.target}" + ("" if chosen.seed is None else f", seed {chosen.seed}")
+    if chosen.chosen:
+        messages().print(f"{what}: {chosen.chosen}", highlight=False, soft_wrap=True)
+    output().print(f"{out}: {what}, opens as {name}", highlight=False, soft_wrap=True)
