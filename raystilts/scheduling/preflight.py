@@ -16,12 +16,14 @@ from rich.console import Console
 
 from raystilts.errors import StorageError, UserError, first_line
 from raystilts.filesystem import Folder, is_disk_full, open_folder
+from raystilts.planning.cost import CHECKPOINTS
 from raystilts.planning.data import data_folder
 from raystilts.planning.dev_test import check_dev_is_not_test
 from raystilts.planning.encoders import EncoderInfo
 from raystilts.planning.resolve import ResolvedStudy, resolve
 from raystilts.planning.stages import Plan
 from raystilts.scheduling.cluster import ray_folder
+from raystilts.scheduling.lock import LOCAL_LOCK
 from raystilts.study.schema import Study
 from raystilts.tasks.task import Task
 from raystilts.training.data import cache_folder
@@ -30,6 +32,8 @@ from raystilts.training.data import cache_folder
 REHEARSAL_COPIES = 6
 #: Encoders up to this many parameters are loaded once before a run, to find a broken one early.
 TRY_PARAMETERS = 2 * 10**8
+#: Files that a run writes to its results folder.
+_FILES = ("study.json", "tasks.json", "progress.json", LOCAL_LOCK)
 #: A disk with less room than this is full: rows, snapshots and logs have no place.
 LEAST_BYTES = 20 * 10**6
 #: Bytes of a folder's name below which Ray's sockets have names that are too long (107, of which it adds up to 66).
@@ -238,6 +242,17 @@ def _check_remote(folder: Folder) -> None:
         ) from None
 
 
+def _check_kinds(results: Path) -> None:
+    """Whether what a run writes is what it was: a folder in a file's place, or the other way round, takes no row."""
+    kinds = {**dict.fromkeys((results / name for name in _FILES), "a file"), results.parent / CHECKPOINTS: "a folder"}
+    for path, kind in kinds.items():
+        if path.exists() and path.is_dir() != (kind == "a folder"):
+            raise UserError(
+                f"storage_path: {path} must be {kind} that raystilts writes; move it away, or choose another: "
+                "--storage-path PATH"
+            )
+
+
 def _check_disk(results: Path, needed: int | None) -> None:
     probe = results / f".probe-{uuid.uuid4().hex}"
     try:
@@ -253,6 +268,7 @@ def _check_disk(results: Path, needed: int | None) -> None:
         raise UserError(
             f"storage_path: {results}: cannot be written ({error.strerror}); choose another: --storage-path PATH"
         ) from None
+    _check_kinds(results)
     free, needed = shutil.disk_usage(results).free, max(LEAST_BYTES, needed or 0)
     if free < needed:
         raise StorageError(

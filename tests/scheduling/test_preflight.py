@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import json
 import os
+import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -119,6 +122,30 @@ def test_a_missing_tokenizer(broken: Path) -> None:
     (broken / "tokenizer.json").unlink()
     with pytest.raises(UserError, match=r"^encoder\.model_name_or_path: "):
         check_encoder(describe_encoder(Encoder(model_name_or_path=str(broken))))
+
+
+@pytest.mark.parametrize(
+    "given", [{"hidden_size": "x"}, {"hidden_size": 7}, {"pad_token_id": 99999999}, {"num_hidden_layers": "x"}]
+)
+def test_configurations_of_which_no_model_can_be_made(broken: Path, given: dict[str, Any]) -> None:
+    config = json.loads((broken / "config.json").read_text())
+    (broken / "config.json").write_text(json.dumps(config | given))
+    with pytest.raises(UserError, match=r"^encoder\.model_name_or_path: .* must be ") as error:
+        check_encoder(describe_encoder(Encoder(model_name_or_path=str(broken))))
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["study.json", ".driver.lock", "tasks.json", "progress.json"])
+def test_a_folder_in_a_files_place(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    with pytest.raises(UserError, match=rf"^storage_path: .*{re.escape(name)} must be a file .*; move it away"):
+        check_storage(tmp_path, None)
+
+
+def test_a_file_in_the_checkpoints_place(tmp_path: Path) -> None:
+    (tmp_path / "checkpoints").write_text("")
+    with pytest.raises(UserError, match=r"^storage_path: .*checkpoints must be a folder .*; move it away"):
+        check_storage(tmp_path / "study", None)
 
 
 def test_storage(tmp_path: Path) -> None:
