@@ -133,8 +133,8 @@ def test_the_pretrained_encoder_itself(results: str, export: Any, tmp_path: Path
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--target", "cldr_unit"), "there are cldr_units"),
-        (("--target", "cldr_units", "--intermediate", "mnli"), "there are none, cldr_names"),
+        (("--target", "cldr_unit"), "did you mean 'cldr_units'"),
+        (("--target", "cldr_units", "--intermediate", "mnli"), "known: cldr_names, none"),
         (("--target", "cldr_units", "--seed", 7), "there are 0, 1"),
         (("--target", "cldr_units"), "give --seed, or --best"),
         (("--target", "cldr_units", "--seed", 1, "--best"), "exclude each other"),
