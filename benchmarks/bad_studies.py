@@ -38,7 +38,8 @@ SECONDS, LINES, CHARACTERS = 10, 3, 300
 MEMORY = 8 * 10**9
 #: How a message says what is allowed, or what to do.
 ALLOWED = (
-    r"should|must|give|write|known: |did you mean|expected|choose|take|leave|name (one|a)|such as|fetch|the arm without|"
+    r"should|must|give|write|known: |did you mean|expected|choose|take|leave|name (one|a)|such as|fetch|"
+    r"the arm without|"
     r"twice|use |in quotes|save|convert|required|a file URI is|is not (a whole number|a number)|say (what|which|on)|"
     r"not allowed|too long"
 )

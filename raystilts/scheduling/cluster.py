@@ -119,8 +119,6 @@ def _start_here() -> None:
                 f"Ray does not start on this machine ({lines[0][:200]}); its logs are below {ray_folder()}, and "
                 "RAY_TMPDIR=/path names another folder for them"
             ) from None
-        with suppress(AttributeError, OSError):
-            Path(ray._private.worker._global_node.get_session_dir_path()).chmod(0o700)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import importlib.util
 import pkgutil
@@ -24,6 +25,8 @@ RESERVED = ("none", "all", "anli_plus")
 
 _TASKS: dict[str, Task] = {}
 _SCANNED: set[str] = set()
+#: Tasks of the files that this process has run, by path and content.
+_LOADED: dict[tuple[Path, str], list[Task]] = {}
 
 
 def register(task: Task) -> Task:
@@ -101,6 +104,16 @@ def load_task_file(path: str | Path) -> list[Task]:
             f"task file: {shown(str(path))} is not a Python file; give a .py file that sets TASK = Task(...)"
         )
     file = Path(path).expanduser()
+    key = (file.absolute(), hashlib.sha256(file.read_bytes()).hexdigest())
+    if key not in _LOADED:  # run again, its classes would be others, and its tasks other tasks of the same name
+        _LOADED[key] = _tasks_of_file(file, str(path))
+    try:
+        return [register(task) for task in _LOADED[key]]
+    except UserError as error:
+        raise UserError(f"task file {str(path)!r}: {error}") from None
+
+
+def _tasks_of_file(file: Path, named: str) -> list[Task]:
     spec = importlib.util.spec_from_file_location(f"raystilts_task_{file.stem}", file)
     assert spec is not None
     assert spec.loader is not None
@@ -117,9 +130,9 @@ def load_task_file(path: str | Path) -> list[Task]:
             f"task file {_where(error, file)} fails: {type(error).__name__}: {first_line(error)}"
         ) from error
     try:
-        return [register(task) for task in _tasks_of(module, str(path))]
+        return _tasks_of(module, named)
     except UserError as error:
-        raise UserError(f"task file {str(path)!r}: {error}") from None
+        raise UserError(f"task file {named!r}: {error}") from None
 
 
 def _is_python_file(path: str | Path) -> bool:

@@ -85,6 +85,6 @@ def test_a_file_is_no_place_for_results(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("place", ["~nosuchuser/x", "a\0b", "x" * 300])
 def test_data_folders_that_are_none(place: str) -> None:
-    with pytest.raises(UserError, match="^data_dir: ") as error:
+    with pytest.raises(UserError, match=r"^data_dir: ") as error:
         data_folder(study(data_dir=place))
     assert len(str(error.value)) < 300

@@ -62,8 +62,6 @@ def test_a_run_of_our_own_listens_on_the_loopback_and_writes_no_key(
         found = listening(one.processes())
         assert found
         assert found.keys() <= LOOPBACK, found
-        [session] = [path for path in (ray_folder / "ray").iterdir() if path.is_dir() and not path.is_symlink()]
-        assert session.stat().st_mode & 0o077 == 0
         assert one.wait(300) == 0, one.err
     files = [path for path in (*ray_folder.rglob("*"), *(tmp_path / "out").rglob("*")) if path.is_file()]
     assert any(path.name.startswith("raylet") for path in files)
