@@ -61,7 +61,7 @@ def test_nothing_missing_costs_nothing() -> None:
 @pytest.mark.parametrize(
     ("place", "said"),
     [
-        ("~nosuchuser/x", "no home folder|no such home folder|home folder"),
+        ("~nosuchuser/x", "home folder"),
         ("a\0b", "it holds a NUL"),
         ("x" * 300, "the path is too long"),
         ("nosuch://x/y", "its scheme is unknown"),
@@ -85,6 +85,6 @@ def test_a_file_is_no_place_for_results(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("place", ["~nosuchuser/x", "a\0b", "x" * 300])
 def test_data_folders_that_are_none(place: str) -> None:
-    with pytest.raises(UserError, match="^data_dir: ") as error:
+    with pytest.raises(UserError, match=r"^data_dir: ") as error:
         data_folder(study(data_dir=place))
     assert len(str(error.value)) < 300
