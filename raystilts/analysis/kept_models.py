@@ -99,9 +99,7 @@ def choose_model(
             chosen.append("the arm that the study ranks first")
     elif intermediate not in arms:
         hint = did_you_mean(intermediate, arms)
-        raise UserError(
-            f"--intermediate {intermediate}: no finished run of it on {target}; there are {', '.join(arms)}{hint}"
-        )
+        raise UserError(f"--intermediate {intermediate}: no finished run of it on {target}; {hint}")
     mine = [row for row in rows if row["intermediate"] == intermediate]
     row = _of_seed(results, study, mine, seed, best)
     if best and len(mine) > 1:
@@ -120,8 +118,7 @@ def _finished(results: Results, study: Study, target: str) -> list[dict[str, Any
     rows = [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]
     known = list(dict.fromkeys(row["target"] for row in rows if row["target"]))
     if target not in known:
-        raise UserError(f"--target {target}: not in {results.folder.url}; there are {', '.join(known)}"
-                        f"{did_you_mean(target, known)}")  # fmt: skip
+        raise UserError(f"--target {target}: not in {results.folder.url}; {did_you_mean(target, known)}")
     finished = [row for row in rows if row["target"] == target and row["status"] == "finished"]
     finished = [row for row in finished if row["intermediate_fraction"] in (None, study.compared_fraction)]
     if not finished:

@@ -35,7 +35,7 @@ def model_card(chosen: ChosenModel, command: str) -> str:
     parts = [
         _header(chosen),
         f"# {chosen.study.name}: {chosen.target} after {chosen.intermediate}",
-        f"One model of a transfer study by raystilts {_version(chosen)}: {path}{seed}."
+        f"One model of a transfer study by raystilts{_version(chosen)}: {path}{seed}."
         + (f" Of the study's models it is {chosen.chosen}." if chosen.chosen else ""),
         "## Training",
         _training(chosen),
@@ -51,9 +51,10 @@ def model_card(chosen: ChosenModel, command: str) -> str:
 
 def _version(chosen: ChosenModel) -> str:
     try:
-        return str(json.loads(chosen.run["versions"]).get("raystilts", ""))
+        version = json.loads(chosen.run["versions"]).get("raystilts")
     except ValueError:
-        return ""
+        version = None
+    return f" {version}" if version else ""
 
 
 def _header(chosen: ChosenModel) -> str:
@@ -92,8 +93,8 @@ def _data(chosen: ChosenModel) -> str:
         rows = f", {facts.rows} examples" if facts.rows is not None else ""
         home = f" <{facts.url}>" if facts.url.startswith(("http://", "https://")) else ""
         lines.append(
-            f"- {name}: {facts.data or 'data not stated'}{home}; {trained}{rows}; scored in "
-            f"{', '.join(facts.languages)}. Licence of the data: {facts.licence or 'not stated'}."
+            f"- {name}: {facts.data or 'data not stated'}{home}; {trained}{rows}. "
+            f"Licence of the data: {facts.licence or 'not stated'}."
         )
     lines.append("\nThe terms of the base model and of all data hold for this model; raystilts adds none of its own.")
     return "\n".join(lines)

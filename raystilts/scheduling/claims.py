@@ -8,13 +8,15 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 
-from raystilts.errors import StorageError
+from raystilts.errors import StorageError, UserError
 from raystilts.filesystem import Folder, open_folder
 from raystilts.planning.cost import CHECKPOINTS
 from raystilts.planning.stages import Plan
+from raystilts.results.ledger import Ledger
+from raystilts.results.study_file import read_study
+from raystilts.study.schema import Study
 from raystilts.training.checkpoints import Checkpoints
 
 CLAIMS_FILE = "weights.json"
@@ -35,6 +37,35 @@ def wanted_weights(planned: Plan) -> set[str]:
     """The train keys of all weights that a run of a plan needs or keeps."""
     targets = planned.of_kind("target") if planned.study.keep_targets != "none" else ()
     return {stage.train_key for stage in (*planned.of_kind("intermediate"), *targets)}
+
+
+def claims_of(folder: Folder) -> set[str]:
+    """The train keys that a study claims.
+
+    Without its file (an older version wrote the folder), or where that cannot be read, they are those of all its runs
+    that its `keep` and `keep_targets` do not give up: weights are rather kept too long than lost.
+    """
+    try:
+        return set(json.loads(folder.read(CLAIMS_FILE))["train_keys"])
+    except (ValueError, KeyError, TypeError):
+        given_up: set[str] = set()
+    except StorageError:
+        return set()
+    except FileNotFoundError:
+        try:
+            study = read_study(folder)
+        except (UserError, StorageError):
+            study = None
+        given_up = set() if study is None else _given_up(study)
+    try:
+        return {row.train_key for row in Ledger(folder).rows() if row.kind not in given_up}
+    except (StorageError, OSError, ValueError):
+        return set()
+
+
+def _given_up(study: Study) -> set[str]:
+    """The kinds of stages whose weights a study does not keep."""
+    return {kind for kind, keep in (("intermediate", study.keep), ("target", study.keep_targets)) if keep == "none"}
 
 
 @dataclass(slots=True)
@@ -71,8 +102,6 @@ class Claims:
         if time.monotonic() - self._read_at > FRESH_SECONDS:
             self._others = set()
             for _, folder in neighbours(self.results):
-                # A folder without the file, or with one of another version, claims nothing.
-                with suppress(FileNotFoundError, ValueError, KeyError, TypeError, StorageError):
-                    self._others |= set(json.loads(folder.read(CLAIMS_FILE))["train_keys"])
+                self._others |= claims_of(folder)
             self._read_at = time.monotonic()
         return self._others

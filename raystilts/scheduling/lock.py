@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import signal
 import socket
 import threading
 import time
@@ -16,10 +17,12 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from raystilts.errors import StorageError
+from raystilts.errors import StorageError, UserError
 from raystilts.filesystem import Folder, open_folder
 
 LOCAL_LOCK, REMOTE_LOCK = ".driver.lock", "driver.lock"
+#: Who holds the lock on a disk, for those that want to stop it.
+LOCAL_OWNER = ".driver.json"
 #: A driver says this often that it lives, and counts as dead when it has not for so long.
 BEAT_SECONDS, DEAD_SECONDS = 20.0, 90.0
 #: Who waits for another driver looks this often whether it lives.
@@ -65,9 +68,47 @@ def driver_lock(results: str, say: Callable[[str], None] = _nothing) -> Iterator
     except Timeout:
         raise _in_use(results) from None
     try:
+        folder.write(LOCAL_OWNER, json.dumps(_ourselves()).encode(), overwrite=True)
         yield HeldLock()
     finally:
+        with suppress(FileNotFoundError):
+            (folder.path / LOCAL_OWNER).unlink()
         lock.release()
+
+
+def stop_driver(results: str) -> int:
+    """Asks the run that writes to a results folder to end as by Ctrl-C; returns its process.
+
+    Raises:
+        UserError: no run writes there, or one on another machine.
+    """
+    folder = open_folder(results)
+    owner = _owner(folder, REMOTE_LOCK if folder.path is None else LOCAL_OWNER)
+    if not owner or not _is_held(folder) or _has_ended(owner):
+        raise UserError(f"{results}: no raystilts run is at work here; there is nothing to stop")
+    host, pid = owner.get("host"), int(owner["pid"])
+    if owner.get("processes") != _processes() or owner.get("processes") is None:
+        raise UserError(f"{results}: its run is process {pid} on {host}; stop it from there: kill -INT {pid}")
+    os.kill(pid, signal.SIGINT)
+    return pid
+
+
+def _is_held(folder: Folder) -> bool:
+    """Whether a driver holds the lock; on an object store what its owner says is all that is known."""
+    if folder.path is None:
+        return True
+    lock = FileLock(folder.path / LOCAL_LOCK, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        return True
+    lock.release()
+    return False
+
+
+def _ourselves() -> dict[str, Any]:
+    """This process, as others can find it."""
+    return {"host": socket.gethostname(), "pid": os.getpid(), "processes": _processes()}
 
 
 def _in_use(results: str, who: str = "") -> StorageError:
@@ -80,12 +121,7 @@ def _in_use(results: str, who: str = "") -> StorageError:
 @contextmanager
 def _object_lock(folder: Folder, say: Callable[[str], None]) -> Iterator[HeldLock]:
     """A lock on an object store: an object that only one can create, refreshed while its driver lives."""
-    owner = {
-        "host": socket.gethostname(),
-        "pid": os.getpid(),
-        "processes": _processes(),
-        "token": secrets.token_hex(8),
-    }
+    owner = _ourselves() | {"token": secrets.token_hex(8)}
     held, ended = HeldLock(), threading.Event()
     _acquire(folder, owner, say)
     thread = threading.Thread(target=_beat, args=(folder, owner, held, ended), daemon=True)
@@ -122,9 +158,9 @@ def _acquire(folder: Folder, owner: dict[str, Any], say: Callable[[str], None]) 
         raise _in_use(folder.url)
 
 
-def _owner(folder: Folder) -> dict[str, Any]:
+def _owner(folder: Folder, name: str = REMOTE_LOCK) -> dict[str, Any]:
     try:
-        found: dict[str, Any] = json.loads(folder.read(REMOTE_LOCK))
+        found: dict[str, Any] = json.loads(folder.read(name))
     except (FileNotFoundError, ValueError):
         return {}
     return found

@@ -187,7 +187,13 @@ def rehearse(planned: Plan, missing: Collection[str], console: Console) -> int:
     threads = max(1, int(resources.cpus))
     said: dict[str, None] = {}
     for stage in todo:
-        notes = compare_stage(stage, planned.study, device=device, threads=threads, encoder=planned.encoder)
+        try:
+            notes = compare_stage(stage, planned.study, device=device, threads=threads, encoder=planned.encoder)
+        except UserError:
+            raise
+        except Exception as error:  # a task of the user's own may fail, and then fails alone
+            name = stage.target or stage.intermediate.label
+            notes = [f"{name} ({stage.kind}) was not rehearsed: {type(error).__name__}: {error}"]
         said |= dict.fromkeys(notes)
     for note in said:
         console.print(f"note: {note}", highlight=False, markup=False, soft_wrap=True)
