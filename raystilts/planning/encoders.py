@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from raystilts.errors import UserError, cut, first_line, shown
+from raystilts.errors import UserError, first_line, shown
 from raystilts.planning.architectures import Architecture, read_architecture
 from raystilts.study.base import expanded
 from raystilts.study.schema import Encoder
@@ -76,10 +76,11 @@ def _find(encoder: Encoder) -> EncoderInfo:
     name = encoder.model_name_or_path
     folder = EMBEDDED.get(name) or expanded(name, _PLACE).absolute()
     if folder.is_dir():
-        if encoder.revision is not None:
+        # A copy of a pinned model is what a study file is given where there is no network.
+        if encoder.revision is not None and name in EMBEDDED:
             raise UserError(
-                f"encoder.revision: {shown(encoder.revision)}: {cut(name)} is a folder, which has no revisions; "
-                "leave it out"
+                f"encoder.revision: {shown(encoder.revision)}: {name} is embedded and has no revisions; leave it out: "
+                "--set encoder.revision=null"
             )
         return _describe_folder(folder)
     if name.startswith(("/", ".", "~")) or name.count("/") > 1:

@@ -61,7 +61,7 @@ def test_nothing_missing_costs_nothing() -> None:
 @pytest.mark.parametrize(
     ("place", "said"),
     [
-        ("~nosuchuser/x", "no home folder|no such home folder|home folder"),
+        ("~nosuchuser/x", "home folder"),
         ("a\0b", "it holds a NUL"),
         ("x" * 300, "the path is too long"),
         ("nosuch://x/y", "its scheme is unknown"),

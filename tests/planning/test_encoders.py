@@ -127,10 +127,11 @@ def test_names_that_are_no_paths(name: str) -> None:
     assert len(str(error.value)) < 300
 
 
-def test_folders_have_no_revisions(checkpoint: Path) -> None:
-    for name in ("raystilts-mini", str(checkpoint)):
-        with pytest.raises(UserError, match=r"encoder\.revision: 'abc': .* is a folder, which has no revisions; leave"):
-            describe_encoder(Encoder(model_name_or_path=name, revision="abc"))
+def test_the_embedded_encoder_has_no_revisions(checkpoint: Path) -> None:
+    with pytest.raises(UserError, match=r"encoder\.revision: 'abc': raystilts-mini is embedded .*; leave it out"):
+        describe_encoder(Encoder(revision="abc"))
+    copy = describe_encoder(Encoder(model_name_or_path=str(checkpoint), revision="abc"))
+    assert copy == describe_encoder(Encoder(model_name_or_path=str(checkpoint)))
 
 
 @pytest.mark.parametrize("others", [(), ("tokenizer_config.json", "special_tokens_map.json")])
