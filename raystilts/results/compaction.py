@@ -170,28 +170,6 @@ def compacting(results: str | Path | Folder, *, many: int = MANY, pause: float =
     _tidy(folder, 1, 0.0)
 
 
-def write_attempts(results: str | Path | Folder, runs: Sequence[RunRow], scores: Sequence[ScoreRow]) -> int:
-    """Records attempts, all of them or (where it is killed) none.
-
-    Attempts whose stage has one of the same `eval_key` already are left out, so that doing it again changes nothing.
-
-    Returns:
-        The number of attempts written.
-
-    Raises:
-        StorageError: The folder cannot be written.
-    """
-    folder = open_folder(results)
-    for _ in range(_TRIES):
-        there = {(row.stage, row.eval_key) for row in Ledger(folder).rows()}
-        new = [run for run in runs if (run.stage, run.eval_key) not in there]
-        if not new:
-            return 0
-        if _publish(folder, new, scores):
-            return len(new)
-    raise StorageError(f"Others keep writing to {folder.url}. Try again later.")
-
-
 def _tidy(folder: Folder, many: int, grace: float) -> None:
     try:
         if len(folder.names("runs")) >= many:
