@@ -139,6 +139,8 @@ def load_state(folder: Folder, manifest: Manifest) -> State:
         settings = Settings(tuple(said["metrics"]), tuple(said["baselines"]), bool(said["same_name"]))
         sources = {key: Source(**values) for key, values in meta["sources"].items()}
         return State(table.cast(SCHEMA), sources, settings)
+    if not manifest.parts["runs"]:
+        return State(SCHEMA.empty_table())
     return _of_ledger(folder, manifest)
 
 

@@ -8,7 +8,6 @@ compacted files at once.
 
 from __future__ import annotations
 
-import dataclasses
 import re
 import secrets
 import tempfile
@@ -47,12 +46,10 @@ from raystilts.results.reader import (
 )
 from raystilts.results.schema import (
     RunRow,
-    ScoreRow,
     Table,
     encode_table,
     file_name,
     metadata_of,
-    parse_name,
     schema_of,
     to_table,
 )
@@ -170,28 +167,6 @@ def compacting(results: str | Path | Folder, *, many: int = MANY, pause: float =
     _tidy(folder, 1, 0.0)
 
 
-def write_attempts(results: str | Path | Folder, runs: Sequence[RunRow], scores: Sequence[ScoreRow]) -> int:
-    """Records attempts, all of them or (where it is killed) none.
-
-    Attempts whose stage has one of the same `eval_key` already are left out, so that doing it again changes nothing.
-
-    Returns:
-        The number of attempts written.
-
-    Raises:
-        StorageError: The folder cannot be written.
-    """
-    folder = open_folder(results)
-    for _ in range(_TRIES):
-        there = {(row.stage, row.eval_key) for row in Ledger(folder).rows()}
-        new = [run for run in runs if (run.stage, run.eval_key) not in there]
-        if not new:
-            return 0
-        if _publish(folder, new, scores):
-            return len(new)
-    raise StorageError(f"Others keep writing to {folder.url}. Try again later.")
-
-
 def _tidy(folder: Folder, many: int, grace: float) -> None:
     try:
         if len(folder.names("runs")) >= many:
@@ -295,31 +270,6 @@ def _write_scores(folder: Folder, generation: int, names: list[str], parts: list
         warn_left_out(folder, "scores", damaged)
         good = [name for name in names if name not in damaged]
         return *write_scores(folder, generation, good, parts), good
-
-
-def _publish(folder: Folder, runs: Sequence[RunRow], scores: Sequence[ScoreRow]) -> bool:
-    """One attempt; False if another writer has published first."""
-    old = load_manifest(folder)
-    last = _last_attempts(folder, old)
-    numbers = {run.stage: last.get(run.stage, 0) + 1 for run in runs}
-    runs = [dataclasses.replace(run, attempt=numbers[run.stage]) for run in runs]
-    scores = [dataclasses.replace(s, attempt=numbers[s.stage]) for s in scores if s.stage in numbers]
-    generation, parts = old.generation + 1, dict(old.parts)
-    parts["scores"] = [*parts["scores"], write_score_rows(folder, generation, to_table("scores", scores))]
-    parts["runs"] = [*parts["runs"], write_rows(folder, "runs", generation, to_table("runs", runs), [])]
-    names = [file_name(run.stage, run.attempt) for run in runs]
-    new = {"runs": names, "scores": names, "decisions": []}
-    consumed = {table: sorted({*old.consumed[table], *new[table]}) for table in TABLES}
-    return publish(folder, Manifest(generation, parts, consumed))
-
-
-def _last_attempts(folder: Folder, manifest: Manifest) -> dict[str, int]:
-    names = [name for table in ("runs", "scores") for name in folder.names(table)]
-    names += [*manifest.consumed["runs"], *manifest.consumed["scores"]]
-    last: dict[str, int] = {}
-    for stage, attempt in filter(None, map(parse_name, names)):
-        last[stage] = max(attempt, last.get(stage, 0))
-    return last
 
 
 def part_name(table: Table, generation: int) -> str:

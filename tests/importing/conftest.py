@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -43,10 +42,9 @@ def scores(tmp_path: Path) -> Callable[[], pd.DataFrame]:
 
 
 @pytest.fixture(scope="session")
-def published() -> Path:
-    """The folder of published tables, beside the project or beside the data."""
-    beside = [Path(__file__).parents[3] / "shared", Path(os.environ.get("RAYSTILTS_DATA_DIR", "/nowhere")).parent]
-    found = next((folder / "published" for folder in beside if (folder / "published").is_dir()), None)
-    if found is None:
-        pytest.skip("the published tables are not here")
+def published(data_dir: Path) -> Path:
+    """The folder of published tables beside the data."""
+    found = data_dir.parent / "published"
+    if not found.is_dir():
+        pytest.skip("the published tables are not beside the data folder")
     return found
