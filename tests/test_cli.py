@@ -86,7 +86,7 @@ def test_shipped_studies_go_by_name(call: Call) -> None:
             "encoder.model_name_or_path: ./no: no such",
         ),
         (["run", "small.yaml", "--set", "data_dir=nowhere"], "data_dir: nowhere: no such folder"),
-        (["run", "small.yaml", "--storage-path", "small.yaml"], "small.yaml/small: cannot be written"),
+        (["run", "small.yaml", "--storage-path", "small.yaml"], "small.yaml is a file; name a folder"),
         (["best", "nowhere"], "nowhere does not exist. Run a study first"),
         (["tasks", "show", "xnil"], "task 'xnil' is unknown; did you mean 'xnli'"),
     ],

@@ -282,8 +282,8 @@ _TABLE = """
 Indo-European: af be bg bn br bs ca cs cy da de el en es fa fo fr fy ga gd gl gu hi hr hy is it ku la lt lv mk mr nb nl
 Indo-European: nn oc pa pl pt ro ru sk sl sq sr sv uk ur yi
 Afro-Asiatic: am ar ha he om so ti
-Atlantic-Congo: bbj bem ee fon ig lg ln mos ny rw sn sw tn tw wo xh yo zu
-Austronesian: id jv ms tl
+Atlantic-Congo: bbj bem ee fon ig lg ln mos ny rn rw sn st sw tn tw wo xh yo zu
+Austronesian: id jv ms su tl
 Austroasiatic: km vi
 Dravidian: ml ta te
 Sino-Tibetan: my zh

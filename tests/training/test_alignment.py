@@ -113,6 +113,41 @@ def test_the_gradient_is_that_of_the_whole_batch_whatever_the_micro_batch(tiny: 
             assert gap <= 1e-2 * parameter.grad.norm().item() + 1e-5, name
 
 
+def test_an_adversarial_step_of_the_encoder_leaves_the_classifier_less_sure(tiny: Pretrained) -> None:
+    """By its meaning, at fixed weights: a small step against the reversed gradient raises the classifier's loss.
+
+    How close two domains come in a short training is no constant: it differs between processors.
+    """
+    own, other = features(tiny, "cldr_names"), features(tiny, "cldr_dates")
+    head = DomainHead(tiny.hidden, 0)
+    model = Model(tiny.model, [head])
+    model.eval()
+    model.zero_grad()
+    aligner = Aligner(Alignment(to="cldr_dates", loss="adversarial", weight=1), other, [np.arange(16)], 1, head)
+    sides = [collate(one, features_of(one, np.arange(16)), 1) for one in (own, other)]
+
+    def loss() -> torch.Tensor:
+        pooled = [pool_tokens(model.states(side), side.attention_mask, "mean") for side in sides]
+        return domain_loss(head(torch.cat(pooled)), 16)
+
+    before = loss().item()
+    [gradient] = alignment_gradients(aligner, model, [sides[0]], [sides[1]], 1.0, 0, False)
+    gradient.loss(model.states(sides[0]), sides[0]).backward()  # type: ignore[no-untyped-call]
+    moved = [p for p in model.encoder.parameters() if p.grad is not None]
+    size = sum(float(p.grad.norm() ** 2) for p in moved if p.grad is not None)
+    assert size > 0
+    with torch.no_grad():
+        for p in moved:
+            assert p.grad is not None
+            p.sub_(p.grad, alpha=1e-2 / size)  # a change of the loss of .01, to first order
+        after = loss().item()
+        for p in moved:
+            assert p.grad is not None
+            p.add_(p.grad, alpha=1e-2 / size)
+    assert after - before == pytest.approx(1e-2, rel=0.5)
+    model.zero_grad()
+
+
 def domains(planned: Plan, arm: str, folder: Path, texts: int = 64) -> tuple[Any, Any]:
     """Pooled states of the arm's own training texts and of the other domain's, under the weights that it left."""
     [stage] = [s for s in planned.of_kind("intermediate") if s.intermediate.label == arm]
@@ -134,7 +169,7 @@ def domains(planned: Plan, arm: str, folder: Path, texts: int = 64) -> tuple[Any
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("kind", "weight"), [("coral", 30_000), ("mmd", 3), ("adversarial", 0.1)])
+@pytest.mark.parametrize(("kind", "weight"), [("coral", 30_000), ("mmd", 3)])
 def test_an_aligned_arm_has_its_domains_closer_than_the_same_arm_without(
     tmp_path: Path, kind: str, weight: float
 ) -> None:
@@ -142,8 +177,7 @@ def test_an_aligned_arm_has_its_domains_closer_than_the_same_arm_without(
     arms = ["cldr_names", {"task": "cldr_names", "align": {"to": "cldr_dates", "loss": kind, "weight": weight}}]
     hp = {
         "learning_rate": 5e-4, "per_device_train_batch_size": 16, "max_train_samples": 128,
-        "num_train_epochs": 8 if kind == "adversarial" else 3,
-        "load_best_model_at_end": False,
+        "num_train_epochs": 3, "load_best_model_at_end": False,
     }  # fmt: skip
     planned = plan(study(tmp_path, encoder={}, intermediates=arms, hyperparameters=hp))
     plain, aligned = (domains(planned, arm, tmp_path) for arm in ("cldr_names", f"cldr_names+{kind}-cldr_dates"))
@@ -152,9 +186,7 @@ def test_an_aligned_arm_has_its_domains_closer_than_the_same_arm_without(
     if kind == "coral":
         assert coral_distance(*aligned) < 0.5 * coral_distance(*plain)
     else:
-        # A classifier that learns beside the encoder is followed only from afar: the domains come a little closer.
-        share = 0.7 if kind == "mmd" else 0.9
-        assert mmd_test(*aligned, 9).squared < share * mmd_test(*plain, 9).squared
+        assert mmd_test(*aligned, 9).squared < 0.7 * mmd_test(*plain, 9).squared
 
 
 @pytest.mark.parametrize("kind", ["mmd", "adversarial"])
