@@ -93,7 +93,8 @@ def _interruptible(log: Console) -> Iterator[None]:
     except ClusterError as error:
         why, code = f"Stopped: {error}", 1
     with suppress(OSError):  # the terminal may have gone
-        log.print(f"\n{why}. What has finished is kept; to go on, run the same command:", highlight=False)
+        words = f"\n{why}. What has finished is kept; to go on, run the same command:"
+        log.print(words, highlight=False, soft_wrap=True)
         log.print(f"  {shlex.join(['raystilts', *sys.argv[1:]])}", highlight=False, soft_wrap=True)
         sys.stderr.flush()
     # Worker processes may still be unwinding: leave at once.

@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -214,9 +215,10 @@ def test_an_address_where_no_cluster_answers_is_a_line_within_30_seconds(tmp_pat
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_cluster_that_wants_a_token_is_told_apart_from_none(tmp_path: Path) -> None:
+    folder = tempfile.TemporaryDirectory(dir="/tmp", prefix="rs-", ignore_cleanup_errors=True)  # for sockets
     (tmp_path / "long.yaml").write_text(LONG)
     ray = Path(sys.executable).with_name("ray")
-    head = os.environ | {"HOME": str(tmp_path), "RAY_AUTH_MODE": "token", "RAY_TMPDIR": str(tmp_path / "r")}
+    head = os.environ | {"HOME": str(tmp_path), "RAY_AUTH_MODE": "token", "RAY_TMPDIR": folder.name}
     (tmp_path / ".ray").mkdir()
     (tmp_path / ".ray" / "auth_token").write_text("0" * 64)
     with socket.socket() as place:
@@ -243,3 +245,4 @@ def test_a_cluster_that_wants_a_token_is_told_apart_from_none(tmp_path: Path) ->
     finally:
         started.send_signal(signal.SIGTERM)
         started.wait(60)
+        folder.cleanup()
