@@ -36,7 +36,7 @@ def search_json(found: list[UnitOutcome]) -> list[dict[str, Any]]:
             "trials": len(one.trials),
             "finished": one.count("finished"),
             "stopped": one.count("stopped"),
-            "failed": one.count("failed"),
+            "failed": one.count("failed") + one.count("lost"),
             "converged": one.converged,
             "importance": dict(one.importance),
             "notes": list(one.notes),
@@ -59,7 +59,8 @@ def search_table(one: UnitOutcome) -> Group:
         shares = (f"{share:.0%}" for share in (one.importance.get(name, 0.0) for name in names))
         table.add_row("matters", *shares, style="dim")
     counted = f"{len(one.trials)} trials: {one.count('finished')} finished, {one.count('stopped')} stopped"
-    failed = f", {one.count('failed')} failed" if one.count("failed") else ""
+    number = one.count("failed") + one.count("lost")
+    failed = f", {number} failed" if number else ""
     head = Text(f"{one.unit.name} ({one.unit.role}, {one.metric} on dev; {counted}{failed})", style="bold")
     return Group(head, table, Text(search_verdict(one)), Text(""))
 

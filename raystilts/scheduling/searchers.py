@@ -193,7 +193,8 @@ class TrialSearch(SegmentSearch):
             return
         finished = found["status"] == "finished"
         score = 1.0 if work.is_parent and finished else self._score(found)
-        self.board.end(work, 1.0 if finished else work.until, score, float(found.get("seconds", 0.0)) / 3600)
+        share, hours = 1.0 if finished else work.until, float(found.get("seconds", 0.0)) / 3600
+        self.board.end(work, share, score, hours, lost=error)
         if self.on_end is not None:
             self.on_end(work, found | {"score": score})
 

@@ -24,12 +24,14 @@ class Report:
         share: Share of its budget, 1.0 at the end.
         score: Of the searched metric on dev; None: the trial failed.
         stage: Key of the trial's stage, where the ledger reports.
+        lost: Whether it failed with its worker, and not by its values.
     """
 
     values: Mapping[str, Value]
     share: float
     score: float | None
     stage: str = ""
+    lost: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,13 +181,14 @@ class TrialBoard:
                     return work
         return None
 
-    def end(self, work: Work, share: float, score: float | None, hours: float = 0.0) -> None:
+    def end(self, work: Work, share: float, score: float | None, hours: float = 0.0, *, lost: bool = False) -> None:
         """A piece of work has ended.
 
         Args:
             share: How far the trial got.
             score: None: it failed.
             hours: Device hours that it took.
+            lost: Whether it failed with its worker.
         """
         self.spent_hours += hours
         if work.is_parent:
@@ -195,7 +198,7 @@ class TrialBoard:
         one.running.discard(work.trial)
         if score is None:
             self.failed.append(work)
-        one.sampler.tell(_observed(Report(work.values, share, score)))
+        one.sampler.tell(_observed(Report(work.values, share, score, lost=lost)))
         one.report(work.trial, share, score)
 
     @property
@@ -280,5 +283,5 @@ def latest(reports: Sequence[Report]) -> list[Observed]:
 
 def _observed(report: Report) -> Observed:
     if report.score is None or math.isnan(report.score):
-        return Observed(report.values, "failed", None, report.share)
+        return Observed(report.values, "lost" if report.lost else "failed", None, report.share)
     return Observed(report.values, "finished" if report.share >= 1.0 else "paused", report.score, report.share)

@@ -13,6 +13,7 @@ from raystilts.results.reader import json_column
 from raystilts.results.results import Results
 from raystilts.results.schema import RunRow
 from raystilts.results.task_facts import KnownTasks, TaskFacts
+from raystilts.scheduling.record import WORKER_DIED
 from raystilts.scheduling.trial_board import Report, latest
 from raystilts.study.schema import Study
 from raystilts.study.search import Range, Space, Value
@@ -106,7 +107,7 @@ def _canonical(one: Range, value: Value | None) -> Value | None:
 
 def _report(row: RunRow, values: Mapping[str, Value], curves: Curves, study: Study) -> Report:
     if row.status == "failed":
-        return Report(values, 1.0, None, row.stage)
+        return Report(values, 1.0, None, row.stage, lost=row.stop_reason == WORKER_DIED)
     curve = curves.get((row.stage, row.attempt), {})
     if row.status == "finished":
         return Report(values, 1.0, curve.get(_FINAL), row.stage)

@@ -142,7 +142,7 @@ def _task(one: UnitOutcome) -> TunedTask | None:
         next_best=tuple(round(score, 4) for score in one.next_best),
         trials=len(one.trials),
         stopped=one.count("stopped"),
-        failed=one.count("failed"),
+        failed=one.count("failed") + one.count("lost"),
         converged=one.converged,
         importance=dict(one.importance),
         notes=one.notes,

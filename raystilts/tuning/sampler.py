@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial, Trial
 
 
-State = Literal["finished", "paused", "stopped", "failed"]
+State = Literal["finished", "paused", "stopped", "failed", "lost"]
 #: Draws before a sampler that only proposes known values is passed over.
 _DRAWS = 30
 
@@ -28,6 +28,8 @@ class Observed:
     """A trial that has ended.
 
     Attributes:
+        state: `failed` where its values made it fail (the loss diverged, memory or time ran out), `lost` where its
+            worker did.
         value: Of the searched metric on dev; at the rung where it was stopped or rests; None where the trial failed.
         share: Share of the budget that it was trained for.
     """
@@ -57,12 +59,16 @@ def distribution(one: Range) -> BaseDistribution:
 
 
 def frozen(space: Space, trial: Observed) -> FrozenTrial:
-    """A trial as Optuna keeps it. A failed one counts as failed: Optuna learns nothing from it."""
+    """A trial as Optuna keeps it.
+
+    One that failed by its values is pruned before its first score, the worst that Optuna knows. Its TPE leaves out what
+    is told as failed, and then proposes little else than values that fail. Of a lost one it learns nothing.
+    """
     from optuna.trial import TrialState, create_trial
 
-    states = {"finished": TrialState.COMPLETE, "failed": TrialState.FAIL}
-    known = trial.value is not None and math.isfinite(trial.value)
-    state = states.get(trial.state, TrialState.PRUNED) if known else TrialState.FAIL
+    known = trial.value is not None and math.isfinite(trial.value) and trial.state not in ("failed", "lost")
+    states = {"finished": TrialState.COMPLETE if known else TrialState.PRUNED, "lost": TrialState.FAIL}
+    state = states.get(trial.state, TrialState.PRUNED)
     reported = {round(100 * trial.share): float(trial.value)} if known and trial.value is not None else {}
     return create_trial(
         state=state,
@@ -128,8 +134,10 @@ class TrialSampler:
         asked = self._open.pop(values_key(trial.values), None)
         if asked is None:  # told at a rung before (by this process or an earlier one)
             self.study.add_trial(frozen(self.space, trial))
-        elif trial.value is None or not math.isfinite(trial.value) or trial.state == "failed":
+        elif trial.state == "lost":
             self.study.tell(asked, state=TrialState.FAIL)
+        elif trial.value is None or not math.isfinite(trial.value) or trial.state == "failed":
+            self.study.tell(asked, state=TrialState.PRUNED)
         elif trial.state != "finished":
             asked.report(trial.value, round(100 * trial.share))
             self.study.tell(asked, state=TrialState.PRUNED)

@@ -84,4 +84,34 @@ def test_failed_stopped_and_promoted_trials_are_taken() -> None:
     one.tell(Observed(values[1], "paused", 0.4, 0.5))
     one.tell(Observed(values[1], "finished", 0.6))
     one.tell(Observed(values[2], "finished", math.nan))
-    assert [t.state.name for t in one.study.trials] == ["FAIL", "PRUNED", "FAIL", "COMPLETE"]
+    assert [t.state.name for t in one.study.trials] == ["PRUNED", "PRUNED", "PRUNED", "COMPLETE"]
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_tpe_turns_away_from_values_that_fail(restarted: bool) -> None:
+    """Told as failed they would be left out, and TPE would propose nearly nothing else (25 to 30 of the last 30)."""
+    asked = search(sampler="tpe", space={"learning_rate": {"loguniform": [1e-6, 1e-2]}}, num_samples=60)
+    known: list[Observed] = []
+    sampler = TrialSampler(asked.space, asked)
+    for number in range(60):
+        if restarted and number % 20 == 0:
+            sampler = TrialSampler(asked.space, asked, known)
+        values = sampler.ask()
+        assert values is not None
+        rate = float(values["learning_rate"])
+        diverged = rate > 1e-4
+        value = None if diverged else -abs(math.log10(rate / 3e-5))
+        known.append(Observed(values, "failed" if diverged else "finished", value))
+        sampler.tell(known[-1])
+    assert sum(trial.state == "failed" for trial in known[-30:]) <= 15
+
+
+def test_nothing_is_learnt_from_a_lost_worker() -> None:
+    asked = search(sampler="tpe")
+    sampler = TrialSampler(asked.space, asked)
+    values = sampler.ask()
+    assert values is not None
+    sampler.tell(Observed(values, "lost", None))
+    again = TrialSampler(asked.space, asked, [Observed(values, "lost", None)])
+    for study in (sampler.study, again.study):
+        assert [trial.state.name for trial in study.trials] == ["FAIL"]
