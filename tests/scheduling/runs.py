@@ -18,6 +18,7 @@ from raystilts.results.ledger import Ledger
 COMMAND = [
     sys.executable, "-c",
     "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    "signal.signal(signal.SIGHUP, signal.SIG_DFL); "  # which `nohup` has ignored
     "from raystilts.cli import script; script()",
 ]  # fmt: skip
 
