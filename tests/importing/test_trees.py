@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -270,24 +272,31 @@ def test_a_folder_without_results(load: Import, tmp_path: Path) -> None:
         load(tmp_path / "empty")
 
 
+SWEEP = """
+import sys
+
+import ray
+from ray import tune
+
+
+def train(config):
+    for step in (1, 2):
+        tune.report({"accuracy": 0.5 + 0.1 * (config["intermediate"] == "mnli") + step / 100, "eval_loss": 0.3})
+
+
+ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False)
+space = {"intermediate": tune.grid_search(["none", "mnli"]), "target": "rte", "seed": tune.grid_search([1, 2])}
+tune.Tuner(train, param_space=space, run_config=tune.RunConfig(storage_path=sys.argv[1], name="s")).fit()
+"""
+
+
 @pytest.mark.slow
 def test_what_ray_tune_writes(load: Import, scores: Scores, tmp_path: Path) -> None:
-    """A sweep by the library itself: its folders are as `ray_tune` takes them."""
-    import ray
-    from ray import tune
+    """A sweep by the library itself: its folders are as `ray_tune` takes them.
 
-    def train(config: dict[str, Any]) -> None:
-        for step in (1, 2):
-            tune.report({"accuracy": 0.5 + 0.1 * (config["intermediate"] == "mnli") + step / 100, "eval_loss": 0.3})
-
-    ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False)
-    try:
-        space = {"intermediate": tune.grid_search(["none", "mnli"]), "target": "rte", "seed": tune.grid_search([1, 2])}
-        tune.Tuner(
-            train, param_space=space, run_config=tune.RunConfig(storage_path=str(tmp_path / "ray"), name="s")
-        ).fit()
-    finally:
-        ray.shutdown()
+    In a process of its own: Ray leaves things behind in one that it was started in.
+    """
+    subprocess.run([sys.executable, "-c", SWEEP, str(tmp_path / "ray")], check=True, capture_output=True)
     load(tmp_path / "ray")
     final = scores().query("is_final")
     assert final[["intermediate", "seed", "value"]].round(6).values.tolist() == [
