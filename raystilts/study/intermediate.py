@@ -27,8 +27,8 @@ class Alignment(Model):
         loss: `coral` compares covariances (Sun and Saenko 2016), `mmd` distributions by a Gaussian kernel of the
             median distance (Long et al. 2015), `adversarial` reverses the gradient of a classifier of the two domains
             (Ganin et al. 2016).
-        weight: Of the loss at the end of the training. CORAL's loss is small by its definition (it is divided by
-            4 d^2), so that it takes weights in the thousands.
+        weight: Weight of the loss at the end of the training. CORAL's loss is divided by 4 d^2 by its definition, so
+            it needs weights in the thousands.
     """
 
     to: str
@@ -78,12 +78,13 @@ class MaskedLM(Model):
     """Masked-LM training beside (or without) the tasks of an intermediate.
 
     Attributes:
+        languages: Languages of the text.
         dataset: Plain text: a folder `<dataset>/<language>/train.parquet` with a column `text` (without a data folder:
             Wikipedia from the hub).
-        max_samples: Texts of a language that are read from the hub, its first ones (100,000 where it is left out); a
-            folder's are read whole.
+        max_samples: How many texts of a language are read from the hub, its first ones; default 100,000. A folder is
+            read whole.
         probability: The share of updates that are masked-LM updates; the tasks keep their own number of updates.
-        max_steps: Updates, where no task gives a number.
+        max_steps: Updates; needed if there is no task to give a number.
         smoothing: Exponent of the languages' sizes in their shares of the text: 1 in proportion to size, 0 evenly;
             between them small languages are drawn more often than they are large (Conneau and Lample 2019).
         text_of: A task whose training texts are the text, without labels, in place of a dataset and its languages:
@@ -122,6 +123,7 @@ class Intermediate(Model):
             the tasks of the study's other intermediates, and `anli_plus` for its three sets.
         sampling: How a mixture draws tasks: in proportion to their sizes, evenly, or to sizes ** (1 / temperature).
         cap: The largest size that counts for a task in `proportional` and `temperature` (2 ** 17 in the paper).
+        temperature: Of `sampling: temperature`; 1 is in proportion, more is more even.
         masked_lm: Co-training with masked language modelling.
         align: A loss that draws the encoder's states towards another task's texts.
         name: What tables call the arm; default from the tasks.

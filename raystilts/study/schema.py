@@ -131,10 +131,12 @@ class Evaluation(Model):
 
 
 class StageResources(Model):
-    """What one stage takes. `cpus` is also its number of threads.
+    """What one stage takes.
 
     Attributes:
-        gpu_memory_gb: Memory that its GPU must have, in GB: it goes to nodes whose GPUs have as much.
+        cpus: CPU cores; also the stage's number of threads.
+        gpus: GPUs; a fraction lets stages share one.
+        gpu_memory_gb: Least memory of its GPU in GB; the stage goes to nodes with such GPUs.
     """
 
     cpus: Annotated[float, Field(gt=0)] = 1
@@ -146,7 +148,8 @@ class Resources(StageResources):
     """What a stage takes, and kinds of stages that take something else.
 
     Attributes:
-        auto: The share of a GPU is picked when the study runs, from measured memory; `auto` alone says so too.
+        auto: Pick the share of a GPU when the study runs, from measured memory.
+        by_kind: Other resources for one kind of stage.
     """
 
     auto: bool = False
@@ -176,14 +179,25 @@ class Study(Model):
     """A transfer study: the grid of intermediates, targets, fractions and seeds.
 
     Attributes:
+        name: Of the study: results go to `<storage_path>/<name>`.
+        encoder: The pretrained encoder that every arm starts from.
+        intermediates: The arms: what the encoder is trained on before the target. `none` is the baseline.
+        intermediate_fractions: Shares of the intermediates' training data, nested.
         compare_at: The intermediate fraction at which arms compete; default the largest.
         baseline_seeds: Seeds of the arm `none`, where they differ from `seeds`.
+        targets: The tasks to be transferred to.
+        target_fractions: Shares of the targets' training data, nested.
+        seeds: Seed s fixes head, subset, order and dropout, the same for every arm.
+        hyperparameters: How stages train.
+        evaluation: When and on how much to evaluate.
         selection: Dev data that picks checkpoints and the best arm: English (`en_dev`, true zero-shot) or each
             target language's own (`target_dev`).
         schedule: `full` trains every cell to the end; `halve`, `top_two`, `race` and `asha` (or `{halve: {...}}` and
             so on) leave out or stop what cannot win.
         order: `anytime` runs the first seeds of all arms on all targets before the second seeds of any;
             `longest_first` the longest chains of stages first.
+        resources: What a stage takes of the machine.
+        storage_path: Where results and checkpoints go: a folder, or a URI such as `s3://bucket/folder`.
         keep: Intermediate checkpoints: `all`; only while a stage that starts from them is missing (`needed`); or
             that, and none at the end, whatever has failed (`none`).
         keep_targets: Target checkpoints: `all`, so that a new language or metric needs no training; those of the arm
@@ -191,9 +205,9 @@ class Study(Model):
         data_dir: Folder `<dataset>/<language>/<split>.parquet`, or several, of which the first that has a file wins;
             default RAYSTILTS_DATA_DIR, else the hub.
         task_files: Python files that register the user's own tasks.
-        time_limit_s: Seconds after which a stage is given up as failed; the same command goes on with it.
-        snapshot_s: Least seconds between two snapshots of a training: what a killed worker costs at most, and the
-            time of an update. 0 writes one after each update.
+        time_limit_s: Seconds after which a stage ends as failed; the same command continues it.
+        snapshot_s: Least seconds between two snapshots of a training. A killed worker costs at most these and one
+            update. 0 writes a snapshot after each update.
         tensorboard: Write losses and dev scores for TensorBoard too.
         search: Search hyperparameters of the intermediates and targets, instead of training the grid.
     """
