@@ -2,9 +2,10 @@
 
     OMP_NUM_THREADS=2 RAYSTILTS_DATA_DIR=DATA python benchmarks/adapters.py E5_SMALL --tunings full lora bitfit
 
-Each stage is a process of its own that trains XNLI's English data and scores one language; they take turns. Its update
-time is the median interval between two updates, its peak memory the most that the process held (VmHWM), the interpreter
-and its libraries included. Beside the medians stand the ratios to `full` within each round.
+Each stage is a process of its own that trains XNLI's English data and scores one language; they take turns. The time of
+an update is the median interval between two, on the clock and of processor time; peak memory is the most that the
+process held (VmHWM), the interpreter and its libraries included. Beside the medians stand the ratios to the first
+tuning within each round.
 """
 
 from __future__ import annotations
@@ -17,11 +18,11 @@ import tempfile
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
-from time import perf_counter
 from typing import Any
 
+import torch
 import yaml
-from machine import machine_line
+from machine import Timing, machine_line, now
 
 from raystilts import Study, plan
 from raystilts.training.stage import run_stage
@@ -48,14 +49,21 @@ def study(asked: argparse.Namespace, tuning: str) -> Study:
     )
 
 
+def peak_memory() -> float:
+    """The most that this process has held, in MB of 1,024 KB."""
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) / 1024
+
+
 def measure(asked: argparse.Namespace, tuning: str) -> dict[str, float]:
     """Runs one stage in this process."""
     planned = plan(study(asked, tuning))
     [stage] = planned.of_kind("target")
-    times: list[float] = []
+    times: list[Timing] = []
+    device = torch.device("cpu")
 
     def stamp() -> bool:
-        times.append(perf_counter())
+        times.append(now(device))
         return False
 
     with tempfile.TemporaryDirectory() as folder:
@@ -63,13 +71,15 @@ def measure(asked: argparse.Namespace, tuning: str) -> dict[str, float]:
             stage, planned.study, folder, threads=asked.threads, encoder=planned.encoder, interrupted=stamp
         )
         kept = sum(file.stat().st_size for file in Path(folder).rglob("*") if file.is_file())
-    status = Path("/proc/self/status").read_text(encoding="utf-8")
-    peak = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))
     # The first stamps are those of the updates; those of the evaluation follow.
-    taken = [later - one for one, later in pairwise(times[: asked.updates - 1])]
+    taken = [later.since(one) for one, later in pairwise(times[: asked.updates - 1])][1:]
     return {
-        "update": median(taken[1:]), "peak": peak / 1024, "kept": kept / 1e6, "tokens": result.tokens / asked.updates
-    }  # fmt: skip
+        "update": median(one.wall for one in taken),
+        "cpu": median(one.cpu for one in taken),
+        "peak": peak_memory(),
+        "kept": kept / 1e6,
+        "tokens": result.tokens / asked.updates,
+    }
 
 
 def apart(asked: argparse.Namespace, tuning: str) -> dict[str, float]:
@@ -101,12 +111,12 @@ def main() -> None:
     print(machine_line(asked.threads))
     first: dict[str, Any] = rounds[0][asked.tunings[0]]
     print(f"{asked.task}, batches of {asked.batch}, {first['tokens']:.0f} sub-words an update, {asked.rounds} rounds\n")
-    print("|tuning|update, s|ratio|peak memory, MB|ratio|kept, MB|")
-    print("|---|---|---|---|---|---|")
+    print("|tuning|update, s|ratio|update, CPU s|ratio|peak memory, MB|ratio|kept, MB|")
+    print("|---|---|---|---|---|---|---|---|")
     for tuning in asked.tunings:
         own = [one[tuning] for one in rounds]
         line = f"|{tuning}"
-        for name in ("update", "peak"):
+        for name in ("update", "cpu", "peak"):
             ratios = sorted(one[tuning][name] / one[asked.tunings[0]][name] for one in rounds)
             spread = f"{median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})"
             line += f"|{median(one[name] for one in own):.4g}|{spread}"

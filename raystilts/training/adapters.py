@@ -126,6 +126,8 @@ class Adapter:
             self.change = self._low_rank(layers)
             self.switch(False)
             self._layers, self._own = {}, {}
+            if hasattr(self._encoder, "peft_config"):
+                del self._encoder.peft_config  # the encoder has no adapter any more
         else:
             named = dict(self._encoder.named_parameters())
             self.change = Replaced({name: named[name].detach() for name in self._trained})

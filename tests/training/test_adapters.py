@@ -88,6 +88,7 @@ def test_the_encoder_is_plain_after_it_and_the_pretrained_weights_are_what_they_
         assert changed == trained
     assert changed
     assert type(tiny.model.encoder.layer[1].attention.self.query) is nn.Linear
+    assert not hasattr(tiny.model, "peft_config")
     tiny.restore(None, CPU)
     assert equal(weights(tiny.model), pretrained_weights)
 
@@ -272,8 +273,8 @@ def test_a_rehearsal_finds_an_adapter_that_is_read_otherwise(
     tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     merged = LowRank.merged
-    monkeypatch.setattr(LowRank, "merged", lambda self, name, weight: merged(self, name, weight) * 1.01)
-    planned = plan(study(tiny_encoder, tuning="lora"))
+    monkeypatch.setattr(LowRank, "merged", lambda self, name, weight: merged(self, name, weight) * 3)
+    planned = plan(study(tiny_encoder, tuning={"method": "lora", "target_modules": "all-linear"}))
     with pytest.raises(UserError, match="training without dropout and evaluation"):
         compare_stage(the(planned, "target", "none"), planned.study, device="cpu", encoder=planned.encoder)
 
