@@ -108,6 +108,7 @@ def main() -> None:
     rounds: list[dict[str, dict[str, float]]] = []
     for _ in range(asked.rounds):
         rounds.append({tuning: apart(asked, tuning) for tuning in asked.tunings})
+        print(rounds[-1], file=sys.stderr, flush=True)
     print(machine_line(asked.threads))
     first: dict[str, Any] = rounds[0][asked.tunings[0]]
     print(f"{asked.task}, batches of {asked.batch}, {first['tokens']:.0f} sub-words an update, {asked.rounds} rounds\n")

@@ -73,7 +73,7 @@ class Pretrained:
 
     def _tensors(self) -> dict[str, Tensor]:
         """The model's own tensors by the names of `weights`."""
-        named = dict(self.model.named_parameters(remove_duplicate=False))
+        named: dict[str, Tensor] = dict(self.model.named_parameters(remove_duplicate=False))
         named |= dict(self.model.named_buffers(remove_duplicate=False))
         return {name: named[name] for name in self.weights}
 

@@ -146,7 +146,9 @@ class _Opened:
         self.prefix = f"{self.model.base_model_prefix}."
         known = {f"{self.prefix}{name}" for name, _ in loaded.model.named_parameters()}
         new = [name for name, _ in self.model.named_parameters() if name not in known]
-        self.heads = list(dict.fromkeys(name.rpartition(".")[0] for name in new))
+        # A head outside the encoder as a whole, as peft itself names a classifier.
+        layers = [name.rpartition(".")[0] for name in new]
+        self.heads = list(dict.fromkeys(n if n.startswith(self.prefix) else n.partition(".")[0] for n in layers))
         self.ours = own_outputs(loaded, own, head.kind)
 
 
@@ -173,7 +175,7 @@ def _head_tensors(model: Any, heads: Sequence[str]) -> dict[str, Tensor]:
     return {
         f"base_model.model.{module}.{name}": tensor.detach().contiguous()
         for module in heads
-        for name, tensor in model.get_submodule(module).named_parameters(recurse=False)
+        for name, tensor in model.get_submodule(module).named_parameters()
     }
 
 
