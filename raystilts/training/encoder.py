@@ -28,12 +28,14 @@ class Pretrained:
 
     Attributes:
         model: The Hugging Face model, on the CPU or wherever the last stage left it.
-        weights: Its pretrained weights on the CPU, never changed; until the first `restore` the model's own tensors.
+        weights: Its pretrained weights on the CPU, never changed: until the first `restore` the model's own tensors,
+            and the encoder's file itself where transformers maps that into memory.
         lm_head: The checkpoint's masked-LM head by the names of `MaskedLMHead`, empty where it has none.
         layers: Number of layers.
         hidden: Size of a token state.
         positions: Tokens that a sequence may have; None for any number.
         notes: What the user should know of it, a sentence each.
+        files: What the files of its weights were when they were opened.
     """
 
     info: EncoderInfo
@@ -45,6 +47,7 @@ class Pretrained:
     hidden: int
     positions: int | None = None
     notes: tuple[str, ...] = ()
+    files: tuple[tuple[str, int, int], ...] = ()
 
     @property
     def config(self) -> Any:
@@ -58,8 +61,13 @@ class Pretrained:
             shared: Nothing will be written into its tensors: on a CPU they may be the pretrained ones themselves.
 
         Raises:
-            UserError: the checkpoint does not fit the encoder.
+            UserError: the checkpoint does not fit the encoder, or the encoder's file is another one by now.
         """
+        if not set(_files(self.info)) <= set(self.files):  # those that are gone stay mapped
+            raise UserError(
+                f"encoder.model_name_or_path: {self.info.location}: its weights were replaced while they were in use; "
+                "run the study again"
+            )
         changes = None if checkpoint is None else load_changes(checkpoint, self.info)
         if shared and (checkpoint is None or changes is not None):
             for name, tensor in self._tensors().items():
@@ -96,6 +104,12 @@ class Pretrained:
             )
 
 
+def _files(info: EncoderInfo) -> tuple[tuple[str, int, int], ...]:
+    """Name, bytes and time of each file of an encoder's weights."""
+    found = sorted(Path(info.location).glob("*.safetensors"))
+    return tuple((path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in found)
+
+
 def load_weights(folder: Path) -> dict[str, Tensor]:
     """All tensors of the safetensors files in a folder."""
     from safetensors.torch import load_file
@@ -127,6 +141,7 @@ def _load(info: EncoderInfo) -> Pretrained:
 
     logging.set_verbosity_error()
     logging.disable_progress_bar()
+    files = _files(info)
     try:
         tokenizer = _load_tokenizer(info)
         notes = tuple(_tokenizer_notes(info, tokenizer))
@@ -155,6 +170,7 @@ def _load(info: EncoderInfo) -> Pretrained:
         hidden=model.config.hidden_size,
         positions=positions(model),
         notes=notes,
+        files=files,
     )
 
 
