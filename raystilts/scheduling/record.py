@@ -93,6 +93,7 @@ class Attempt:
         stage, study = self.stage, self.study
         ended = datetime.now(UTC)
         hp = stage.hyperparameters
+        tuned = {} if stage.tuning.is_full else {"tuning": stage.tuning.model_dump(mode="json", exclude_unset=True)}
         return RunRow(
             stage=stage.key,
             train_key=stage.train_key,
@@ -105,7 +106,7 @@ class Attempt:
             target=stage.target,
             target_fraction=stage.target_fraction,
             seed=stage.seed,
-            hyperparameters=json.dumps(hp.model_dump(mode="json"), sort_keys=True),
+            hyperparameters=json.dumps(hp.model_dump(mode="json") | tuned, sort_keys=True),
             encoder=study.encoder.model_name_or_path,
             encoder_revision=self.encoder.revision or "",
             encoder_fingerprint=self.encoder.fingerprint,

@@ -192,11 +192,12 @@ class StudyHyperparameters(Hyperparameters):
             return with_tuned(data)
         return data
 
-    def resolve(self, task: str) -> Hyperparameters:
-        """The hyperparameters of one task."""
+    def resolve(self, *names: str) -> Hyperparameters:
+        """The hyperparameters of one task; of several names for it the later ones count."""
         own = self.model_dump(exclude={"tasks", "tuned_for"})
-        if task in self.tasks:
-            own |= self.tasks[task].model_dump(exclude_unset=True, exclude_none=True)
+        for name in names:
+            if name in self.tasks:
+                own |= self.tasks[name].model_dump(exclude_unset=True, exclude_none=True)
         return Hyperparameters(**own)
 
 

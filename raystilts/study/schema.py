@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field, ValidationError, field_validator, model_v
 
 from raystilts.errors import UserError
 from raystilts.schedules import Schedule
+from raystilts.study.adapters import FULL, Tuning
 from raystilts.study.base import (
     LONGEST_NAME,
     Fraction,
@@ -70,12 +71,14 @@ class Target(Model):
         task: Name of the task.
         languages: Languages to score; default all that the task has.
         metric: The score by which checkpoints are picked and arms compared; default the task's own.
+        tuning: What its training changes of the encoder; default the study's.
     """
 
     task: str
     languages: Annotated[tuple[Language, ...], Field(min_length=1)] | None = None
     # Left out where it is the task's own, so that older studies are what they were.
     metric: Annotated[str | None, Field(exclude_if=lambda value: value is None)] = None
+    tuning: Annotated[Tuning | None, Field(exclude_if=lambda value: value is None)] = None
 
     @model_validator(mode="before")
     @classmethod
@@ -192,6 +195,8 @@ class Study(Model):
         evaluation: When and on how much to evaluate.
         selection: Dev data that picks checkpoints and the best arm: English (`en_dev`, true zero-shot) or each
             target language's own (`target_dev`).
+        tuning: What trainings change of the encoder, of intermediates and targets that do not say it themselves:
+            all of it, or an adapter.
         schedule: `full` trains every cell to the end; `halve`, `top_two`, `race` and `asha` (or `{halve: {...}}` and
             so on) leave out or stop what cannot win.
         order: `anytime` runs the first seeds of all arms on all targets before the second seeds of any;
@@ -224,6 +229,7 @@ class Study(Model):
     hyperparameters: StudyHyperparameters = StudyHyperparameters()
     evaluation: Evaluation = Evaluation()
     selection: Literal["en_dev", "target_dev"] = "en_dev"
+    tuning: Annotated[Tuning | None, Field(exclude_if=lambda value: value is None)] = None
     schedule: Schedule = "full"
     order: Order = "anytime"
     resources: Resources = Resources()
@@ -264,7 +270,17 @@ class Study(Model):
                 f"compare_at is {self.compare_at:g}, but must be one of intermediate_fractions: "
                 f"{list(self.intermediate_fractions.values)}"
             )
+        for arm in self.intermediates:
+            if not arm.is_none and self.tuning_of(arm).method == "head_only":
+                raise ValueError(
+                    f"tuning: head_only leaves the encoder as it is, so that intermediate {arm.label} would change "
+                    "nothing; give tuning to the targets, or the intermediate one of its own"
+                )
         return self
+
+    def tuning_of(self, part: Intermediate | Target) -> Tuning:
+        """What the training of an intermediate or a target changes of the encoder."""
+        return part.tuning or self.tuning or FULL
 
     @property
     def compared_fraction(self) -> float:
@@ -317,6 +333,7 @@ def _fields_at(place: tuple[int | str, ...]) -> list[str]:
         "hyperparameters": StudyHyperparameters,
         "tasks": StudyHyperparameters,
         "search": Search,
+        "tuning": Tuning,
     }
     for part in reversed(place):
         if part in models:
