@@ -12,7 +12,7 @@ import time
 import uuid
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +30,7 @@ from raystilts.results.compaction import compacting
 from raystilts.results.ledger import Ledger
 from raystilts.results.study_file import read_study
 from raystilts.results.task_facts import write_tasks
+from raystilts.scheduling.announce import Steps, silent
 from raystilts.scheduling.capacity import prepared
 from raystilts.scheduling.cluster import head_answers, ray_cluster
 from raystilts.scheduling.fit import fit
@@ -38,8 +39,8 @@ from raystilts.scheduling.preflight import check_data, check_encoder, check_plac
 from raystilts.scheduling.stopping import SNAPSHOT_SECONDS, StopRequest, stoppable, tell_workers
 from raystilts.study.schema import Study, merged
 from raystilts.tasks.facts import facts_of
+from raystilts.tracking.check import check_installed, prepare
 from raystilts.training.checkpoints import Checkpoints, open_checkpoints
-from raystilts.training.events import check_tensorboard
 
 #: Seconds between two looks at signals, and at Ray's head process; and for how long that may not answer (after 60 s Ray
 #: itself ends this process).
@@ -50,11 +51,12 @@ if TYPE_CHECKING:
     from raystilts.scheduling.searchers import SegmentSearch
 
 
-def checked(study: Study, address: str | None) -> tuple[Study, EncoderInfo]:
+def checked(study: Study, address: str | None, steps: Steps | None = None) -> tuple[Study, EncoderInfo]:
     """The study as workers see it, and its encoder: what it needs is here, and can be used.
 
     Args:
         address: The running Ray cluster; None for one of our own.
+        steps: Told what is read.
 
     Raises:
         UserError: something cannot.
@@ -63,11 +65,12 @@ def checked(study: Study, address: str | None) -> tuple[Study, EncoderInfo]:
     results_folder(study)  # a place that is none is said before all else
     check_places(address)
     study = _with_absolute_paths(study)
-    if study.tensorboard:
-        check_tensorboard()
+    check_installed(study)
+    if steps is not None:
+        steps.say(f"reading the encoder {study.encoder.model_name_or_path} and the data")
     info = fetch_encoder(study.encoder)
     check_encoder(info)
-    check_data(study)
+    check_data(study, silent if steps is None else steps.say_if_silent)
     return study, info
 
 
@@ -114,6 +117,7 @@ class Driver:
         checkpoints: Those of the study.
         address: The running Ray cluster; None for one of our own.
         stop: Whether a signal has come.
+        steps: Told what is done before the first stage.
     """
 
     results: str
@@ -122,6 +126,14 @@ class Driver:
     address: str | None
     lock: HeldLock
     stop: StopRequest
+    steps: Steps
+
+    def say(self, doing: str) -> None:
+        """Says what is done before the first stage, here and to those who watch from elsewhere."""
+        from raystilts.scheduling.progress import note_preparing
+
+        self.steps.say(doing)
+        note_preparing(self.results, doing)
 
     def run(self, job: Job) -> None:
         """Runs on Ray whatever is left to do.
@@ -134,6 +146,7 @@ class Driver:
         """
         with compacting(self.results):
             with ExitStack() as stack:
+                self.say("starting Ray" if self.address is None else f"joining the Ray cluster at {self.address}")
                 with self.stop.deferred():  # until Ray is there to be shut down
                     stack.enter_context(ray_cluster(self.address))
                 self._fit(job)
@@ -154,7 +167,11 @@ class Driver:
         rows = (row for row in Ledger(self.results).rows() if not stages or row.stage in stages)
         attempts = {row.stage: row.attempt for row in rows}
         run = uuid.uuid4().hex
-        assignment = Assignment(planned, self.results, checkpoints_folder(planned.study), attempts, expected, run)
+        tracked, settings = prepare(planned.study, self.results, job.view.say)
+        planned = replace(planned, study=tracked)
+        assignment = Assignment(
+            planned, self.results, checkpoints_folder(planned.study), attempts, expected, run, settings
+        )
         trainable = tune.with_parameters(job.trainable, assignment=assignment)
         with job.view as view:
             fitting = _Fitting(
@@ -216,7 +233,9 @@ class _Fitting(threading.Thread):
 
 
 @contextmanager
-def driving(study: Study, disk_bytes: int | None, address: str | None, console: Console) -> Iterator[Driver]:
+def driving(
+    study: Study, disk_bytes: int | None, address: str | None, console: Console, steps: Steps
+) -> Iterator[Driver]:
     """The driver of a study's results folder for the length of the block; its study and checkpoints are in order.
 
     Args:
@@ -234,7 +253,7 @@ def driving(study: Study, disk_bytes: int | None, address: str | None, console: 
         write_study(results, study)
         checkpoints = open_checkpoints(checkpoints_folder(study))
         checkpoints.clean_up()
-        yield Driver(results, checkpoints, console, address, lock, stop)
+        yield Driver(results, checkpoints, console, address, lock, stop, steps)
 
 
 def write_study(results: str, study: Study) -> None:

@@ -16,6 +16,7 @@ from raystilts.planning.encoders import EncoderInfo
 from raystilts.planning.stages import Kind, Plan, plan
 from raystilts.results.ledger import Ledger, next_attempt, write_attempt
 from raystilts.results.results import Results
+from raystilts.scheduling.announce import Steps
 from raystilts.scheduling.claims import Claims
 from raystilts.scheduling.cluster import set_ray_environment
 from raystilts.scheduling.driver import Driver, Job, checked, driving
@@ -61,8 +62,10 @@ def run_search(study: Study, *, address: str | None = None, console: Console | N
     """
     set_ray_environment()
     started = time.monotonic()
-    study, info = checked(study, address)
-    with driving(study, None, address, console or Console(stderr=True)) as driver:
+    console = console or Console(stderr=True)
+    steps = Steps(console)
+    study, info = checked(study, address, steps)
+    with driving(study, None, address, console, steps) as driver:
         board = restored_board(study, driver.results, driver.checkpoints)
         before = board.counts["ended"]
         errors = [] if board.ended else _train(study, info, board, driver)
