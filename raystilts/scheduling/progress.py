@@ -27,7 +27,7 @@ from raystilts.errors import StorageError
 from raystilts.filesystem import Folder, open_folder
 from raystilts.planning.stages import Stage
 from raystilts.scheduling.graph import StageGraph
-from raystilts.scheduling.status import FILE, Status, render
+from raystilts.scheduling.status import FILE, Status, read_status, render
 from raystilts.scheduling.trial_board import TrialBoard, Work
 
 State = Literal["preparing", "running", "ended", "stopped"]
@@ -135,6 +135,15 @@ class ProgressView(tune.Callback):  # type: ignore[misc]
 def note_preparing(results: str | Path, doing: str) -> None:
     """Says in `progress.json` what a run does before its first stage."""
     _write(open_folder(results), _written_by_us("preparing") | {"doing": doing})
+
+
+def note_not_begun(results: str | Path) -> None:
+    """A run has ended before its first stage: those who watch need not wait for it."""
+    folder = open_folder(results)
+    with suppress(StorageError):
+        status = read_status(folder)
+        if status is not None and status.state == "preparing":
+            _write(folder, _written_by_us("stopped"))
 
 
 def _written_by_us(state: State) -> dict[str, Any]:

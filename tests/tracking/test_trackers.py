@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from scheduling.examples import study
 
+from raystilts.errors import UserError
 from raystilts.planning.cost import checkpoints_folder, results_folder
 from raystilts.planning.stages import Plan, Stage, plan
 from raystilts.results.ledger import Ledger, read_scores
@@ -46,9 +47,9 @@ def tracked(tmp_path: Path, *trackers: TrackerName, **changes: Any) -> tuple[Pla
     """A plan with trackers that are ready, its assignment, and what was said of those that are not."""
     planned = plan(study(tmp_path, report_to=list(trackers), **changes))
     results, said = results_folder(planned.study), list[str]()
-    ready, settings = prepare(planned.study, results, said.append)
-    assert ready.report_to == trackers or said
-    return planned, Assignment(planned, results, checkpoints_folder(planned.study), trackers=settings), said
+    ready = prepare(planned.study, results, said.append)
+    assert ready.names == trackers
+    return planned, Assignment(planned, results, checkpoints_folder(planned.study), trackers=ready.settings), said
 
 
 def scores_of(assignment: Assignment, stage: Stage) -> dict[tuple[str, str, str, int, bool], float]:
@@ -196,6 +197,20 @@ def test_a_tracker_that_fails_leaves_the_stage_alone_and_is_left_alone(tmp_path:
     assert run_and_record(retrieval, assignment)["trackers"] == {}, "not tried again, nor told again"
 
 
+def test_without_a_login_nothing_begins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("wandb", reason="wandb is not installed")
+    for name, value in {"WANDB_MODE": "online", "HOME": str(tmp_path), "NETRC": str(tmp_path / "no")}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    with pytest.raises(UserError, match="run wandb login, or set WANDB_MODE=offline"):
+        prepare(study(tmp_path, report_to="wandb"), str(tmp_path), print)
+
+
+def test_mlflow_needs_a_server_where_results_are_on_an_object_store() -> None:
+    with pytest.raises(UserError, match=r"memory://x is no folder on a disk; set MLFLOW_TRACKING_URI"):
+        prepare(study(Path(), report_to="mlflow"), "memory://x", print)
+
+
 def test_a_server_that_is_not_there_is_told_once_and_the_run_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -204,8 +219,8 @@ def test_a_server_that_is_not_there_is_told_once_and_the_run_goes_on(
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     planned = plan(study(tmp_path, report_to="mlflow"))
     said: list[str] = []
-    ready, _ = prepare(planned.study, results_folder(planned.study), said.append)
-    assert ready.report_to == ()
+    ready = prepare(planned.study, results_folder(planned.study), said.append)
+    assert ready.names == ()
     [line] = said
     assert line.startswith("warning: report_to: mlflow gets no runs of this study: ")
     assert "secret" not in line
