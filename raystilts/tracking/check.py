@@ -8,8 +8,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
-from raystilts.errors import UserError, first_line
+from raystilts.errors import UserError
 from raystilts.study.schema import Study, TrackerName
+from raystilts.tracking.cell import reason_of
 
 #: Seconds for a tracker's server to answer before the first stage.
 PATIENCE = 30.0
@@ -59,7 +60,7 @@ def prepare(study: Study, results: str, warn: Callable[[str], None]) -> Trackers
         except UserError:
             raise
         except Exception as error:
-            warn(f"warning: report_to: {name} gets no runs of this study: {type(error).__name__}: {first_line(error)}")
+            warn(f"warning: report_to: {name} gets no runs of this study: {reason_of(error)}")
         else:
             working.append(name)
     return Trackers(tuple(working), settings)

@@ -7,8 +7,10 @@ import json
 import math
 import pickle
 import sqlite3
+import struct
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -105,14 +107,26 @@ def test_wandb_offline(tmp_path: Path) -> None:
     assert summary["final/test/en/accuracy"] == test
 
 
+def log_records(data: bytes) -> Iterator[bytes]:
+    """Records of a log in LevelDB's format (blocks of 32 kB; checksum, length, type), after W&B's head of 7 bytes."""
+    whole, place, block = b"", 7, 32768
+    while place + 7 <= len(data):
+        if block - place % block < 7:
+            place += block - place % block
+            continue
+        size, kind = struct.unpack("<HB", data[place + 4 : place + 7])
+        whole += data[place + 7 : place + 7 + size]
+        place += 7 + size
+        if kind in (1, 4):  # the whole of a record, or its last part
+            yield whole
+            whole = b""
+
+
 def read_wandb(file: Path) -> tuple[list[dict[str, Any]], dict[str, Any], dict[str, Any], Any]:
-    """History, config, summary and head of an offline run, by W&B's own reader."""
-    store_of = importlib.import_module("wandb.sdk.internal.datastore").DataStore
+    """History, config, summary and head of an offline run."""
     records = importlib.import_module("wandb.proto.wandb_internal_pb2")
-    store = store_of()
-    store.open_for_scan(str(file))
     history, config, summary, run = [], dict[str, Any](), dict[str, Any](), None
-    while (data := store.scan_data()) is not None:
+    for data in log_records(file.read_bytes()):
         record = records.Record()
         record.ParseFromString(data)
         match record.WhichOneof("record_type"):
@@ -165,10 +179,11 @@ def test_trackio_on_this_disk(tmp_path: Path) -> None:
     with sqlite3.connect(file) as connection:
         rows = connection.execute("SELECT run_name, step, metrics FROM metrics ORDER BY id").fetchall()
     assert {row[0] for row in rows} == {f"none-cldr_units-seed0-{stage.key[:6]}"}
-    losses = {step: json.loads(metrics)["train/loss"] for _, step, metrics in rows if "train/loss" in metrics}
-    assert set(losses) == {1, 2}
+    values = [(step, json.loads(metrics)) for _, step, metrics in rows]
+    assert {step for step, metrics in values if "train/loss" in metrics} == {1, 2}
     [test] = [value for key, value in scores_of(assignment, stage).items() if key[0] == "test" and key[2] == "accuracy"]
-    assert [json.loads(m)["final/test/en/accuracy"] for *_, m in rows if "final/test" in m] == [test]
+    final = "final/test/en/accuracy"
+    assert [metrics[final] for _, metrics in values if final in metrics] == [test]
 
 
 def test_outcomes_are_the_same_to_the_last_bit_with_trackers_and_without(tmp_path: Path) -> None:
@@ -181,7 +196,7 @@ def test_outcomes_are_the_same_to_the_last_bit_with_trackers_and_without(tmp_pat
         run_and_record(stage, assignment)
         found.append((stage.key, scores_of(assignment, stage)))
     assert found[0] == found[1]
-    assert len(found[0][1]) > 3
+    assert len(found[0][1]) == 3
 
 
 def test_a_tracker_that_fails_leaves_the_stage_alone_and_is_left_alone(tmp_path: Path) -> None:
