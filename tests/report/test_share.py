@@ -136,7 +136,7 @@ def test_a_name_that_is_a_folder_of_the_user_is_not_shared(tmp_path: Path) -> No
 
 def test_a_search_is_not_shared(tmp_path: Path) -> None:
     write_everything(tmp_path)
-    searched = study(search={"num_samples": 2, "space": {"learning_rate": [1e-5, 2e-5]}})
+    searched = study(search={"num_samples": 2, "space": {"learning_rate": {"loguniform": [1e-6, 1e-4]}}})
     (tmp_path / "study.json").write_text(searched.model_dump_json())
     with pytest.raises(UserError, match="a search has no answers to share"):
         shared(Results(tmp_path))
