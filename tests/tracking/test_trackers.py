@@ -12,7 +12,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from scheduling.examples import study
@@ -187,8 +187,8 @@ def test_trackio_on_this_disk(tmp_path: Path) -> None:
 
 
 def test_outcomes_are_the_same_to_the_last_bit_with_trackers_and_without(tmp_path: Path) -> None:
-    found = []
-    for number, trackers in enumerate([(), ("tensorboard", "mlflow")]):
+    found, none, two = [], tuple[TrackerName, ...](), ("tensorboard", "mlflow")
+    for number, trackers in enumerate((none, cast("tuple[TrackerName, ...]", two))):
         for name in trackers:
             pytest.importorskip(name)
         planned, assignment, _ = tracked(tmp_path / str(number), *trackers)
