@@ -34,6 +34,8 @@ State = Literal["preparing", "running", "ended", "stopped"]
 #: Seconds between two plain lines of many stages, between lines where nothing ends, two redraws, and two writes of
 #: `progress.json`.
 PLAIN_SECONDS, STILL_SECONDS, LIVE_SECONDS, FILE_SECONDS = 10.0, 60.0, 0.5, 2.0
+#: Counts before the first stage.
+NOTHING_YET = {"done": 0, "running": 0, "waiting": 0, "failed": 0}
 #: Lines of failed stages that `progress.json` holds.
 LAST_ERRORS = 20
 #: Stages or trials up to which each gets a plain line of its own.
@@ -134,7 +136,7 @@ class ProgressView(tune.Callback):  # type: ignore[misc]
 
 def note_preparing(results: str | Path, doing: str) -> None:
     """Says in `progress.json` what a run does before its first stage."""
-    _write(open_folder(results), _written_by_us("preparing") | {"doing": doing})
+    _write(open_folder(results), _written_by_us("preparing") | {"doing": doing} | NOTHING_YET)
 
 
 def note_not_begun(results: str | Path) -> None:
@@ -143,7 +145,7 @@ def note_not_begun(results: str | Path) -> None:
     with suppress(StorageError):
         status = read_status(folder)
         if status is not None and status.state == "preparing":
-            _write(folder, _written_by_us("stopped"))
+            _write(folder, _written_by_us("stopped") | NOTHING_YET)
 
 
 def _written_by_us(state: State) -> dict[str, Any]:
