@@ -21,7 +21,7 @@ from raystilts.planning.adapters import parts_of_encoder, trained_count
 from raystilts.planning.encoders import EncoderInfo
 from raystilts.planning.stages import Plan, Stage
 from raystilts.schedules.asha import Asha
-from raystilts.study.schema import Study
+from raystilts.study.schema import Resources, StageResources, Study
 
 #: The folder below a `storage_path` with the weights that its studies share.
 CHECKPOINTS = "checkpoints"
@@ -46,6 +46,8 @@ class RunTimes(Protocol):
     def device_share(self) -> float: ...
     @property
     def status(self) -> str: ...
+    @property
+    def energy_kwh(self) -> float | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +58,16 @@ class Cost:
         hours: Device hours, one stage a device.
         low: Lower end of what to expect; likewise `high`.
         basis: Where the estimate is from, in words.
+        price: Money that a device hour costs by the study's prices, with the cores of its stages; None without prices.
+        kwh: Energy that a device hour took in recorded stages; None where none was measured.
     """
 
     hours: float
     low: float
     high: float
     basis: str
+    price: float | None = None
+    kwh: float | None = None
 
 
 def stage_tokens(stage: Stage) -> float:
@@ -85,6 +91,8 @@ def estimate(
         shares: The least and the most of each missing stage that its schedule is expected to train; default all.
     """
     expected = {key: (1.0, 1.0) if shares is None else shares[key] for key in missing}
+    recorded = list(recorded)
+    price, kwh = _price(plan.study.resources), _kwh(recorded)
     least, most = (sum(expected[key][end] * stage_tokens(stage) for key, stage in missing.items()) for end in (0, 1))
     work = (least + most) / 2
     rates = _rates(plan, recorded)
@@ -93,7 +101,7 @@ def estimate(
         hours, low, high = work * statistics.median(rates), least * quarters[0], most * quarters[2]
         hours, low, high = hours / 3600, low / 3600, high / 3600
         basis = f"from {len(rates)} recorded stages of this encoder; half of them lie in the range"
-        return Cost(hours, low, high, basis)
+        return Cost(hours, low, high, basis, price, kwh)
     resources = plan.study.resources
     # The share that `auto` will pick is not known yet; hours are those of a whole device either way.
     gpus = 1.0 if resources.auto and GPU_DRIVER.exists() else resources.gpus
@@ -101,7 +109,22 @@ def estimate(
     each = 6 * _dense_parameters(plan.encoder) / speed
     name = f"{speed / 1e12:.0f} Tflop/s a GPU" if gpus else f"{speed / 1e9:.0f} Gflop/s"
     basis = f"not measured: 6 operations a parameter and sub-word at {name}"
-    return Cost(each * work / 3600, each * least / 10800, each * most / 1200, basis)
+    return Cost(each * work / 3600, each * least / 10800, each * most / 1200, basis, price, kwh)
+
+
+def _price(resources: Resources) -> float | None:
+    """What a device hour costs: of stages that share a device, the cores of each count."""
+    # The share that `auto` will pick is not known yet: the price is that of a whole device with one stage's cores.
+    stage = StageResources(cpus=resources.cpus, gpus=1.0) if resources.auto and GPU_DRIVER.exists() else resources
+    price = resources.price_per_hour(stage)
+    return None if price is None else price / min(1.0, stage.gpus or stage.cpus)
+
+
+def _kwh(recorded: Iterable[RunTimes]) -> float | None:
+    """Kilowatt-hours of a device hour, over the recorded runs that were measured."""
+    measured = [(row.energy_kwh, row.seconds * row.device_share) for row in recorded if row.energy_kwh is not None]
+    seconds = sum(one for _, one in measured)
+    return sum(kwh for kwh, _ in measured) / seconds * 3600 if seconds else None
 
 
 def _rates(plan: Plan, recorded: Iterable[RunTimes]) -> list[float]:

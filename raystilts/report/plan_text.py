@@ -144,6 +144,11 @@ def plan_view(summary: PlanSummary) -> Group:
     spared = f", {summary.spared:,} stopped or not needed" if summary.spared else ""
     table.add_row("in ledger", f"{summary.in_ledger:,} finished{spared}; {summary.missing:,} to run")
     table.add_row("device hours", f"{_hours(hours.hours)} ({_hours(hours.low)} to {_hours(hours.high)}; {hours.basis})")
+    if hours.price is not None:
+        low, high = _money(hours.low * hours.price), _money(hours.high * hours.price)
+        table.add_row("cost", f"{_money(hours.hours * hours.price)} ({low} to {high}; a device hour {hours.price:.2f})")
+    if hours.kwh is not None:
+        table.add_row("energy", f"{hours.hours * hours.kwh:.2f} kWh (by what recorded stages took)")
     disk = "unknown (the encoder is not here)" if summary.disk_bytes is None else f"{summary.disk_bytes / 1e9:.2f} GB"
     table.add_row("checkpoints", disk)
     lines: list[Any] = [Text(summary.study, style="bold"), table]
@@ -161,6 +166,10 @@ def _schedule(summary: PlanSummary) -> str:
 
 def _hours(hours: float) -> str:
     return f"{hours:.0f}" if hours >= 10 else f"{hours:.1f}" if hours >= 1 else f"{hours:.2f}"
+
+
+def _money(amount: float) -> str:
+    return f"{amount:,.0f}" if amount >= 100 else f"{amount:.2f}"
 
 
 #: What to expect of a schedule, by docs/explanation/schedules.md (real runs).

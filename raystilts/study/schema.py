@@ -31,6 +31,8 @@ from raystilts.study.intermediate import ALL, Alignment, Intermediate, MaskedLM,
 from raystilts.study.search import Search
 
 Order = Literal["anytime", "longest_first"]
+#: Experiment trackers, by the names that Hugging Face's `TrainingArguments` gives them.
+TrackerName = Literal["tensorboard", "wandb", "mlflow", "trackio"]
 
 
 class Encoder(Model):
@@ -153,9 +155,13 @@ class Resources(StageResources):
     Attributes:
         auto: Pick the share of a GPU when the study runs, from measured memory.
         by_kind: Other resources for one kind of stage.
+        price_per_gpu_hour: What a whole GPU costs an hour, in any currency.
+        price_per_cpu_hour: What a core costs an hour. Where a machine's price is of both, give the GPU's alone.
     """
 
     auto: bool = False
+    price_per_gpu_hour: Annotated[float, Field(ge=0, le=1e6)] | None = None
+    price_per_cpu_hour: Annotated[float, Field(ge=0, le=1e6)] | None = None
     by_kind: dict[Literal["intermediate", "target", "retrieval"], StageResources] = Field(default_factory=dict)
 
     @model_validator(mode="before")
@@ -176,6 +182,12 @@ class Resources(StageResources):
     def of(self, kind: Literal["intermediate", "target", "retrieval"]) -> StageResources:
         """The resources of one kind of stage."""
         return self.by_kind.get(kind, self)
+
+    def price_per_hour(self, stage: StageResources) -> float | None:
+        """What a stage that takes so much costs an hour; None where the study has no price for what it takes."""
+        used = [(self.price_per_gpu_hour, stage.gpus), (self.price_per_cpu_hour, stage.cpus)]
+        priced = [price * amount for price, amount in used if price is not None and amount]
+        return sum(priced) if priced else None
 
 
 class Study(Model):
@@ -213,7 +225,7 @@ class Study(Model):
         time_limit_s: Seconds after which a stage ends as failed; the same command continues it.
         snapshot_s: Least seconds between two snapshots of a training. A killed worker costs at most these and one
             update. 0 writes a snapshot after each update.
-        tensorboard: Write losses and dev scores for TensorBoard too.
+        report_to: Experiment trackers that get a run of each stage.
         search: Search hyperparameters of the intermediates and targets, instead of training the grid.
     """
 
@@ -240,7 +252,7 @@ class Study(Model):
     task_files: tuple[str, ...] = ()
     time_limit_s: Annotated[float, Field(gt=0)] | None = None
     snapshot_s: Annotated[float, Field(ge=0)] = 120.0
-    tensorboard: bool = False
+    report_to: tuple[TrackerName, ...] = ()
     search: Search | None = None
 
     @field_validator("data_dir", mode="before")
@@ -248,6 +260,26 @@ class Study(Model):
     def _several_folders(cls, given: Any) -> Any:
         several = isinstance(given, list | tuple) and given and all(isinstance(one, str) for one in given)
         return os.pathsep.join(given) if several else given
+
+    @model_validator(mode="before")
+    @classmethod
+    def _earlier_form(cls, data: Any) -> Any:
+        """Folders of earlier versions hold studies with `tensorboard: true` or `false`."""
+        if not isinstance(data, dict) or not isinstance(data.get("tensorboard"), bool):
+            return data
+        found = {name: value for name, value in data.items() if name != "tensorboard"}
+        return {"report_to": "tensorboard", **found} if data["tensorboard"] else found
+
+    @field_validator("report_to", mode="before")
+    @classmethod
+    def _one_tracker(cls, given: Any) -> Any:
+        given = () if given == "none" else given
+        return (given,) if isinstance(given, str) else given
+
+    @field_validator("report_to")
+    @classmethod
+    def _once(cls, given: tuple[TrackerName, ...]) -> tuple[TrackerName, ...]:
+        return tuple(dict.fromkeys(given))
 
     @field_validator("intermediates")
     @classmethod

@@ -38,7 +38,7 @@ from raystilts.training.data import (
 from raystilts.training.encoder import Pretrained, pretrained, word_embeddings
 from raystilts.training.evaluate import Readout, evaluate
 from raystilts.training.limits import ENDED_EARLY, UNLIMITED, Limits
-from raystilts.training.loop import Job, Progress, Vocabulary, train
+from raystilts.training.loop import Job, Progress, Vocabulary, Watcher, train
 from raystilts.training.memory import device_name
 from raystilts.training.model import Head, Model, build_head, compact_rows
 from raystilts.training.result import Score, StageResult, dev_means, mean_dev
@@ -88,6 +88,7 @@ def run_stage(
     encoder: EncoderInfo | None = None,
     until: float = 1.0,
     interrupted: Callable[[], bool] | None = None,
+    watcher: Watcher | None = None,
 ) -> StageResult:
     """Trains (where the weights are not there yet) and scores one stage.
 
@@ -106,6 +107,7 @@ def run_stage(
         encoder: The encoder as the plan found it; default `describe_encoder(study.encoder)`.
         until: Share of the budget to train for, in (0, 1].
         interrupted: Whether the run is asked to stop.
+        watcher: Told how the training is getting on.
 
     Raises:
         UserError: data, encoder or parent that cannot be used.
@@ -118,7 +120,7 @@ def run_stage(
     torch.backends.cuda.matmul.allow_tf32 = True
     deadline = None if study.time_limit_s is None else time.monotonic() + study.time_limit_s
     limits = Limits(deadline) if interrupted is None else Limits(deadline, interrupted)
-    return StageRun(stage, study, folder, torch.device(device), threads, encoder, until, limits).run()
+    return StageRun(stage, study, folder, torch.device(device), threads, encoder, until, limits, watcher).run()
 
 
 class StageRun:
@@ -134,11 +136,12 @@ class StageRun:
         encoder: EncoderInfo | None,
         until: float,
         limits: Limits = UNLIMITED,
+        watcher: Watcher | None = None,
     ) -> None:
         self.stage, self.study, self.device, self.threads = stage, study, device, threads
         self.until = until
         self.started = time.monotonic()
-        self.limits = limits
+        self.limits, self.watcher = limits, watcher
         self.holding = ExitStack()
         self.unscored = False
         self.checkpoints = open_checkpoints(folder)
@@ -269,6 +272,7 @@ class StageRun:
                 stop_at=self.study.evaluation.rung(self.until, len(updates)),
                 limits=self.limits,
                 aligner=aligner,
+                watcher=self.watcher,
             )
         if before is not None and adapter.change is not None:
             self.model.changes = (*before, adapter.change)

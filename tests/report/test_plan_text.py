@@ -30,6 +30,21 @@ def test_counts_and_savings() -> None:
     assert found.to_json()["cost"]["hours"] == 1.0
 
 
+def test_money_and_energy_are_said_where_they_are_known() -> None:
+    planned = plan(study(targets=[{"task": "cldr_units", "languages": ["de"]}]))
+
+    def text(cost: Cost) -> str:
+        console = Console(width=300, file=StringIO())
+        console.print(plan_view(summarise(planned, planned.stages, cost)))
+        return str(console.file.getvalue())  # type: ignore[attr-defined]
+
+    assert not {"cost", "energy"} & {line.split()[0] for line in text(Cost(1.0, 0.5, 2.0, "guess")).splitlines()}
+    shown = text(Cost(60.0, 50.0, 70.0, "guess", 2.5, 0.4)).splitlines()
+    lines = {line.split()[0]: line.split(maxsplit=1)[1].strip() for line in shown if len(line.split()) > 1}
+    assert lines["cost"] == "150 (125 to 175; a device hour 2.50)"
+    assert lines["energy"] == "24.00 kWh (by what recorded stages took)"
+
+
 def test_overlap_of_training_data() -> None:
     one = study(
         intermediates=["none", "mnli", "mnli@sw", "squad", {"tasks": ["hellaswag", "squad"], "name": "both"}],
