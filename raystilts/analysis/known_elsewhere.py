@@ -16,6 +16,7 @@ from raystilts.planning.data import data_folder
 from raystilts.planning.encoders import fetch_encoder
 from raystilts.ranking.joint import prior_features
 from raystilts.results.earlier import earlier_scores
+from raystilts.study.arms import Arms
 from raystilts.study.hyperparameters import Hyperparameters
 from raystilts.study.schema import Study
 from raystilts.tasks.registry import get_task
@@ -68,7 +69,8 @@ def text_ranking(study: Study, samples: int) -> list[Ranked]:
         UserError: No target of the study is trained, or no arm has a task.
     """
     targets = _targets(study)
-    arms = {arm.label: tuple(arm.tasks) for arm in study.intermediates if arm.tasks}
+    known = Arms(study.intermediates)
+    arms = {label: tasks for label, arm in known.by_label.items() if (tasks := known.tasks_of(arm))}
     names = dict.fromkeys([*targets, *(name for tasks in arms.values() for name in tasks)])
     if not targets or not arms:
         raise UserError("text similarity needs an arm with a task, and a target that is trained")

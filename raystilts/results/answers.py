@@ -301,12 +301,28 @@ def answer_notes(
     if seen:
         names = ", ".join(seen)
         notes.append(f"the encoder has seen {names} in pretraining: gains of these look smaller than they are")
+    elsewhere = _elsewhere(test, study)
+    if elsewhere:
+        one = "is one checkpoint" if len(elsewhere) == 1 else "are one checkpoint each"
+        notes.append(f"{', '.join(elsewhere)} {one} for all seeds: no seed variance of its own training is in its runs")
     return tuple(notes)
+
+
+def _elsewhere(test: Stratum, study: Study | None) -> list[str]:
+    """Arms of a stratum that are a checkpoint from elsewhere."""
+    given = [] if study is None else [arm.label for arm in study.intermediates if arm.checkpoint is not None]
+    there = {arm.intermediate for row, arm in enumerate(test.arms) if was_run(test, row)}
+    return [label for label in given if label in there]
 
 
 def _seen(test: Stratum, study: Study | None) -> list[str]:
     """Intermediates of a stratum that the encoder declares to have seen."""
     if study is None:
         return []
-    words = {word for arm in test.arms for word in re.split(r"[+@]", arm.intermediate)}
+    from raystilts.study.arms import Arms  # settings are read where there are some
+
+    arms = Arms(study.intermediates)
+    known = {label: arms.tasks_of(arm) for label, arm in arms.by_label.items() if arm.is_composed}
+    parts = [part for arm in test.arms for part in known.get(arm.intermediate, (arm.intermediate,))]
+    words = {word for part in parts for word in re.split(r"[+@]", part)}
     return [name for name in study.encoder.has_seen if name in words]

@@ -74,7 +74,7 @@ class KnownTasks:
 
     def __init__(self, facts: Mapping[str, TaskFacts], study: Study | None) -> None:
         self._known: dict[str, TaskFacts | None] = dict(facts)
-        self._parts = {} if study is None else {arm.label: arm.tasks for arm in study.intermediates}
+        self._parts = {} if study is None else _parts(study)
 
     def get(self, name: str) -> TaskFacts | None:
         """A task by its name; None where neither the folder nor the catalogue has it."""
@@ -86,8 +86,8 @@ class KnownTasks:
         return self._known[name]
 
     def parts(self, intermediate: str) -> tuple[str, ...]:
-        """The tasks that an intermediate trains on, by its label."""
-        return self._parts.get(intermediate) or tuple(intermediate.split("+"))
+        """The tasks whose training data is in an intermediate's weights, by its label."""
+        return self._parts[intermediate] if intermediate in self._parts else tuple(intermediate.split("+"))
 
     def train_language(self, target: str) -> str:
         """The (first) language that a target trains in; English for tasks that nobody knows."""
@@ -101,6 +101,15 @@ class KnownTasks:
             return False
         tasks = (self.get(name) for name in self.parts(intermediate) if name not in ("none", "mlm"))
         return any(task is not None and task.train_data == own.train_data for task in tasks)
+
+
+def _parts(study: Study) -> dict[str, tuple[str, ...]]:
+    """The tasks whose training data is in the weights of each arm, as far as its label does not say so."""
+    from raystilts.study.arms import Arms
+
+    arms = Arms(study.intermediates)
+    parts = {label: arms.tasks_of(arm) for label, arm in arms.by_label.items()}
+    return {label: tasks for label, tasks in parts.items() if tasks or arms.by_label[label].is_composed}
 
 
 def read_tasks(folder: Folder, study: Study | None) -> KnownTasks:

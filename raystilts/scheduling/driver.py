@@ -35,8 +35,15 @@ from raystilts.scheduling.capacity import prepared
 from raystilts.scheduling.cluster import head_answers, ray_cluster
 from raystilts.scheduling.fit import fit
 from raystilts.scheduling.lock import HeldLock, driver_lock
-from raystilts.scheduling.preflight import check_data, check_encoder, check_places, check_storage
+from raystilts.scheduling.preflight import (
+    check_checkpoints,
+    check_data,
+    check_encoder,
+    check_places,
+    check_storage,
+)
 from raystilts.scheduling.stopping import SNAPSHOT_SECONDS, StopRequest, stoppable, tell_workers
+from raystilts.study.intermediate import Intermediate
 from raystilts.study.schema import Study, merged
 from raystilts.tasks.facts import facts_of
 from raystilts.tracking.check import Trackers, check_installed, prepare
@@ -70,6 +77,8 @@ def checked(study: Study, address: str | None, steps: Steps | None = None) -> tu
         steps.say(f"reading the encoder {study.encoder.model_name_or_path} and the data")
     info = fetch_encoder(study.encoder)
     check_encoder(info)
+    if check_checkpoints(resolved):
+        resolved = resolve(resolved.study)
     check_data(resolved, silent if steps is None else steps.say_if_silent)
     return resolved, info
 
@@ -80,8 +89,16 @@ def _with_absolute_paths(study: Study) -> Study:
     paths = {
         "data_dir": None if folder is None else str(folder.absolute()),
         "task_files": tuple(str(Path(path).expanduser().absolute()) for path in study.task_files),
+        "intermediates": tuple(map(_with_absolute_checkpoint, study.intermediates)),
     }
     return study.model_copy(update=paths)
+
+
+def _with_absolute_checkpoint(arm: Intermediate) -> Intermediate:
+    if arm.checkpoint is None or not Path(arm.checkpoint.checkpoint).expanduser().is_dir():
+        return arm
+    place = str(Path(arm.checkpoint.checkpoint).expanduser().absolute())
+    return arm.model_copy(update={"checkpoint": arm.checkpoint.model_copy(update={"checkpoint": place})})
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,8 +289,9 @@ def write_study(results: str, resolved: ResolvedStudy) -> None:
     """
     folder, study = open_folder(results), resolved.study
     data = StudyData(study)
-    facts = {one.task.name: facts_of(one.task) for one in resolved.targets}
-    trained = [one for arm in resolved.arms for one in arm.tasks]
+    facts = {task.name: facts_of(task) for arm in resolved.all_arms for task in arm.data}
+    facts |= {one.task.name: facts_of(one.task) for one in resolved.targets}
+    trained = [one for arm in resolved.all_arms for one in arm.tasks]
     for one in (*trained, *(target for target in resolved.targets if target.task.requires_training)):
         facts[one.task.name] = facts_of(one.task) | {"rows": data.training(one.task, one.hyperparameters).rows}
     write_tasks(folder, facts)

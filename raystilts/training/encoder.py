@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from raystilts.errors import UserError, first_line
 from raystilts.planning.adapters import encoder_class
 from raystilts.planning.encoders import EncoderInfo
+from raystilts.planning.foreign import PROBE
 from raystilts.tasks.encoding import Tokenizer
 from raystilts.training.adapters import apply_change, load_changes
 from raystilts.training.fast_ops import use_bidirectional_attention, use_fast_dropout, use_sync_free_attention
@@ -74,10 +75,24 @@ class Pretrained:
                 tensor.data = self.weights[name].to(device)
             self.model.to(device)
         else:
-            self._fill(None if changes is not None else checkpoint, device)
+            own = self.weights if checkpoint is None or changes is not None else load_weights(checkpoint)
+            self.use(own, device, str(checkpoint))
         for change in changes or ():
             apply_change(self.model, change)
         return self.model
+
+    def whole(self, checkpoint: Path | None) -> dict[str, Tensor]:
+        """All weights of the encoder in a checkpoint folder, or the pretrained ones; an adapter's with its change.
+
+        Raises:
+            UserError: the checkpoint does not fit the encoder.
+        """
+        if checkpoint is None:
+            return self.weights
+        if load_changes(checkpoint, self.info) is None:
+            return load_weights(checkpoint)
+        self.restore(checkpoint, torch.device("cpu"))
+        return {name: tensor.detach().clone() for name, tensor in self._tensors().items()}
 
     def _tensors(self) -> dict[str, Tensor]:
         """The model's own tensors by the names of `weights`."""
@@ -85,13 +100,19 @@ class Pretrained:
         named |= dict(self.model.named_buffers(remove_duplicate=False))
         return {name: named[name] for name in self.weights}
 
-    def _fill(self, checkpoint: Path | None, device: torch.device) -> None:
-        """Copies weights into tensors of the model's own."""
+    def use(self, weights: dict[str, Tensor], device: torch.device, source: str) -> nn.Module:
+        """The model with these weights, on a device.
+
+        Args:
+            source: Where they are from, for messages.
+
+        Raises:
+            UserError: they do not fit the encoder.
+        """
         for name, tensor in self._tensors().items():
             if tensor.data_ptr() == self.weights[name].data_ptr():
                 tensor.data = torch.empty_like(tensor)
         self.model.to(device)
-        weights = self.weights if checkpoint is None else load_weights(checkpoint)
         missing, unexpected = self.model.load_state_dict(weights, strict=False)
         # A checkpoint holds tensors that have two names (T5's table of words) once.
         places = {name: tensor.data_ptr() for name, tensor in self.model.state_dict().items()}
@@ -99,9 +120,10 @@ class Pretrained:
         missing = [name for name in missing if places[name] not in there]
         if missing or unexpected:
             raise UserError(
-                f"{checkpoint}: not a checkpoint of {self.info.location} (missing {missing[:2]}, "
+                f"{source}: not a checkpoint of {self.info.location} (missing {missing[:2]}, "
                 f"unexpected {unexpected[:2]})"
             )
+        return self.model
 
 
 def _files(info: EncoderInfo) -> tuple[tuple[str, int, int], ...]:
@@ -117,6 +139,22 @@ def load_weights(folder: Path) -> dict[str, Tensor]:
     return {name: tensor for path in sorted(folder.glob("*.safetensors")) for name, tensor in load_file(path).items()}
 
 
+def foreign_weights(info: EncoderInfo) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """The encoder of a checkpoint from elsewhere, and its masked-LM head by the names of `MaskedLMHead`.
+
+    Its other heads are dropped; the second part is empty where it has no masked-LM head.
+
+    Raises:
+        UserError: it does not load, or weights are missing.
+    """
+    try:
+        return open_model(info).state_dict(), _lm_head(info)
+    except UserError:
+        raise
+    except Exception as error:  # each architecture has mistakes of its own in what its configuration says
+        raise UserError(f"{info.location} does not load: {first_line(error, 160)}") from error
+
+
 _WARM: dict[str, Pretrained] = {}
 
 
@@ -130,10 +168,6 @@ def pretrained(info: EncoderInfo) -> Pretrained:
         _WARM.clear()
         _WARM[info.fingerprint] = _load(info)
     return _WARM[info.fingerprint]
-
-
-#: Read to compare tokenizers: cases, accents, scripts, forms that NFKC and NFC change.
-_PROBE = "The Ärger of ÉCOLE №5, ﬁne İstanbul Ελλάς Москва नमस्ते العربية 日本語 한국어 ไทย  twice"
 
 
 def _load(info: EncoderInfo) -> Pretrained:
@@ -241,7 +275,7 @@ def _check_vocabulary(info: EncoderInfo, tokenizer: Tokenizer, model: nn.Module)
             f"encoder.model_name_or_path: {info.location}: its tokenizer has ids up to {largest}, its word embeddings "
             f"{rows} rows; take the tokenizer that the encoder was made with"
         )
-    known = set(tokenizer(_PROBE, add_special_tokens=False)["input_ids"]) - {tokenizer.unk_token_id}
+    known = set(tokenizer(PROBE, add_special_tokens=False)["input_ids"]) - {tokenizer.unk_token_id}
     if len(vocabulary) <= len(set(tokenizer.all_special_ids)) or not known:
         raise UserError(
             f"encoder.model_name_or_path: {info.location}: its tokenizer knows no words; its vocabulary files are "
@@ -259,8 +293,8 @@ def _tokenizer_notes(info: EncoderInfo, tokenizer: Tokenizer) -> list[str]:
     own = Backend.from_file(str(file))
     own.no_truncation()
     own.no_padding()
-    ids = own.encode(_PROBE, add_special_tokens=False).ids
-    if ids == tokenizer(_PROBE, add_special_tokens=False)["input_ids"]:
+    ids = own.encode(PROBE, add_special_tokens=False).ids
+    if ids == tokenizer(PROBE, add_special_tokens=False)["input_ids"]:
         return []
     return [
         f"{info.location}: transformers' {type(tokenizer).__name__} gives other ids than {file.name} itself "

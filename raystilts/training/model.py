@@ -11,7 +11,7 @@ Heads. One small module a kind, with its loss.
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Literal, Self, cast
 
@@ -279,10 +279,15 @@ def build_head(task: Task, pretrained: Pretrained, pooling: Pooling, seed: int) 
     if kind.head == "span":
         return _initialised(SpanHead(pretrained.hidden))
     assert kind.head == "masked_lm", kind.head
-    words = word_embeddings(pretrained.model)
-    head = _initialised(MaskedLMHead(pretrained.hidden, words, float(getattr(config, "layer_norm_eps", 1e-5))))
-    if pretrained.lm_head:
-        head.load_state_dict(pretrained.lm_head, strict=False)
+    return masked_lm_head(pretrained, pretrained.lm_head)
+
+
+def masked_lm_head(pretrained: Pretrained, weights: Mapping[str, Tensor]) -> Head:
+    """A masked-LM head with these weights; fresh as far as there are none."""
+    words, eps = word_embeddings(pretrained.model), float(getattr(pretrained.config, "layer_norm_eps", 1e-5))
+    head = _initialised(MaskedLMHead(pretrained.hidden, words, eps))
+    if weights:
+        head.load_state_dict(weights, strict=False)
     return head
 
 

@@ -15,6 +15,7 @@ from raystilts.errors import UserError
 from raystilts.planning.architectures import pooling_of
 from raystilts.planning.data import data_folder
 from raystilts.planning.encoders import EncoderInfo, describe_encoder
+from raystilts.planning.foreign import fetch_foreign
 from raystilts.planning.stages import Stage
 from raystilts.study.intermediate import Alignment
 from raystilts.study.schema import Study
@@ -35,12 +36,13 @@ from raystilts.training.data import (
     used_tokens,
     warm_reader,
 )
-from raystilts.training.encoder import Pretrained, pretrained, word_embeddings
+from raystilts.training.encoder import Pretrained, foreign_weights, load_weights, pretrained, word_embeddings
 from raystilts.training.evaluate import Readout, evaluate
 from raystilts.training.limits import ENDED_EARLY, UNLIMITED, Limits
 from raystilts.training.loop import Job, Progress, Vocabulary, Watcher, train
 from raystilts.training.memory import device_name
-from raystilts.training.model import Head, Model, build_head, compact_rows
+from raystilts.training.merging import merge_weights
+from raystilts.training.model import Head, Model, build_head, compact_rows, masked_lm_head
 from raystilts.training.result import Score, StageResult, dev_means, mean_dev
 
 
@@ -71,11 +73,13 @@ def stage_aligner(stage: Stage, reader: DataReader, heads: list[DomainHead], ste
 
 
 def _alignment(stage: Stage) -> Alignment | None:
-    return stage.intermediate.align if stage.kind == "intermediate" else None
+    return None if stage.trained is None else stage.trained.align
 
 
 #: Padded tokens a batch in evaluation; on a CPU what its caches hold, for more are slower.
 EVAL_TOKENS = {"cpu": 1024, "cuda": 131072}
+#: Says in a checkpoint's metadata that its head is a masked-LM head that was taken in with it.
+LM_HEAD = "lm_head"
 
 
 def run_stage(
@@ -157,7 +161,9 @@ class StageRun:
             return self._run()
 
     def _run(self) -> StageResult:
-        trains = self.stage.kind != "retrieval"
+        trains = self.stage.trains
+        if not trains and self.stage.kind == "intermediate":
+            return self._make()
         done = self.holding.enter_context(self.checkpoints.held(self.stage.train_key)) if trains else None
         progress = self._train() if trains and done is None else self._load(done)
         if trains and done is None and progress.step < self.steps and not progress.ended_early:
@@ -182,6 +188,36 @@ class StageRun:
         result = self._result(progress, scores, True, kept=False)
         there = [s for s in scores if s.step == rung]
         return replace(result, dev_score=mean_dev(there), dev_means=dev_means(there), paused_at=self.until)
+
+    def _make(self) -> StageResult:
+        """Weights that are taken from elsewhere, where they are not there yet; nothing is scored."""
+        there = self.checkpoints.has(self.stage.train_key)
+        if not there:
+            weights, heads = self._made_weights()
+            self.model = Model(self.loaded.use(weights, torch.device("cpu"), self.stage.intermediate.label), heads)
+            self._save(Progress(), **{LM_HEAD: bool(heads)})
+        return self._result(Progress(), [], False, kept=True)
+
+    def _made_weights(self) -> tuple[dict[str, torch.Tensor], list[Head]]:
+        """The encoder's weights, and a masked-LM head where they come with one."""
+        stage = self.stage
+        if stage.merged and stage.intermediate.merge is not None:
+            kept = [None if one is None else self.loaded.whole(self._held(*one)) for one in stage.merged]
+            # A checkpoint holds tensors that have two names (T5's table of words) once.
+            names = set(self.loaded.weights).intersection(*(one for one in kept if one is not None))
+            base, *members = (
+                {name: tensor for name, tensor in one.items() if name in names}
+                for one in (self.loaded.weights, *(self.loaded.weights if one is None else one for one in kept))
+            )
+            return merge_weights(stage.intermediate.merge, members, base), []
+        assert stage.foreign is not None
+        assert stage.intermediate.checkpoint is not None
+        place = "" if stage.arm is None else stage.arm.place
+        info = stage.foreign
+        if not Path(info.location).is_dir():  # another node's cache, or not fetched yet
+            info = fetch_foreign(stage.intermediate.checkpoint, self.study.encoder, place)
+        weights, lm_head = foreign_weights(info)
+        return weights, [masked_lm_head(self.loaded, lm_head)] if lm_head else []
 
     def _load(self, done: Path | None) -> Progress:
         """The weights of an earlier training of this stage, or of the parent where there is nothing to train."""
@@ -212,26 +248,43 @@ class StageRun:
     def _parent(self) -> Path | None:
         if self.stage.parent_train_key is None:
             return None
-        found = self.holding.enter_context(self.checkpoints.held(self.stage.parent_train_key))
+        return self._held(str(self.stage.parent), self.stage.parent_train_key)
+
+    def _held(self, key: str, train_key: str) -> Path:
+        """The kept weights of another stage."""
+        found = self.holding.enter_context(self.checkpoints.held(train_key))
         if found is None:
             raise UserError(
-                f"the checkpoint of intermediate {self.stage.intermediate.label!r} (seed {self.stage.seed}) is not in "
-                f"{self.checkpoints.folder}; run its stage first"
+                f"the checkpoint that {self.stage.intermediate.label!r} (seed {self.stage.seed}) is made of, of stage "
+                f"{key}, is not in {self.checkpoints.folder}; run its stage first"
             )
         return found
 
     def _train(self) -> Progress:
         sets = training_sets(self.stage, self.study, self.reader)
         updates = training_updates(self.stage, self.study, sets)
-        self.steps = len(updates)
-        key = self.stage.train_key
+        on_the_way = self.stage.ends_on_the_way
+        self.steps = self.stage.steps if on_the_way else len(updates)
         with self.training(sets, updates, self._parent()) as job:
-            self.checkpoints.fetch_snapshot(key)
+            if on_the_way:
+                job.stop_at = self.steps
+            key = self._snapshot_key()
             job.snapshot, job.on_snapshot = self.checkpoints.snapshot(key), lambda: self.checkpoints.push_snapshot(key)
             progress = train(job)
+        if on_the_way and progress.step == self.steps:
+            progress.best_step = progress.step  # these weights are asked for, not the best so far
         if not progress.best_step:
             progress.best_step = progress.step
         return progress
+
+    def _snapshot_key(self) -> str:
+        """By what the training in progress is kept: that of the whole, if it does not stand behind this stage's end."""
+        own, whole = self.stage.train_key, self.stage.whole_key or self.stage.train_key
+        self.checkpoints.fetch_snapshot(whole)
+        if whole == own or self.checkpoints.snapshot_step(whole) <= self.steps:
+            return whole
+        self.checkpoints.fetch_snapshot(own)
+        return own
 
     @contextmanager
     def training(self, sets: list[TrainingSet], updates: list[Update], parent: Path | None) -> Iterator[Job]:
@@ -245,6 +298,8 @@ class StageRun:
         encoder = self.loaded.restore(parent, self.device, shared=not tuning.is_full)
         before = () if parent is None else load_changes(parent, self.loaded.info)
         heads, domain = stage_heads(self.stage, self.study, self.loaded), domain_heads(self.stage, self.loaded)
+        if parent is not None and stage_masked_lm(self.stage) is not None:
+            self._take_lm_head(parent, heads[-1])
         for head, one in zip(heads, sets, strict=True):
             head.label_smoothing = self.hp.label_smoothing_factor
             head.class_weights = balanced_weights(one) if self.hp.class_weight == "balanced" else None
@@ -276,6 +331,12 @@ class StageRun:
             )
         if before is not None and adapter.change is not None:
             self.model.changes = (*before, adapter.change)
+
+    def _take_lm_head(self, parent: Path, head: Head) -> None:
+        """Starts masked LM with the head of a checkpoint from elsewhere, where that came with one."""
+        if self.checkpoints.metadata(parent).get(LM_HEAD):
+            weights = load_weights(parent / "heads")
+            head.load_state_dict({name.removeprefix("0."): tensor for name, tensor in weights.items()}, strict=False)
 
     def _vocabulary(self) -> Vocabulary:
         tokenizer = self.loaded.tokenizer
