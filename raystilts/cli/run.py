@@ -159,13 +159,13 @@ def plan(
 def _rehearse(study: Study) -> None:
     """Tries one stage of each kind that the study has still to run."""
     from raystilts.planning.cost import results_folder
-    from raystilts.planning.stages import plan as plan_study
+    from raystilts.planning.stages import plan_stages
     from raystilts.scheduling.driver import checked
     from raystilts.scheduling.outstanding import outstanding
     from raystilts.scheduling.preflight import rehearse
 
-    study, _ = checked(study, None)
-    planned = plan_study(study)
+    resolved, _ = checked(study, None)
+    planned = plan_stages(resolved)
     log = messages()
     tried = rehearse(planned, outstanding(planned, results_folder(study)).left().keys(), log)
     log.print(f"rehearsed: {tried} kinds of stages", highlight=False)

@@ -151,7 +151,7 @@ _ROUNDED = 0.005  # 0.33 is meant as one third
 
 @dataclass(frozen=True, slots=True)
 class _Measured:
-    """A row of the first table in docs/schedules.md (benchmarks/schedules.py, 900 simulated strata a column).
+    """A row of the simulated table in docs/explanation/schedules.md (benchmarks/schedules.py, 900 strata a column).
 
     Attributes:
         what: The setting, in words.
@@ -181,7 +181,7 @@ _SEEDS_2 = _Measured("with 2 seeds", 0.31, 0.58, 0.59)
 _SEED_1 = _Measured("with 1 seed", 0.15, 0.50, 0.52)
 _RACE = _Measured("with 0.9", 0.55, 0.68, 0.70)
 _CONFIDENCE_70 = _Measured("with 0.7", 0.45, 0.63, 0.66)
-_SOURCE = "(one change at a time; docs/schedules.md)"
+_SOURCE = "(one change at a time; docs/explanation/schedules.md)"
 
 
 def advice(schedule: Schedule, n_seeds: int) -> list[str]:
@@ -239,7 +239,7 @@ def _top_two(schedule: TopTwo) -> list[str]:
     return [
         f"schedule.top_two.budget is {schedule.budget:g}, below {least:g}, the least that found the best arm of real "
         f"targets about as often as the full grid {known}: the answer is the best that so many runs can say "
-        "(docs/schedules.md)"
+        "(docs/explanation/schedules.md)"
     ]
 
 

@@ -134,6 +134,15 @@ def plan(study: Study) -> Plan:
     """
     resolved = resolve(study)
     check_dev_is_not_test(resolved, data_folder(study))
+    return plan_stages(resolved)
+
+
+def plan_stages(resolved: ResolvedStudy) -> Plan:
+    """The same for a study whose names and data have been checked.
+
+    Raises:
+        UserError: data or an encoder that cannot be used.
+    """
     return _Planner(resolved).plan()
 
 

@@ -140,7 +140,7 @@ def _hours(hours: float) -> str:
     return f"{hours:.0f}" if hours >= 10 else f"{hours:.1f}" if hours >= 1 else f"{hours:.2f}"
 
 
-#: What to expect of a schedule, by docs/schedules.md (real runs).
+#: What to expect of a schedule, by docs/explanation/schedules.md (real runs).
 _EXPECTED = {
     "halve": "halve: on 63 real targets a third of a four-seed grid found the best arm less often by .03 ± .03",
     "top_two": "top_two: on 63 real targets .27 of a four-seed grid with a prior found the best arm less often by "
@@ -149,7 +149,7 @@ _EXPECTED = {
 
 
 def _notes(summary: PlanSummary) -> list[str]:
-    notes = [f"{_EXPECTED[summary.schedule]} (docs/schedules.md)"] if summary.schedule in _EXPECTED else []
+    notes = [f"{_EXPECTED[summary.schedule]} (docs/explanation/schedules.md)"] if summary.schedule in _EXPECTED else []
     for target in dict.fromkeys(target for _, target in summary.overlap):
         arms = ", ".join(arm for arm, other in summary.overlap if other == target)
         notes.append(f"{target} trains on the same data as {arms}: shown, left out of best")

@@ -24,7 +24,7 @@ from raystilts.filesystem import open_folder
 from raystilts.planning.cost import checkpoints_folder, results_folder
 from raystilts.planning.data import StudyData, data_folder
 from raystilts.planning.encoders import EncoderInfo, fetch_encoder
-from raystilts.planning.resolve import resolve
+from raystilts.planning.resolve import ResolvedStudy, resolve
 from raystilts.planning.stages import Kind, Plan, Stage
 from raystilts.results.compaction import compacting
 from raystilts.results.ledger import Ledger
@@ -50,8 +50,8 @@ if TYPE_CHECKING:
     from raystilts.scheduling.searchers import SegmentSearch
 
 
-def checked(study: Study, address: str | None) -> tuple[Study, EncoderInfo]:
-    """The study as workers see it, and its encoder: what it needs is here, and can be used.
+def checked(study: Study, address: str | None) -> tuple[ResolvedStudy, EncoderInfo]:
+    """The study as workers see it, resolved, and its encoder: what it needs is here, and can be used.
 
     Args:
         address: The running Ray cluster; None for one of our own.
@@ -62,13 +62,13 @@ def checked(study: Study, address: str | None) -> tuple[Study, EncoderInfo]:
     """
     results_folder(study)  # a place that is none is said before all else
     check_places(address)
-    study = _with_absolute_paths(study)
+    resolved = resolve(_with_absolute_paths(study))
     if study.tensorboard:
         check_tensorboard()
     info = fetch_encoder(study.encoder)
     check_encoder(info)
-    check_data(study)
-    return study, info
+    check_data(resolved)
+    return resolved, info
 
 
 def _with_absolute_paths(study: Study) -> Study:
@@ -216,35 +216,35 @@ class _Fitting(threading.Thread):
 
 
 @contextmanager
-def driving(study: Study, disk_bytes: int | None, address: str | None, console: Console) -> Iterator[Driver]:
+def driving(resolved: ResolvedStudy, disk_bytes: int | None, address: str | None, console: Console) -> Iterator[Driver]:
     """The driver of a study's results folder for the length of the block; its study and checkpoints are in order.
 
     Args:
-        study: As `checked` returns it.
+        resolved: As `checked` returns it.
         disk_bytes: What the checkpoints will take, where that is known.
 
     Raises:
         UserError: the results folder cannot be written.
         StorageError: it is in use, or full.
     """
-    results = results_folder(study)
+    results = results_folder(resolved.study)
     check_storage(results, disk_bytes)
     say = partial(console.print, highlight=False, soft_wrap=True)
     with stoppable() as stop, driver_lock(results, say) as lock:
-        write_study(results, study)
-        checkpoints = open_checkpoints(checkpoints_folder(study))
+        write_study(results, resolved)
+        checkpoints = open_checkpoints(checkpoints_folder(resolved.study))
         checkpoints.clean_up()
         yield Driver(results, checkpoints, console, address, lock, stop)
 
 
-def write_study(results: str, study: Study) -> None:
+def write_study(results: str, resolved: ResolvedStudy) -> None:
     """Keeps the study and the facts of its tasks beside the tables, so that these can be read without any other file.
 
     Raises:
         StorageError: the folder cannot be written.
     """
-    folder = open_folder(results)
-    resolved, data = resolve(study), StudyData(study)
+    folder, study = open_folder(results), resolved.study
+    data = StudyData(study)
     facts = {one.task.name: facts_of(one.task) for one in resolved.targets}
     trained = [one for arm in resolved.arms for one in arm.tasks]
     for one in (*trained, *(target for target in resolved.targets if target.task.requires_training)):

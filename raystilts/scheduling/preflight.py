@@ -20,11 +20,10 @@ from raystilts.planning.cost import CHECKPOINTS
 from raystilts.planning.data import data_folder
 from raystilts.planning.dev_test import check_dev_is_not_test
 from raystilts.planning.encoders import EncoderInfo
-from raystilts.planning.resolve import ResolvedStudy, resolve
+from raystilts.planning.resolve import ResolvedStudy
 from raystilts.planning.stages import Plan
 from raystilts.scheduling.cluster import ray_folder
 from raystilts.scheduling.lock import LOCAL_LOCK
-from raystilts.study.schema import Study
 from raystilts.tasks.task import Task
 from raystilts.training.data import cache_folder
 
@@ -67,13 +66,13 @@ def splits(resolved: ResolvedStudy) -> Iterator[Split]:
         yield from (Split(one.place, one.task, "pool", language) for language in one.task.split_languages("pool"))
 
 
-def check_data(study: Study) -> None:
+def check_data(resolved: ResolvedStudy) -> None:
     """Reads every row once: fetches hub data, and finds what is missing, empty or of the wrong form.
 
     Raises:
         UserError: naming the place in the study file.
     """
-    folder, resolved = data_folder(study), resolve(study)
+    folder = data_folder(resolved.study)
     seen: set[tuple[str, str, str | None]] = set()
     for one in splits(resolved):
         if (one.task.name, one.split, one.language) in seen:

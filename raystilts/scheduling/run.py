@@ -9,7 +9,7 @@ from functools import partial
 from rich.console import Console
 
 from raystilts.planning.cost import disk_bytes
-from raystilts.planning.stages import Plan, plan
+from raystilts.planning.stages import Plan, plan_stages
 from raystilts.results.ledger import Ledger
 from raystilts.scheduling.claims import Claims, wanted_weights
 from raystilts.scheduling.cluster import set_ray_environment
@@ -74,10 +74,11 @@ def run(
     set_ray_environment()
     started = time.monotonic()
     console = console or Console(stderr=True)
-    study, _ = checked(study, address)
-    planned = only_intermediates(plan(study)) if intermediates_only else plan(study)
+    resolved, _ = checked(study, address)
+    planned = plan_stages(resolved)
+    planned = only_intermediates(planned) if intermediates_only else planned
     turns = turns_of(planned, None if first is None else promising_first(planned, first))
-    with driving(study, disk_bytes(planned), address, console) as driver:
+    with driving(resolved, disk_bytes(planned), address, console) as driver:
         claims = Claims(driver.results, driver.checkpoints)
         claims.claim(wanted_weights(planned))
         adopt(planned, driver.results)

@@ -1,4 +1,4 @@
-"""What docs/results.md tells people to run."""
+"""What docs/reference/tables.md tells people to run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from raystilts.results.results import Results
 
 from .rows import run_row, score_rows, write, write_grid
 
-_DOC = Path(__file__).parents[2] / "docs" / "results.md"
+_DOC = Path(__file__).parents[2] / "docs" / "reference" / "tables.md"
 
 
 def _snippet(word: str) -> str:
@@ -65,7 +65,7 @@ def test_the_printed_lines_give_what_best_gives(results: Path, tool: str, capsys
 
 @pytest.mark.filterwarnings("ignore::raystilts.results.reader.ResultsWarning")
 def test_the_readmes_sql_gives_what_best_gives(results: Path) -> None:
-    text = (_DOC.parents[1] / "README.md").read_text()
+    text = (_DOC.parents[2] / "README.md").read_text()
     (query,) = re.findall(r"```sql\n(.*?)```", text, re.S)
     relation = duckdb.sql(query.replace("raystilts_results/quickstart", str(results)))
     assert relation is not None

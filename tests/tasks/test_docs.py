@@ -1,4 +1,4 @@
-"""docs/tasks.md cannot drift from the registry."""
+"""docs/reference/tasks.md cannot drift from the registry."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from raystilts.tasks.registry import all_tasks, load_task_file
 from raystilts.tasks.source import Source
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs" / "tasks.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "reference" / "tasks.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
