@@ -15,6 +15,8 @@ from raystilts.errors import UserError, first_line
 from raystilts.planning.encoders import EncoderInfo
 from raystilts.tasks.encoding import Tokenizer
 from raystilts.training.fast_ops import use_bidirectional_attention, use_fast_dropout, use_sync_free_attention
+from raystilts.training.memory import release_memory
+from raystilts.training.weights import StoredTable, Weights, own_memory
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
@@ -25,23 +27,23 @@ class Pretrained:
 
     Attributes:
         model: The Hugging Face model, on the CPU or wherever the last stage left it.
-        weights: Its pretrained weights on the CPU, never changed.
+        weights: Its pretrained weights, never changed.
         lm_head: The checkpoint's masked-LM head by the names of `MaskedLMHead`, empty where it has none.
         layers: Number of layers.
         hidden: Size of a token state.
         positions: Tokens that a sequence may have; None for any number.
-        notes: What the user should know of it, a sentence each.
+        table: The file that the table of words is mapped from, as it was last restored; None where it is in memory.
     """
 
     info: EncoderInfo
     model: nn.Module
     tokenizer: Tokenizer
-    weights: dict[str, Tensor]
+    weights: Weights
     lm_head: dict[str, Tensor]
     layers: int
     hidden: int
     positions: int | None = None
-    notes: tuple[str, ...] = ()
+    table: StoredTable | None = None
 
     @property
     def config(self) -> Any:
@@ -55,17 +57,18 @@ class Pretrained:
             UserError: the checkpoint does not fit the encoder.
         """
         self.model.to(device)
-        weights = self.weights if checkpoint is None else load_weights(checkpoint)
-        missing, unexpected = self.model.load_state_dict(weights, strict=False)
+        weights = self.weights if checkpoint is None else Weights.in_folder(checkpoint)
+        state = self.model.state_dict()
         # A checkpoint holds tensors that have two names (T5's table of words) once.
-        places = {name: tensor.data_ptr() for name, tensor in self.model.state_dict().items()}
-        there = {places[name] for name in weights if name in places}
-        missing = [name for name in missing if places[name] not in there]
+        there = {state[name].data_ptr() for name in weights if name in state}
+        missing = [name for name, tensor in state.items() if name not in weights and tensor.data_ptr() not in there]
+        unexpected = [n for n in weights if n not in state or weights.shape(n) != tuple(state[n].shape)]
         if missing or unexpected:
             raise UserError(
                 f"{checkpoint}: not a checkpoint of {self.info.location} (missing {missing[:2]}, "
                 f"unexpected {unexpected[:2]})"
             )
+        self.table = weights.load_into(state, word_embeddings(self.model).weight)
         return self.model
 
 
@@ -102,6 +105,7 @@ def _load(info: EncoderInfo) -> Pretrained:
     logging.disable_progress_bar()
     try:
         tokenizer = _load_tokenizer(info)
+        release_memory()  # one of many words takes twice its own memory to load
         model = _load_model(info)
     except UserError:
         raise
@@ -116,16 +120,17 @@ def _load(info: EncoderInfo) -> Pretrained:
         )
     use_sync_free_attention(model)
     use_fast_dropout(model)
+    weights = Weights.of_model(model, Path(info.location))
+    own_memory(model, but=word_embeddings(model).weight)
     return Pretrained(
         info=info,
         model=model,
         tokenizer=tokenizer,
-        weights={name: tensor.detach().clone() for name, tensor in model.state_dict().items()},
+        weights=weights,
         lm_head=_lm_head(info),
         layers=model.config.num_hidden_layers,
         hidden=model.config.hidden_size,
         positions=positions(model),
-        notes=tuple(_tokenizer_notes(info, tokenizer)),
     )
 
 
@@ -201,10 +206,11 @@ def _check_vocabulary(info: EncoderInfo, tokenizer: Tokenizer, model: nn.Module)
         )
 
 
-def _tokenizer_notes(info: EncoderInfo, tokenizer: Tokenizer) -> list[str]:
-    """What is said of a tokenizer that transformers makes otherwise than its own file does."""
+def tokenizer_notes(loaded: Pretrained) -> list[str]:
+    """What is said of a tokenizer that transformers makes otherwise than its own file does, a sentence each."""
     from tokenizers import Tokenizer as Backend
 
+    info, tokenizer = loaded.info, loaded.tokenizer
     file = Path(info.location) / "tokenizer.json"
     if not file.is_file():
         return []

@@ -38,7 +38,7 @@ from raystilts.training.encoder import Pretrained, pretrained, word_embeddings
 from raystilts.training.evaluate import Readout, evaluate
 from raystilts.training.limits import ENDED_EARLY, UNLIMITED, Limits
 from raystilts.training.loop import Job, Progress, Vocabulary, train
-from raystilts.training.memory import device_name
+from raystilts.training.memory import device_name, trim_memory
 from raystilts.training.model import Head, Model, build_head, compact_rows
 from raystilts.training.result import Score, StageResult, dev_means, mean_dev
 
@@ -224,7 +224,9 @@ class StageRun:
         with self.training(sets, updates, self._parent()) as job:
             self.checkpoints.fetch_snapshot(key)
             job.snapshot, job.on_snapshot = self.checkpoints.snapshot(key), lambda: self.checkpoints.push_snapshot(key)
+            trim_memory()  # of what reading and tokenising took
             progress = train(job)
+        trim_memory()  # of optimiser, gradients and states between layers
         if not progress.best_step:
             progress.best_step = progress.step
         return progress
@@ -249,7 +251,7 @@ class StageRun:
         aligner = stage_aligner(self.stage, self.reader, domain, len(updates))
         seen = features if aligner is None else [*features, aligner.features]
         used = None if masked_lm else torch.from_numpy(used_tokens(seen, (vocabulary.pad_id,)))
-        with compact_rows(encoder, used):
+        with compact_rows(encoder, used, self.loaded.table):
             self.model = Model(encoder, [*heads, *domain]).to(self.device)
             yield Job(
                 model=self.model,
