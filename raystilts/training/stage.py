@@ -226,7 +226,7 @@ class StageRun:
             job.snapshot, job.on_snapshot = self.checkpoints.snapshot(key), lambda: self.checkpoints.push_snapshot(key)
             trim_memory()  # of what reading and tokenising took
             progress = train(job)
-        trim_memory()  # of optimiser, gradients and states between layers
+            trim_memory()  # of optimiser, gradients and states between layers
         if not progress.best_step:
             progress.best_step = progress.step
         return progress
