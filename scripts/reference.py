@@ -25,7 +25,7 @@ import raystilts
 from raystilts import schedules
 from raystilts.report.html import gather, page
 from raystilts.results.schema import ROWS
-from raystilts.study import hyperparameters, intermediate, schema, search
+from raystilts.study import adapters, hyperparameters, intermediate, schema, search
 from raystilts.tasks.source import Source
 from raystilts.tasks.task import Task
 from raystilts.tasks.types.classification import SequenceClassification
@@ -50,6 +50,7 @@ STUDY = (
     (intermediate.Alignment, "`align` of an intermediate"),
     (schema.Target, "an entry of `targets`"),
     (schema.Fractions, "`intermediate_fractions`, `target_fractions`"),
+    (adapters.Tuning, "`tuning` of the study, an intermediate or a target: [adapters](adapters.md)"),
     (hyperparameters.StudyHyperparameters, "`hyperparameters`"),
     (schema.Evaluation, "`evaluation`"),
     (schema.Resources, "`resources`"),
