@@ -177,7 +177,7 @@ def _warn_lost(rows: list[Any]) -> None:
     for target, kept, lost in rows:
         warnings.warn(
             f"The macro mean of target {target} is over {kept.replace(',', ', ') or 'no'} language(s): "
-            f"not every run has {lost.replace(',', ', ')}.",
+            f"not every run has {lost.replace(',', ', ')}. Ask for one of these with --language.",
             ResultsWarning,
             stacklevel=7,
         )

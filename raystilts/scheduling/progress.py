@@ -9,7 +9,7 @@ import json
 import os
 import socket
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -133,6 +133,7 @@ class GridTally:
         shares: Share of its budget that each paused stage has reached.
         dev: Dev scores by target, then arm, of arms that may be called best: as in answers, those at the compared
             fraction that do not train on the target's own data.
+        at_chance: How many of these are no better than guessing.
         running: Stages that run now, with their starts.
         already: Stages that were in the ledger before.
         compared: The fraction of intermediates at which arms compete; None for any.
@@ -144,6 +145,7 @@ class GridTally:
     work_done: float = 0.0
     shares: dict[str, float] = field(default_factory=dict)
     dev: dict[str, dict[str, list[float]]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(list)))
+    at_chance: Counter[str] = field(default_factory=Counter)
     running: dict[str, float] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
     compared: float | None = None
@@ -159,9 +161,11 @@ class GridTally:
         share = until if result.get("status") == "paused" else 1.0
         self.work_done += stage_work(stage) * (share - self.shares.get(key, 0.0))
         self.shares[key] = share
-        scored = result.get("status") == "finished" and result.get("dev_score") is not None
+        sound = result.get("status") == "finished" and not result.get("flagged")  # as in answers
+        scored = sound and result.get("dev_score") is not None
         if scored and stage.target is not None and self._competes(stage):
             self.dev[stage.target][arm_name(stage)].append(float(result["dev_score"]))
+            self.at_chance[stage.target] += bool(result.get("at_chance"))
         if result.get("status") not in ("finished", "paused"):
             self.errors.append(f"{describe(stage)}: {_reason(result)}")
 
@@ -188,8 +192,12 @@ class GridTally:
         )
 
     def best(self) -> dict[str, tuple[str, float]]:
-        """The arm with the best mean dev score so far, by target; none for a target where `none` alone has run."""
-        means = {t: {a: sum(v) / len(v) for a, v in arms.items()} for t, arms in self.dev.items()}
+        """The arm with the best mean dev score so far, by target.
+
+        None for a target where `none` alone has run, or that is not learnt: half of its runs or more are at chance.
+        """
+        learnt = {t: arms for t, arms in self.dev.items() if 2 * self.at_chance[t] < sum(map(len, arms.values()))}
+        means = {t: {a: sum(v) / len(v) for a, v in arms.items()} for t, arms in learnt.items()}
         return {t: max(arms.items(), key=lambda item: item[1]) for t, arms in means.items() if arms.keys() - {"none"}}
 
     def as_json(self) -> dict[str, Any]:
