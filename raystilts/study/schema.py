@@ -194,6 +194,8 @@ class Study(Model):
         time_limit_s: Seconds after which a stage is given up as failed; the same command goes on with it.
         snapshot_s: Least seconds between two snapshots of a training: what a killed worker costs at most, and the
             time of an update. 0 writes one after each update.
+        predictions: Keep the score of each item of the dev data (`dev`), or of dev and test data (`all`), so that
+            answers know the luck of the items; `none` keeps none. It changes no run.
         tensorboard: Write losses and dev scores for TensorBoard too.
         search: Search hyperparameters of the intermediates and targets, instead of training the grid.
     """
@@ -221,6 +223,7 @@ class Study(Model):
     time_limit_s: Annotated[float, Field(gt=0)] | None = None
     snapshot_s: Annotated[float, Field(ge=0)] = 120.0
     tensorboard: bool = False
+    predictions: Literal["none", "dev", "all"] = "none"
     search: Search | None = None
 
     @field_validator("data_dir", mode="before")
