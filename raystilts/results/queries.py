@@ -102,10 +102,11 @@ where s.split = 'dev' and r.status <> 'failed'
 order by s.stage, s.attempt, s.step, s.language, s.metric
 """
 
-#: Items behind final main scores.
+#: Items behind final main scores of ``$target``, null for all.
 ITEM_COUNTS = """
 select split, target, target_fraction, language, min(examples) as items
-from scores where is_main and is_final and kind <> 'intermediate' group by all
+from scores where is_main and is_final and kind <> 'intermediate' and ($target is null or target = $target)
+group by all
 """
 
 RULES = "select distinct rule from decisions"

@@ -277,7 +277,7 @@ class Results:
             UserError: a target, language or fraction that the results do not hold.
         """
         study = self.study()
-        rules = [str(rule) for rule in self._tables.rows(queries.RULES)["rule"]]
+        rules = [str(rule) for (rule,) in self._tables.lists(queries.RULES)]
         least = None if strict else least_targets(study, rules)
         every = self._scored("test", target if least is None else None, language)
         tests = {key: test for key, test in every.items() if target in (None, key[0])}
@@ -296,9 +296,8 @@ class Results:
     def known_items(self, target: str | None = None) -> dict[str, KnownItems]:
         """What is known of the luck of the items of each split."""
         counts: dict[str, dict[tuple[str, float | None, str], int]] = {"dev": {}, "test": {}}
-        for split, *place, items in self._tables.rows(queries.ITEM_COUNTS).itertuples(index=False):
-            name, share, language = place
-            counts.setdefault(split, {})[name, None if share != share else share, language] = int(items)
+        for split, name, share, language, items in self._tables.lists(queries.ITEM_COUNTS, target=target):
+            counts.setdefault(split, {})[name, share, language] = int(items)
         if not has_items(self.folder):
             return {split: KnownItems((), {}, known) for split, known in counts.items()}
         return {
