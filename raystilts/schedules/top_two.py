@@ -46,7 +46,7 @@ class TopTwo(ScheduleSettings):
         prior: Results folders of earlier studies, with any encoder; arms and targets are matched by name. `text`
             stands for the similarity of the tasks' texts by the study's own encoder.
         round_size: Runs that are decided on at a time; None: one for each target, at least 4. Two rounds are
-            under way at a time, so on more devices than that say more.
+            under way at a time; on more devices than that set it higher.
     """
 
     name: ClassVar[str] = "top_two"
