@@ -42,7 +42,7 @@ BEGIN, END = "<!-- columns: scripts/reference.py -->", "<!-- end of columns -->"
 MADE = "<!-- This page is made by `python scripts/reference.py`; change the docstrings that it reads. -->"
 
 #: Sections of the study file: the model, and what it is in the file.
-STUDY = (
+STUDY: tuple[tuple[type[BaseModel], str], ...] = (
     (schema.Study, "The whole file"),
     (schema.Encoder, "`encoder`"),
     (intermediate.Intermediate, "an entry of `intermediates`"),
@@ -70,7 +70,7 @@ ENTRY_FORMS = {
     " `{choice: [16, 32, 64]}`. Both ends belong to it.",
 }
 
-API = (
+API: tuple[tuple[str, tuple[Any, ...]], ...] = (
     ("A study", (raystilts.Study, raystilts.plan, raystilts.run)),
     ("Results", (raystilts.Results, gather, page)),
     ("Tasks", (Task, Source, task_contract)),
@@ -214,9 +214,9 @@ def api_page() -> list[str]:
 
 def _home(thing: Any) -> str:
     """The module that a name is imported from."""
-    if getattr(raystilts, thing.__name__, None) is thing and thing.__name__ in raystilts.__all__:
-        return "raystilts"
-    return str(thing.__module__)
+    name = str(thing.__name__)
+    ours = name in raystilts.__all__ and getattr(raystilts, name) is thing
+    return "raystilts" if ours else str(thing.__module__)
 
 
 def _described(thing: Any, name: str, level: int) -> list[str]:
