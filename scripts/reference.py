@@ -25,7 +25,7 @@ import raystilts
 from raystilts import schedules
 from raystilts.report.html import gather, page
 from raystilts.results.schema import ROWS
-from raystilts.study import hyperparameters, intermediate, schema, search
+from raystilts.study import adapters, hyperparameters, intermediate, schema, search
 from raystilts.tasks.source import Source
 from raystilts.tasks.task import Task
 from raystilts.tasks.types.classification import SequenceClassification
@@ -49,6 +49,7 @@ STUDY: tuple[tuple[type[BaseModel], str], ...] = (
     (intermediate.MaskedLM, "`masked_lm` of an intermediate"),
     (intermediate.Alignment, "`align` of an intermediate"),
     (schema.Target, "an entry of `targets`"),
+    (adapters.Tuning, "`tuning` of the study, an intermediate or a target"),
     (schema.Fractions, "`intermediate_fractions`, `target_fractions`"),
     (hyperparameters.StudyHyperparameters, "`hyperparameters`"),
     (schema.Evaluation, "`evaluation`"),
@@ -62,6 +63,7 @@ ENTRY_FORMS = {
     intermediate.Intermediate: "Short forms: `none`, the name of a task, or a mapping with the fields below. `task` may"
     " be written for `tasks`.",
     schema.Target: "Short form: the name of a task.",
+    adapters.Tuning: "Short form: the name of a method. More: [adapters](adapters.md).",
     schema.Fractions: "Short form: the list of `values`.",
     schema.Resources: "Short form: `auto`.",
     hyperparameters.StudyHyperparameters: "The names are those of Hugging Face's `TrainingArguments`. `from: FILE`"

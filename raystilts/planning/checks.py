@@ -35,7 +35,8 @@ def check_tasks(study: Study) -> None:
         if arm.masked_lm is not None and arm.masked_lm.text_of is not None:
             _check_domain(arm.masked_lm.text_of, (), f"intermediates.{index}.masked_lm.text_of")
     # Hyperparameters of tasks that the study leaves out do no harm: study files share them, and --set drops arms.
-    names = {name for arm in study.intermediates for name in (arm.label, *arm.tasks)} | all_tasks().keys()
+    arms = {name for arm in study.intermediates for name in (arm.label, arm.untuned_label, *arm.tasks)}
+    names = arms | all_tasks().keys()
     for name in study.hyperparameters.tasks:
         if name not in names:
             raise UserError(f"hyperparameters.tasks.{name}: no such task or arm; {did_you_mean(name, names)}")
@@ -60,6 +61,8 @@ def check_tasks(study: Study) -> None:
         if len(set(target.languages or ())) < len(target.languages or ()):
             raise UserError(f"targets.{index}.languages: a language is given twice")
         _check_scored(task, f"targets.{index}")
+        if target.tuning is not None and not task.requires_training:
+            raise UserError(f"targets.{index}.tuning: {task.name} is scored without training; leave tuning out")
 
 
 def _check_trains(task: Task, place: str) -> None:

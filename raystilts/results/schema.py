@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 #: Raised by every new column, status or kind of row. A version only ever adds: columns that are null or have a
 #: default in older rows. So every older file can be read; newer ones are skipped with a warning.
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 Kind = Literal["intermediate", "target", "retrieval"]
 Status = Literal["finished", "paused", "stopped", "failed"]
@@ -84,6 +84,8 @@ class RunRow:
         selection: Dev data that picked the checkpoint: `en_dev` or `target_dev`.
         checkpoint: Where the weights are, if they were kept.
         source: Where an imported row comes from: file name and SHA-256 of the table, and the command.
+        cost: Money that the attempt took by the study's prices; null where it has none.
+        energy_kwh: Energy that the attempt took, where the machine could measure it.
     """
 
     stage: str
@@ -130,6 +132,8 @@ class RunRow:
     selection: str
     checkpoint: str | None = None
     source: str | None = None
+    cost: float | None = None
+    energy_kwh: float | None = None
 
     def __post_init__(self) -> None:
         _one_of("kind", self.kind, typing.get_args(Kind))

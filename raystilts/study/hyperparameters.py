@@ -32,8 +32,9 @@ RETIRED = {
 REFUSED = {
     ("output_dir", "overwrite_output_dir", "save_", "resume_from_checkpoint", "ignore_data_skip", "restore_callback",
      "enable_jit_checkpoint", "load_in"): "storage_path, keep, keep_targets and snapshot_s say what is kept",
-    ("logging_", "log_", "report_to", "run_name", "project", "trackio_", "disable_tqdm", "include_", "skip_memory",
-     "debug"): "a run shows its own progress; tensorboard: true writes events",
+    ("report_to",): "it stands beside hyperparameters, not among them: report_to: [tensorboard]",
+    ("logging_", "log_", "run_name", "project", "trackio_", "disable_tqdm", "include_", "skip_memory",
+     "debug"): "a run shows its own progress; report_to names experiment trackers",
     ("push_to_hub", "hub_"): "nothing is uploaded",
     ("eval_", "do_", "metric_for_best_model", "greater_is_better", "per_device_eval", "per_gpu", "prediction_loss",
      "batch_eval", "bf16_full", "fp16_full", "label_names"): "evaluation and selection say what is scored, and when",
@@ -192,11 +193,12 @@ class StudyHyperparameters(Hyperparameters):
             return with_tuned(data)
         return data
 
-    def resolve(self, task: str) -> Hyperparameters:
-        """The hyperparameters of one task."""
+    def resolve(self, *names: str) -> Hyperparameters:
+        """The hyperparameters of one task; of several names for it the later ones count."""
         own = self.model_dump(exclude={"tasks", "tuned_for"})
-        if task in self.tasks:
-            own |= self.tasks[task].model_dump(exclude_unset=True, exclude_none=True)
+        for name in names:
+            if name in self.tasks:
+                own |= self.tasks[name].model_dump(exclude_unset=True, exclude_none=True)
         return Hyperparameters(**own)
 
 

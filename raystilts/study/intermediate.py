@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from raystilts.errors import did_you_mean, shown
+from raystilts.study.adapters import Tuning
 from raystilts.study.base import LONGEST_NAME, Language, Model
 
 LOSSES = ("coral", "mmd", "adversarial")
@@ -126,6 +127,7 @@ class Intermediate(Model):
         temperature: Of `sampling: temperature`; 1 is in proportion, more is more even.
         masked_lm: Co-training with masked language modelling.
         align: A loss that draws the encoder's states towards another task's texts.
+        tuning: What its training changes of the encoder; default the study's.
         name: What tables call the arm; default from the tasks.
     """
 
@@ -135,6 +137,7 @@ class Intermediate(Model):
     temperature: Annotated[float, Field(ge=1, le=1e6)] = 2.0
     masked_lm: MaskedLM | None = None
     align: Annotated[Alignment | None, Field(exclude_if=lambda value: value is None)] = None
+    tuning: Annotated[Tuning | None, Field(exclude_if=lambda value: value is None)] = None
     name: Annotated[str, Field(pattern=r"^[\w.+@-]+$", max_length=LONGEST_NAME)] | None = None
 
     @model_validator(mode="before")
@@ -151,7 +154,7 @@ class Intermediate(Model):
             data["tasks"] = data.pop("task")
         if isinstance(data, dict) and isinstance(data.get("tasks"), str):
             mixture = named_mixture(data["tasks"]) or {"tasks": (data["tasks"],)}
-            if "name" in mixture and (data.get("masked_lm") or data.get("align")):
+            if "name" in mixture and any(data.get(part) for part in ("masked_lm", "align", "tuning")):
                 mixture |= {"name": _mixture_name(str(mixture["name"]), data)}
             data = mixture | data | {"tasks": mixture["tasks"]}
         return data
@@ -166,6 +169,10 @@ class Intermediate(Model):
             raise ValueError("masked_lm without a task needs masked_lm.max_steps")
         if not self.tasks and self.align is not None:
             raise ValueError("align needs a task: it draws an intermediate's texts and another task's together")
+        if self.tuning is not None and self.is_none:
+            raise ValueError("tuning: the arm none trains nothing; give tuning to a target or to the study")
+        if self.tuning is not None and self.tuning.method == "head_only":
+            raise ValueError("tuning: head_only leaves the encoder as it is, which is the arm none; leave the arm out")
         return self
 
     @property
@@ -178,14 +185,24 @@ class Intermediate(Model):
         """The arm's name in tables."""
         if self.name:
             return self.name
-        return arm_name(self.tasks, self.masked_lm, self.align)
+        return _tuned_name(arm_name(self.tasks, self.masked_lm, self.align), self.tuning)
+
+    @property
+    def untuned_label(self) -> str:
+        """The same without its tuning."""
+        return self.label if self.tuning is None else self.label.removesuffix(f"+{self.tuning.word}")
 
 
 def _mixture_name(name: str, data: dict[str, Any]) -> str:
     """The name of a mixture that has one, with what an intermediate adds to it."""
     given = data.get("masked_lm"), data.get("align")
     masked_lm = MaskedLM.model_validate(given[0]) if given[0] else None
-    return arm_name([name], masked_lm, Alignment.model_validate(given[1]) if given[1] else None)
+    plain = arm_name([name], masked_lm, Alignment.model_validate(given[1]) if given[1] else None)
+    return _tuned_name(plain, Tuning.model_validate(data["tuning"]) if data.get("tuning") else None)
+
+
+def _tuned_name(name: str, tuning: Tuning | None) -> str:
+    return name if tuning is None else f"{name}+{tuning.word}"
 
 
 #: By name in study files; the tasks that are mixed. ANLI+ is that of Phang et al. 2020 (arXiv 2005.13013).
