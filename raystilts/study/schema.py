@@ -220,7 +220,7 @@ class Study(Model):
         keep_targets: Target checkpoints: `all`, so that a new language or metric needs no training; those of the arm
             with the best dev score of each target and target fraction (`best`); or `none`.
         data_dir: Folder `<dataset>/<language>/<split>.parquet`, or several, of which the first that has a file wins;
-            default RAYSTILTS_DATA_DIR, else the hub.
+            default RAYSTILTS_DATA_DIR, else the hub. `[FOLDER, hub]` reads from the hub what the folder lacks.
         task_files: Python files that register the user's own tasks.
         time_limit_s: Seconds after which a stage ends as failed; the same command continues it.
         snapshot_s: Least seconds between two snapshots of a training. A killed worker costs at most these and one
