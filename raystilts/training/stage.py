@@ -15,7 +15,6 @@ from raystilts.errors import UserError
 from raystilts.planning.architectures import pooling_of
 from raystilts.planning.data import data_folder
 from raystilts.planning.encoders import EncoderInfo, describe_encoder
-from raystilts.planning.foreign import fetch_foreign
 from raystilts.planning.stages import Stage
 from raystilts.study.intermediate import Alignment
 from raystilts.study.schema import Study
@@ -37,13 +36,13 @@ from raystilts.training.data import (
     used_tokens,
     warm_reader,
 )
-from raystilts.training.encoder import Pretrained, foreign_weights, load_weights, pretrained, word_embeddings
+from raystilts.training.encoder import Pretrained, pretrained, word_embeddings
 from raystilts.training.evaluate import Readout, evaluate_items
 from raystilts.training.limits import ENDED_EARLY, UNLIMITED, Limits
 from raystilts.training.loop import Job, Progress, Vocabulary, Watcher, train
+from raystilts.training.made import LM_HEAD, made_weights, take_lm_head
 from raystilts.training.memory import device_name, trim_memory
-from raystilts.training.merging import merge_weights
-from raystilts.training.model import Head, Model, build_head, compact_rows, masked_lm_head
+from raystilts.training.model import Head, Model, build_head, compact_rows
 from raystilts.training.result import ItemScores, Score, StageResult, dev_means, mean_dev
 from raystilts.training.weights import Weights
 
@@ -80,8 +79,6 @@ def _alignment(stage: Stage) -> Alignment | None:
 
 #: Padded tokens a batch in evaluation; on a CPU what its caches hold, for more are slower.
 EVAL_TOKENS = {"cpu": 1024, "cuda": 131072}
-#: Says in a checkpoint's metadata that its head is a masked-LM head that was taken in with it.
-LM_HEAD = "lm_head"
 
 
 def run_stage(
@@ -197,32 +194,11 @@ class StageRun:
         """Weights that are taken from elsewhere, where they are not there yet; nothing is scored."""
         there = self.checkpoints.has(self.stage.train_key)
         if not there:
-            weights, heads = self._made_weights()
+            weights, heads = made_weights(self.stage, self.study, self.loaded, self._held)
             encoder = self.loaded.use(Weights({}, weights), torch.device("cpu"), self.stage.intermediate.label)
             self.model = Model(encoder, heads)
             self._save(Progress(), **{LM_HEAD: bool(heads)})
         return self._result(Progress(), [], False, kept=True)
-
-    def _made_weights(self) -> tuple[dict[str, torch.Tensor], list[Head]]:
-        """The encoder's weights, and a masked-LM head where they come with one."""
-        stage = self.stage
-        if stage.merged and stage.intermediate.merge is not None:
-            kept = [None if one is None else self.loaded.whole(self._held(*one)) for one in stage.merged]
-            # A checkpoint holds tensors that have two names (T5's table of words) once.
-            names = set(self.loaded.weights).intersection(*(one for one in kept if one is not None))
-            base, *members = (
-                {name: tensor for name, tensor in one.items() if name in names}
-                for one in (self.loaded.weights, *(self.loaded.weights if one is None else one for one in kept))
-            )
-            return merge_weights(stage.intermediate.merge, members, base), []
-        assert stage.foreign is not None
-        assert stage.intermediate.checkpoint is not None
-        place = "" if stage.arm is None else stage.arm.place
-        info = stage.foreign
-        if not Path(info.location).is_dir():  # another node's cache, or not fetched yet
-            info = fetch_foreign(stage.intermediate.checkpoint, self.study.encoder, place)
-        weights, lm_head = foreign_weights(info)
-        return weights, [masked_lm_head(self.loaded, lm_head)] if lm_head else []
 
     def _load(self, done: Path | None) -> Progress:
         """The weights of an earlier training of this stage, or of the parent where there is nothing to train."""
@@ -306,7 +282,7 @@ class StageRun:
         before = () if parent is None else load_changes(parent, self.loaded.info)
         heads, domain = stage_heads(self.stage, self.study, self.loaded), domain_heads(self.stage, self.loaded)
         if parent is not None and stage_masked_lm(self.stage) is not None:
-            self._take_lm_head(parent, heads[-1])
+            take_lm_head(parent, self.checkpoints.metadata(parent), heads[-1])
         for head, one in zip(heads, sets, strict=True):
             head.label_smoothing = self.hp.label_smoothing_factor
             head.class_weights = balanced_weights(one) if self.hp.class_weight == "balanced" else None
@@ -338,12 +314,6 @@ class StageRun:
             )
         if before is not None and adapter.change is not None:
             self.model.changes = (*before, adapter.change)
-
-    def _take_lm_head(self, parent: Path, head: Head) -> None:
-        """Starts masked LM with the head of a checkpoint from elsewhere, where that came with one."""
-        if self.checkpoints.metadata(parent).get(LM_HEAD):
-            weights = load_weights(parent / "heads")
-            head.load_state_dict({name.removeprefix("0."): tensor for name, tensor in weights.items()}, strict=False)
 
     def _vocabulary(self) -> Vocabulary:
         tokenizer = self.loaded.tokenizer
