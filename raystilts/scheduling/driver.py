@@ -12,7 +12,7 @@ import time
 import uuid
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,7 +39,7 @@ from raystilts.scheduling.preflight import check_data, check_encoder, check_plac
 from raystilts.scheduling.stopping import SNAPSHOT_SECONDS, StopRequest, stoppable, tell_workers
 from raystilts.study.schema import Study, merged
 from raystilts.tasks.facts import facts_of
-from raystilts.tracking.check import check_installed, prepare
+from raystilts.tracking.check import Trackers, check_installed, prepare
 from raystilts.training.checkpoints import Checkpoints, open_checkpoints
 
 #: Seconds between two looks at signals, and at Ray's head process; and for how long that may not answer (after 60 s Ray
@@ -118,6 +118,7 @@ class Driver:
         address: The running Ray cluster; None for one of our own.
         stop: Whether a signal has come.
         steps: Told what is done before the first stage.
+        trackers: Those of the study that answer.
     """
 
     results: str
@@ -127,6 +128,7 @@ class Driver:
     lock: HeldLock
     stop: StopRequest
     steps: Steps
+    trackers: Trackers = field(default_factory=Trackers)
 
     def say(self, doing: str) -> None:
         """Says what is done before the first stage, here and to those who watch from elsewhere."""
@@ -167,10 +169,9 @@ class Driver:
         rows = (row for row in Ledger(self.results).rows() if not stages or row.stage in stages)
         attempts = {row.stage: row.attempt for row in rows}
         run = uuid.uuid4().hex
-        tracked, settings = prepare(planned.study, self.results, job.view.say)
-        planned = replace(planned, study=tracked)
+        planned = replace(planned, study=planned.study.model_copy(update={"report_to": self.trackers.names}))
         assignment = Assignment(
-            planned, self.results, checkpoints_folder(planned.study), attempts, expected, run, settings
+            planned, self.results, checkpoints_folder(planned.study), attempts, expected, run, self.trackers.settings
         )
         trainable = tune.with_parameters(job.trainable, assignment=assignment)
         with job.view as view:
@@ -249,11 +250,18 @@ def driving(
     results = results_folder(resolved.study)
     check_storage(results, disk_bytes)
     say = partial(console.print, highlight=False, soft_wrap=True)
+    from raystilts.scheduling.progress import note_not_begun
+
     with stoppable() as stop, driver_lock(results, say) as lock:
         write_study(results, resolved)
         checkpoints = open_checkpoints(checkpoints_folder(resolved.study))
         checkpoints.clean_up()
-        yield Driver(results, checkpoints, console, address, lock, stop, steps)
+        trackers = prepare(resolved.study, results, say)
+        try:
+            yield Driver(results, checkpoints, console, address, lock, stop, steps, trackers)
+        except BaseException:
+            note_not_begun(results)
+            raise
 
 
 def write_study(results: str, resolved: ResolvedStudy) -> None:

@@ -27,13 +27,15 @@ from raystilts.errors import StorageError
 from raystilts.filesystem import Folder, open_folder
 from raystilts.planning.stages import Stage
 from raystilts.scheduling.graph import StageGraph
-from raystilts.scheduling.status import FILE, Status, render
+from raystilts.scheduling.status import FILE, Status, read_status, render
 from raystilts.scheduling.trial_board import TrialBoard, Work
 
 State = Literal["preparing", "running", "ended", "stopped"]
 #: Seconds between two plain lines of many stages, between lines where nothing ends, two redraws, and two writes of
 #: `progress.json`.
 PLAIN_SECONDS, STILL_SECONDS, LIVE_SECONDS, FILE_SECONDS = 10.0, 60.0, 0.5, 2.0
+#: Counts before the first stage.
+NOTHING_YET = {"done": 0, "running": 0, "waiting": 0, "failed": 0}
 #: Lines of failed stages that `progress.json` holds.
 LAST_ERRORS = 20
 #: Stages or trials up to which each gets a plain line of its own.
@@ -134,7 +136,16 @@ class ProgressView(tune.Callback):  # type: ignore[misc]
 
 def note_preparing(results: str | Path, doing: str) -> None:
     """Says in `progress.json` what a run does before its first stage."""
-    _write(open_folder(results), _written_by_us("preparing") | {"doing": doing})
+    _write(open_folder(results), _written_by_us("preparing") | {"doing": doing} | NOTHING_YET)
+
+
+def note_not_begun(results: str | Path) -> None:
+    """A run has ended before its first stage: those who watch need not wait for it."""
+    folder = open_folder(results)
+    with suppress(StorageError):
+        status = read_status(folder)
+        if status is not None and status.state == "preparing":
+            _write(folder, _written_by_us("stopped") | NOTHING_YET)
 
 
 def _written_by_us(state: State) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from raystilts.errors import first_line
 from raystilts.filesystem import open_folder
 from raystilts.planning.stages import Stage
 from raystilts.study.schema import Study
@@ -16,6 +18,7 @@ from raystilts.training.result import Score, StageResult
 
 #: Points of a loss curve that are reported at a time; of more updates each is a mean over several.
 POINTS = 500
+_USER = re.compile(r"//[^/@\s]+@")
 #: What makes a run's config clear at a glance; the rest are the stage's hyperparameters.
 Config = Mapping[str, str | int | float | bool | None]
 
@@ -86,6 +89,11 @@ class Tracker(Protocol):
     def end(self, ending: Ending) -> None:
         """Takes the last numbers, and closes the run."""
         ...
+
+
+def reason_of(error: BaseException) -> str:
+    """Why a tracker failed, in a line; without the password that an address may hold."""
+    return f"{type(error).__name__}: {_USER.sub('//', first_line(error))}"
 
 
 def tracked(stage: Stage, study: Study, results: str, settings: Mapping[str, str] | None = None) -> TrackedStage:

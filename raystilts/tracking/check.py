@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 
-from raystilts.errors import UserError, first_line
+from raystilts.errors import UserError
 from raystilts.study.schema import Study, TrackerName
+from raystilts.tracking.cell import reason_of
 
 #: Seconds for a tracker's server to answer before the first stage.
 PATIENCE = 30.0
@@ -28,8 +30,20 @@ def check_installed(study: Study) -> None:
         )
 
 
-def prepare(study: Study, results: str, warn: Callable[[str], None]) -> tuple[Study, dict[str, str]]:
-    """The study with the trackers that answer, and what workers need to know of them.
+@dataclass(frozen=True, slots=True)
+class Trackers:
+    """The trackers of a run that can be used.
+
+    Attributes:
+        settings: What workers need to know of them.
+    """
+
+    names: tuple[TrackerName, ...] = ()
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+
+def prepare(study: Study, results: str, warn: Callable[[str], None]) -> Trackers:
+    """The trackers of a study that answer.
 
     Args:
         results: The results folder, a path or a URI.
@@ -46,10 +60,10 @@ def prepare(study: Study, results: str, warn: Callable[[str], None]) -> tuple[St
         except UserError:
             raise
         except Exception as error:
-            warn(f"warning: report_to: {name} gets no runs of this study: {type(error).__name__}: {first_line(error)}")
+            warn(f"warning: report_to: {name} gets no runs of this study: {reason_of(error)}")
         else:
             working.append(name)
-    return study.model_copy(update={"report_to": tuple(working)}), settings
+    return Trackers(tuple(working), settings)
 
 
 def _prepare(name: TrackerName, study: Study, results: str) -> dict[str, str]:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import queue
-import re
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from raystilts.errors import first_line
 from raystilts.planning.stages import Stage
 from raystilts.study.schema import Study, TrackerName
 from raystilts.tracking.cell import (
@@ -19,6 +17,7 @@ from raystilts.tracking.cell import (
     Tracker,
     loss_points,
     points_of,
+    reason_of,
     score_points,
     summary_of,
     tracked,
@@ -32,7 +31,6 @@ PATIENCE = 30.0
 REPORT_SECONDS, REPORT_SHARE = 30.0, 0.02
 #: Trackers that have failed in this process, with the reason: they are left alone from then on.
 _OFF: dict[str, str] = {}
-_USER = re.compile(r"//[^/@\s]+@")
 
 
 def opener(name: TrackerName) -> Callable[[TrackedStage], Tracker]:
@@ -158,5 +156,4 @@ class _Line:
             run.end(message)
         # Whatever a tracker does wrong, also by its ways of ending a program, is its own affair.
         except BaseException as error:
-            # An address may hold a password.
-            self.error = f"{type(error).__name__}: {_USER.sub('//', first_line(error))}"
+            self.error = reason_of(error)

@@ -41,8 +41,9 @@ def prepare(project: str, results: str) -> dict[str, str]:
 
 
 def _client(uri: str) -> Any:
-    # MLflow asks for no user, and tells its makers nothing, from a training.
+    # Nothing goes to MLflow's makers, and nothing about tables to the terminal.
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
     from mlflow.tracking import MlflowClient
 
     return MlflowClient(tracking_uri=uri)

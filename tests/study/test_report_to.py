@@ -65,7 +65,7 @@ def test_trackers_and_prices_are_in_no_key() -> None:
 
 def test_a_missing_package_is_said_with_its_command(monkeypatch: pytest.MonkeyPatch) -> None:
     there = {"tensorboard": object()}
-    monkeypatch.setattr(check.importlib.util, "find_spec", there.get)
+    monkeypatch.setattr("importlib.util.find_spec", there.get)
     with pytest.raises(UserError) as error:
         check.check_installed(study(report_to=["wandb", "tensorboard", "mlflow"]))
     assert str(error.value) == (
