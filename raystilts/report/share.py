@@ -98,6 +98,10 @@ def public_study(study: Study) -> Study:
 
 
 def _arrow(frame: pd.DataFrame) -> pa.Table:
+    frame = frame.assign(
+        **{name: [json.dumps(one, sort_keys=True) if isinstance(one, dict) else one for one in frame[name]]
+           for name in frame.select_dtypes("object").columns}
+    )  # fmt: skip
     return pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
 
 
