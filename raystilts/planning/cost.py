@@ -17,6 +17,7 @@ from typing import Protocol
 
 from raystilts.errors import UserError
 from raystilts.filesystem import check_scheme, normal_place
+from raystilts.planning.adapters import parts_of_encoder, trained_count
 from raystilts.planning.encoders import EncoderInfo
 from raystilts.planning.stages import Plan, Stage
 from raystilts.schedules.asha import Asha
@@ -182,24 +183,41 @@ def disk_bytes(plan: Plan) -> int | None:
     """
     if plan.encoder.parameters is None:
         return None
-    kept = {s.train_key for s in plan.of_kind("intermediate")}
-    targets = {s.train_key: (s.target, s.target_fraction, s.seed) for s in plan.of_kind("target")}
-    number = {"all": len(targets), "best": len(set(targets.values())), "none": 0}[plan.study.keep_targets]
-    return 4 * plan.encoder.parameters * (len(kept) + number) + _paused_bytes(plan)
+    kept = {s.train_key: kept_bytes(plan, s) for s in plan.of_kind("intermediate")}
+    targets = {s.train_key: kept_bytes(plan, s) for s in plan.of_kind("target")}
+    best: dict[tuple[str | None, float | None, int | None], int] = {}
+    for s in plan.of_kind("target"):
+        stratum = s.target, s.target_fraction, s.seed
+        best[stratum] = max(best.get(stratum, 0), targets[s.train_key])
+    number = {"all": sum(targets.values()), "best": sum(best.values()), "none": 0}[plan.study.keep_targets]
+    return sum(kept.values()) + number + _paused_bytes(plan)
+
+
+def kept_bytes(plan: Plan, stage: Stage) -> int:
+    """Bytes of a stage's checkpoint, its heads apart: all of the encoder, or all that adapters have trained of it."""
+    chain = [stage] if stage.parent is None else [plan.stages[stage.parent], stage]
+    if any(one.tuning.is_full for one in chain):
+        return 4 * (plan.encoder.parameters or 0)
+    return 4 * sum(_trained(plan, one) for one in chain)
+
+
+def _trained(plan: Plan, stage: Stage) -> int:
+    """Weights of the encoder that a stage trains; of the word embeddings those rows are left out that it touches."""
+    if stage.tuning.is_full:
+        return (plan.encoder.parameters or 0) - (plan.encoder.embedding_parameters or 0)
+    parts = parts_of_encoder(plan.encoder)
+    return 0 if parts is None else trained_count(stage.tuning, parts)
 
 
 def _paused_bytes(plan: Plan) -> int:
     """Bytes of the trainings that wait for a decision at a rung: those of one stratum, whose runs stand together.
 
-    Each is the weights, the best ones so far and two moments of the optimiser; of the word embeddings only the rows
-    that the training data touches, which are left out here.
+    Each is the weights that it trains, the best ones so far and two moments of the optimiser.
     """
     if not isinstance(plan.study.schedule, Asha):
         return 0
-    competing = [
-        (stage.target, stage.target_fraction)
-        for stage in plan.of_kind("target")
-        if stage.intermediate_fraction == plan.study.compared_fraction
-    ]
-    dense = (plan.encoder.parameters or 0) - (plan.encoder.embedding_parameters or 0)
-    return 4 * 4 * dense * max(Counter(competing).values(), default=0)
+    competing: Counter[tuple[str | None, float | None]] = Counter()
+    for stage in plan.of_kind("target"):
+        if stage.intermediate_fraction == plan.study.compared_fraction:
+            competing[stage.target, stage.target_fraction] += _trained(plan, stage)
+    return 4 * 4 * max(competing.values(), default=0)

@@ -9,10 +9,15 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from raystilts.planning.adapters import parts_of_encoder, trained_count
 from raystilts.planning.cost import Cost, disk_bytes
 from raystilts.planning.stages import Plan, Stage, overlaps
 from raystilts.schedules import schedule_name
+from raystilts.study.adapters import FULL, Tuning
 from raystilts.study.intermediate import domain_of
+
+#: Below this a learning rate is one of whole encoders; adapters are trained at 1e-4 and more (Hu et al. 2022, table 9).
+LOW_RATE = 1e-4
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +38,7 @@ class PlanSummary:
         overlap: Pairs (intermediate, target) that train on the same data.
         verified: Whether all data and the encoder are here; otherwise counts rest on declared sizes.
         aligned: Arms that read another task's training texts, without labels, and which task's.
+        tuned: Trainings that change a part of the encoder, and how much of it.
     """
 
     study: str
@@ -56,6 +62,7 @@ class PlanSummary:
     keep_targets: str
     verified: bool
     aligned: tuple[str, ...] = ()
+    tuned: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """For programs."""
@@ -98,7 +105,23 @@ def summarise(
         keep_targets=plan.study.keep_targets,
         verified=plan.verified,
         aligned=tuple(f"{arm.label} (to {domain_of(arm)})" for arm in plan.study.intermediates if domain_of(arm)),
+        tuned=_tuned(plan),
     )
+
+
+def _tuned(plan: Plan) -> tuple[str, ...]:
+    """A line for each tuning, with a word on learning rates that are those of whole encoders."""
+    tuned = {stage.tuning: stage.hyperparameters.learning_rate for stage in plan.stages.values()}
+    return tuple(_tuning_line(plan, tuning, rate) for tuning, rate in tuned.items() if not tuning.is_full)
+
+
+def _tuning_line(plan: Plan, tuning: Tuning, rate: float) -> str:
+    parts = parts_of_encoder(plan.encoder)
+    count = "" if parts is None else f"{trained_count(tuning, parts):,} of {trained_count(FULL, parts):,} "
+    line = f"{tuning.word} trains {count}weights of the encoder"
+    if tuning.method == "full" or rate >= LOW_RATE:
+        return line
+    return f"{line}; its learning rate, {rate:g}, is one of whole encoders: try ten times as much"
 
 
 def plan_view(summary: PlanSummary) -> Group:
@@ -164,6 +187,7 @@ def _notes(summary: PlanSummary) -> list[str]:
         notes.append(f"{target} trains on the same data as {arms}: shown, left out of best")
     if summary.aligned:
         notes.append(f"drawn to another task's texts without its labels: {', '.join(summary.aligned)}")
+    notes += summary.tuned
     if summary.keep_targets == "none":
         notes.append("target checkpoints are not kept: a new language or metric will train the targets again")
     if not summary.verified:

@@ -96,6 +96,7 @@ class Attempt:
         stage, study = self.stage, self.study
         ended = datetime.now(UTC)
         hp = stage.hyperparameters
+        tuned = {} if stage.tuning.is_full else {"tuning": stage.tuning.model_dump(mode="json", exclude_unset=True)}
         seconds = (ended - self.started).total_seconds()
         price = study.resources.price_per_hour(study.resources.of(stage.kind))
         return RunRow(
@@ -110,7 +111,7 @@ class Attempt:
             target=stage.target,
             target_fraction=stage.target_fraction,
             seed=stage.seed,
-            hyperparameters=json.dumps(hp.model_dump(mode="json"), sort_keys=True),
+            hyperparameters=json.dumps(hp.model_dump(mode="json") | tuned, sort_keys=True),
             encoder=study.encoder.model_name_or_path,
             encoder_revision=self.encoder.revision or "",
             encoder_fingerprint=self.encoder.fingerprint,

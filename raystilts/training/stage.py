@@ -18,6 +18,7 @@ from raystilts.planning.encoders import EncoderInfo, describe_encoder
 from raystilts.planning.stages import Stage
 from raystilts.study.intermediate import Alignment
 from raystilts.study.schema import Study
+from raystilts.training.adapters import Adapter, load_changes
 from raystilts.training.alignment import Aligner, DomainHead
 from raystilts.training.batches import Update, aligned_batches
 from raystilts.training.checkpoints import open_checkpoints
@@ -185,7 +186,7 @@ class StageRun:
     def _load(self, done: Path | None) -> Progress:
         """The weights of an earlier training of this stage, or of the parent where there is nothing to train."""
         source = done if done is not None else self._parent()
-        encoder = self.loaded.restore(source, self.device)
+        encoder = self.loaded.restore(source, self.device, shared=True)
         heads = (
             []
             if self.stage.kind == "retrieval"
@@ -240,7 +241,9 @@ class StageRun:
             UserError: masked LM with a tokenizer that has no mask.
         """
         assert self.stage.seed is not None
-        encoder = self.loaded.restore(parent, self.device)
+        tuning, seed = self.stage.tuning, self.stage.seed
+        encoder = self.loaded.restore(parent, self.device, shared=not tuning.is_full)
+        before = () if parent is None else load_changes(parent, self.loaded.info)
         heads, domain = stage_heads(self.stage, self.study, self.loaded), domain_heads(self.stage, self.loaded)
         for head, one in zip(heads, sets, strict=True):
             head.label_smoothing = self.hp.label_smoothing_factor
@@ -252,15 +255,17 @@ class StageRun:
         aligner = stage_aligner(self.stage, self.reader, domain, len(updates))
         seen = features if aligner is None else [*features, aligner.features]
         used = None if masked_lm else torch.from_numpy(used_tokens(seen, (vocabulary.pad_id,)))
-        with compact_rows(encoder, used):
-            self.model = Model(encoder, [*heads, *domain]).to(self.device)
+        adapter = Adapter(encoder, tuning, seed * 101 + 89)
+        # Embeddings that are frozen are read from the whole table.
+        with compact_rows(encoder, used if tuning.is_full else None), adapter:
+            self.model = Model(encoder, [*heads, *domain], adapter).to(self.device)
             yield Job(
                 model=self.model,
                 features=features,
                 updates=updates,
                 hyperparameters=self.hp,
                 vocabulary=vocabulary,
-                seed=self.stage.seed,
+                seed=seed,
                 every=self.study.evaluation.every(len(updates)),
                 evaluate=self._evaluate,
                 snapshot_seconds=self.study.snapshot_s,
@@ -269,6 +274,8 @@ class StageRun:
                 aligner=aligner,
                 watcher=self.watcher,
             )
+        if before is not None and adapter.change is not None:
+            self.model.changes = (*before, adapter.change)
 
     def _vocabulary(self) -> Vocabulary:
         tokenizer = self.loaded.tokenizer

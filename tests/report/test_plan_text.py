@@ -8,6 +8,7 @@ from rich.console import Console
 from raystilts.planning.cost import Cost
 from raystilts.planning.stages import overlaps, plan
 from raystilts.report.plan_text import plan_view, summarise
+from raystilts.study.schema import Study
 
 
 def test_counts_and_savings() -> None:
@@ -68,3 +69,13 @@ def test_what_to_expect_of_a_schedule_is_said() -> None:
         console = Console(width=300, file=StringIO())
         console.print(plan_view(summarise(planned, planned.stages, Cost(1.0, 0.5, 2.0, "guess"), (0.3, 0.3))))
         assert said in console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_what_a_tuning_trains_is_said_with_a_word_on_low_learning_rates() -> None:
+    given = {"name": "s", "intermediates": ["none"], "targets": ["cldr_units"], "seeds": [0], "tuning": "lora"}
+    for rate, warned in ((2e-5, True), (5e-4, False)):
+        planned = plan(Study.model_validate(given | {"hyperparameters": {"learning_rate": rate}}))
+        found = summarise(planned, planned.stages, Cost(1.0, 0.5, 2.0, "guess"))
+        [line] = found.tuned
+        assert line.startswith("lora trains ")
+        assert line.endswith("its learning rate, 2e-05, is one of whole encoders: try ten times as much") is warned
