@@ -11,7 +11,7 @@ from rich.console import Console
 from raystilts.planning.cost import disk_bytes
 from raystilts.planning.stages import Plan, plan_stages
 from raystilts.results.ledger import Ledger
-from raystilts.scheduling.claims import Claims, wanted_weights
+from raystilts.scheduling.claims import Claims, trainings, wanted_weights
 from raystilts.scheduling.cluster import set_ray_environment
 from raystilts.scheduling.driver import Driver, Job, checked, driving
 from raystilts.scheduling.graph import StageGraph
@@ -80,12 +80,12 @@ def run(
     turns = turns_of(planned, None if first is None else promising_first(planned, first))
     with driving(resolved, disk_bytes(planned), address, console) as driver:
         claims = Claims(driver.results, driver.checkpoints)
-        claims.claim(wanted_weights(planned))
+        claims.claim(wanted_weights(planned), trainings(planned))
         adopt(planned, driver.results)
         graph = outstanding(planned, driver.results, turns)
         rehearse(planned, graph.left().keys(), console)
         errors = _train(planned, graph, driver, claims)
-        claims.write()
+        claims.write(stage.train_key for stage in graph.left().values())
     return _outcome(planned, graph, driver.results, tuple(errors), started)
 
 
