@@ -15,7 +15,7 @@ from raystilts.errors import UserError
 from raystilts.planning.data import data_folder
 from raystilts.planning.encoders import fetch_encoder
 from raystilts.ranking.joint import prior_features
-from raystilts.results.earlier import earlier_scores
+from raystilts.results.earlier import earlier_studies
 from raystilts.study.hyperparameters import Hyperparameters
 from raystilts.study.schema import Study
 from raystilts.tasks.registry import get_task
@@ -42,7 +42,7 @@ def earlier_ranking(study: Study, folders: Sequence[str]) -> list[Ranked]:
         UserError: A folder cannot be read, or none knows a target and an arm of this study.
     """
     targets, arms = _targets(study), [arm.label for arm in study.intermediates]
-    features, known = prior_features([earlier_scores(folder) for folder in folders], targets, arms)
+    features, known = prior_features([one for folder in folders for one in earlier_studies(folder)], targets, arms)
     found = [
         Ranked(target, arm, float(features[row, column]))
         for row, target in enumerate(targets)

@@ -46,6 +46,11 @@ def check_tasks(study: Study) -> None:
             )
     for index, target in enumerate(study.targets):
         task = _known_task(target.task, f"targets.{index}")
+        if "@" in target.task and not task.requires_training:
+            raise UserError(f"targets.{index}: {target.task}: nothing is trained on {task.name.partition('@')[0]}; "
+                            "leave its training languages out")  # fmt: skip
+        if target.examples is not None and not task.requires_training:
+            raise UserError(f"targets.{index}.examples: nothing is trained on {task.name}; leave them out")
         try:
             task.by_metric(target.metric)
         except UserError as error:
@@ -114,6 +119,8 @@ def check_search(study: Study) -> None:
         )
     if study.search is None:
         return
+    if study.encoders is not None:
+        raise UserError("search: a search is of one encoder; give one as `encoder`, and search for each")
     arms = [] if study.search.joint else [arm.label for arm in study.intermediates if not arm.is_none]
     names = [*arms, *(t.task for t in study.targets if get_task(t.task).requires_training)]
     if not names:

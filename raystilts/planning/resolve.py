@@ -15,7 +15,8 @@ from raystilts.planning.checks import check_search, check_tasks
 from raystilts.planning.data import dev_languages, masked_lm_task
 from raystilts.study.hyperparameters import Hyperparameters
 from raystilts.study.intermediate import Intermediate
-from raystilts.study.schema import Study, Target
+from raystilts.study.schema import Study
+from raystilts.study.target import Target
 from raystilts.tasks.registry import get_task, load_task_file
 from raystilts.tasks.task import Task, shares_training_data
 

@@ -32,6 +32,7 @@ class PlanSummary:
         disk_bytes: Of all checkpoints that are kept, None where the encoder's size is not known.
         overlap: Pairs (intermediate, target) that train on the same data.
         verified: Whether all data and the encoder are here; otherwise counts rest on declared sizes.
+        encoders: Their names, where there are several: the counts are over all of them.
         aligned: Arms that read another task's training texts, without labels, and which task's.
     """
 
@@ -56,6 +57,7 @@ class PlanSummary:
     keep_targets: str
     verified: bool
     aligned: tuple[str, ...] = ()
+    encoders: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """For programs."""
@@ -98,6 +100,7 @@ def summarise(
         keep_targets=plan.study.keep_targets,
         verified=plan.verified,
         aligned=tuple(f"{arm.label} (to {domain_of(arm)})" for arm in plan.study.intermediates if domain_of(arm)),
+        encoders=tuple(plan.encoders),
     )
 
 
@@ -108,6 +111,8 @@ def plan_view(summary: PlanSummary) -> Group:
     table.add_column()
     saved = 1 - summary.examples / summary.examples_without_sharing if summary.examples_without_sharing else 0.0
     hours = summary.cost
+    if summary.encoders:
+        table.add_row("encoders", ", ".join(summary.encoders))
     table.add_row("cells", f"{summary.cells:,}")
     table.add_row(
         "stages",

@@ -36,7 +36,8 @@ from raystilts.scheduling.fit import fit
 from raystilts.scheduling.lock import HeldLock, driver_lock
 from raystilts.scheduling.preflight import check_data, check_encoder, check_places, check_storage
 from raystilts.scheduling.stopping import SNAPSHOT_SECONDS, StopRequest, stoppable, tell_workers
-from raystilts.study.schema import Study, merged
+from raystilts.study.merging import merged
+from raystilts.study.schema import Study
 from raystilts.tasks.facts import facts_of
 from raystilts.training.checkpoints import Checkpoints, open_checkpoints
 from raystilts.training.events import check_tensorboard
@@ -51,7 +52,7 @@ if TYPE_CHECKING:
 
 
 def checked(study: Study, address: str | None) -> tuple[ResolvedStudy, EncoderInfo]:
-    """The study as workers see it, resolved, and its encoder: what it needs is here, and can be used.
+    """The study as workers see it, resolved, and its (first) encoder: what it needs is here, and can be used.
 
     Args:
         address: The running Ray cluster; None for one of our own.
@@ -65,10 +66,11 @@ def checked(study: Study, address: str | None) -> tuple[ResolvedStudy, EncoderIn
     resolved = resolve(_with_absolute_paths(study))
     if study.tensorboard:
         check_tensorboard()
-    info = fetch_encoder(study.encoder)
-    check_encoder(info)
+    infos = [fetch_encoder(encoder) for encoder in study.all_encoders]
+    for info in infos:
+        check_encoder(info)
     check_data(resolved)
-    return resolved, info
+    return resolved, infos[0]
 
 
 def _with_absolute_paths(study: Study) -> Study:

@@ -131,8 +131,8 @@ class GridTally:
         started: Monotonic time of the start.
         work_done: Rough sub-words of the stages that have ended, and of those that are paused.
         shares: Share of its budget that each paused stage has reached.
-        dev: Dev scores by target, then arm, of arms that may be called best: as in answers, those at the compared
-            fraction that do not train on the target's own data.
+        dev: Dev scores by target (and encoder, where there are several), then arm, of arms that may be called best: as
+            in answers, those at the compared fraction that do not train on the target's own data.
         running: Stages that run now, with their starts.
         already: Stages that were in the ledger before.
         compared: The fraction of intermediates at which arms compete; None for any.
@@ -161,7 +161,7 @@ class GridTally:
         self.shares[key] = share
         scored = result.get("status") == "finished" and result.get("dev_score") is not None
         if scored and stage.target is not None and self._competes(stage):
-            self.dev[stage.target][arm_name(stage)].append(float(result["dev_score"]))
+            self.dev[_column(stage)][arm_name(stage)].append(float(result["dev_score"]))
         if result.get("status") not in ("finished", "paused"):
             self.errors.append(f"{describe(stage)}: {_reason(result)}")
 
@@ -238,7 +238,7 @@ class GridTally:
         table.add_column("dev", justify="right")
         table.add_column("arms seen", justify="right")
         best = self.best()
-        for target in dict.fromkeys(s.target for s in self.graph.stages.values() if s.target):
+        for target in dict.fromkeys(_column(s) for s in self.graph.stages.values() if s.target):
             if target in best:
                 arm, score = best[target]
                 table.add_row(target, arm, f"{score:.3f}", str(len(self.dev[target])))
@@ -390,7 +390,14 @@ def describe(stage: Stage) -> str:
     """A stage in a few words."""
     seed = "" if stage.seed is None else f" seed {stage.seed}"
     part = "" if stage.target_fraction in (None, 1.0) else f" {100 * (stage.target_fraction or 1):g}%"
-    return f"{arm_name(stage)} > {stage.target}{part}{seed}" if stage.target else f"train {arm_name(stage)}{seed}"
+    part = part if stage.target_examples is None else f" k={stage.target_examples}"
+    what = f"{arm_name(stage)} > {stage.target}{part}{seed}" if stage.target else f"train {arm_name(stage)}{seed}"
+    return f"{stage.encoder}: {what}" if stage.encoder else what
+
+
+def _column(stage: Stage) -> str:
+    """The target of a stage, and its encoder where the study has several."""
+    return f"{stage.target} ({stage.encoder})" if stage.encoder else str(stage.target)
 
 
 def share_name(share: float) -> str:

@@ -9,7 +9,7 @@ from statistics import fmean
 from raystilts.planning.cost import stage_tokens
 from raystilts.planning.stages import Plan
 from raystilts.ranking.joint import prior_features
-from raystilts.results.earlier import earlier_scores
+from raystilts.results.earlier import earlier_studies
 from raystilts.results.ledger import Ledger
 from raystilts.schedules import Run, TopTwoRule, TopTwoSettings
 from raystilts.schedules.top_two import Budget, TopTwo, limited_to
@@ -28,7 +28,7 @@ def prior_of(planned: Plan, folders: Sequence[str]) -> Prior:
     """
     targets = [target.task for target in planned.study.targets]
     arms = [arm.label for arm in planned.study.intermediates]
-    features, known = prior_features([earlier_scores(folder) for folder in folders], targets, arms)
+    features, known = prior_features([one for folder in folders for one in earlier_studies(folder)], targets, arms)
     return {
         (target, arm): float(features[row, column])
         for row, target in enumerate(targets)

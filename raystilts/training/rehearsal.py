@@ -107,7 +107,8 @@ def stage_kind(stage: Stage) -> tuple[object, ...]:
     """What stages of one kind have in common."""
     heads = tuple(one.task.type.head for one in stage.tasks)
     arm = stage.intermediate if stage.kind == "intermediate" else None
-    return stage.kind, heads, stage_masked_lm(stage) is not None, arm is not None and arm.align is not None
+    aligned = arm is not None and arm.align is not None
+    return stage.encoder, stage.kind, heads, stage_masked_lm(stage) is not None, aligned
 
 
 def compare_stage(
