@@ -215,7 +215,7 @@ def top_two(name: str, budget: float, prior: Prior = no_prior, price: float = 0.
 
 
 def tables(folder: Path, splits: int) -> dict[str, list[str]]:
-    """The tables of docs/explanation/schedules.md."""
+    """The tables of docs/measurements/schedules.md."""
     matrices = [read(folder, name) for name in SETTINGS]
     return {
         "real runs": table(play_all(matrices, rows_of(matrices, None), splits)),

@@ -11,7 +11,7 @@ target's own spread, for target t, arm a and seed s:
     sigma2_ta ~ IG(h/2, h tau_t/2)                       noise between seeds is an arm's own, drawn to its target's
 
 x is what earlier studies say of the cell (`prior_features`). Draws are by a Gibbs sampler, whose conditional
-distributions are all standard ones. docs/explanation/schedules.md has what it is worth.
+distributions are all standard ones. docs/measurements/schedules.md has what it is worth.
 """
 
 from __future__ import annotations

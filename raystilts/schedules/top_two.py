@@ -41,7 +41,7 @@ class TopTwo(ScheduleSettings):
             score), or when the leader is the best with probability .95. None: the budget is used up.
         prior: Results folders of earlier studies, with any encoder; arms and targets are matched by name.
         round_size: Runs that are decided on at a time; None: one for each target, at least 4. Two rounds are
-            under way at a time, so on more devices than that say more.
+            under way at a time; on more devices than that set it higher.
     """
 
     name: ClassVar[str] = "top_two"

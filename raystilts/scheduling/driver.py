@@ -12,7 +12,7 @@ import time
 import uuid
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +30,7 @@ from raystilts.results.compaction import compacting
 from raystilts.results.ledger import Ledger
 from raystilts.results.study_file import read_study
 from raystilts.results.task_facts import write_tasks
+from raystilts.scheduling.announce import Steps, silent
 from raystilts.scheduling.capacity import prepared
 from raystilts.scheduling.cluster import head_answers, ray_cluster
 from raystilts.scheduling.fit import fit
@@ -39,8 +40,8 @@ from raystilts.scheduling.stopping import SNAPSHOT_SECONDS, StopRequest, stoppab
 from raystilts.study.merging import merged
 from raystilts.study.schema import Study
 from raystilts.tasks.facts import facts_of
+from raystilts.tracking.check import Trackers, check_installed, prepare
 from raystilts.training.checkpoints import Checkpoints, open_checkpoints
-from raystilts.training.events import check_tensorboard
 
 #: Seconds between two looks at signals, and at Ray's head process; and for how long that may not answer (after 60 s Ray
 #: itself ends this process).
@@ -51,11 +52,12 @@ if TYPE_CHECKING:
     from raystilts.scheduling.searchers import SegmentSearch
 
 
-def checked(study: Study, address: str | None) -> tuple[ResolvedStudy, EncoderInfo]:
+def checked(study: Study, address: str | None, steps: Steps | None = None) -> tuple[ResolvedStudy, EncoderInfo]:
     """The study as workers see it, resolved, and its (first) encoder: what it needs is here, and can be used.
 
     Args:
         address: The running Ray cluster; None for one of our own.
+        steps: Told what is read.
 
     Raises:
         UserError: something cannot.
@@ -64,12 +66,14 @@ def checked(study: Study, address: str | None) -> tuple[ResolvedStudy, EncoderIn
     results_folder(study)  # a place that is none is said before all else
     check_places(address)
     resolved = resolve(_with_absolute_paths(study))
-    if study.tensorboard:
-        check_tensorboard()
+    check_installed(study)
+    if steps is not None:
+        names = " and ".join(encoder.label for encoder in study.all_encoders)
+        steps.say(f"reading the encoder {names} and the data")
     infos = [fetch_encoder(encoder) for encoder in study.all_encoders]
     for info in infos:
         check_encoder(info)
-    check_data(resolved)
+    check_data(resolved, silent if steps is None else steps.say_if_silent)
     return resolved, infos[0]
 
 
@@ -116,6 +120,8 @@ class Driver:
         checkpoints: Those of the study.
         address: The running Ray cluster; None for one of our own.
         stop: Whether a signal has come.
+        steps: Told what is done before the first stage.
+        trackers: Those of the study that answer.
     """
 
     results: str
@@ -124,6 +130,15 @@ class Driver:
     address: str | None
     lock: HeldLock
     stop: StopRequest
+    steps: Steps
+    trackers: Trackers = field(default_factory=Trackers)
+
+    def say(self, doing: str) -> None:
+        """Says what is done before the first stage, here and to those who watch from elsewhere."""
+        from raystilts.scheduling.progress import note_preparing
+
+        self.steps.say(doing)
+        note_preparing(self.results, doing)
 
     def run(self, job: Job) -> None:
         """Runs on Ray whatever is left to do.
@@ -136,6 +151,7 @@ class Driver:
         """
         with compacting(self.results):
             with ExitStack() as stack:
+                self.say("starting Ray" if self.address is None else f"joining the Ray cluster at {self.address}")
                 with self.stop.deferred():  # until Ray is there to be shut down
                     stack.enter_context(ray_cluster(self.address))
                 self._fit(job)
@@ -156,7 +172,10 @@ class Driver:
         rows = (row for row in Ledger(self.results).rows() if not stages or row.stage in stages)
         attempts = {row.stage: row.attempt for row in rows}
         run = uuid.uuid4().hex
-        assignment = Assignment(planned, self.results, checkpoints_folder(planned.study), attempts, expected, run)
+        planned = replace(planned, study=planned.study.model_copy(update={"report_to": self.trackers.names}))
+        assignment = Assignment(
+            planned, self.results, checkpoints_folder(planned.study), attempts, expected, run, self.trackers.settings
+        )
         trainable = tune.with_parameters(job.trainable, assignment=assignment)
         with job.view as view:
             fitting = _Fitting(
@@ -218,7 +237,9 @@ class _Fitting(threading.Thread):
 
 
 @contextmanager
-def driving(resolved: ResolvedStudy, disk_bytes: int | None, address: str | None, console: Console) -> Iterator[Driver]:
+def driving(
+    resolved: ResolvedStudy, disk_bytes: int | None, address: str | None, console: Console, steps: Steps
+) -> Iterator[Driver]:
     """The driver of a study's results folder for the length of the block; its study and checkpoints are in order.
 
     Args:
@@ -232,11 +253,18 @@ def driving(resolved: ResolvedStudy, disk_bytes: int | None, address: str | None
     results = results_folder(resolved.study)
     check_storage(results, disk_bytes)
     say = partial(console.print, highlight=False, soft_wrap=True)
+    from raystilts.scheduling.progress import note_not_begun
+
     with stoppable() as stop, driver_lock(results, say) as lock:
         write_study(results, resolved)
         checkpoints = open_checkpoints(checkpoints_folder(resolved.study))
         checkpoints.clean_up()
-        yield Driver(results, checkpoints, console, address, lock, stop)
+        trackers = prepare(resolved.study, results, say)
+        try:
+            yield Driver(results, checkpoints, console, address, lock, stop, steps, trackers)
+        except BaseException:
+            note_not_begun(results)
+            raise
 
 
 def write_study(results: str, resolved: ResolvedStudy) -> None:

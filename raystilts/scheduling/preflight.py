@@ -22,6 +22,7 @@ from raystilts.planning.dev_test import check_dev_is_not_test
 from raystilts.planning.encoders import EncoderInfo
 from raystilts.planning.resolve import ResolvedStudy
 from raystilts.planning.stages import Plan
+from raystilts.scheduling.announce import Say, silent
 from raystilts.scheduling.cluster import ray_folder
 from raystilts.scheduling.lock import LOCAL_LOCK
 from raystilts.tasks.task import Task
@@ -66,8 +67,11 @@ def splits(resolved: ResolvedStudy) -> Iterator[Split]:
         yield from (Split(one.place, one.task, "pool", language) for language in one.task.split_languages("pool"))
 
 
-def check_data(resolved: ResolvedStudy) -> None:
+def check_data(resolved: ResolvedStudy, say: Say = silent) -> None:
     """Reads every row once: fetches hub data, and finds what is missing, empty or of the wrong form.
+
+    Args:
+        say: Called with what is read.
 
     Raises:
         UserError: naming the place in the study file.
@@ -79,6 +83,7 @@ def check_data(resolved: ResolvedStudy) -> None:
             continue
         seen.add((one.task.name, one.split, one.language))
         task = one.task
+        say(f"reading {task.name}: {one.split}{f' in {one.language}' if one.language else ''}")
         try:
             if one.split == "train" or one.language is None:
                 task.load_train(folder)
@@ -159,11 +164,12 @@ def _try(folder: Path, what: str, remedy: str) -> None:
         raise StorageError(f"{folder}: no space left for {what}; free some, or name another disk: {remedy}")
 
 
-def rehearse(planned: Plan, missing: Collection[str], console: Console) -> int:
+def rehearse(planned: Plan, missing: Collection[str], console: Console, say: Say = silent) -> int:
     """Tries one stage of each kind that is to run and has not run yet; returns how many.
 
     Args:
         missing: Keys of the stages to run.
+        say: Called with what is done.
 
     Raises:
         UserError: what must be the same is not; nothing was trained.
@@ -174,6 +180,7 @@ def rehearse(planned: Plan, missing: Collection[str], console: Console) -> int:
     todo = [one for one in stage_kinds(planned.stages[key] for key in missing) if stage_kind(one) not in known]
     if not todo:
         return 0
+    say(f"rehearsing {len(todo)} kinds of stages")
     largest = max(planned.encoder_of(stage).parameters or 0 for stage in todo)
     needed, free = REHEARSAL_COPIES * 4 * largest, available_memory()
     if free is not None and free < needed:

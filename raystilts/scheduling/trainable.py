@@ -39,6 +39,7 @@ class Assignment:
         attempts: The last attempt of stages that were tried before.
         expected: What a node must be, where the cluster may have several.
         run: Names the run, which can be asked to stop.
+        trackers: What the driver found out of the study's trackers.
     """
 
     plan: Plan
@@ -47,6 +48,7 @@ class Assignment:
     attempts: Mapping[str, int] = field(default_factory=dict)
     expected: Expected | None = None
     run: str | None = None
+    trackers: Mapping[str, str] = field(default_factory=dict)
 
 
 class StageTrainable(tune.Trainable):  # type: ignore[misc]
@@ -125,7 +127,8 @@ def run_and_record(stage: Stage, assignment: Assignment, until: float = 1.0) -> 
     """
     import torch
 
-    from raystilts.training.events import event_name, write_events
+    from raystilts.tracking.reporter import reporter_of
+    from raystilts.training.energy import Meter
     from raystilts.training.limits import StageInterrupted
     from raystilts.training.loop import TrainingDiverged
     from raystilts.training.memory import is_out_of_memory, release_memory
@@ -141,7 +144,9 @@ def run_and_record(stage: Stage, assignment: Assignment, until: float = 1.0) -> 
         number=1 + assignment.attempts.get(stage.key, 0),  # taken or not: the writer knows
         started=datetime.now(UTC),
         device_share=device_share(resources),
+        meter=Meter(torch.device(device), resources.gpus, resources.cpus),
     )
+    reporter = reporter_of(stage, study, assignment.results, assignment.trackers)
     try:
         result = run_stage(
             stage,
@@ -152,8 +157,10 @@ def run_and_record(stage: Stage, assignment: Assignment, until: float = 1.0) -> 
             encoder=encoder,
             until=until,
             interrupted=None if assignment.run is None else asks_to_stop(assignment.run),
+            watcher=reporter,
         )
     except StageInterrupted:
+        reporter.end("interrupted", seconds=2.0)  # whoever asks to stop waits
         return {"status": "interrupted"}
     except TrainingDiverged as error:
         row = attempt.failed("nan", str(error))
@@ -171,20 +178,20 @@ def run_and_record(stage: Stage, assignment: Assignment, until: float = 1.0) -> 
     else:
         row, scores = attempt.finished(result)
         write_attempt(assignment.results, row, scores)
-        if study.tensorboard and result.trained:
-            write_events(assignment.results, event_name(stage), result)
         return {
             "status": row.status,
             "dev_score": result.dev_score,
             "dev_means": dict(result.dev_means),
             "flagged": is_broken(row.degenerate_rule),
             "seconds": row.seconds,
+            "trackers": reporter.end(row.status, result),
         }
     finally:
+        reporter.close()
         release_memory()
     logger.warning("stage %s failed: %s", stage.key, row.error)
     write_attempt(assignment.results, row, [])
-    return {"status": "failed", "error": row.error, "seconds": row.seconds}
+    return {"status": "failed", "error": row.error, "seconds": row.seconds, "trackers": reporter.end("failed")}
 
 
 def device_share(resources: StageResources) -> float:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from raystilts.errors import shown
+from raystilts.study.adapters import Tuning
 from raystilts.study.base import Language, Model
 
 #: So many training examples of a target, or all that it has.
@@ -20,6 +21,7 @@ class Target(Model):
         task: Name of the task.
         languages: Languages to score; default all that the task has.
         metric: The score by which checkpoints are picked and arms compared; default the task's own.
+        tuning: What its training changes of the encoder; default the study's.
         examples: Train on so many examples of it, a column of the matrix each, instead of `target_fractions`.
 
     `train: [en, sw]` is the short form of `task: xnli@en+sw`: training data in these languages.
@@ -29,6 +31,7 @@ class Target(Model):
     languages: Annotated[tuple[Language, ...], Field(min_length=1)] | None = None
     # Left out where it is the task's own, so that older studies are what they were.
     metric: Annotated[str | None, Field(exclude_if=lambda value: value is None)] = None
+    tuning: Annotated[Tuning | None, Field(exclude_if=lambda value: value is None)] = None
     examples: Annotated[
         tuple[Examples, ...] | None, Field(min_length=1, exclude_if=lambda value: value is None)
     ] = None

@@ -12,9 +12,12 @@ import torch
 from torch import Tensor, nn
 
 from raystilts.errors import UserError, first_line
+from raystilts.planning.adapters import encoder_class
 from raystilts.planning.encoders import EncoderInfo
 from raystilts.tasks.encoding import Tokenizer
+from raystilts.training.adapters import apply_change, load_changes
 from raystilts.training.fast_ops import use_bidirectional_attention, use_fast_dropout, use_sync_free_attention
+from raystilts.training.memory import release_memory
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
@@ -25,12 +28,14 @@ class Pretrained:
 
     Attributes:
         model: The Hugging Face model, on the CPU or wherever the last stage left it.
-        weights: Its pretrained weights on the CPU, never changed.
+        weights: Its pretrained weights on the CPU, never changed: until the first `restore` the model's own tensors,
+            and the encoder's file itself where transformers maps that into memory.
         lm_head: The checkpoint's masked-LM head by the names of `MaskedLMHead`, empty where it has none.
         layers: Number of layers.
         hidden: Size of a token state.
         positions: Tokens that a sequence may have; None for any number.
         notes: What the user should know of it, a sentence each.
+        files: What the files of its weights were when they were opened.
     """
 
     info: EncoderInfo
@@ -42,18 +47,49 @@ class Pretrained:
     hidden: int
     positions: int | None = None
     notes: tuple[str, ...] = ()
+    files: tuple[tuple[str, int, int], ...] = ()
 
     @property
     def config(self) -> Any:
         """The Hugging Face configuration."""
         return self.model.config
 
-    def restore(self, checkpoint: Path | None, device: torch.device) -> nn.Module:
+    def restore(self, checkpoint: Path | None, device: torch.device, *, shared: bool = False) -> nn.Module:
         """The model with its pretrained weights, or those of a checkpoint folder, on a device.
 
+        Args:
+            shared: Nothing will be written into its tensors: on a CPU they may be the pretrained ones themselves.
+
         Raises:
-            UserError: the checkpoint does not fit the encoder.
+            UserError: the checkpoint does not fit the encoder, or the encoder's file is another one by now.
         """
+        if not set(_files(self.info)) <= set(self.files):  # those that are gone stay mapped
+            raise UserError(
+                f"encoder.model_name_or_path: {self.info.location}: its weights were replaced while they were in use; "
+                "run the study again"
+            )
+        changes = None if checkpoint is None else load_changes(checkpoint, self.info)
+        if shared and (checkpoint is None or changes is not None):
+            for name, tensor in self._tensors().items():
+                tensor.data = self.weights[name].to(device)
+            self.model.to(device)
+        else:
+            self._fill(None if changes is not None else checkpoint, device)
+        for change in changes or ():
+            apply_change(self.model, change)
+        return self.model
+
+    def _tensors(self) -> dict[str, Tensor]:
+        """The model's own tensors by the names of `weights`."""
+        named: dict[str, Tensor] = dict(self.model.named_parameters(remove_duplicate=False))
+        named |= dict(self.model.named_buffers(remove_duplicate=False))
+        return {name: named[name] for name in self.weights}
+
+    def _fill(self, checkpoint: Path | None, device: torch.device) -> None:
+        """Copies weights into tensors of the model's own."""
+        for name, tensor in self._tensors().items():
+            if tensor.data_ptr() == self.weights[name].data_ptr():
+                tensor.data = torch.empty_like(tensor)
         self.model.to(device)
         weights = self.weights if checkpoint is None else load_weights(checkpoint)
         missing, unexpected = self.model.load_state_dict(weights, strict=False)
@@ -66,7 +102,12 @@ class Pretrained:
                 f"{checkpoint}: not a checkpoint of {self.info.location} (missing {missing[:2]}, "
                 f"unexpected {unexpected[:2]})"
             )
-        return self.model
+
+
+def _files(info: EncoderInfo) -> tuple[tuple[str, int, int], ...]:
+    """Name, bytes and time of each file of an encoder's weights."""
+    found = sorted(Path(info.location).glob("*.safetensors"))
+    return tuple((path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in found)
 
 
 def load_weights(folder: Path) -> dict[str, Tensor]:
@@ -100,9 +141,12 @@ def _load(info: EncoderInfo) -> Pretrained:
 
     logging.set_verbosity_error()
     logging.disable_progress_bar()
+    files = _files(info)
     try:
         tokenizer = _load_tokenizer(info)
-        model = _load_model(info)
+        notes = tuple(_tokenizer_notes(info, tokenizer))
+        release_memory()  # a second tokenizer is gone: before the model comes, which may need the room
+        model = open_model(info)
     except UserError:
         raise
     except Exception as error:  # each architecture has mistakes of its own in what its configuration says
@@ -120,12 +164,13 @@ def _load(info: EncoderInfo) -> Pretrained:
         info=info,
         model=model,
         tokenizer=tokenizer,
-        weights={name: tensor.detach().clone() for name, tensor in model.state_dict().items()},
+        weights={name: tensor.detach() for name, tensor in model.state_dict().items()},
         lm_head=_lm_head(info),
         layers=model.config.num_hidden_layers,
         hidden=model.config.hidden_size,
         positions=positions(model),
-        notes=tuple(_tokenizer_notes(info, tokenizer)),
+        notes=notes,
+        files=files,
     )
 
 
@@ -149,19 +194,22 @@ def _load_tokenizer(info: EncoderInfo) -> Tokenizer:
     return tokenizer
 
 
-def _load_model(info: EncoderInfo) -> Any:
+def open_model(info: EncoderInfo, **more: Any) -> Any:
     """The model, in float32, all its weights from the checkpoint; of an encoder-decoder the encoder half.
+
+    Args:
+        more: For `from_pretrained`.
 
     Raises:
         UserError: weights are missing.
     """
-    from transformers import AutoConfig, AutoModel, AutoModelForTextEncoding
-    from transformers.models.auto.modeling_auto import MODEL_FOR_TEXT_ENCODING_MAPPING
+    from transformers import AutoConfig, AutoModel
 
     config = AutoConfig.from_pretrained(info.location, revision=info.revision)
     half = bool(getattr(config, "is_encoder_decoder", False))
-    kind = AutoModelForTextEncoding if half and type(config) in MODEL_FOR_TEXT_ENCODING_MAPPING else AutoModel
+    kind = encoder_class(config)
     given = {"revision": info.revision, "dtype": torch.float32, "use_safetensors": True, "output_loading_info": True}
+    given |= more
     try:
         model, loading = kind.from_pretrained(info.location, add_pooling_layer=False, **given)
     except TypeError:  # architectures without a pooling layer do not know the word

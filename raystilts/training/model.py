@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from raystilts.tasks.task import Task
+from raystilts.training.adapters import Adapter, Change
 from raystilts.training.collate import IGNORED, Batch
 from raystilts.training.encoder import Pretrained, hidden_states, word_embeddings
 from raystilts.training.fast_ops import FastDropout
@@ -234,12 +235,24 @@ class Model(nn.Module):
     Args:
         encoder: The Hugging Face model.
         heads: In the order of the mixture; others that train with them come last.
+        adapter: What trains of the encoder, where that is a part of it.
+
+    Attributes:
+        changes: What has been trained of the pretrained encoder, in its order; None where all of it was.
     """
 
-    def __init__(self, encoder: nn.Module, heads: Sequence[nn.Module]) -> None:
+    def __init__(self, encoder: nn.Module, heads: Sequence[nn.Module], adapter: Adapter | None = None) -> None:
         super().__init__()
         self.encoder = encoder
         self.heads = nn.ModuleList(heads)
+        self.changes: tuple[Change, ...] | None = None
+        self._adapter = adapter
+
+    def train(self, mode: bool = True) -> Self:
+        """Switches mode; an adapter is part of the encoder's weights wherever it does not train."""
+        if self._adapter is not None:
+            self._adapter.switch(mode)
+        return super().train(mode)
 
     def states(self, batch: Batch, layer: int | None = None) -> Tensor:
         """Token states [features, length, hidden]."""

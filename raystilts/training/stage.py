@@ -18,6 +18,7 @@ from raystilts.planning.encoders import EncoderInfo, describe_encoder
 from raystilts.planning.stages import Stage
 from raystilts.study.intermediate import Alignment
 from raystilts.study.schema import Study
+from raystilts.training.adapters import Adapter, load_changes
 from raystilts.training.alignment import Aligner, DomainHead
 from raystilts.training.batches import Update, aligned_batches
 from raystilts.training.checkpoints import open_checkpoints
@@ -37,7 +38,7 @@ from raystilts.training.data import (
 from raystilts.training.encoder import Pretrained, pretrained, word_embeddings
 from raystilts.training.evaluate import Readout, evaluate
 from raystilts.training.limits import ENDED_EARLY, UNLIMITED, Limits
-from raystilts.training.loop import Job, Progress, Vocabulary, train
+from raystilts.training.loop import Job, Progress, Vocabulary, Watcher, train
 from raystilts.training.memory import device_name
 from raystilts.training.model import Head, Model, build_head, compact_rows
 from raystilts.training.result import Score, StageResult, dev_means, mean_dev
@@ -87,6 +88,7 @@ def run_stage(
     encoder: EncoderInfo | None = None,
     until: float = 1.0,
     interrupted: Callable[[], bool] | None = None,
+    watcher: Watcher | None = None,
 ) -> StageResult:
     """Trains (where the weights are not there yet) and scores one stage.
 
@@ -105,6 +107,7 @@ def run_stage(
         encoder: The encoder as the plan found it; default `describe_encoder(study.encoder)`.
         until: Share of the budget to train for, in (0, 1].
         interrupted: Whether the run is asked to stop.
+        watcher: Told how the training is getting on.
 
     Raises:
         UserError: data, encoder or parent that cannot be used.
@@ -117,7 +120,7 @@ def run_stage(
     torch.backends.cuda.matmul.allow_tf32 = True
     deadline = None if study.time_limit_s is None else time.monotonic() + study.time_limit_s
     limits = Limits(deadline) if interrupted is None else Limits(deadline, interrupted)
-    return StageRun(stage, study, folder, torch.device(device), threads, encoder, until, limits).run()
+    return StageRun(stage, study, folder, torch.device(device), threads, encoder, until, limits, watcher).run()
 
 
 class StageRun:
@@ -133,11 +136,12 @@ class StageRun:
         encoder: EncoderInfo | None,
         until: float,
         limits: Limits = UNLIMITED,
+        watcher: Watcher | None = None,
     ) -> None:
         self.stage, self.study, self.device, self.threads = stage, study, device, threads
         self.until = until
         self.started = time.monotonic()
-        self.limits = limits
+        self.limits, self.watcher = limits, watcher
         self.holding = ExitStack()
         self.unscored = False
         self.checkpoints = open_checkpoints(folder)
@@ -182,7 +186,7 @@ class StageRun:
     def _load(self, done: Path | None) -> Progress:
         """The weights of an earlier training of this stage, or of the parent where there is nothing to train."""
         source = done if done is not None else self._parent()
-        encoder = self.loaded.restore(source, self.device)
+        encoder = self.loaded.restore(source, self.device, shared=True)
         heads = (
             []
             if self.stage.kind == "retrieval"
@@ -237,7 +241,9 @@ class StageRun:
             UserError: masked LM with a tokenizer that has no mask.
         """
         assert self.stage.seed is not None
-        encoder = self.loaded.restore(parent, self.device)
+        tuning, seed = self.stage.tuning, self.stage.seed
+        encoder = self.loaded.restore(parent, self.device, shared=not tuning.is_full)
+        before = () if parent is None else load_changes(parent, self.loaded.info)
         heads, domain = stage_heads(self.stage, self.study, self.loaded), domain_heads(self.stage, self.loaded)
         for head, one in zip(heads, sets, strict=True):
             head.label_smoothing = self.hp.label_smoothing_factor
@@ -249,22 +255,27 @@ class StageRun:
         aligner = stage_aligner(self.stage, self.reader, domain, len(updates))
         seen = features if aligner is None else [*features, aligner.features]
         used = None if masked_lm else torch.from_numpy(used_tokens(seen, (vocabulary.pad_id,)))
-        with compact_rows(encoder, used):
-            self.model = Model(encoder, [*heads, *domain]).to(self.device)
+        adapter = Adapter(encoder, tuning, seed * 101 + 89)
+        # Embeddings that are frozen are read from the whole table.
+        with compact_rows(encoder, used if tuning.is_full else None), adapter:
+            self.model = Model(encoder, [*heads, *domain], adapter).to(self.device)
             yield Job(
                 model=self.model,
                 features=features,
                 updates=updates,
                 hyperparameters=self.hp,
                 vocabulary=vocabulary,
-                seed=self.stage.seed,
+                seed=seed,
                 every=self.study.evaluation.every(len(updates)),
                 evaluate=self._evaluate,
                 snapshot_seconds=self.study.snapshot_s,
                 stop_at=self.study.evaluation.rung(self.until, len(updates)),
                 limits=self.limits,
                 aligner=aligner,
+                watcher=self.watcher,
             )
+        if before is not None and adapter.change is not None:
+            self.model.changes = (*before, adapter.change)
 
     def _vocabulary(self) -> Vocabulary:
         tokenizer = self.loaded.tokenizer

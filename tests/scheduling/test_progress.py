@@ -9,8 +9,9 @@ from rich.console import Console
 
 from raystilts.planning.stages import Plan, plan
 from raystilts.scheduling.graph import StageGraph
-from raystilts.scheduling.progress import GridProgress, GridTally, arm_name, clock, describe, stage_work
+from raystilts.scheduling.progress import GridProgress, GridTally, arm_name, describe, stage_work
 from raystilts.scheduling.schedule import Strata
+from raystilts.scheduling.status import Status, clock, render
 
 from .examples import study
 from .test_strata import SCORES
@@ -127,7 +128,7 @@ def test_the_live_view_fits_a_narrow_terminal(planned: Plan) -> None:
     out = io.StringIO()
     tally = GridTally(StageGraph(planned.stages), already=0)
     tally.start(str(tally.graph.take()))
-    Console(file=out, width=60).print(tally.render(60))
+    Console(file=out, width=60).print(render(Status.from_json(tally.as_json()), 60))
     assert max(map(len, out.getvalue().splitlines())) <= 60
     assert "cldr_units" in out.getvalue()
 

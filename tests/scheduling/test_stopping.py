@@ -25,6 +25,7 @@ from rich.console import Console
 
 from raystilts.errors import Stopped
 from raystilts.results.ledger import Ledger
+from raystilts.scheduling.announce import Steps
 from raystilts.scheduling.driver import Driver, Job, _Fitting
 from raystilts.scheduling.lock import HeldLock
 from raystilts.scheduling.searchers import StageSearch
@@ -105,7 +106,7 @@ def watched(work: Callable[[threading.Event], object], tmp_path: Path) -> tuple[
     one = Waiting()
     begun = time.monotonic()
     with pytest.raises(Stopped) as found, stoppable() as stop:  # noqa: PT012 (the signal comes in the middle)
-        driver = Driver(str(tmp_path), Checkpoints(tmp_path), Console(), None, HeldLock(), stop)
+        driver = Driver(str(tmp_path), Checkpoints(tmp_path), Console(), None, HeldLock(), stop, Steps(Console()))
         fitting = _Fitting(partial(work, one.stopped))
         fitting.start()
         threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGTERM)).start()

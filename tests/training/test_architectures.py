@@ -28,6 +28,8 @@ KINDS: dict[str, tuple[Any, dict[str, Any]]] = {
     "span": ("target", {"targets": [{"task": "cldr_span", "languages": ["de"]}]}),
     "tagging": ("target", {"targets": [{"task": "cldr_dates", "languages": ["de"]}]}),
     "retrieval": ("retrieval", {"targets": [{"task": "cldr_match", "languages": ["de"]}]}),
+    "LoRA": ("target", {"targets": [{"task": "cldr_units", "languages": ["de"], "tuning": "lora"}]}),
+    "BitFit": ("target", {"targets": [{"task": "cldr_units", "languages": ["de"], "tuning": "bitfit"}]}),
     "masked LM": ("intermediate", {"intermediates": [{"masked_lm": {"text_of": "cldr_units", "max_steps": 1}}]}),
 }
 

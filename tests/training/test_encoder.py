@@ -275,3 +275,14 @@ def test_a_study_asks_nothing_that_its_encoder_cannot_do(
         planned(llama, encoder={"retrieval_pooling": "first"})
     with pytest.raises(UserError, match=r"intermediates\.0\.masked_lm: llama is no masked language model"):
         planned(llama, intermediates=[{"task": "cldr_names", "masked_lm": {"text_of": "cldr_units"}}])
+
+
+def test_weights_that_are_replaced_while_they_are_in_use_are_not_read(folder: Path) -> None:
+    loaded = load(folder)
+    loaded.restore(None, torch.device("cpu"))
+    shutil.move(folder / "model.safetensors", folder.parent / "model.safetensors")
+    loaded.restore(None, torch.device("cpu"))
+    tensors = load_file(folder.parent / "model.safetensors")
+    save_file({name: one + 1 for name, one in tensors.items()}, folder / "model.safetensors", {"format": "pt"})
+    with pytest.raises(UserError, match="its weights were replaced while they were in use; run the study again"):
+        loaded.restore(None, torch.device("cpu"))
