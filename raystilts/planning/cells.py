@@ -54,7 +54,7 @@ def target_points(study: Study, target: ResolvedTask, rows: int) -> Points:
         return {None: None}
     asked = next(one for one in study.targets if one.task == target.task.name)
     try:
-        return {**study.target_points(asked, rows)}
+        return {share: number for share, number in study.target_points(asked, rows).items()}  # noqa: C416 (mypy)
     except ValueError as error:
         raise UserError(f"{target.place}: {error}") from None
 

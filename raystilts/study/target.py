@@ -15,7 +15,7 @@ Examples = Annotated[int, Field(ge=1, le=10**9)] | Literal["all"]
 
 
 class Target(Model):
-    """A task to be transferred to.
+    """A task to be transferred to; `train: [en, sw]` beside it stands for `task: xnli@en+sw`, data in these languages.
 
     Attributes:
         task: Name of the task.
@@ -23,8 +23,6 @@ class Target(Model):
         metric: The score by which checkpoints are picked and arms compared; default the task's own.
         tuning: What its training changes of the encoder; default the study's.
         examples: Train on so many examples of it, a column of the matrix each, instead of `target_fractions`.
-
-    `train: [en, sw]` is the short form of `task: xnli@en+sw`: training data in these languages.
     """
 
     task: str
