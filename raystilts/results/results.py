@@ -62,7 +62,7 @@ class Results:
                 f"The results folder {self.folder.url} does not exist. Run a study first "
                 "(`raystilts run STUDY`), or give the folder that its results were written to."
             )
-        self.encoder = encoder
+        self.encoder, self._stages = encoder, stages
         self._tables = CellTables(self.folder, stages, encoder)
         self._together = JointChoice(self.folder)
 
@@ -122,7 +122,33 @@ class Results:
 
     def decisions(self) -> pd.DataFrame:
         """What early stopping decided, in order of time."""
-        return self._tables.rows(queries.DECISIONS)
+        found = self._tables.rows(queries.DECISIONS)
+        return found if self.encoder is None else found[found["encoder"].isin(["", self.encoder])]
+
+    def encoders(self) -> list[str]:
+        """The encoders of the finished target stages, in the order of the study."""
+        runs = self.runs()
+        finished = runs[(runs["kind"] != "intermediate") & (runs["status"] == "finished")]
+        there = sorted(set(finished["encoder"]))
+        study = read_study(self.folder)
+        order = [] if study is None else [one.label for one in study.all_encoders]
+        return sorted(there, key=lambda name: (order.index(name) if name in order else len(order), name))
+
+    def of_encoder(self, encoder: str) -> Results:
+        """The part that is of one encoder.
+
+        Raises:
+            UserError: there is none of it.
+        """
+        there = self.encoders()
+        if encoder not in there:
+            raise UserError(f"--encoder {encoder}: not in these results; {did_you_mean(encoder, there)}")
+        return Results(self.folder, stages=self._stages, encoder=encoder)
+
+    def by_encoder(self) -> list[Results]:
+        """The parts of each encoder; itself where there is one."""
+        there = [] if self.encoder is not None else self.encoders()
+        return [self] if len(there) < 2 else [self.of_encoder(name) for name in there]
 
     def matrix(self, value: Literal["gain", "score"] = "score", *, split: str = "test") -> pd.DataFrame:
         """The transfer matrix: final main scores of finished target and retrieval stages.
@@ -219,10 +245,15 @@ class Results:
     def study(self) -> Study | None:
         """The study that the folder was last run with, None for tables from elsewhere; see `read_study`.
 
+        Of one encoder's results the part of the study that is of it.
+
         Raises:
             UserError: it cannot be read.
         """
-        return read_study(self.folder)
+        study = read_study(self.folder)
+        if study is None or self.encoder is None or self.encoder not in [one.label for one in study.all_encoders]:
+            return study
+        return study.of_encoder(self.encoder)
 
     def tasks(self) -> KnownTasks:
         """What is known of the tasks that the tables name, without looking at any task file."""
@@ -378,6 +409,11 @@ def _given(**values: object) -> dict[str, object]:
 
 def _check_one(column: str, found: Iterable[str], where: str) -> None:
     values = sorted(set(found))
+    if len(values) > 1 and column == "encoder":
+        raise UserError(
+            f"The scores of {where} are of several encoders: {', '.join(values)}. They are not ranked together: name "
+            "one (--encoder; in Python Results(path, encoder=...)), or compare them: raystilts best --compare encoders"
+        )
     if len(values) > 1:
         raise UserError(
             f"The scores of {where} have several values of `{column}`: {', '.join(values)}. They "
