@@ -83,7 +83,7 @@ def _check_composed(study: Study, arm: Intermediate, place: str) -> None:
         for task in arms.member(name).tasks:
             _check_trains(_known_task(task, f"{place}.sequence"), f"{place}.sequence")
     if arm.checkpoint is not None and study.encoders is not None:
-        raise UserError(f"{place}.checkpoint: a checkpoint is of one encoder; give that as `encoder`, and no `encoders`")
+        raise UserError(f"{place}.checkpoint: a checkpoint is of one encoder; give that as `encoder`, not `encoders`")
     if arm.checkpoint is not None:
         for name in arm.checkpoint.trained_on:
             _known_task(name, f"{place}.trained_on")
