@@ -51,6 +51,7 @@ STUDY: tuple[tuple[type[BaseModel], str], ...] = (
     (schema.Target, "an entry of `targets`"),
     (adapters.Tuning, "`tuning` of the study, an intermediate or a target"),
     (schema.Fractions, "`intermediate_fractions`, `target_fractions`"),
+    (adapters.Tuning, "`tuning` of the study, an intermediate or a target: [adapters](adapters.md)"),
     (hyperparameters.StudyHyperparameters, "`hyperparameters`"),
     (schema.Evaluation, "`evaluation`"),
     (schema.Resources, "`resources`"),
