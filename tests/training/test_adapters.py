@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -159,6 +160,17 @@ def test_a_stage_is_kept_as_what_it_trained_and_comes_back_bit_for_bit(
         assert equal(
             weights(plain), {n.removeprefix("encoder."): t for n, t in before.items() if "heads." not in n}, 1e-6
         )
+
+
+def test_a_kept_target_does_not_need_its_intermediate_any_more(tiny_encoder: Path, tmp_path: Path) -> None:
+    planned = plan(study(tiny_encoder, tuning="lora", keep_targets="all"))
+    parent, child = the(planned, "intermediate", "cldr_names"), the(planned, "target", "cldr_names")
+    run_stage(parent, planned.study, tmp_path, encoder=planned.encoder)
+    first = run_stage(child, planned.study, tmp_path, encoder=planned.encoder)
+    shutil.rmtree(tmp_path / parent.train_key)
+    again = run_stage(child, planned.study, tmp_path, encoder=planned.encoder)
+    assert not again.trained
+    assert again.scores == first.scores
 
 
 def test_a_target_starts_from_the_merged_encoder_of_its_intermediate(
