@@ -94,6 +94,15 @@ def test_the_encoder_is_plain_after_it_and_the_pretrained_weights_are_what_they_
     assert equal(weights(tiny.model), pretrained_weights)
 
 
+def test_training_all_of_an_encoder_that_was_shared_leaves_the_pretrained_weights(tiny: Pretrained) -> None:
+    before = {name: tensor.clone() for name, tensor in tiny.weights.items()}
+    tiny.restore(None, CPU, shared=True)
+    tiny.restore(None, CPU)
+    train(job(tiny, "cldr_names", 2))
+    assert not equal(weights(tiny.model), before)
+    assert equal(tiny.weights, before)
+
+
 def test_lora_starts_from_the_encoder_as_it_is_and_its_seed_alone_draws_it(tiny: Pretrained) -> None:
     drawn: list[Tensor] = []
     for seed in (0, 0, 1):
