@@ -22,6 +22,7 @@ from raystilts.training.export import HeadKind, TrainedHead, check_free, export_
 
 _HEADS: dict[str, HeadKind] = {
     "classification": "sequence",
+    "regression": "regression",
     "multiple_choice": "choice",
     "tagging": "token",
     "span_qa": "span",
@@ -187,7 +188,8 @@ def export_model(results: Results, chosen: ChosenModel, out: Path, card: str) ->
             raise UserError(f"--target {chosen.target}: {kind} has no class in transformers; nothing was written")
         kind_of_head = _HEADS[facts.type]
         labels = facts.labels if kind_of_head in ("sequence", "token") else ()
-        return export_classifier(folder, TrainedHead(kind_of_head, labels), chosen.study, out, documents)
+        head = TrainedHead(kind_of_head, labels, (facts.scale[0], facts.scale[1]) if facts.scale else (0.0, 1.0))
+        return export_classifier(folder, head, chosen.study, out, documents)
 
 
 @contextmanager
