@@ -76,6 +76,7 @@ XQUAD = Task(
         split="validation",
         path="google/xquad",
         name="xquad.{language}",
+        revision="51adfef1c1287aab1d2d91b5bead9bcfb9c68583",
         converter="answers_in_place",
         rows=1_190,
         tokens_per_row=240,
