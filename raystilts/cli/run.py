@@ -164,7 +164,7 @@ def _rehearse(study: Study) -> None:
     from raystilts.scheduling.outstanding import outstanding
     from raystilts.scheduling.preflight import rehearse
 
-    study, _ = checked(study, None)
+    study, _ = checked(study, None, messages())
     planned = plan_study(study)
     log = messages()
     tried = rehearse(planned, outstanding(planned, results_folder(study)).left().keys(), log)

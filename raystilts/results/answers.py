@@ -15,7 +15,7 @@ from raystilts.ranking.mcb import compare_with_best
 from raystilts.ranking.posterior import Posterior, number
 from raystilts.results.reader import json_column
 from raystilts.results.stratum import Stratum, rank_stratum, scores_of, was_run
-from raystilts.results.task_facts import KnownTasks
+from raystilts.results.task_facts import KnownTasks, SharedRows
 
 if TYPE_CHECKING:
 
@@ -202,6 +202,8 @@ def answer_target(test: Stratum, dev: Stratum | None, rule: Selection, asked: Qu
     ]
     arms.sort(key=lambda a: (not a.competes, -(a.p_best or 0.0), -(a.mean or 0.0), a.intermediate))
     notes = answer_notes(test, gains, chosen, selection, overlap, asked.include_overlap, asked.study)
+    facts = asked.tasks.get(test.target)
+    shared = shared_notes(() if facts is None else facts.shared, [asked.language] if asked.language else test.languages)
     return TargetAnswer(
         target=test.target,
         target_fraction=test.target_fraction,
@@ -210,7 +212,7 @@ def answer_target(test: Stratum, dev: Stratum | None, rule: Selection, asked: Qu
         metric=test.metric or "",
         arms=tuple(arms),
         best=tuple(arm_label(*chooser.arms[i][:2]) for i in best),
-        notes=(*notes, *extra),
+        notes=(*notes, *shared, *extra),
         strict=asked.strict,
         choice=chosen,
         gains=gains,
@@ -302,6 +304,20 @@ def answer_notes(
         names = ", ".join(seen)
         notes.append(f"the encoder has seen {names} in pretraining: gains of these look smaller than they are")
     return tuple(notes)
+
+
+def shared_notes(shared: Sequence[SharedRows], languages: Sequence[str]) -> list[str]:
+    """What test data in these languages has in common with training and dev data."""
+    notes = []
+    for one in shared:
+        if one.language not in languages:
+            continue
+        of, data = f"{one.rows:,} {one.language} test items", "training" if one.split == "train" else "dev"
+        if one.items:
+            notes.append(f"{one.items:,} of {of} are in its {data} data too")
+        if one.texts > one.items:
+            notes.append(f"{one.texts:,} of {of} hold a text of its {data} data")
+    return notes
 
 
 def _seen(test: Stratum, study: Study | None) -> list[str]:

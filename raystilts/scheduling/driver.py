@@ -23,6 +23,7 @@ from raystilts.errors import ClusterError, StorageError
 from raystilts.filesystem import open_folder
 from raystilts.planning.cost import checkpoints_folder, results_folder
 from raystilts.planning.data import StudyData, data_folder
+from raystilts.planning.dev_test import shared_rows
 from raystilts.planning.encoders import EncoderInfo, fetch_encoder
 from raystilts.planning.resolve import resolve
 from raystilts.planning.stages import Kind, Plan, Stage
@@ -44,17 +45,20 @@ from raystilts.training.events import check_tensorboard
 #: Seconds between two looks at signals, and at Ray's head process; and for how long that may not answer (after 60 s Ray
 #: itself ends this process).
 LOOK_SECONDS, HEAD_LOOK_SECONDS, HEAD_SECONDS = 0.2, 3.0, 30.0
+#: Notes on data that are shown before the rest is counted.
+SAID = 5
 
 if TYPE_CHECKING:
     from raystilts.scheduling.progress import ProgressView
     from raystilts.scheduling.searchers import SegmentSearch
 
 
-def checked(study: Study, address: str | None) -> tuple[Study, EncoderInfo]:
+def checked(study: Study, address: str | None, console: Console | None = None) -> tuple[Study, EncoderInfo]:
     """The study as workers see it, and its encoder: what it needs is here, and can be used.
 
     Args:
         address: The running Ray cluster; None for one of our own.
+        console: Where is said what is worth knowing of the data.
 
     Raises:
         UserError: something cannot.
@@ -67,7 +71,11 @@ def checked(study: Study, address: str | None) -> tuple[Study, EncoderInfo]:
         check_tensorboard()
     info = fetch_encoder(study.encoder)
     check_encoder(info)
-    check_data(study)
+    said = check_data(study)
+    if console is not None:
+        more = [f"and {len(said) - SAID} more; raystilts tasks check names them all"] if len(said) > SAID else []
+        for line in (*said[:SAID], *more):
+            console.print(f"note: {line}", highlight=False, markup=False, soft_wrap=True)
     return study, info
 
 
@@ -246,9 +254,12 @@ def write_study(results: str, study: Study) -> None:
     folder = open_folder(results)
     resolved, data = resolve(study), StudyData(study)
     facts = {one.task.name: facts_of(one.task) for one in resolved.targets}
+    shared = {one.task.name: shared_rows(one, data_folder(study)) for one in resolved.targets}
     trained = [one for arm in resolved.arms for one in arm.tasks]
     for one in (*trained, *(target for target in resolved.targets if target.task.requires_training)):
         facts[one.task.name] = facts_of(one.task) | {"rows": data.training(one.task, one.hyperparameters).rows}
+    for name, rows in shared.items():
+        facts[name]["shared"] = rows
     write_tasks(folder, facts)
     # What is there may be damaged: then there is nothing to go on with.
     with suppress(ValueError):

@@ -74,7 +74,7 @@ def run(
     set_ray_environment()
     started = time.monotonic()
     console = console or Console(stderr=True)
-    study, _ = checked(study, address)
+    study, _ = checked(study, address, console)
     planned = only_intermediates(plan(study)) if intermediates_only else plan(study)
     turns = turns_of(planned, None if first is None else promising_first(planned, first))
     with driving(study, disk_bytes(planned), address, console) as driver:

@@ -61,8 +61,9 @@ def run_search(study: Study, *, address: str | None = None, console: Console | N
     """
     set_ray_environment()
     started = time.monotonic()
-    study, info = checked(study, address)
-    with driving(study, None, address, console or Console(stderr=True)) as driver:
+    console = console or Console(stderr=True)
+    study, info = checked(study, address, console)
+    with driving(study, None, address, console) as driver:
         board = restored_board(study, driver.results, driver.checkpoints)
         before = board.counts["ended"]
         errors = [] if board.ended else _train(study, info, board, driver)
