@@ -278,13 +278,20 @@ class Results:
         """Strata with scores; in one language with all others beside it, where every run has it."""
         found = self.strata(split, target=target, each=language is not None)
         if language is not None:
-            lacking = {(s.target, s.target_fraction) for s in found if language not in s.languages}
+            there = {(s.target, s.target_fraction) for s in found if language in s.languages}
+            lacking = {key for key in self._keys(split) if target in (None, key[0])} - there
             alone = self.strata(split, language, target=target) if lacking else []
             found = [s for s in found if language in s.languages]
             found += [s for s in alone if (s.target, s.target_fraction) in lacking]
         scored = [s for s in found if np.isfinite(s.scores).any()]
         scored.sort(key=lambda s: (s.target, s.target_fraction or 0.0))
         return {(s.target, s.target_fraction): s for s in scored}
+
+    def _keys(self, split: str) -> set[Key]:
+        """Target and fraction of every stratum, also of those of whose languages none is in every run."""
+        known = self.known(split=split)
+        pairs = zip(known["target"], known["target_fraction"], strict=True)
+        return {(str(target), None if np.isnan(fraction) else float(fraction)) for target, fraction in pairs}
 
     def _choosing(self, tests: dict[Key, Stratum], asked: Question) -> tuple[dict[Key, Stratum], Selection]:
         """The dev scores that choose the arm, for the strata that have any."""

@@ -135,6 +135,7 @@ _QUOTED = re.compile(r'\s*"((?:[^"]|"")*)"')
 
 def quoted_cells(rows: pa.Table, language: str) -> pa.Table:
     """Takes the quotes of CSV off texts (XStoryCloze's TSV files), which are part of the text in other TSV files."""
+    rows = rows.rename_columns([_unquoted(name) or name for name in rows.column_names])
     for name in rows.column_names:
         if pa.types.is_string(rows[name].type):
             rows = _replace(rows, name, pa.array(map(_unquoted, rows[name].to_pylist()), pa.string()))
