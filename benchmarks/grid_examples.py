@@ -5,7 +5,7 @@
 Nothing is trained. One chain a cell trains its intermediate and its target, as scripts do that hand over checkpoints by
 path. Shared, each distinct stage is trained once. A schedule trains a range: the least where the first comparison
 settles everything, the most where no arm is ever outclassed; what it comes to on simulated curves is in
-docs/schedules.md. Repeated epochs count.
+docs/measurements/schedules.md. Repeated epochs count.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""What schedules cost and find, and the tables of docs/schedules.md.
+"""What schedules cost and find, and the tables of docs/measurements/schedules.md.
 
 Learning curves are replayed through the rules that a study uses (`raystilts.testing.replay`); nothing is trained. Two
 per-trial ASHAs stand in the tables as a warning: Ray Tune's stopping rule, written again in `per_trial_asha`, once over
 the mixed grid (one set of rungs for all targets) and once per target.
 
-    OMP_NUM_THREADS=1 python benchmarks/schedules.py --tables FOLDER --write docs/schedules.md
+    OMP_NUM_THREADS=1 python benchmarks/schedules.py --tables FOLDER --write docs/measurements/schedules.md
 
 FOLDER holds the tables of real runs that benchmarks/schedules_taskweb.py describes; without it, the simulated grids
 alone are played.

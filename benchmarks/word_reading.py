@@ -1,15 +1,18 @@
 """Zero-shot tagging, a word read at its first sub-word with a character of it and by the rule of the reference.
 
-    RAYSTILTS_DATA_DIR=DATA python benchmarks/word_reading.py E5_SMALL --tasks udpos panx --seeds 0 1 2 3 4
+    RAYSTILTS_DATA_DIR=DATA python benchmarks/word_reading.py E5_SMALL --tasks udpos panx --seeds 0 1 2 3 4 --keep FILE
 
 Trains on English with the same seeds, examples and updates and scores the test data of other languages; prints each
-rule's mean score, their difference and the standard deviation of that difference over seeds.
+rule's mean score, their difference and the standard deviation of that difference over seeds. `--keep` writes each
+training's scores to a file as soon as it has ended; the same command then goes on where it stood.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import tempfile
+from pathlib import Path
 from statistics import mean, stdev
 
 from machine import machine_line
@@ -60,6 +63,21 @@ def scores(asked: argparse.Namespace, task: str, languages: list[str], seed: int
     return {s.language: s.value for s in result.scores if s.split == "test" and s.is_main}
 
 
+def kept(asked: argparse.Namespace, task: str, languages: list[str], seed: int) -> dict[str, float]:
+    """The same, from the file where this training has been done before."""
+    size = [asked.train, asked.test, asked.epochs, asked.learning_rate]
+    if asked.keep is not None and asked.keep.exists():
+        for line in asked.keep.read_text().splitlines():
+            one = json.loads(line)
+            if [one["task"], one["seed"], one["size"]] == [task, seed, size]:
+                return dict(one["scores"])
+    found = scores(asked, task, languages, seed)
+    if asked.keep is not None:
+        with asked.keep.open("a") as file:
+            print(json.dumps({"task": task, "seed": seed, "size": size, "scores": found}), file=file)
+    return found
+
+
 def main() -> None:
     """Prints a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
@@ -71,6 +89,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=float, default=3.0)
     parser.add_argument("--learning-rate", type=float, default=5e-5)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--keep", type=Path, default=None, help="a file of the scores of each training")
     asked = parser.parse_args()
     print(machine_line(asked.threads))
     print("|task|language|first sub-word|first with a character|difference|s.d. over seeds|")
@@ -78,7 +97,8 @@ def main() -> None:
     for name in asked.tasks:
         languages = [one for one in LANGUAGES if one in get_task(name).languages]
         reference = by_reference(name)
-        found = {rule: [scores(asked, rule, languages, seed) for seed in asked.seeds] for rule in (reference, name)}
+        done = [[kept(asked, rule, languages, seed) for rule in (reference, name)] for seed in asked.seeds]
+        found = dict(zip((reference, name), zip(*done, strict=True), strict=True))
         for language in languages:
             before, after = ([one[language] for one in found[rule]] for rule in (reference, name))
             gains = [b - a for a, b in zip(before, after, strict=True)]

@@ -1,17 +1,25 @@
 #!/bin/bash
 # A study on a Slurm cluster: sbatch examples/slurm.sh STUDY.yaml /shared/results
-# The first node also holds Ray's head and the driver. When the time limit ends the job, submit it again: it goes on.
+# The first node also holds Ray's head and the driver. Two minutes before the time limit the run keeps snapshots, and
+# the job queues itself again, until the study is done. raystilts watch /shared/results/NAME follows it from anywhere.
 #SBATCH --job-name=raystilts
 #SBATCH --nodes=4                     # EDIT
 #SBATCH --ntasks-per-node=1
 #SBATCH --gpus-per-node=4             # EDIT
 #SBATCH --cpus-per-task=32            # EDIT
 #SBATCH --time=24:00:00               # EDIT
+#SBATCH --signal=B:USR1@120
+#SBATCH --requeue
+#SBATCH --open-mode=append
 #SBATCH --output=raystilts-%j.log
 set -euo pipefail
 study=${1:?STUDY.yaml}
 storage=${2:?a folder that all nodes share, or s3://bucket/folder}
 source "${RAYSTILTS_ENV:-$HOME/raystilts-env}/bin/activate"    # EDIT: an environment on a file system that all nodes share
+
+# Out of time: the run, if it has begun, keeps snapshots. The signal is for this script alone (B:), and Ray lives on.
+driver="" again=0
+trap 'again=1; [ -z "$driver" ] || kill -USR1 "$driver"' USR1
 
 # Others have accounts on these nodes: only who holds this job's token can talk to its Ray.
 export RAY_USAGE_STATS_ENABLED=0 RAY_AUTH_MODE=token RAY_AUTH_TOKEN
@@ -48,5 +56,21 @@ PY
   done
 fi
 
-srun --nodes=1 --ntasks=1 --overlap -w "$head" \
-  raystilts run "$study" --address "$address:$port" --storage-path "$storage"
+# This script runs on the first node, and so does the driver.
+code=138    # 128 + SIGUSR1
+if [ "$again" -eq 0 ]; then
+  raystilts run "$study" --address "$address:$port" --storage-path "$storage" &
+  driver=$!
+  code=0
+  wait "$driver" || code=$?
+  while kill -0 "$driver" 2>/dev/null; do    # the signal has ended the first wait
+    code=0
+    wait "$driver" || code=$?
+  done
+fi
+if [ "$again" -eq 1 ] && [ "$code" -eq 138 ]; then
+  echo "raystilts: out of time; job $SLURM_JOB_ID is queued again"
+  scontrol requeue "$SLURM_JOB_ID"
+  sleep 60    # until Slurm ends this script
+fi
+exit "$code"

@@ -1,6 +1,6 @@
-"""Writes the table of tasks in docs/tasks.md from the registry, and from a data folder what of it is here.
+"""Writes the table of tasks in docs/reference/tasks.md from the registry, and from a data folder what of it is here.
 
-python scripts/task_table.py --data-dir DIR          # writes docs/tasks.md
+python scripts/task_table.py --data-dir DIR          # writes docs/reference/tasks.md
 python scripts/task_table.py --data-dir DIR --check  # only says whether it is as it would be written
 """
 
@@ -17,7 +17,7 @@ from raystilts.tasks.registry import all_tasks
 from raystilts.tasks.source import Generated, Source
 from raystilts.tasks.task import Task
 
-PAGE = Path(__file__).parents[1] / "docs" / "tasks.md"
+PAGE = Path(__file__).parents[1] / "docs" / "reference" / "tasks.md"
 BEGIN, END = "<!-- table: scripts/task_table.py -->", "<!-- end of table -->"
 HEAD = "| task | type | data | rows here: train, dev, test (languages) | score | checked against |"
 RULE = "|---|---|---|---|---|---|"

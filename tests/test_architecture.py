@@ -1,4 +1,4 @@
-"""The table of rooms in docs/architecture.md is what the code does: imports point one way, and never in a circle."""
+"""The rooms in docs/explanation/architecture.md are what the code does: imports point one way, never in a circle."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _house() -> ModuleType:
 
 
 HOUSE = _house()
-TEXT = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+TEXT = (ROOT / "docs" / "explanation" / "architecture.md").read_text(encoding="utf-8")
 ALLOWED = {
     name: set(re.findall(r"\w+", others))
     for name, others in ROW.findall(TEXT.split("## Rooms")[1].split("## Where")[0])

@@ -19,6 +19,7 @@ from raystilts.results.task_facts import TaskFacts
 from raystilts.study.schema import Study
 from raystilts.training.checkpoints import open_checkpoints
 from raystilts.training.export import HeadKind, TrainedHead, check_free, export_classifier, export_sentence_encoder
+from raystilts.training.export_adapter import export_adapter, whole_checkpoint
 
 _HEADS: dict[str, HeadKind] = {
     "classification": "sequence",
@@ -165,11 +166,12 @@ def _scores(results: Results, row: dict[str, Any]) -> list[ItemScore]:
     return [ItemScore(*values) for values in zip(*columns, strict=True)]
 
 
-def export_model(results: Results, chosen: ChosenModel, out: Path, card: str) -> str:
+def export_model(results: Results, chosen: ChosenModel, out: Path, card: str, *, adapter: bool = False) -> str:
     """Writes a chosen model as a folder for transformers (encoders of retrieval: sentence-transformers).
 
     Args:
         card: The model card.
+        adapter: The adapter alone, for peft.
 
     Returns:
         The class that it opens as.
@@ -179,7 +181,9 @@ def export_model(results: Results, chosen: ChosenModel, out: Path, card: str) ->
     """
     check_free(out)
     documents = {"README.md": card}
-    with _weights(results, chosen) as folder:
+    with _weights(results, chosen) as kept, whole_checkpoint(kept, chosen.study) as folder:
+        if chosen.is_retrieval and adapter:
+            return export_adapter(kept, None, chosen.study, out, documents)
         if chosen.is_retrieval:
             return export_sentence_encoder(folder, chosen.study, out, documents)
         facts = chosen.tasks.get(chosen.target)
@@ -189,6 +193,8 @@ def export_model(results: Results, chosen: ChosenModel, out: Path, card: str) ->
         kind_of_head = _HEADS[facts.type]
         labels = facts.labels if kind_of_head in ("sequence", "token") else ()
         head = TrainedHead(kind_of_head, labels, (facts.scale[0], facts.scale[1]) if facts.scale else (0.0, 1.0))
+        if adapter:
+            return export_adapter(kept, head, chosen.study, out, documents)
         return export_classifier(folder, head, chosen.study, out, documents)
 
 

@@ -1,8 +1,8 @@
 """Does the gain follow the distance between languages? Correlations over languages that do not fool their reader.
 
-What fools (measured by simulation, docs/analysis_language_similarity.md): cells of several tasks taken as independent;
-related languages, which share both their distance and their gain; the size of the pretraining data, which goes with
-both; and the score of `none` as a predictor of gains that were taken over the very same runs of `none`.
+What fools (measured by simulation, docs/measurements/language_similarity.md): cells of several tasks taken as
+independent; related languages, which share both their distance and their gain; the size of the pretraining data,
+which goes with both; and the score of `none` as a predictor of gains that were taken over the very same runs of `none`.
 
 Languages are the units, since cells of one language share its noise and its nature: gain[task, language] = task +
 language + rest, by least squares. That is the mean of task-centred gains where every task has the same languages, and

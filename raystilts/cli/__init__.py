@@ -12,7 +12,7 @@ import warnings
 from typing import Any
 
 from raystilts.analysis.presentation import printable
-from raystilts.cli import analyze, export, housekeeping, import_, results, run, search, tasks  # noqa: F401 (each adds its commands)
+from raystilts.cli import analyze, export, housekeeping, import_, results, run, search, share, tasks, watch  # noqa: F401 (each adds its commands)
 from raystilts.cli.common import app
 from raystilts.errors import StorageError, UserError
 

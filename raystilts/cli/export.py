@@ -22,6 +22,7 @@ def export(
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Which of its seeds.")] = None,
     best: Annotated[bool, typer.Option("--best", help="The seed with the best dev score.")] = False,
+    adapter: Annotated[bool, typer.Option("--adapter", help="LoRA's weights and the head alone, for peft.")] = False,
 ) -> None:
     """Write a trained model as a folder that transformers opens, with a model card.
 
@@ -40,7 +41,8 @@ def export(
     chosen = choose_model(loaded, target, intermediate, seed, best=best)
     exact = ["raystilts", "export", results, "--target", target, "--intermediate", chosen.intermediate]
     exact += [] if chosen.seed is None else ["--seed", str(chosen.seed)]
-    name = export_model(loaded, chosen, out, model_card(chosen, shlex.join([*exact, "-o", str(out)])))
+    exact += ["--adapter"] if adapter else []
+    name = export_model(loaded, chosen, out, model_card(chosen, shlex.join([*exact, "-o", str(out)])), adapter=adapter)
     what = f"{chosen.intermediate} -> {chosen.target}" + ("" if chosen.seed is None else f", seed {chosen.seed}")
     if chosen.chosen:
         messages().print(f"{what}: {chosen.chosen}", highlight=False, soft_wrap=True)

@@ -21,7 +21,7 @@ Texts = list[str] | None
 @app.command("import")
 def import_(
     table: Annotated[
-        Path, typer.Argument(help="A table of runs, or a folder of result files (see docs/importing.md).")
+        Path, typer.Argument(help="A table of runs, or a folder of result files (see docs/howto/import.md).")
     ],
     out: Annotated[str | None, typer.Option("--out", "-o", help="The results folder to write to (or add to).")] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Only show how it would be read.")] = False,

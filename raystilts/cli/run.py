@@ -29,7 +29,9 @@ def run(
     address: Annotated[str | None, typer.Option(help='A running Ray cluster; "auto" for this machine\'s.')] = None,
     assignments: Assignments = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and stop.")] = False,
-    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write events for TensorBoard too.")] = False,
+    report_to: Annotated[
+        str | None, typer.Option(help="Experiment trackers, such as tensorboard or wandb,mlflow; as in the study file.")
+    ] = None,
     intermediates_only: Annotated[
         bool, typer.Option("--intermediates-only", help="Train no targets and keep all checkpoints, for predict.")
     ] = False,
@@ -44,7 +46,10 @@ def run(
 
     Example: raystilts run search_spaces/quickstart.yaml --storage-path ./results
     """
-    loaded = read_study(study, [*(assignments or ()), *(["tensorboard=true"] if tensorboard else [])], storage_path)
+    # Before the libraries that take seconds to load.
+    print(f"raystilts: reading {study}", file=sys.stderr, flush=True)
+    trackers = [] if report_to is None else [f"report_to=[{report_to}]"]
+    loaded = read_study(study, [*(assignments or ()), *trackers], storage_path)
     if dry_run:
         _print_plan(loaded, as_json=False)
         return
@@ -62,7 +67,7 @@ def run(
     _print_advice(loaded)
     with _interruptible(log):
         outcome = run_study(loaded, address=address, console=log, intermediates_only=intermediates_only, first=first)
-    from raystilts.scheduling.progress import clock
+    from raystilts.scheduling.status import clock
 
     trained = f"{outcome.finished} stages finished" if outcome.finished or outcome.failed else "nothing to train"
     spared = f"; {outcome.stopped} stopped early" if outcome.stopped else ""
@@ -159,13 +164,14 @@ def plan(
 def _rehearse(study: Study) -> None:
     """Tries one stage of each kind that the study has still to run."""
     from raystilts.planning.cost import results_folder
-    from raystilts.planning.stages import plan as plan_study
+    from raystilts.planning.stages import plan_stages
+    from raystilts.scheduling.announce import Steps
     from raystilts.scheduling.driver import checked
     from raystilts.scheduling.outstanding import outstanding
     from raystilts.scheduling.preflight import rehearse
 
-    study, _ = checked(study, None, messages())
-    planned = plan_study(study)
+    resolved, _ = checked(study, None, Steps(messages()))
+    planned = plan_stages(resolved)
     log = messages()
     tried = rehearse(planned, outstanding(planned, results_folder(study)).left().keys(), log)
     log.print(f"rehearsed: {tried} kinds of stages", highlight=False)
@@ -180,6 +186,9 @@ def _print_advice(study: Study) -> None:
 
 
 def _print_plan(study: Study, as_json: bool) -> None:
+    from raystilts.tracking.check import check_installed
+
+    check_installed(study)
     if study.search is not None:
         from raystilts.cli.search import print_search_plan
 

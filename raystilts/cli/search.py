@@ -64,7 +64,7 @@ def print_search_outcome(outcome: SearchOutcome, log: Console) -> None:
         typer.Exit: trials failed.
     """
     from raystilts.results.results import Results
-    from raystilts.scheduling.progress import clock
+    from raystilts.scheduling.status import clock
 
     log.print(
         f"{outcome.trials} trials, {outcome.already} were there already; {clock(outcome.seconds)}", highlight=False

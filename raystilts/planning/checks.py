@@ -35,7 +35,8 @@ def check_tasks(study: Study) -> None:
         if arm.masked_lm is not None and arm.masked_lm.text_of is not None:
             _check_domain(arm.masked_lm.text_of, (), f"intermediates.{index}.masked_lm.text_of")
     # Hyperparameters of tasks that the study leaves out do no harm: study files share them, and --set drops arms.
-    names = {name for arm in study.intermediates for name in (arm.label, *arm.tasks)} | all_tasks().keys()
+    arms = {name for arm in study.intermediates for name in (arm.label, arm.untuned_label, *arm.tasks)}
+    names = arms | all_tasks().keys()
     for name in study.hyperparameters.tasks:
         if name not in names:
             raise UserError(f"hyperparameters.tasks.{name}: no such task or arm; {did_you_mean(name, names)}")
@@ -60,6 +61,8 @@ def check_tasks(study: Study) -> None:
         if len(set(target.languages or ())) < len(target.languages or ()):
             raise UserError(f"targets.{index}.languages: a language is given twice")
         _check_scored(task, f"targets.{index}")
+        if target.tuning is not None and not task.requires_training:
+            raise UserError(f"targets.{index}.tuning: {task.name} is scored without training; leave tuning out")
 
 
 def _check_trains(task: Task, place: str) -> None:
@@ -151,7 +154,7 @@ _ROUNDED = 0.005  # 0.33 is meant as one third
 
 @dataclass(frozen=True, slots=True)
 class _Measured:
-    """A row of the first table in docs/schedules.md (benchmarks/schedules.py, 900 simulated strata a column).
+    """A row of the simulated table in docs/measurements/schedules.md (benchmarks/schedules.py, 900 strata a column).
 
     Attributes:
         what: The setting, in words.
@@ -181,7 +184,7 @@ _SEEDS_2 = _Measured("with 2 seeds", 0.31, 0.58, 0.59)
 _SEED_1 = _Measured("with 1 seed", 0.15, 0.50, 0.52)
 _RACE = _Measured("with 0.9", 0.55, 0.68, 0.70)
 _CONFIDENCE_70 = _Measured("with 0.7", 0.45, 0.63, 0.66)
-_SOURCE = "(one change at a time; docs/schedules.md)"
+_SOURCE = "(one change at a time; docs/measurements/schedules.md)"
 
 
 def advice(schedule: Schedule, n_seeds: int) -> list[str]:
@@ -232,14 +235,14 @@ def _race(schedule: Race, n_seeds: int) -> list[str]:
 
 
 def _top_two(schedule: TopTwo) -> list[str]:
-    least = TopTwo.DEFAULT_BUDGET if schedule.prior else TopTwo.BUDGET_ALONE
+    least = schedule.usual
     known = "with a prior" if schedule.prior else "without a prior"
     if schedule.budget is None or schedule.budget >= least - _ROUNDED:
         return []
     return [
         f"schedule.top_two.budget is {schedule.budget:g}, below {least:g}, the least that found the best arm of real "
         f"targets about as often as the full grid {known}: the answer is the best that so many runs can say "
-        "(docs/schedules.md)"
+        "(docs/measurements/schedules.md)"
     ]
 
 

@@ -17,10 +17,11 @@ from typing import Protocol
 
 from raystilts.errors import UserError
 from raystilts.filesystem import check_scheme, normal_place
+from raystilts.planning.adapters import parts_of_encoder, trained_count
 from raystilts.planning.encoders import EncoderInfo
 from raystilts.planning.stages import Plan, Stage
 from raystilts.schedules.asha import Asha
-from raystilts.study.schema import Study
+from raystilts.study.schema import Resources, StageResources, Study
 
 #: The folder below a `storage_path` with the weights that its studies share.
 CHECKPOINTS = "checkpoints"
@@ -45,6 +46,8 @@ class RunTimes(Protocol):
     def device_share(self) -> float: ...
     @property
     def status(self) -> str: ...
+    @property
+    def energy_kwh(self) -> float | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +58,16 @@ class Cost:
         hours: Device hours, one stage a device.
         low: Lower end of what to expect; likewise `high`.
         basis: Where the estimate is from, in words.
+        price: Money that a device hour costs by the study's prices, with the cores of its stages; None without prices.
+        kwh: Energy that a device hour took in recorded stages; None where none was measured.
     """
 
     hours: float
     low: float
     high: float
     basis: str
+    price: float | None = None
+    kwh: float | None = None
 
 
 def stage_tokens(stage: Stage) -> float:
@@ -84,6 +91,8 @@ def estimate(
         shares: The least and the most of each missing stage that its schedule is expected to train; default all.
     """
     expected = {key: (1.0, 1.0) if shares is None else shares[key] for key in missing}
+    recorded = list(recorded)
+    price, kwh = _price(plan.study.resources), _kwh(recorded)
     least, most = (sum(expected[key][end] * stage_tokens(stage) for key, stage in missing.items()) for end in (0, 1))
     work = (least + most) / 2
     rates = _rates(plan, recorded)
@@ -92,7 +101,7 @@ def estimate(
         hours, low, high = work * statistics.median(rates), least * quarters[0], most * quarters[2]
         hours, low, high = hours / 3600, low / 3600, high / 3600
         basis = f"from {len(rates)} recorded stages of this encoder; half of them lie in the range"
-        return Cost(hours, low, high, basis)
+        return Cost(hours, low, high, basis, price, kwh)
     resources = plan.study.resources
     # The share that `auto` will pick is not known yet; hours are those of a whole device either way.
     gpus = 1.0 if resources.auto and GPU_DRIVER.exists() else resources.gpus
@@ -100,7 +109,22 @@ def estimate(
     each = 6 * _dense_parameters(plan.encoder) / speed
     name = f"{speed / 1e12:.0f} Tflop/s a GPU" if gpus else f"{speed / 1e9:.0f} Gflop/s"
     basis = f"not measured: 6 operations a parameter and sub-word at {name}"
-    return Cost(each * work / 3600, each * least / 10800, each * most / 1200, basis)
+    return Cost(each * work / 3600, each * least / 10800, each * most / 1200, basis, price, kwh)
+
+
+def _price(resources: Resources) -> float | None:
+    """What a device hour costs: of stages that share a device, the cores of each count."""
+    # The share that `auto` will pick is not known yet: the price is that of a whole device with one stage's cores.
+    stage = StageResources(cpus=resources.cpus, gpus=1.0) if resources.auto and GPU_DRIVER.exists() else resources
+    price = resources.price_per_hour(stage)
+    return None if price is None else price / min(1.0, stage.gpus or stage.cpus)
+
+
+def _kwh(recorded: Iterable[RunTimes]) -> float | None:
+    """Kilowatt-hours of a device hour, over the recorded runs that were measured."""
+    measured = [(row.energy_kwh, row.seconds * row.device_share) for row in recorded if row.energy_kwh is not None]
+    seconds = sum(one for _, one in measured)
+    return sum(kwh for kwh, _ in measured) / seconds * 3600 if seconds else None
 
 
 def _rates(plan: Plan, recorded: Iterable[RunTimes]) -> list[float]:
@@ -159,24 +183,41 @@ def disk_bytes(plan: Plan) -> int | None:
     """
     if plan.encoder.parameters is None:
         return None
-    kept = {s.train_key for s in plan.of_kind("intermediate")}
-    targets = {s.train_key: (s.target, s.target_fraction, s.seed) for s in plan.of_kind("target")}
-    number = {"all": len(targets), "best": len(set(targets.values())), "none": 0}[plan.study.keep_targets]
-    return 4 * plan.encoder.parameters * (len(kept) + number) + _paused_bytes(plan)
+    kept = {s.train_key: kept_bytes(plan, s) for s in plan.of_kind("intermediate")}
+    targets = {s.train_key: kept_bytes(plan, s) for s in plan.of_kind("target")}
+    best: dict[tuple[str | None, float | None, int | None], int] = {}
+    for s in plan.of_kind("target"):
+        stratum = s.target, s.target_fraction, s.seed
+        best[stratum] = max(best.get(stratum, 0), targets[s.train_key])
+    number = {"all": sum(targets.values()), "best": sum(best.values()), "none": 0}[plan.study.keep_targets]
+    return sum(kept.values()) + number + _paused_bytes(plan)
+
+
+def kept_bytes(plan: Plan, stage: Stage) -> int:
+    """Bytes of a stage's checkpoint, its heads apart: all of the encoder, or all that adapters have trained of it."""
+    chain = [stage] if stage.parent is None else [plan.stages[stage.parent], stage]
+    if any(one.tuning.is_full for one in chain):
+        return 4 * (plan.encoder.parameters or 0)
+    return 4 * sum(_trained(plan, one) for one in chain)
+
+
+def _trained(plan: Plan, stage: Stage) -> int:
+    """Weights of the encoder that a stage trains; of the word embeddings those rows are left out that it touches."""
+    if stage.tuning.is_full:
+        return (plan.encoder.parameters or 0) - (plan.encoder.embedding_parameters or 0)
+    parts = parts_of_encoder(plan.encoder)
+    return 0 if parts is None else trained_count(stage.tuning, parts)
 
 
 def _paused_bytes(plan: Plan) -> int:
     """Bytes of the trainings that wait for a decision at a rung: those of one stratum, whose runs stand together.
 
-    Each is the weights, the best ones so far and two moments of the optimiser; of the word embeddings only the rows
-    that the training data touches, which are left out here.
+    Each is the weights that it trains, the best ones so far and two moments of the optimiser.
     """
     if not isinstance(plan.study.schedule, Asha):
         return 0
-    competing = [
-        (stage.target, stage.target_fraction)
-        for stage in plan.of_kind("target")
-        if stage.intermediate_fraction == plan.study.compared_fraction
-    ]
-    dense = (plan.encoder.parameters or 0) - (plan.encoder.embedding_parameters or 0)
-    return 4 * 4 * dense * max(Counter(competing).values(), default=0)
+    competing: Counter[tuple[str | None, float | None]] = Counter()
+    for stage in plan.of_kind("target"):
+        if stage.intermediate_fraction == plan.study.compared_fraction:
+            competing[stage.target, stage.target_fraction] += _trained(plan, stage)
+    return 4 * 4 * max(competing.values(), default=0)

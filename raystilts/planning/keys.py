@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+from raystilts.study.adapters import Tuning
 from raystilts.study.hyperparameters import Hyperparameters
 from raystilts.study.intermediate import Intermediate
 from raystilts.study.schema import Evaluation, Study
@@ -85,7 +86,7 @@ def arm_data(tasks: list[str], text: str | None, others: Iterable[str]) -> str:
 
 def arm_training(arm: Intermediate, data: str, rules: str) -> str:
     """What an intermediate's training has in common over seeds and fractions; a name changes nothing."""
-    mixing = arm.model_dump(mode="json", exclude={"name"})
+    mixing = arm.model_dump(mode="json", exclude={"name", "tuning"})
     if len(arm.tasks) == 1:
         mixing = {name: mixing[name] for name in ("masked_lm", "align") if name in mixing}
     return digest([data, mixing, rules])
@@ -94,6 +95,21 @@ def arm_training(arm: Intermediate, data: str, rules: str) -> str:
 def arm_evaluation(evaluation: Evaluation, dev: list[str]) -> str:
     """What is scored of an intermediate: its dev data."""
     return digest([EVAL_RECIPE, dev, evaluation.max_dev_samples])
+
+
+def tuned(training: str, tuning: Tuning, modules: Iterable[str]) -> str:
+    """A training that changes only a part of the encoder; one that changes all of it is what it has always been.
+
+    Args:
+        training: `arm_training` or `target_training`.
+        modules: Names, or ends of names, of the layers that LoRA adds to.
+    """
+    if tuning.is_full:
+        return training
+    own = tuning.model_dump(mode="json", exclude={"target_modules"})
+    if tuning.method != "lora":
+        own = {name: own[name] for name in ("method", "freeze")}
+    return digest([training, own, sorted(set(modules))])
 
 
 def target_training(data: str, rules: str) -> str:

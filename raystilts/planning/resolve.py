@@ -13,6 +13,7 @@ from pathlib import Path
 from raystilts.errors import UserError
 from raystilts.planning.checks import check_search, check_tasks
 from raystilts.planning.data import dev_languages, masked_lm_task
+from raystilts.study.adapters import FULL, Tuning
 from raystilts.study.hyperparameters import Hyperparameters
 from raystilts.study.intermediate import Intermediate
 from raystilts.study.schema import Study, Target
@@ -29,6 +30,7 @@ class ResolvedTask:
         languages: Languages that are scored on test data; none for an intermediate.
         dev_languages: Languages that are scored on dev data at the end, the training language first.
         picking_languages: Of these, the ones that pick the checkpoint and decide whether an arm goes on.
+        tuning: What the training of a target changes of the encoder.
     """
 
     task: Task
@@ -37,6 +39,7 @@ class ResolvedTask:
     languages: tuple[str, ...] = ()
     dev_languages: tuple[str, ...] = ()
     picking_languages: tuple[str, ...] = ()
+    tuning: Tuning = FULL
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,7 @@ class ResolvedArm:
         plain_text: The text of its masked LM, where that is a dataset.
         text_of: The task whose training texts are the text of its masked LM.
         align_to: The task whose training texts it is drawn to.
+        tuning: What its training changes of the encoder.
     """
 
     intermediate: Intermediate
@@ -57,6 +61,7 @@ class ResolvedArm:
     plain_text: Task | None
     text_of: ResolvedTask | None
     align_to: ResolvedTask | None
+    tuning: Tuning = FULL
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,12 +125,13 @@ def _arm(study: Study, arm: Intermediate, place: str) -> ResolvedArm:
     text_of = None if masked_lm is None else masked_lm.text_of
     return ResolvedArm(
         intermediate=arm,
-        hyperparameters=study.hyperparameters.resolve(arm.label),
+        hyperparameters=study.hyperparameters.resolve(arm.untuned_label, arm.label),
         place=place,
         tasks=tuple(_trained(study, name, f"{place} ({name})") for name in arm.tasks),
         plain_text=masked_lm_task(masked_lm) if masked_lm is not None else None,
         text_of=None if text_of is None else _trained(study, text_of, f"{place}.masked_lm.text_of ({text_of})"),
         align_to=None if arm.align is None else _trained(study, arm.align.to, f"{place}.align.to ({arm.align.to})"),
+        tuning=study.tuning_of(arm),
     )
 
 
@@ -146,6 +152,7 @@ def _target(study: Study, target: Target, place: str) -> ResolvedTask:
         languages=languages,
         dev_languages=dev_languages(task, languages),
         picking_languages=dev_languages(task, languages if study.selection == "target_dev" else ()),
+        tuning=study.tuning_of(target) if task.requires_training else FULL,
     )
 
 

@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from raystilts.planning import keys
+from raystilts.planning.adapters import check_tunings, parts_of_encoder, target_modules
 from raystilts.planning.architectures import check_architecture, pooling_of
 from raystilts.planning.cells import Cell, arm_points, expand, target_points
 from raystilts.planning.data import StudyData, TrainingSet, data_folder
 from raystilts.planning.dev_test import check_dev_is_not_test
 from raystilts.planning.encoders import EncoderInfo, describe_encoder
 from raystilts.planning.resolve import ResolvedArm, ResolvedStudy, ResolvedTask, resolve, trains_on_target
+from raystilts.study.adapters import FULL, Tuning
 from raystilts.study.hyperparameters import Hyperparameters
 from raystilts.study.intermediate import Intermediate
 from raystilts.study.schema import Study
@@ -79,6 +81,7 @@ class Stage:
         arm: The intermediate, resolved, where the stage trains it.
         hyperparameters: What it trains with.
         overlap: Whether the intermediate trains on the target's own training data.
+        tuning: What its training changes of the encoder.
     """
 
     key: str
@@ -101,6 +104,7 @@ class Stage:
     arm: ResolvedArm | None = None
     hyperparameters: Hyperparameters = field(default_factory=Hyperparameters)
     overlap: bool = False
+    tuning: Tuning = FULL
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +138,15 @@ def plan(study: Study) -> Plan:
     """
     resolved = resolve(study)
     check_dev_is_not_test(resolved, data_folder(study))
+    return plan_stages(resolved)
+
+
+def plan_stages(resolved: ResolvedStudy) -> Plan:
+    """The same for a study whose names and data have been checked.
+
+    Raises:
+        UserError: data or an encoder that cannot be used.
+    """
     return _Planner(resolved).plan()
 
 
@@ -181,6 +194,7 @@ class _Planner:
         self.verified = self.encoder.verified
         retrieval = any(not target.task.requires_training for target in resolved.targets)
         check_architecture(self.study, self.encoder.architecture, retrieval)
+        check_tunings(resolved, self.encoder)
         pooling = pooling_of(self.study, self.encoder.architecture)
         self.base = keys.encoder_key(pooling, self.encoder.fingerprint)
         self.stages: dict[str, Stage] = {}
@@ -237,6 +251,7 @@ class _Planner:
             tasks=arm.tasks,
             arm=arm,
             hyperparameters=recipe.hyperparameters,
+            tuning=arm.tuning,
         )
         return self.stages.setdefault(stage.key, stage)
 
@@ -277,6 +292,7 @@ class _Planner:
             tasks=(target,),
             hyperparameters=recipe.hyperparameters,
             overlap=overlap,
+            tuning=target.tuning,
         )
         return self.stages.setdefault(stage.key, stage)
 
@@ -302,8 +318,9 @@ class _Planner:
         fingerprints = [keys.few(one.fingerprint, its) for one, its in zip(sets, own, strict=True)]
         data = keys.arm_data(fingerprints, text.fingerprint if text else None, (one.fingerprint for one in others))
         dev = [one.fingerprint for one in scored]
+        rules = keys.training_rules(self.study.evaluation, hp, dev)
         return _Recipe(
-            train=keys.arm_training(arm.intermediate, data, keys.training_rules(self.study.evaluation, hp, dev)),
+            train=self._tuned(keys.arm_training(arm.intermediate, data, rules), arm.tuning),
             eval_key=keys.arm_evaluation(self.study.evaluation, dev),
             rows=[its.examples(one.rows) for one, its in zip(sets, own, strict=True)],
             hyperparameters=hp,
@@ -312,6 +329,11 @@ class _Planner:
             picking_tokens=sum(one.tokens for one in scored),
             final_tokens=0,
         )
+
+    def _tuned(self, training: str, tuning: Tuning) -> str:
+        """The key of a training with the layers that its adapter is in."""
+        modules = target_modules(tuning, parts_of_encoder(self.encoder)) if tuning.method == "lora" else ()
+        return keys.tuned(training, tuning, modules)
 
     def _plain_text(self, arm: ResolvedArm) -> TrainingSet | None:
         """The text of masked-LM training, if the arm has any."""
@@ -345,7 +367,7 @@ class _Planner:
         picking = self.data.evaluation(task, "dev", target.picking_languages)
         rules = keys.training_rules(self.study.evaluation, hp, [picking.fingerprint], self.study.selection)
         return _Recipe(
-            train=keys.target_training(found.fingerprint, rules),
+            train=self._tuned(keys.target_training(found.fingerprint, rules), target.tuning),
             eval_key=keys.target_evaluation(self.study.evaluation, scored),
             rows=[hp.examples(found.rows)],
             hyperparameters=hp,

@@ -9,10 +9,15 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from raystilts.planning.adapters import parts_of_encoder, trained_count
 from raystilts.planning.cost import Cost, disk_bytes
 from raystilts.planning.stages import Plan, Stage, overlaps
 from raystilts.schedules import schedule_name
+from raystilts.study.adapters import FULL, Tuning
 from raystilts.study.intermediate import domain_of
+
+#: Below this a learning rate is one of whole encoders; adapters are trained at 1e-4 and more (Hu et al. 2022, table 9).
+LOW_RATE = 1e-4
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +38,7 @@ class PlanSummary:
         overlap: Pairs (intermediate, target) that train on the same data.
         verified: Whether all data and the encoder are here; otherwise counts rest on declared sizes.
         aligned: Arms that read another task's training texts, without labels, and which task's.
+        tuned: Trainings that change a part of the encoder, and how much of it.
     """
 
     study: str
@@ -56,6 +62,7 @@ class PlanSummary:
     keep_targets: str
     verified: bool
     aligned: tuple[str, ...] = ()
+    tuned: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """For programs."""
@@ -98,7 +105,23 @@ def summarise(
         keep_targets=plan.study.keep_targets,
         verified=plan.verified,
         aligned=tuple(f"{arm.label} (to {domain_of(arm)})" for arm in plan.study.intermediates if domain_of(arm)),
+        tuned=_tuned(plan),
     )
+
+
+def _tuned(plan: Plan) -> tuple[str, ...]:
+    """A line for each tuning, with a word on learning rates that are those of whole encoders."""
+    tuned = {stage.tuning: stage.hyperparameters.learning_rate for stage in plan.stages.values()}
+    return tuple(_tuning_line(plan, tuning, rate) for tuning, rate in tuned.items() if not tuning.is_full)
+
+
+def _tuning_line(plan: Plan, tuning: Tuning, rate: float) -> str:
+    parts = parts_of_encoder(plan.encoder)
+    count = "" if parts is None else f"{trained_count(tuning, parts):,} of {trained_count(FULL, parts):,} "
+    line = f"{tuning.word} trains {count}weights of the encoder"
+    if tuning.method == "full" or rate >= LOW_RATE:
+        return line
+    return f"{line}; its learning rate, {rate:g}, is one of whole encoders: try ten times as much"
 
 
 def plan_view(summary: PlanSummary) -> Group:
@@ -121,6 +144,11 @@ def plan_view(summary: PlanSummary) -> Group:
     spared = f", {summary.spared:,} stopped or not needed" if summary.spared else ""
     table.add_row("in ledger", f"{summary.in_ledger:,} finished{spared}; {summary.missing:,} to run")
     table.add_row("device hours", f"{_hours(hours.hours)} ({_hours(hours.low)} to {_hours(hours.high)}; {hours.basis})")
+    if hours.price is not None:
+        low, high = _money(hours.low * hours.price), _money(hours.high * hours.price)
+        table.add_row("cost", f"{_money(hours.hours * hours.price)} ({low} to {high}; a device hour {hours.price:.2f})")
+    if hours.kwh is not None:
+        table.add_row("energy", f"{hours.hours * hours.kwh:.2f} kWh (by what recorded stages took)")
     disk = "unknown (the encoder is not here)" if summary.disk_bytes is None else f"{summary.disk_bytes / 1e9:.2f} GB"
     table.add_row("checkpoints", disk)
     lines: list[Any] = [Text(summary.study, style="bold"), table]
@@ -140,7 +168,11 @@ def _hours(hours: float) -> str:
     return f"{hours:.0f}" if hours >= 10 else f"{hours:.1f}" if hours >= 1 else f"{hours:.2f}"
 
 
-#: What to expect of a schedule, by docs/schedules.md (real runs).
+def _money(amount: float) -> str:
+    return f"{amount:,.0f}" if amount >= 100 else f"{amount:.2f}"
+
+
+#: What to expect of a schedule, by docs/explanation/schedules.md (real runs).
 _EXPECTED = {
     "halve": "halve: on 63 real targets a third of a four-seed grid found the best arm less often by .03 ± .03",
     "top_two": "top_two: on 63 real targets .27 of a four-seed grid with a prior found the best arm less often by "
@@ -149,12 +181,13 @@ _EXPECTED = {
 
 
 def _notes(summary: PlanSummary) -> list[str]:
-    notes = [f"{_EXPECTED[summary.schedule]} (docs/schedules.md)"] if summary.schedule in _EXPECTED else []
+    notes = [f"{_EXPECTED[summary.schedule]} (docs/explanation/schedules.md)"] if summary.schedule in _EXPECTED else []
     for target in dict.fromkeys(target for _, target in summary.overlap):
         arms = ", ".join(arm for arm, other in summary.overlap if other == target)
         notes.append(f"{target} trains on the same data as {arms}: shown, left out of best")
     if summary.aligned:
         notes.append(f"drawn to another task's texts without its labels: {', '.join(summary.aligned)}")
+    notes += summary.tuned
     if summary.keep_targets == "none":
         notes.append("target checkpoints are not kept: a new language or metric will train the targets again")
     if not summary.verified:

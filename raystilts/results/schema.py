@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 #: Raised by every new column, status or kind of row. A version only ever adds: columns that are null or have a
 #: default in older rows. So every older file can be read; newer ones are skipped with a warning.
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 Kind = Literal["intermediate", "target", "retrieval"]
 Status = Literal["finished", "paused", "stopped", "failed"]
@@ -39,19 +39,53 @@ class RunRow:
 
     Attributes:
         stage: Key of the stage, also the start of its file's name.
+        train_key: Hash of what determines the weights that it leaves.
+        eval_key: Hash of what is scored, and how.
+        kind: Whether an intermediate is trained, a target is trained, or a retrieval target is only scored.
+        attempt: Number of the attempt, from 1.
+        study: Name of the study.
         intermediate: Canonical name of what the encoder was trained on first, or ``"none"``.
+        intermediate_fraction: Share of the intermediate's training data; null for ``"none"``.
         target: The task trained for; null for an intermediate stage.
+        target_fraction: Share of the target's training data; null where none is used.
+        seed: The seed; null where nothing is random (an untrained encoder on a retrieval target).
         hyperparameters: JSON object; with the intermediate and its fraction it names the arm.
+        encoder: The encoder's name or folder, as the study gives it.
+        encoder_revision: Its commit on the hub, or empty.
+        encoder_fingerprint: Hash of its files.
+        data_hash: Hash of the training data, or of the scored data where nothing is trained.
+        eval_hash: Hash of what is scored, and how.
         status: A ``"paused"`` attempt has trained up to `rung` and may be gone on with by the next; a
             ``"stopped"`` one will not, by the rule in `stop_reason`.
+        stop_reason: Why it was stopped (the schedule) or failed (error, nan, oom, timeout, worker_died, parent_failed).
         rung: Share of the full budget at which the attempt was paused or stopped.
+        error: The message of a failed attempt.
         degenerate: Whether training failed by its process (chance-level dev score, a loss that
             does not fall); `degenerate_rule` says by which rule.
+        degenerate_rule: The rule by which it failed, or null.
+        steps_done: Updates done.
+        steps_planned: Updates of the full budget.
+        examples: Training examples seen, repeats counted.
+        tokens: Sub-words seen in training, padding not counted.
+        best_step: Update whose weights were kept.
+        device: Name of the CPU or GPU.
         device_share: Part of the device that the attempt had, 0 to 1.
-        seconds: Wall-clock time of the attempt; training and evaluation are also given apart.
+        seconds: Wall-clock time of the attempt.
+        train_seconds: Of these, seconds of training.
+        eval_seconds: Of these, seconds of evaluation.
+        started_at: When it started (UTC).
+        ended_at: When it ended (UTC).
+        hostname: The machine.
+        threads: Threads that it used.
+        micro_batch: Examples in a forward pass, found by memory; the batch of an update does not depend on it.
+        precision: Of the products: `fp32` or `bf16`.
         versions: JSON object, package to version.
         parent_stage: The stage whose checkpoint this one starts from.
+        selection: Dev data that picked the checkpoint: `en_dev` or `target_dev`.
+        checkpoint: Where the weights are, if they were kept.
         source: Where an imported row comes from: file name and SHA-256 of the table, and the command.
+        cost: Money that the attempt took by the study's prices; null where it has none.
+        energy_kwh: Energy that the attempt took, where the machine could measure it.
     """
 
     stage: str
@@ -98,6 +132,8 @@ class RunRow:
     selection: str
     checkpoint: str | None = None
     source: str | None = None
+    cost: float | None = None
+    energy_kwh: float | None = None
 
     def __post_init__(self) -> None:
         _one_of("kind", self.kind, typing.get_args(Kind))
@@ -110,9 +146,20 @@ class ScoreRow:
     """One score of one attempt: a metric on one split of one language at one step.
 
     Attributes:
+        stage: Key of the stage; with `attempt` the row of `runs`.
+        attempt: Number of the attempt, from 1.
+        study: Name of the study.
+        intermediate: As in `runs`, like the next columns up to `kind`.
+        intermediate_fraction: As in `runs`.
         target: The task that is scored (an intermediate stage scores its own task).
+        target_fraction: As in `runs`.
+        seed: As in `runs`.
+        kind: As in `runs`.
         step: Optimiser steps done when the score was taken.
         share: `step` as a share of the full budget, 0 to 1.
+        split: `dev` or `test`.
+        language: Language code of the scored data.
+        metric: Name of the score.
         value: 0 to 1, higher is better; NaN where the metric is undefined.
         examples: Number of examples behind the value.
         is_main: Whether `metric` is the task's main score.
@@ -147,11 +194,18 @@ class DecisionRow:
     """What an early-stopping rule decided in one round, and from which scores.
 
     Attributes:
+        study: Name of the study.
+        target: The target whose arms were compared.
+        target_fraction: The share of its training data.
+        rule: Name of the schedule.
+        round: Number of the round or rung, from 1.
         parameters: JSON object, the rule's settings.
         share: Share of the full budget at which it decided.
-        arms_kept: JSON list of arms; likewise `arms_dropped`.
+        arms_kept: JSON list of the arms that go on, best first.
+        arms_dropped: JSON list of the arms that do not.
         scores: JSON object, arm to the score that was compared (null for one without).
         inputs_hash: Hash of these scores, to the last bit.
+        decided_at: When it decided (UTC).
     """
 
     study: str

@@ -21,7 +21,7 @@ _ROUNDING = 1e-9  # a third of 21 arms is seven
 
 #: How many arms: a number, a share of all arms (below 1), or all of them.
 Places = Literal["all"] | int | float
-_KEEP: tuple[Places, ...] = ("all", 4, 3)  # what was measured to be enough: docs/schedules.md
+_KEEP: tuple[Places, ...] = ("all", 4, 3)  # what was measured to be enough: docs/measurements/schedules.md
 
 
 def places_of(places: Places, arms: int) -> int:

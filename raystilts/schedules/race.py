@@ -24,7 +24,7 @@ class Race(StratumSettings):
     Attributes:
         min_seeds: Seeds that every arm gets.
         max_seeds: Seeds after which the race ends; None: all of the study's.
-        confidence: Of the one-sided bound by which an arm must be behind to be dropped.
+        confidence: Confidence of the one-sided bound by which an arm must be behind to be dropped.
     """
 
     name: ClassVar[str] = "race"

@@ -211,7 +211,8 @@ def heaviest(stages: Iterable[Stage], study: Study) -> list[Stage]:
     """The stages to measure: of each kind of work the one with most sub-words in a forward pass.
 
     Kinds of work are retrieval, which keeps the states of all layers, masked LM with its scores of all words,
-    alignment with its second batch, and plain training. Kinds that the study gives resources of their own are left out.
+    alignment with its second batch, and plain training; each apart where a part of the encoder trains. Kinds that the
+    study gives resources of their own are left out.
     """
     found: dict[str, Stage] = {}
     for stage in stages:
@@ -224,10 +225,12 @@ def heaviest(stages: Iterable[Stage], study: Study) -> list[Stage]:
 
 
 def _work(stage: Stage) -> str:
-    if stage.kind != "intermediate":
-        return "retrieval" if stage.kind == "retrieval" else "training"
-    arm = stage.intermediate
-    return "masked_lm" if arm.masked_lm is not None else "alignment" if arm.align is not None else "training"
+    if stage.kind == "retrieval":
+        return "retrieval"
+    arm, work = stage.intermediate, "training"
+    if stage.kind == "intermediate" and (arm.masked_lm is not None or arm.align is not None):
+        work = "masked_lm" if arm.masked_lm is not None else "alignment"
+    return work if stage.tuning.is_full else f"{work} of {stage.tuning.word}"
 
 
 def _width(stage: Stage) -> int:

@@ -12,7 +12,7 @@ import time
 import uuid
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,12 +25,13 @@ from raystilts.planning.cost import checkpoints_folder, results_folder
 from raystilts.planning.data import StudyData, data_folder
 from raystilts.planning.dev_test import shared_rows
 from raystilts.planning.encoders import EncoderInfo, fetch_encoder
-from raystilts.planning.resolve import resolve
+from raystilts.planning.resolve import ResolvedStudy, resolve
 from raystilts.planning.stages import Kind, Plan, Stage
 from raystilts.results.compaction import compacting
 from raystilts.results.ledger import Ledger
 from raystilts.results.study_file import read_study
 from raystilts.results.task_facts import write_tasks
+from raystilts.scheduling.announce import Steps, silent
 from raystilts.scheduling.capacity import prepared
 from raystilts.scheduling.cluster import head_answers, ray_cluster
 from raystilts.scheduling.fit import fit
@@ -39,8 +40,8 @@ from raystilts.scheduling.preflight import check_data, check_encoder, check_plac
 from raystilts.scheduling.stopping import SNAPSHOT_SECONDS, StopRequest, stoppable, tell_workers
 from raystilts.study.schema import Study, merged
 from raystilts.tasks.facts import facts_of
+from raystilts.tracking.check import Trackers, check_installed, prepare
 from raystilts.training.checkpoints import Checkpoints, open_checkpoints
-from raystilts.training.events import check_tensorboard
 
 #: Seconds between two looks at signals, and at Ray's head process; and for how long that may not answer (after 60 s Ray
 #: itself ends this process).
@@ -53,12 +54,12 @@ if TYPE_CHECKING:
     from raystilts.scheduling.searchers import SegmentSearch
 
 
-def checked(study: Study, address: str | None, console: Console | None = None) -> tuple[Study, EncoderInfo]:
-    """The study as workers see it, and its encoder: what it needs is here, and can be used.
+def checked(study: Study, address: str | None, steps: Steps | None = None) -> tuple[ResolvedStudy, EncoderInfo]:
+    """The study as workers see it, resolved, and its encoder: what it needs is here, and can be used.
 
     Args:
         address: The running Ray cluster; None for one of our own.
-        console: Where is said what is worth knowing of the data.
+        steps: Told what is read.
 
     Raises:
         UserError: something cannot.
@@ -66,17 +67,18 @@ def checked(study: Study, address: str | None, console: Console | None = None) -
     """
     results_folder(study)  # a place that is none is said before all else
     check_places(address)
-    study = _with_absolute_paths(study)
-    if study.tensorboard:
-        check_tensorboard()
+    resolved = resolve(_with_absolute_paths(study))
+    check_installed(study)
+    if steps is not None:
+        steps.say(f"reading the encoder {study.encoder.model_name_or_path} and the data")
     info = fetch_encoder(study.encoder)
     check_encoder(info)
-    said = check_data(study)
-    if console is not None:
+    said = check_data(resolved, silent if steps is None else steps.say_if_silent)
+    if steps is not None:
         more = [f"and {len(said) - SAID} more; raystilts tasks check names them all"] if len(said) > SAID else []
         for line in (*said[:SAID], *more):
-            console.print(f"note: {line}", highlight=False, markup=False, soft_wrap=True)
-    return study, info
+            steps.say(f"note: {line}")
+    return resolved, info
 
 
 def _with_absolute_paths(study: Study) -> Study:
@@ -122,6 +124,8 @@ class Driver:
         checkpoints: Those of the study.
         address: The running Ray cluster; None for one of our own.
         stop: Whether a signal has come.
+        steps: Told what is done before the first stage.
+        trackers: Those of the study that answer.
     """
 
     results: str
@@ -130,6 +134,15 @@ class Driver:
     address: str | None
     lock: HeldLock
     stop: StopRequest
+    steps: Steps
+    trackers: Trackers = field(default_factory=Trackers)
+
+    def say(self, doing: str) -> None:
+        """Says what is done before the first stage, here and to those who watch from elsewhere."""
+        from raystilts.scheduling.progress import note_preparing
+
+        self.steps.say(doing)
+        note_preparing(self.results, doing)
 
     def run(self, job: Job) -> None:
         """Runs on Ray whatever is left to do.
@@ -142,6 +155,7 @@ class Driver:
         """
         with compacting(self.results):
             with ExitStack() as stack:
+                self.say("starting Ray" if self.address is None else f"joining the Ray cluster at {self.address}")
                 with self.stop.deferred():  # until Ray is there to be shut down
                     stack.enter_context(ray_cluster(self.address))
                 self._fit(job)
@@ -162,7 +176,10 @@ class Driver:
         rows = (row for row in Ledger(self.results).rows() if not stages or row.stage in stages)
         attempts = {row.stage: row.attempt for row in rows}
         run = uuid.uuid4().hex
-        assignment = Assignment(planned, self.results, checkpoints_folder(planned.study), attempts, expected, run)
+        planned = replace(planned, study=planned.study.model_copy(update={"report_to": self.trackers.names}))
+        assignment = Assignment(
+            planned, self.results, checkpoints_folder(planned.study), attempts, expected, run, self.trackers.settings
+        )
         trainable = tune.with_parameters(job.trainable, assignment=assignment)
         with job.view as view:
             fitting = _Fitting(
@@ -224,35 +241,44 @@ class _Fitting(threading.Thread):
 
 
 @contextmanager
-def driving(study: Study, disk_bytes: int | None, address: str | None, console: Console) -> Iterator[Driver]:
+def driving(
+    resolved: ResolvedStudy, disk_bytes: int | None, address: str | None, console: Console, steps: Steps
+) -> Iterator[Driver]:
     """The driver of a study's results folder for the length of the block; its study and checkpoints are in order.
 
     Args:
-        study: As `checked` returns it.
+        resolved: As `checked` returns it.
         disk_bytes: What the checkpoints will take, where that is known.
 
     Raises:
         UserError: the results folder cannot be written.
         StorageError: it is in use, or full.
     """
-    results = results_folder(study)
+    results = results_folder(resolved.study)
     check_storage(results, disk_bytes)
     say = partial(console.print, highlight=False, soft_wrap=True)
+    from raystilts.scheduling.progress import note_not_begun
+
     with stoppable() as stop, driver_lock(results, say) as lock:
-        write_study(results, study)
-        checkpoints = open_checkpoints(checkpoints_folder(study))
+        write_study(results, resolved)
+        checkpoints = open_checkpoints(checkpoints_folder(resolved.study))
         checkpoints.clean_up()
-        yield Driver(results, checkpoints, console, address, lock, stop)
+        trackers = prepare(resolved.study, results, say)
+        try:
+            yield Driver(results, checkpoints, console, address, lock, stop, steps, trackers)
+        except BaseException:
+            note_not_begun(results)
+            raise
 
 
-def write_study(results: str, study: Study) -> None:
+def write_study(results: str, resolved: ResolvedStudy) -> None:
     """Keeps the study and the facts of its tasks beside the tables, so that these can be read without any other file.
 
     Raises:
         StorageError: the folder cannot be written.
     """
-    folder = open_folder(results)
-    resolved, data = resolve(study), StudyData(study)
+    folder, study = open_folder(results), resolved.study
+    data = StudyData(study)
     facts = {one.task.name: facts_of(one.task) for one in resolved.targets}
     shared = {one.task.name: shared_rows(one, data_folder(study)) for one in resolved.targets}
     trained = [one for arm in resolved.arms for one in arm.tasks]

@@ -31,7 +31,7 @@ from raystilts.filesystem import open_folder
 from raystilts.planning.data import StudyData
 from raystilts.planning.encoders import EncoderInfo, fetch_encoder
 from raystilts.planning.keys import digest
-from raystilts.planning.resolve import resolve
+from raystilts.planning.resolve import ResolvedStudy, resolve
 from raystilts.planning.stages import Kind, Plan
 from raystilts.scheduling.preflight import check_data, splits
 from raystilts.scheduling.record import versions
@@ -193,14 +193,14 @@ def node_disk_bytes(encoder: EncoderInfo, remote: bool) -> int:
     return WORKING_BYTES + (COPIES * 4 * (encoder.parameters or 0) if remote else 0)
 
 
-def data_digest(study: Study) -> str:
+def data_digest(resolved: ResolvedStudy) -> str:
     """Hash of all data that a study reads.
 
     Raises:
         UserError: some of it is not here.
     """
-    data, found = StudyData(study), []
-    wanted = {(one.task.name, one.split, one.language or ""): one.task for one in splits(resolve(study))}
+    data, found = StudyData(resolved.study), []
+    wanted = {(one.task.name, one.split, one.language or ""): one.task for one in splits(resolved)}
     for (name, split, language), task in sorted(wanted.items(), key=lambda item: item[0]):
         source = {"train": task.train, "dev": task.dev, "test": task.test, "pool": task.pool}[split]
         for one in (language,) if language else task.train_languages:
@@ -251,7 +251,7 @@ def announce(planned: Plan, results: str, kinds: Sequence[Kind]) -> Expected:
         encoder=planned.encoder,
         versions=versions(),
         code=code_digest(),
-        data=data_digest(planned.study),
+        data=data_digest(resolve(planned.study)),
         results=results,
         disk_bytes=node_disk_bytes(planned.encoder, folder.path is None),
         gpu_kinds=tuple(kind for kind in kinds if planned.study.resources.of(kind).gpus > 0),
@@ -365,8 +365,9 @@ def _inputs(expected: Expected) -> dict[str, Any]:
     except (UserError, OSError) as error:
         found["encoder_error"] = _line(error)
     try:
-        check_data(expected.study)
-        found["data"] = data_digest(expected.study)
+        resolved = resolve(expected.study)
+        check_data(resolved)
+        found["data"] = data_digest(resolved)
     except (UserError, OSError, KeyError) as error:
         found["data_error"] = _line(error)
     return found

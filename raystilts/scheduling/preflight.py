@@ -20,11 +20,11 @@ from raystilts.planning.cost import CHECKPOINTS
 from raystilts.planning.data import data_folder
 from raystilts.planning.dev_test import check_dev_is_not_test
 from raystilts.planning.encoders import EncoderInfo
-from raystilts.planning.resolve import ResolvedStudy, resolve
+from raystilts.planning.resolve import ResolvedStudy
 from raystilts.planning.stages import Plan
+from raystilts.scheduling.announce import Say, silent
 from raystilts.scheduling.cluster import ray_folder
 from raystilts.scheduling.lock import LOCAL_LOCK
-from raystilts.study.schema import Study
 from raystilts.tasks.task import Task
 from raystilts.training.data import cache_folder
 
@@ -67,8 +67,11 @@ def splits(resolved: ResolvedStudy) -> Iterator[Split]:
         yield from (Split(one.place, one.task, "pool", language) for language in one.task.split_languages("pool"))
 
 
-def check_data(study: Study) -> list[str]:
+def check_data(resolved: ResolvedStudy, say: Say = silent) -> list[str]:
     """Reads every row once: fetches hub data, and finds what is missing, empty or of the wrong form.
+
+    Args:
+        say: Called with what is read.
 
     Returns:
         What does not keep rows from use and is worth knowing, a sentence each: blank texts.
@@ -76,7 +79,7 @@ def check_data(study: Study) -> list[str]:
     Raises:
         UserError: naming the place in the study file.
     """
-    folder, resolved = data_folder(study), resolve(study)
+    folder = data_folder(resolved.study)
     seen: set[tuple[str, str, str | None]] = set()
     said: list[str] = []
     for one in splits(resolved):
@@ -84,6 +87,7 @@ def check_data(study: Study) -> list[str]:
             continue
         seen.add((one.task.name, one.split, one.language))
         task = one.task
+        say(f"reading {task.name}: {one.split}{f' in {one.language}' if one.language else ''}")
         try:
             if one.split == "train" or one.language is None:
                 task.load_train(folder, said)
@@ -165,11 +169,12 @@ def _try(folder: Path, what: str, remedy: str) -> None:
         raise StorageError(f"{folder}: no space left for {what}; free some, or name another disk: {remedy}")
 
 
-def rehearse(planned: Plan, missing: Collection[str], console: Console) -> int:
+def rehearse(planned: Plan, missing: Collection[str], console: Console, say: Say = silent) -> int:
     """Tries one stage of each kind that is to run and has not run yet; returns how many.
 
     Args:
         missing: Keys of the stages to run.
+        say: Called with what is done.
 
     Raises:
         UserError: what must be the same is not; nothing was trained.
@@ -180,6 +185,7 @@ def rehearse(planned: Plan, missing: Collection[str], console: Console) -> int:
     todo = [one for one in stage_kinds(planned.stages[key] for key in missing) if stage_kind(one) not in known]
     if not todo:
         return 0
+    say(f"rehearsing {len(todo)} kinds of stages")
     needed, free = REHEARSAL_COPIES * 4 * (planned.encoder.parameters or 0), available_memory()
     if free is not None and free < needed:
         console.print(

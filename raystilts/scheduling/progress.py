@@ -6,10 +6,11 @@ One screen (`ProgressView`) follows a grid and a search alike: it shows a tally,
 from __future__ import annotations
 
 import json
+import math
 import os
 import socket
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -19,20 +20,24 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from ray import tune
-from rich.console import Console, Group
+from rich.console import Console
 from rich.live import Live
-from rich.table import Table
-from rich.text import Text
 
 from raystilts.errors import StorageError
-from raystilts.filesystem import open_folder
+from raystilts.filesystem import Folder, open_folder
 from raystilts.planning.stages import Stage
 from raystilts.scheduling.graph import StageGraph
+from raystilts.scheduling.status import FILE, Status, read_status, render
 from raystilts.scheduling.trial_board import TrialBoard, Work
 
-State = Literal["running", "ended", "stopped"]
-#: Seconds between two plain lines, two redraws and two writes of `progress.json`.
-PLAIN_SECONDS, LIVE_SECONDS, FILE_SECONDS = 10.0, 0.5, 2.0
+State = Literal["preparing", "running", "ended", "stopped"]
+#: Seconds between two plain lines of many stages, between lines where nothing ends, two redraws, and two writes of
+#: `progress.json`.
+PLAIN_SECONDS, STILL_SECONDS, LIVE_SECONDS, FILE_SECONDS = 10.0, 60.0, 0.5, 2.0
+#: Counts before the first stage.
+NOTHING_YET = {"done": 0, "running": 0, "waiting": 0, "failed": 0}
+#: Lines of failed stages that `progress.json` holds.
+LAST_ERRORS = 20
 #: Stages or trials up to which each gets a plain line of its own.
 FEW = 100
 
@@ -47,17 +52,8 @@ class Tally(Protocol):
         """Whether there are too many to tell of each."""
         ...
 
-    @property
-    def head(self) -> str:
-        """The counts and the time left, in a line."""
-        ...
-
     def as_json(self) -> dict[str, Any]:
-        """For programs."""
-        ...
-
-    def render(self, width: int) -> Group:
-        """The live view for a terminal of so many columns."""
+        """For `progress.json`, in the words of `Status`."""
         ...
 
 
@@ -76,6 +72,8 @@ class ProgressView(tune.Callback):  # type: ignore[misc]
         self.live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
         self.state: State = "running"
         self._shown = self._filed = 0.0
+        self._lined = time.monotonic()
+        self._silent: set[str] = set()
 
     def __getstate__(self) -> dict[str, Any]:
         """Tune pickles its callbacks for a restore that never comes (the ledger is what a restart reads)."""
@@ -97,14 +95,22 @@ class ProgressView(tune.Callback):  # type: ignore[misc]
         now = time.monotonic()
         if self.live and now - self._shown > LIVE_SECONDS:
             self._shown = now
-            self.live.update(self.tally.render(self.console.width), refresh=True)
+            self.live.update(render(self.status(), self.console.width), refresh=True)
+        if not self.live and now - self._lined > STILL_SECONDS:
+            status = self.status()
+            self.say(f"[{status.head}] running: {status.at_work}")
         if now - self._filed > FILE_SECONDS:
             self._filed = now
             self._file()
 
     def say(self, text: str) -> None:
         """A line that stays."""
+        self._lined = time.monotonic()
         self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def status(self) -> Status:
+        """How the run is getting on."""
+        return Status.from_json(self._json())
 
     def tell(self, what: str, outcome: str, *, failed: bool) -> None:
         """A plain line for what has ended: every one of few, now and then one of many; every failure."""
@@ -112,15 +118,45 @@ class ProgressView(tune.Callback):  # type: ignore[misc]
         if self.live or (not failed and self.tally.many and now - self._shown < PLAIN_SECONDS):
             return
         self._shown = now
-        self.say(f"[{self.tally.head}] {what}: {'FAILED' if failed else outcome}")
+        self.say(f"[{self.status().head}] {what}: {'FAILED' if failed else outcome}")
+
+    def warn_of_trackers(self, result: Mapping[str, Any]) -> None:
+        """Says once of each tracker that has failed in a worker."""
+        for name, reason in (result.get("trackers") or {}).items():
+            if name not in self._silent:
+                self._silent.add(name)
+                self.say(f"warning: report_to: {name} no longer gets all runs of this study: {reason}")
+
+    def _json(self) -> dict[str, Any]:
+        return _written_by_us(self.state) | self.tally.as_json()
 
     def _file(self) -> None:
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        who = {"state": self.state, "updated_at": now, "host": socket.gethostname(), "pid": os.getpid()}
-        text = json.dumps(who | self.tally.as_json(), indent=1)
-        # A view that cannot be written must not end a run; the ledger will say what is wrong.
-        with suppress(OSError, StorageError):
-            self.folder.write("progress.json", text.encode(), overwrite=True)
+        _write(self.folder, self._json())
+
+
+def note_preparing(results: str | Path, doing: str) -> None:
+    """Says in `progress.json` what a run does before its first stage."""
+    _write(open_folder(results), _written_by_us("preparing") | {"doing": doing} | NOTHING_YET)
+
+
+def note_not_begun(results: str | Path) -> None:
+    """A run has ended before its first stage: those who watch need not wait for it."""
+    folder = open_folder(results)
+    with suppress(StorageError):
+        status = read_status(folder)
+        if status is not None and status.state == "preparing":
+            _write(folder, _written_by_us("stopped") | NOTHING_YET)
+
+
+def _written_by_us(state: State) -> dict[str, Any]:
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    return {"state": state, "updated_at": now, "host": socket.gethostname(), "pid": os.getpid()}
+
+
+def _write(folder: Folder, data: dict[str, Any]) -> None:
+    # A view that cannot be written must not end a run; the ledger will say what is wrong.
+    with suppress(OSError, StorageError):
+        folder.write(FILE, json.dumps(data, indent=1).encode(), overwrite=True)
 
 
 @dataclass(slots=True)
@@ -131,8 +167,9 @@ class GridTally:
         started: Monotonic time of the start.
         work_done: Rough sub-words of the stages that have ended, and of those that are paused.
         shares: Share of its budget that each paused stage has reached.
-        dev: Dev scores by target, then arm, of arms that may be called best: as in answers, those at the compared
-            fraction that do not train on the target's own data.
+        dev: Dev scores by target (with its fraction below 1), then arm, of what may be called best. As in answers:
+            arms at the compared fraction that do not train on the target's own data, and no runs that broke.
+        at_chance: How many of these runs are no better than guessing.
         running: Stages that run now, with their starts.
         already: Stages that were in the ledger before.
         compared: The fraction of intermediates at which arms compete; None for any.
@@ -144,6 +181,7 @@ class GridTally:
     work_done: float = 0.0
     shares: dict[str, float] = field(default_factory=dict)
     dev: dict[str, dict[str, list[float]]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(list)))
+    at_chance: Counter[str] = field(default_factory=Counter)
     running: dict[str, float] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
     compared: float | None = None
@@ -159,11 +197,16 @@ class GridTally:
         share = until if result.get("status") == "paused" else 1.0
         self.work_done += stage_work(stage) * (share - self.shares.get(key, 0.0))
         self.shares[key] = share
-        scored = result.get("status") == "finished" and result.get("dev_score") is not None
-        if scored and stage.target is not None and self._competes(stage):
-            self.dev[stage.target][arm_name(stage)].append(float(result["dev_score"]))
+        if result.get("status") == "finished" and not result.get("flagged"):
+            self.count(stage, result.get("dev_score"), at_chance=bool(result.get("at_chance")))
         if result.get("status") not in ("finished", "paused"):
             self.errors.append(f"{describe(stage)}: {_reason(result)}")
+
+    def count(self, stage: Stage, dev_score: float | None, *, at_chance: bool = False) -> None:
+        """Takes in the dev score of a finished stage, where its arm may be called best."""
+        if stage.target is not None and dev_score is not None and math.isfinite(dev_score) and self._competes(stage):
+            self.dev[target_name(stage)][arm_name(stage)].append(float(dev_score))
+            self.at_chance[target_name(stage)] += at_chance
 
     def _competes(self, stage: Stage) -> bool:
         """Whether a stage's arm may be called best."""
@@ -188,13 +231,17 @@ class GridTally:
         )
 
     def best(self) -> dict[str, tuple[str, float]]:
-        """The arm with the best mean dev score so far, by target; none for a target where `none` alone has run."""
-        means = {t: {a: sum(v) / len(v) for a, v in arms.items()} for t, arms in self.dev.items()}
+        """The arm with the best mean dev score so far, by target.
+
+        None for a target where `none` alone has run, or that is not learnt: half of its runs or more are at chance.
+        """
+        learnt = {t: arms for t, arms in self.dev.items() if 2 * self.at_chance[t] < sum(map(len, arms.values()))}
+        means = {t: {a: sum(v) / len(v) for a, v in arms.items()} for t, arms in learnt.items()}
         return {t: max(arms.items(), key=lambda item: item[1]) for t, arms in means.items() if arms.keys() - {"none"}}
 
     def as_json(self) -> dict[str, Any]:
         """For programs."""
-        counts = self.graph.counts
+        counts, now = self.graph.counts, time.monotonic()
         return {
             "done": counts["finished"] + self.already,
             "running": len(self.running),
@@ -205,48 +252,18 @@ class GridTally:
             "failed": counts["failed"],
             "not_run": counts["skipped"],
             **_times(self.started, self.seconds_left),
-            "best_so_far": {t: {"arm": a, "dev": round(v, 4)} for t, (a, v) in self.best().items()},
+            "best_so_far": {
+                t: {"arm": a, "dev": round(v, 4), "arms": len(self.dev[t])} for t, (a, v) in self.best().items()
+            },
+            "targets": list(dict.fromkeys(target_name(s) for s in self.graph.stages.values() if s.target)),
+            "running_now": [[describe(self.graph.stages[k]), round(now - t, 1)] for k, t in self.running.items()],
+            "errors": self.errors[-LAST_ERRORS:],
         }
 
     @property
     def many(self) -> bool:
         """Whether there are too many stages to tell of each."""
         return len(self.graph.stages) > FEW
-
-    @property
-    def head(self) -> str:
-        """The counts and the time left, in a line."""
-        counts = self.as_json()
-        return (
-            f"{counts['done']} done, {counts['running']} running, {counts['waiting']} waiting, "
-            f"{_undecided(counts)}{counts['failed']} failed; {clock(self.seconds_left)} left"
-        )
-
-    def render(self, width: int) -> Group:
-        """The best arm of each target so far, and what runs."""
-        counts = self.as_json()
-        head = Text.assemble(
-            (f"{counts['done']} done", "green"),
-            f"  {counts['running']} running  {counts['waiting']} waiting  ",
-            (_undecided(counts).replace(", ", "  "), "yellow"),
-            (f"{counts['failed']} failed", "red" if counts["failed"] else "dim"),
-            f"  {clock(self.seconds_left)} left",
-        )
-        table = Table(box=None, pad_edge=False, width=min(width, 100))
-        table.add_column("target", overflow="ellipsis", no_wrap=True)
-        table.add_column("best so far", overflow="ellipsis", no_wrap=True)
-        table.add_column("dev", justify="right")
-        table.add_column("arms seen", justify="right")
-        best = self.best()
-        for target in dict.fromkeys(s.target for s in self.graph.stages.values() if s.target):
-            if target in best:
-                arm, score = best[target]
-                table.add_row(target, arm, f"{score:.3f}", str(len(self.dev[target])))
-            else:
-                table.add_row(target, "-", "-", "0")
-        now = time.monotonic()
-        busy = [f"  {describe(self.graph.stages[k])} ({clock(now - t)})" for k, t in list(self.running.items())[:4]]
-        return Group(head, table, Text("\n".join(["running:", *busy]), style="dim", overflow="ellipsis", no_wrap=True))
 
 
 class GridProgress(ProgressView):
@@ -274,6 +291,7 @@ class GridProgress(ProgressView):
         self.say(f"{what}: its worker died (killed, or out of memory); it goes on from its last snapshot")
 
     def _end(self, key: str, result: Mapping[str, Any], until: float = 1.0) -> None:
+        self.warn_of_trackers(result)
         if result.get("status") not in ("finished", "paused") and self.state == "stopped":
             self.tally.running.pop(key, None)  # it is left to the next run
             return
@@ -329,35 +347,13 @@ class SearchTally:
             "failed": len(self.board.failed),
             **_times(self.started, self.seconds_left),
             "best_so_far": {name: {"dev": round(s, 4), "values": v} for name, (s, v) in self.best.items()},
+            "errors": self.errors[-LAST_ERRORS:],
         }
 
     @property
     def many(self) -> bool:
         """Whether there are too many trials to tell of each."""
         return self.board.counts["asked"] > FEW
-
-    @property
-    def head(self) -> str:
-        """The counts and the time left, in a line."""
-        counts = self.as_json()
-        return (
-            f"{counts['done']} done, {counts['running']} running, {counts['resting']} resting, {counts['waiting']} "
-            f"waiting; {clock(self.seconds_left)} left"
-        )
-
-    def render(self, width: int) -> Group:
-        """The best trial of each unit so far."""
-        counts = self.as_json()
-        head = Text(
-            f"{counts['done']} done  {counts['running']} running  {counts['resting']} resting  "
-            f"{counts['waiting']} waiting  {counts['failed']} failed  {clock(self.seconds_left)} left"
-        )
-        table = Table(box=None, pad_edge=False)
-        for name in ("searched", "best dev", "values"):
-            table.add_column(name, overflow="fold")
-        for name, (score, values) in self.best.items():
-            table.add_row(name, f"{score:.3f}", values)
-        return Group(head, table)
 
 
 class SearchProgress(ProgressView):
@@ -367,6 +363,7 @@ class SearchProgress(ProgressView):
 
     def ended(self, work: Work, result: Mapping[str, Any]) -> None:
         """A piece of work has ended."""
+        self.warn_of_trackers(result)
         self.tally.end(work, result)
         score = result.get("score")
         share = "" if result["status"] != "paused" else f" at {work.until:g}"
@@ -386,32 +383,22 @@ def arm_name(stage: Stage) -> str:
     return label if fraction in (None, 1.0) else f"{label} {100 * fraction:g}%" if fraction else label
 
 
+def target_name(stage: Stage) -> str:
+    """A target as people read it: `xnli`, or `xnli 10%` below the whole data."""
+    part = "" if stage.target_fraction in (None, 1.0) else f" {100 * (stage.target_fraction or 1):g}%"
+    return f"{stage.target}{part}"
+
+
 def describe(stage: Stage) -> str:
     """A stage in a few words."""
     seed = "" if stage.seed is None else f" seed {stage.seed}"
-    part = "" if stage.target_fraction in (None, 1.0) else f" {100 * (stage.target_fraction or 1):g}%"
-    return f"{arm_name(stage)} > {stage.target}{part}{seed}" if stage.target else f"train {arm_name(stage)}{seed}"
+    return f"{arm_name(stage)} > {target_name(stage)}{seed}" if stage.target else f"train {arm_name(stage)}{seed}"
 
 
 def share_name(share: float) -> str:
     """A share of a budget as people read it: `1/2`, or `0.37`."""
     near = Fraction(share).limit_denominator(20)
     return str(near) if abs(near - share) < 1e-3 else f"{share:.2f}"
-
-
-def _undecided(counts: dict[str, Any]) -> str:
-    """What an early-stopping schedule holds back or has stopped, where it does."""
-    words = {"paused": "paused", "undecided": "undecided", "stopped": "stopped"}
-    return "".join(f"{counts[key]} {word}, " for key, word in words.items() if counts[key])
-
-
-def clock(seconds: float | None) -> str:
-    """Seconds as people read them."""
-    if seconds is None:
-        return "unknown"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
 
 
 def values_text(work: Work) -> str:

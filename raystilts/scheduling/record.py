@@ -31,6 +31,7 @@ from raystilts.scheduling.schedule import Decision, Strata
 from raystilts.study.schema import Study
 from raystilts.tasks.check import constant_score
 from raystilts.training.checkpoints import Checkpoints
+from raystilts.training.energy import Meter
 from raystilts.training.result import Score, StageResult
 
 #: Updates below which a loss that does not fall says nothing.
@@ -55,6 +56,7 @@ class Attempt:
 
     Attributes:
         device_share: Share of the device that it had, 0 to 1.
+        meter: Counts its energy from its start.
     """
 
     stage: Stage
@@ -63,6 +65,7 @@ class Attempt:
     number: int
     started: datetime
     device_share: float
+    meter: Meter | None = None
 
     def finished(self, result: StageResult) -> tuple[RunRow, list[ScoreRow]]:
         """Rows of an attempt that ended, or was paused at a rung."""
@@ -93,6 +96,9 @@ class Attempt:
         stage, study = self.stage, self.study
         ended = datetime.now(UTC)
         hp = stage.hyperparameters
+        tuned = {} if stage.tuning.is_full else {"tuning": stage.tuning.model_dump(mode="json", exclude_unset=True)}
+        seconds = (ended - self.started).total_seconds()
+        price = study.resources.price_per_hour(study.resources.of(stage.kind))
         return RunRow(
             stage=stage.key,
             train_key=stage.train_key,
@@ -105,7 +111,7 @@ class Attempt:
             target=stage.target,
             target_fraction=stage.target_fraction,
             seed=stage.seed,
-            hyperparameters=json.dumps(hp.model_dump(mode="json"), sort_keys=True),
+            hyperparameters=json.dumps(hp.model_dump(mode="json") | tuned, sort_keys=True),
             encoder=study.encoder.model_name_or_path,
             encoder_revision=self.encoder.revision or "",
             encoder_fingerprint=self.encoder.fingerprint,
@@ -118,7 +124,7 @@ class Attempt:
             tokens=0,
             device="",
             device_share=self.device_share,
-            seconds=(ended - self.started).total_seconds(),
+            seconds=seconds,
             train_seconds=0.0,
             eval_seconds=0.0,
             started_at=self.started,
@@ -130,6 +136,8 @@ class Attempt:
             versions=versions(),
             parent_stage=stage.parent,
             selection=study.selection,
+            cost=None if price is None else price * seconds / 3600,
+            energy_kwh=None if self.meter is None else self.meter.kwh(),
         )
 
     def _degenerate(self, result: StageResult) -> dict[str, Any]:

@@ -8,9 +8,12 @@ from functools import partial
 
 from rich.console import Console
 
+from raystilts.filesystem import open_folder
 from raystilts.planning.cost import disk_bytes
-from raystilts.planning.stages import Plan, plan
+from raystilts.planning.stages import Plan, plan_stages
+from raystilts.results.joint_choice import write_prior
 from raystilts.results.ledger import Ledger
+from raystilts.scheduling.announce import Steps
 from raystilts.scheduling.claims import Claims, wanted_weights
 from raystilts.scheduling.cluster import set_ray_environment
 from raystilts.scheduling.driver import Driver, Job, checked, driving
@@ -74,15 +77,19 @@ def run(
     set_ray_environment()
     started = time.monotonic()
     console = console or Console(stderr=True)
-    study, _ = checked(study, address, console)
-    planned = only_intermediates(plan(study)) if intermediates_only else plan(study)
+    steps = Steps(console)
+    resolved, _ = checked(study, address, steps)
+    planned = plan_stages(resolved)
+    planned = only_intermediates(planned) if intermediates_only else planned
     turns = turns_of(planned, None if first is None else promising_first(planned, first))
-    with driving(study, disk_bytes(planned), address, console) as driver:
+    with driving(resolved, disk_bytes(planned), address, console, steps) as driver:
         claims = Claims(driver.results, driver.checkpoints)
         claims.claim(wanted_weights(planned))
         adopt(planned, driver.results)
         graph = outstanding(planned, driver.results, turns)
-        rehearse(planned, graph.left().keys(), console)
+        if graph.strata is not None and graph.strata.prior:
+            write_prior(open_folder(driver.results), graph.strata.prior)
+        rehearse(planned, graph.left().keys(), console, driver.say)
         errors = _train(planned, graph, driver, claims)
         claims.write()
     return _outcome(planned, graph, driver.results, tuple(errors), started)
@@ -100,9 +107,14 @@ def _train(planned: Plan, graph: StageGraph, driver: Driver, claims: Claims) -> 
     if graph.strata is not None:
         record = partial(record_outcome, study, graph.strata, Ledger(results), results, checkpoints)
         record(graph.strata.take_decisions(), graph.take_stopped())
-    retention = Retention(planned, graph, claims, _finals(planned, results))
     already = len(planned.stages) - len(graph.stages)
+    best_only = study.keep_targets == "best"
+    finals = _finals(planned, results) if best_only or not graph.ended else {}
+    retention = Retention(planned, graph, claims, finals if best_only else {})
     tally = GridTally(graph, already=already, compared=planned.study.compared_fraction)
+    for key, score in finals.items():
+        if key not in graph.stages:
+            tally.count(planned.stages[key], score)
     if not graph.ended:
         search = StageSearch(graph, record)
         stages = graph.stages.values()
@@ -124,9 +136,7 @@ def _train(planned: Plan, graph: StageGraph, driver: Driver, claims: Claims) -> 
 
 
 def _finals(planned: Plan, results: str) -> dict[str, float]:
-    """Dev scores of the target stages that have finished, where it matters which arm is best."""
-    if planned.study.keep_targets != "best":
-        return {}
+    """Dev scores of the target stages that have finished; not a number of those that broke."""
     return {key: curve.final for key, curve in known_curves(planned, results).items() if curve.final is not None}
 
 

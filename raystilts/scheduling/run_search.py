@@ -16,6 +16,7 @@ from raystilts.planning.encoders import EncoderInfo
 from raystilts.planning.stages import Kind, Plan, plan
 from raystilts.results.ledger import Ledger, next_attempt, write_attempt
 from raystilts.results.results import Results
+from raystilts.scheduling.announce import Steps
 from raystilts.scheduling.claims import Claims
 from raystilts.scheduling.cluster import set_ray_environment
 from raystilts.scheduling.driver import Driver, Job, checked, driving
@@ -62,8 +63,10 @@ def run_search(study: Study, *, address: str | None = None, console: Console | N
     set_ray_environment()
     started = time.monotonic()
     console = console or Console(stderr=True)
-    study, info = checked(study, address, console)
-    with driving(study, None, address, console) as driver:
+    steps = Steps(console)
+    resolved, info = checked(study, address, steps)
+    study = resolved.study
+    with driving(resolved, None, address, console, steps) as driver:
         board = restored_board(study, driver.results, driver.checkpoints)
         before = board.counts["ended"]
         errors = [] if board.ended else _train(study, info, board, driver)

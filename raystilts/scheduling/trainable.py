@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import socket
 import traceback
@@ -16,7 +17,9 @@ from raystilts.errors import StorageError, UserError
 from raystilts.filesystem import is_disk_full
 from raystilts.planning.stages import Plan, Stage
 from raystilts.ranking.degenerate import is_broken
+from raystilts.results.items import write_items
 from raystilts.results.ledger import write_attempt
+from raystilts.results.stratum import CHANCE
 from raystilts.scheduling.nodes import Expected, fault_table, faults, node_report
 from raystilts.scheduling.preflight import check_room
 from raystilts.scheduling.record import TIMEOUT, Attempt, too_long
@@ -39,6 +42,7 @@ class Assignment:
         attempts: The last attempt of stages that were tried before.
         expected: What a node must be, where the cluster may have several.
         run: Names the run, which can be asked to stop.
+        trackers: What the driver found out of the study's trackers.
     """
 
     plan: Plan
@@ -47,6 +51,7 @@ class Assignment:
     attempts: Mapping[str, int] = field(default_factory=dict)
     expected: Expected | None = None
     run: str | None = None
+    trackers: Mapping[str, str] = field(default_factory=dict)
 
 
 class StageTrainable(tune.Trainable):  # type: ignore[misc]
@@ -56,6 +61,7 @@ class StageTrainable(tune.Trainable):  # type: ignore[misc]
         """Takes the stage named by the config."""
         from raystilts.planning.resolve import load_task_files
 
+        self.warm = False
         self.assignment, self.unfit = on_this_node(assignment)
         if self.unfit is None:
             load_task_files(assignment.plan.study)
@@ -71,11 +77,19 @@ class StageTrainable(tune.Trainable):  # type: ignore[misc]
         stage, assignment = self.stage_and_assignment()
         try:
             check_room(assignment.results)
-            return {"done": True, **run_and_record(stage, assignment, self.config["until"])}
+            outcome = run_and_record(stage, assignment, self.config["until"])
+            self.keep_what_is_warm()
+            return {"done": True, **outcome}
         except StorageError as error:
             return {"done": True, "status": "storage", "error": str(error)}
         except ImportError as error:  # those of a stage's own work are its failure, and in its row
             return {"done": True, "status": "storage", "error": f"{socket.gethostname()}: {error}; install there again"}
+
+    def keep_what_is_warm(self) -> None:
+        """Lets collections of garbage, one a stage, leave out what the first stage has loaded: it stays anyway."""
+        if not self.warm:
+            gc.freeze()
+            self.warm = True
 
     def stage_and_assignment(self) -> tuple[Stage, Assignment]:
         """The stage that the config names, and the assignment that it belongs to."""
@@ -123,7 +137,8 @@ def run_and_record(stage: Stage, assignment: Assignment, until: float = 1.0) -> 
     """
     import torch
 
-    from raystilts.training.events import event_name, write_events
+    from raystilts.tracking.reporter import reporter_of
+    from raystilts.training.energy import Meter
     from raystilts.training.limits import StageInterrupted
     from raystilts.training.loop import TrainingDiverged
     from raystilts.training.memory import is_out_of_memory, release_memory
@@ -139,7 +154,9 @@ def run_and_record(stage: Stage, assignment: Assignment, until: float = 1.0) -> 
         number=1 + assignment.attempts.get(stage.key, 0),  # taken or not: the writer knows
         started=datetime.now(UTC),
         device_share=device_share(resources),
+        meter=Meter(torch.device(device), resources.gpus, resources.cpus),
     )
+    reporter = reporter_of(stage, study, assignment.results, assignment.trackers)
     try:
         result = run_stage(
             stage,
@@ -150,8 +167,10 @@ def run_and_record(stage: Stage, assignment: Assignment, until: float = 1.0) -> 
             encoder=assignment.plan.encoder,
             until=until,
             interrupted=None if assignment.run is None else asks_to_stop(assignment.run),
+            watcher=reporter,
         )
     except StageInterrupted:
+        reporter.end("interrupted", seconds=2.0)  # whoever asks to stop waits
         return {"status": "interrupted"}
     except TrainingDiverged as error:
         row = attempt.failed("nan", str(error))
@@ -168,21 +187,23 @@ def run_and_record(stage: Stage, assignment: Assignment, until: float = 1.0) -> 
         row = attempt.failed("oom" if is_out_of_memory(error) else "error", traceback.format_exc())
     else:
         row, scores = attempt.finished(result)
+        write_items(assignment.results, stage.key, result.items)
         write_attempt(assignment.results, row, scores)
-        if study.tensorboard and result.trained:
-            write_events(assignment.results, event_name(stage), result)
         return {
             "status": row.status,
             "dev_score": result.dev_score,
             "dev_means": dict(result.dev_means),
             "flagged": is_broken(row.degenerate_rule),
+            "at_chance": row.degenerate_rule == CHANCE,
             "seconds": row.seconds,
+            "trackers": reporter.end(row.status, result),
         }
     finally:
+        reporter.close()
         release_memory()
     logger.warning("stage %s failed: %s", stage.key, row.error)
     write_attempt(assignment.results, row, [])
-    return {"status": "failed", "error": row.error, "seconds": row.seconds}
+    return {"status": "failed", "error": row.error, "seconds": row.seconds, "trackers": reporter.end("failed")}
 
 
 def device_share(resources: StageResources) -> float:

@@ -32,8 +32,9 @@ RETIRED = {
 REFUSED = {
     ("output_dir", "overwrite_output_dir", "save_", "resume_from_checkpoint", "ignore_data_skip", "restore_callback",
      "enable_jit_checkpoint", "load_in"): "storage_path, keep, keep_targets and snapshot_s say what is kept",
-    ("logging_", "log_", "report_to", "run_name", "project", "trackio_", "disable_tqdm", "include_", "skip_memory",
-     "debug"): "a run shows its own progress; tensorboard: true writes events",
+    ("report_to",): "it stands beside hyperparameters, not among them: report_to: [tensorboard]",
+    ("logging_", "log_", "run_name", "project", "trackio_", "disable_tqdm", "include_", "skip_memory",
+     "debug"): "a run shows its own progress; report_to names experiment trackers",
     ("push_to_hub", "hub_"): "nothing is uploaded",
     ("eval_", "do_", "metric_for_best_model", "greater_is_better", "per_device_eval", "per_gpu", "prediction_loss",
      "batch_eval", "bf16_full", "fp16_full", "label_names"): "evaluation and selection say what is scored, and when",
@@ -97,21 +98,33 @@ class Hyperparameters(Model):
     """How one stage trains.
 
     Attributes:
+        learning_rate: Of the encoder, at the end of the warm-up.
         head_learning_rate: Learning rate of the fresh head, which short trainings need higher; default `learning_rate`.
         per_device_train_batch_size: Examples an update, together with `gradient_accumulation_steps`; the effective
             batch is their product whatever micro-batch the device can hold.
+        gradient_accumulation_steps: See `per_device_train_batch_size`.
+        num_train_epochs: Passes over the training data.
         max_steps: Updates; when positive it replaces `num_train_epochs`.
         warmup_steps: Updates of linear warm-up; a number below 1 is a share of all updates.
+        weight_decay: AdamW's, for the matrices of layers and heads.
+        max_grad_norm: Gradients are clipped to this norm; 0 for no clipping.
+        lr_scheduler_type: How the learning rate changes after the warm-up.
+        adam_beta1: AdamW's decay of the mean of gradients.
+        adam_beta2: AdamW's decay of the mean of their squares.
+        adam_epsilon: AdamW's term against division by zero.
+        train_sampling_strategy: `group_by_length` puts texts of similar length into a batch; `random` does not.
+        bf16: Train and evaluate in bfloat16, with weights in float32.
         load_best_model_at_end: Keep the checkpoint with the best dev score (the study's `selection`), not the last.
         max_length: Sub-words a sequence; default by task type.
-        max_train_samples: Use at most so many training examples (a fixed sample); fractions are of these.
-        num_train_examples: Train on so many of these (k-shot), drawn by the seed: the same for every arm, and fewer lie
-            inside more. Fractions are of these.
-        label_smoothing_factor: Of the loss of classification, multiple choice and tagging, as Trainer's.
+        max_train_samples: Use at most this many training examples (a fixed sample); fractions are of these.
+        num_train_examples: Train on this many of these (k-shot), drawn by the seed: the same for every arm, and fewer
+            lie inside more. Fractions are of these.
+        label_smoothing_factor: Label smoothing of classification, multiple choice and tagging, as in Trainer.
         class_weight: `balanced` weighs each class of classification and each tag by n / (classes x count), as
             scikit-learn does, counted in the examples that a stage trains on.
         early_stopping_patience: Evaluations in a row without a better dev score after which a training ends, as
-            `EarlyStoppingCallback`; `early_stopping_threshold` is how much better counts.
+            `EarlyStoppingCallback`; null for none.
+        early_stopping_threshold: By how much a dev score must be better to count for `early_stopping_patience`.
     """
 
     learning_rate: float = Field(2e-5, gt=0, le=LARGEST)
@@ -165,9 +178,9 @@ class StudyHyperparameters(Hyperparameters):
     """The study's hyperparameters, and those of single tasks where they differ.
 
     Attributes:
-        tasks: By name of a task (as intermediate or target) or of a whole mixture. `from: FILE` puts values beneath
-            them that a search has chosen.
-        tuned_for: The encoder that these were chosen for.
+        tasks: Other values for single tasks, by the name of a task (as intermediate or target) or of a mixture. They
+            win over values of `from: FILE`.
+        tuned_for: The encoder that a search chose them for; written by raystilts.
     """
 
     tasks: dict[str, Overrides] = Field(default_factory=dict)
@@ -180,11 +193,12 @@ class StudyHyperparameters(Hyperparameters):
             return with_tuned(data)
         return data
 
-    def resolve(self, task: str) -> Hyperparameters:
-        """The hyperparameters of one task."""
+    def resolve(self, *names: str) -> Hyperparameters:
+        """The hyperparameters of one task; of several names for it the later ones count."""
         own = self.model_dump(exclude={"tasks", "tuned_for"})
-        if task in self.tasks:
-            own |= self.tasks[task].model_dump(exclude_unset=True, exclude_none=True)
+        for name in names:
+            if name in self.tasks:
+                own |= self.tasks[name].model_dump(exclude_unset=True, exclude_none=True)
         return Hyperparameters(**own)
 
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from raystilts.errors import did_you_mean, shown
+from raystilts.study.adapters import Tuning
 from raystilts.study.base import LONGEST_NAME, Language, Model
 
 LOSSES = ("coral", "mmd", "adversarial")
@@ -27,8 +28,8 @@ class Alignment(Model):
         loss: `coral` compares covariances (Sun and Saenko 2016), `mmd` distributions by a Gaussian kernel of the
             median distance (Long et al. 2015), `adversarial` reverses the gradient of a classifier of the two domains
             (Ganin et al. 2016).
-        weight: Of the loss at the end of the training. CORAL's loss is small by its definition (it is divided by
-            4 d^2), so that it takes weights in the thousands.
+        weight: Weight of the loss at the end of the training. CORAL's loss is divided by 4 d^2 by its definition, so
+            it needs weights in the thousands.
     """
 
     to: str
@@ -78,12 +79,13 @@ class MaskedLM(Model):
     """Masked-LM training beside (or without) the tasks of an intermediate.
 
     Attributes:
+        languages: Languages of the text.
         dataset: Plain text: a folder `<dataset>/<language>/train.parquet` with a column `text` (without a data folder:
             Wikipedia from the hub).
-        max_samples: Texts of a language that are read from the hub, its first ones (100,000 where it is left out); a
-            folder's are read whole.
+        max_samples: How many texts of a language are read from the hub, its first ones; default 100,000. A folder is
+            read whole.
         probability: The share of updates that are masked-LM updates; the tasks keep their own number of updates.
-        max_steps: Updates, where no task gives a number.
+        max_steps: Updates; needed if there is no task to give a number.
         smoothing: Exponent of the languages' sizes in their shares of the text: 1 in proportion to size, 0 evenly;
             between them small languages are drawn more often than they are large (Conneau and Lample 2019).
         text_of: A task whose training texts are the text, without labels, in place of a dataset and its languages:
@@ -122,8 +124,10 @@ class Intermediate(Model):
             the tasks of the study's other intermediates, and `anli_plus` for its three sets.
         sampling: How a mixture draws tasks: in proportion to their sizes, evenly, or to sizes ** (1 / temperature).
         cap: The largest size that counts for a task in `proportional` and `temperature` (2 ** 17 in the paper).
+        temperature: Of `sampling: temperature`; 1 is in proportion, more is more even.
         masked_lm: Co-training with masked language modelling.
         align: A loss that draws the encoder's states towards another task's texts.
+        tuning: What its training changes of the encoder; default the study's.
         name: What tables call the arm; default from the tasks.
     """
 
@@ -133,6 +137,7 @@ class Intermediate(Model):
     temperature: Annotated[float, Field(ge=1, le=1e6)] = 2.0
     masked_lm: MaskedLM | None = None
     align: Annotated[Alignment | None, Field(exclude_if=lambda value: value is None)] = None
+    tuning: Annotated[Tuning | None, Field(exclude_if=lambda value: value is None)] = None
     name: Annotated[str, Field(pattern=r"^[\w.+@-]+$", max_length=LONGEST_NAME)] | None = None
 
     @model_validator(mode="before")
@@ -149,7 +154,7 @@ class Intermediate(Model):
             data["tasks"] = data.pop("task")
         if isinstance(data, dict) and isinstance(data.get("tasks"), str):
             mixture = named_mixture(data["tasks"]) or {"tasks": (data["tasks"],)}
-            if "name" in mixture and (data.get("masked_lm") or data.get("align")):
+            if "name" in mixture and any(data.get(part) for part in ("masked_lm", "align", "tuning")):
                 mixture |= {"name": _mixture_name(str(mixture["name"]), data)}
             data = mixture | data | {"tasks": mixture["tasks"]}
         return data
@@ -164,6 +169,10 @@ class Intermediate(Model):
             raise ValueError("masked_lm without a task needs masked_lm.max_steps")
         if not self.tasks and self.align is not None:
             raise ValueError("align needs a task: it draws an intermediate's texts and another task's together")
+        if self.tuning is not None and self.is_none:
+            raise ValueError("tuning: the arm none trains nothing; give tuning to a target or to the study")
+        if self.tuning is not None and self.tuning.method == "head_only":
+            raise ValueError("tuning: head_only leaves the encoder as it is, which is the arm none; leave the arm out")
         return self
 
     @property
@@ -176,14 +185,24 @@ class Intermediate(Model):
         """The arm's name in tables."""
         if self.name:
             return self.name
-        return arm_name(self.tasks, self.masked_lm, self.align)
+        return _tuned_name(arm_name(self.tasks, self.masked_lm, self.align), self.tuning)
+
+    @property
+    def untuned_label(self) -> str:
+        """The same without its tuning."""
+        return self.label if self.tuning is None else self.label.removesuffix(f"+{self.tuning.word}")
 
 
 def _mixture_name(name: str, data: dict[str, Any]) -> str:
     """The name of a mixture that has one, with what an intermediate adds to it."""
     given = data.get("masked_lm"), data.get("align")
     masked_lm = MaskedLM.model_validate(given[0]) if given[0] else None
-    return arm_name([name], masked_lm, Alignment.model_validate(given[1]) if given[1] else None)
+    plain = arm_name([name], masked_lm, Alignment.model_validate(given[1]) if given[1] else None)
+    return _tuned_name(plain, Tuning.model_validate(data["tuning"]) if data.get("tuning") else None)
+
+
+def _tuned_name(name: str, tuning: Tuning | None) -> str:
+    return name if tuning is None else f"{name}+{tuning.word}"
 
 
 #: By name in study files; the tasks that are mixed. ANLI+ is that of Phang et al. 2020 (arXiv 2005.13013).

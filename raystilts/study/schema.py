@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field, ValidationError, field_validator, model_v
 
 from raystilts.errors import UserError
 from raystilts.schedules import Schedule
+from raystilts.study.adapters import FULL, Tuning
 from raystilts.study.base import (
     LONGEST_NAME,
     Fraction,
@@ -30,6 +31,8 @@ from raystilts.study.intermediate import ALL, Alignment, Intermediate, MaskedLM,
 from raystilts.study.search import Search
 
 Order = Literal["anytime", "longest_first"]
+#: Experiment trackers, by the names that Hugging Face's `TrainingArguments` gives them.
+TrackerName = Literal["tensorboard", "wandb", "mlflow", "trackio"]
 
 
 class Encoder(Model):
@@ -70,12 +73,14 @@ class Target(Model):
         task: Name of the task.
         languages: Languages to score; default all that the task has.
         metric: The score by which checkpoints are picked and arms compared; default the task's own.
+        tuning: What its training changes of the encoder; default the study's.
     """
 
     task: str
     languages: Annotated[tuple[Language, ...], Field(min_length=1)] | None = None
     # Left out where it is the task's own, so that older studies are what they were.
     metric: Annotated[str | None, Field(exclude_if=lambda value: value is None)] = None
+    tuning: Annotated[Tuning | None, Field(exclude_if=lambda value: value is None)] = None
 
     @model_validator(mode="before")
     @classmethod
@@ -131,10 +136,12 @@ class Evaluation(Model):
 
 
 class StageResources(Model):
-    """What one stage takes. `cpus` is also its number of threads.
+    """What one stage takes.
 
     Attributes:
-        gpu_memory_gb: Memory that its GPU must have, in GB: it goes to nodes whose GPUs have as much.
+        cpus: CPU cores; also the stage's number of threads.
+        gpus: GPUs; a fraction lets stages share one.
+        gpu_memory_gb: Least memory of its GPU in GB; the stage goes to nodes with such GPUs.
     """
 
     cpus: Annotated[float, Field(gt=0)] = 1
@@ -146,10 +153,15 @@ class Resources(StageResources):
     """What a stage takes, and kinds of stages that take something else.
 
     Attributes:
-        auto: The share of a GPU is picked when the study runs, from measured memory; `auto` alone says so too.
+        auto: Pick the share of a GPU when the study runs, from measured memory.
+        by_kind: Other resources for one kind of stage.
+        price_per_gpu_hour: What a whole GPU costs an hour, in any currency.
+        price_per_cpu_hour: What a core costs an hour. Where a machine's price is of both, give the GPU's alone.
     """
 
     auto: bool = False
+    price_per_gpu_hour: Annotated[float, Field(ge=0, le=1e6)] | None = None
+    price_per_cpu_hour: Annotated[float, Field(ge=0, le=1e6)] | None = None
     by_kind: dict[Literal["intermediate", "target", "retrieval"], StageResources] = Field(default_factory=dict)
 
     @model_validator(mode="before")
@@ -171,30 +183,51 @@ class Resources(StageResources):
         """The resources of one kind of stage."""
         return self.by_kind.get(kind, self)
 
+    def price_per_hour(self, stage: StageResources) -> float | None:
+        """What a stage that takes so much costs an hour; None where the study has no price for what it takes."""
+        used = [(self.price_per_gpu_hour, stage.gpus), (self.price_per_cpu_hour, stage.cpus)]
+        priced = [price * amount for price, amount in used if price is not None and amount]
+        return sum(priced) if priced else None
+
 
 class Study(Model):
     """A transfer study: the grid of intermediates, targets, fractions and seeds.
 
     Attributes:
+        name: Of the study: results go to `<storage_path>/<name>`.
+        encoder: The pretrained encoder that every arm starts from.
+        intermediates: The arms: what the encoder is trained on before the target. `none` is the baseline.
+        intermediate_fractions: Shares of the intermediates' training data, nested.
         compare_at: The intermediate fraction at which arms compete; default the largest.
         baseline_seeds: Seeds of the arm `none`, where they differ from `seeds`.
+        targets: The tasks to be transferred to.
+        target_fractions: Shares of the targets' training data, nested.
+        seeds: Seed s fixes head, subset, order and dropout, the same for every arm.
+        hyperparameters: How stages train.
+        evaluation: When and on how much to evaluate.
         selection: Dev data that picks checkpoints and the best arm: English (`en_dev`, true zero-shot) or each
             target language's own (`target_dev`).
+        tuning: What trainings change of the encoder, of intermediates and targets that do not say it themselves:
+            all of it, or an adapter.
         schedule: `full` trains every cell to the end; `halve`, `top_two`, `race` and `asha` (or `{halve: {...}}` and
             so on) leave out or stop what cannot win.
         order: `anytime` runs the first seeds of all arms on all targets before the second seeds of any;
             `longest_first` the longest chains of stages first.
+        resources: What a stage takes of the machine.
+        storage_path: Where results and checkpoints go: a folder, or a URI such as `s3://bucket/folder`.
         keep: Intermediate checkpoints: `all`; only while a stage that starts from them is missing (`needed`); or
             that, and none at the end, whatever has failed (`none`).
         keep_targets: Target checkpoints: `all`, so that a new language or metric needs no training; those of the arm
             with the best dev score of each target and target fraction (`best`); or `none`.
         data_dir: Folder `<dataset>/<language>/<split>.parquet`, or several, of which the first that has a file wins;
-            default RAYSTILTS_DATA_DIR, else the hub.
+            default RAYSTILTS_DATA_DIR, else the hub. `[FOLDER, hub]` reads from the hub what the folder lacks.
         task_files: Python files that register the user's own tasks.
-        time_limit_s: Seconds after which a stage is given up as failed; the same command goes on with it.
-        snapshot_s: Least seconds between two snapshots of a training: what a killed worker costs at most, and the
-            time of an update. 0 writes one after each update.
-        tensorboard: Write losses and dev scores for TensorBoard too.
+        time_limit_s: Seconds after which a stage ends as failed; the same command continues it.
+        snapshot_s: Least seconds between two snapshots of a training. A killed worker costs at most these and one
+            update. 0 writes a snapshot after each update.
+        predictions: Keep the score of each item of the dev data (`dev`), or of dev and test data (`all`), so that
+            answers know the luck of the items; `none` keeps none. It changes no run.
+        report_to: Experiment trackers that get a run of each stage.
         search: Search hyperparameters of the intermediates and targets, instead of training the grid.
     """
 
@@ -210,6 +243,7 @@ class Study(Model):
     hyperparameters: StudyHyperparameters = StudyHyperparameters()
     evaluation: Evaluation = Evaluation()
     selection: Literal["en_dev", "target_dev"] = "en_dev"
+    tuning: Annotated[Tuning | None, Field(exclude_if=lambda value: value is None)] = None
     schedule: Schedule = "full"
     order: Order = "anytime"
     resources: Resources = Resources()
@@ -220,7 +254,8 @@ class Study(Model):
     task_files: tuple[str, ...] = ()
     time_limit_s: Annotated[float, Field(gt=0)] | None = None
     snapshot_s: Annotated[float, Field(ge=0)] = 120.0
-    tensorboard: bool = False
+    report_to: tuple[TrackerName, ...] = ()
+    predictions: Literal["none", "dev", "all"] = "none"
     search: Search | None = None
 
     @field_validator("data_dir", mode="before")
@@ -228,6 +263,26 @@ class Study(Model):
     def _several_folders(cls, given: Any) -> Any:
         several = isinstance(given, list | tuple) and given and all(isinstance(one, str) for one in given)
         return os.pathsep.join(given) if several else given
+
+    @model_validator(mode="before")
+    @classmethod
+    def _earlier_form(cls, data: Any) -> Any:
+        """Folders of earlier versions hold studies with `tensorboard: true` or `false`."""
+        if not isinstance(data, dict) or not isinstance(data.get("tensorboard"), bool):
+            return data
+        found = {name: value for name, value in data.items() if name != "tensorboard"}
+        return {"report_to": "tensorboard", **found} if data["tensorboard"] else found
+
+    @field_validator("report_to", mode="before")
+    @classmethod
+    def _one_tracker(cls, given: Any) -> Any:
+        given = () if given == "none" else given
+        return (given,) if isinstance(given, str) else given
+
+    @field_validator("report_to")
+    @classmethod
+    def _once(cls, given: tuple[TrackerName, ...]) -> tuple[TrackerName, ...]:
+        return tuple(dict.fromkeys(given))
 
     @field_validator("intermediates")
     @classmethod
@@ -250,7 +305,17 @@ class Study(Model):
                 f"compare_at is {self.compare_at:g}, but must be one of intermediate_fractions: "
                 f"{list(self.intermediate_fractions.values)}"
             )
+        for arm in self.intermediates:
+            if not arm.is_none and self.tuning_of(arm).method == "head_only":
+                raise ValueError(
+                    f"tuning: head_only leaves the encoder as it is, so that intermediate {arm.label} would change "
+                    "nothing; give tuning to the targets, or the intermediate one of its own"
+                )
         return self
+
+    def tuning_of(self, part: Intermediate | Target) -> Tuning:
+        """What the training of an intermediate or a target changes of the encoder."""
+        return part.tuning or self.tuning or FULL
 
     @property
     def compared_fraction(self) -> float:
@@ -303,6 +368,7 @@ def _fields_at(place: tuple[int | str, ...]) -> list[str]:
         "hyperparameters": StudyHyperparameters,
         "tasks": StudyHyperparameters,
         "search": Search,
+        "tuning": Tuning,
     }
     for part in reversed(place):
         if part in models:

@@ -137,12 +137,12 @@ class Search(Model):
 
     Attributes:
         space: Range by name of a hyperparameter.
-        tasks: Where single tasks differ.
+        tasks: What is searched differently for single tasks.
         metric: What is maximised on dev; default each task's main score.
-        num_samples: Trials a task; with `sampler: grid` at most as many as there are combinations.
+        num_samples: Trials for each task; with `sampler: grid` at most as many as there are combinations.
         sampler: Optuna's tree-structured Parzen estimator, random values, or every combination.
         multivariate: Whether TPE models the hyperparameters together.
-        seed: Of the sampler.
+        seed: Seed of the sampler.
         schedule: `asha` stops single trials inside one task; `full` trains all to the end.
         budget_hours: Device hours after which no new trial starts.
         joint: Search each target's hyperparameters together with the choice of its intermediate.

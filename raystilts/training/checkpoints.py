@@ -1,8 +1,9 @@
 """Kept weights, and trainings in progress.
 
-A kept training is a folder named by its train key, that `from_pretrained` opens; a training in progress is a snapshot
-of weights, optimiser and place. Both are written to a temporary name and renamed. On an object store, which cannot
-rename, the last file written says that a folder is whole, and this machine has copies of what it works with.
+A kept training is a folder named by its train key, that `from_pretrained` opens; of an adapter it holds that alone. A
+training in progress is a snapshot of trained weights, optimiser and place. Both are written to a temporary name and
+renamed. On an object store, which cannot rename, the last file written says that a folder is whole, and this machine
+has copies of what it works with.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from raystilts.errors import StorageError, UserError
 from raystilts.filesystem import RemoteFolder, open_folder
 from raystilts.planning.encoders import tensor_shapes
 from raystilts.planning.keys import digest
+from raystilts.training.adapters import save_changes
 from raystilts.training.data import cache_folder
 from raystilts.training.encoder import Pretrained, load_weights
 from raystilts.training.model import Model
@@ -90,16 +92,19 @@ class Checkpoints:
         shutil.rmtree(self.snapshot(train_key), ignore_errors=True)
 
     def save(self, train_key: str, model: Model, loaded: Pretrained, metadata: dict[str, Any]) -> Path:
-        """Writes encoder, tokenizer, heads and the training's metadata."""
+        """Writes encoder, tokenizer, heads and the training's metadata; of an encoder trained in part, that part."""
         from safetensors.torch import save_file
 
         path = self.folder / train_key
         temporary = self.folder / f".{train_key}.{uuid.uuid4().hex}"
         (temporary / "heads").mkdir(parents=True)
         try:
-            # By the model's own names: those that it was loaded with (LayerNorm.gamma) need not open again.
-            model.encoder.save_pretrained(temporary, save_original_format=False)  # type: ignore[operator]
-            loaded.tokenizer.save_pretrained(temporary)
+            if model.changes is not None:
+                save_changes(temporary, model.changes, loaded.info)
+            else:
+                # By the model's own names: those that it was loaded with (LayerNorm.gamma) need not open again.
+                model.encoder.save_pretrained(temporary, save_original_format=False)  # type: ignore[operator]
+                loaded.tokenizer.save_pretrained(temporary)
             heads = {name: tensor.detach().cpu().contiguous() for name, tensor in model.heads.state_dict().items()}
             save_file(heads, temporary / "heads" / "model.safetensors", metadata={"format": "pt"})
             (temporary / MARKER).write_text(json.dumps(metadata), encoding="utf-8")

@@ -12,9 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from raystilts.errors import UserError, first_line
+from raystilts.planning.adapters import encoder_class
 from raystilts.planning.encoders import EncoderInfo
 from raystilts.tasks.encoding import Tokenizer
+from raystilts.training.adapters import apply_change, load_changes
 from raystilts.training.fast_ops import use_bidirectional_attention, use_fast_dropout, use_sync_free_attention
+from raystilts.training.memory import release_memory
+from raystilts.training.weights import StoredTable, Weights, own_memory
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
@@ -25,48 +29,90 @@ class Pretrained:
 
     Attributes:
         model: The Hugging Face model, on the CPU or wherever the last stage left it.
-        weights: Its pretrained weights on the CPU, never changed.
+        weights: Its pretrained weights, never changed: in the encoder's files as far as these hold exactly them.
         lm_head: The checkpoint's masked-LM head by the names of `MaskedLMHead`, empty where it has none.
         layers: Number of layers.
         hidden: Size of a token state.
         positions: Tokens that a sequence may have; None for any number.
-        notes: What the user should know of it, a sentence each.
+        files: What the files of its weights were when they were opened.
+        table: The file that the table of words is mapped from, as it was last restored; None where it is in memory.
+        borrowed: Whether the model's tensors are the pretrained ones, which are not to be written into.
     """
 
     info: EncoderInfo
     model: nn.Module
     tokenizer: Tokenizer
-    weights: dict[str, Tensor]
+    weights: Weights
     lm_head: dict[str, Tensor]
     layers: int
     hidden: int
     positions: int | None = None
-    notes: tuple[str, ...] = ()
+    files: tuple[tuple[str, int, int], ...] = ()
+    table: StoredTable | None = None
+    borrowed: bool = False
 
     @property
     def config(self) -> Any:
         """The Hugging Face configuration."""
         return self.model.config
 
-    def restore(self, checkpoint: Path | None, device: torch.device) -> nn.Module:
+    def restore(self, checkpoint: Path | None, device: torch.device, *, shared: bool = False) -> nn.Module:
         """The model with its pretrained weights, or those of a checkpoint folder, on a device.
 
+        Args:
+            shared: Nothing will be written into its tensors: on a CPU they may be the pretrained ones themselves.
+
         Raises:
-            UserError: the checkpoint does not fit the encoder.
+            UserError: the checkpoint does not fit the encoder, or the encoder's file is another one by now.
         """
+        if not set(_files(self.info)) <= set(self.files):  # those that are gone stay mapped
+            raise UserError(
+                f"encoder.model_name_or_path: {self.info.location}: its weights were replaced while they were in use; "
+                "run the study again"
+            )
+        changes = None if checkpoint is None else load_changes(checkpoint, self.info)
+        if shared and (checkpoint is None or changes is not None):
+            for name, tensor in self._tensors().items():
+                tensor.data = self.weights[name].to(device)
+            self.model.to(device)
+            self.table, self.borrowed = None, True
+        else:
+            self._fill(None if changes is not None else checkpoint, device)
+        for change in changes or ():
+            apply_change(self.model, change)
+        return self.model
+
+    def _tensors(self) -> dict[str, Tensor]:
+        """The model's own tensors by the names of `weights`."""
+        named: dict[str, Tensor] = dict(self.model.named_parameters(remove_duplicate=False))
+        named |= dict(self.model.named_buffers(remove_duplicate=False))
+        return {name: named[name] for name in self.weights}
+
+    def _fill(self, checkpoint: Path | None, device: torch.device) -> None:
+        """Copies weights into tensors of the model's own; a table of words that is mapped is its own by the page."""
+        if self.borrowed:
+            for tensor in self._tensors().values():
+                tensor.data = torch.empty_like(tensor)
+            self.borrowed = False
         self.model.to(device)
-        weights = self.weights if checkpoint is None else load_weights(checkpoint)
-        missing, unexpected = self.model.load_state_dict(weights, strict=False)
+        weights = self.weights if checkpoint is None else Weights.in_folder(checkpoint)
+        state = self.model.state_dict()
         # A checkpoint holds tensors that have two names (T5's table of words) once.
-        places = {name: tensor.data_ptr() for name, tensor in self.model.state_dict().items()}
-        there = {places[name] for name in weights if name in places}
-        missing = [name for name in missing if places[name] not in there]
+        there = {state[name].data_ptr() for name in weights if name in state}
+        missing = [name for name, tensor in state.items() if name not in weights and tensor.data_ptr() not in there]
+        unexpected = [n for n in weights if n not in state or weights.shape(n) != tuple(state[n].shape)]
         if missing or unexpected:
             raise UserError(
                 f"{checkpoint}: not a checkpoint of {self.info.location} (missing {missing[:2]}, "
                 f"unexpected {unexpected[:2]})"
             )
-        return self.model
+        self.table = weights.load_into(state, word_embeddings(self.model).weight)
+
+
+def _files(info: EncoderInfo) -> tuple[tuple[str, int, int], ...]:
+    """Name, bytes and time of each file of an encoder's weights."""
+    found = sorted(Path(info.location).glob("*.safetensors"))
+    return tuple((path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in found)
 
 
 def load_weights(folder: Path) -> dict[str, Tensor]:
@@ -100,9 +146,11 @@ def _load(info: EncoderInfo) -> Pretrained:
 
     logging.set_verbosity_error()
     logging.disable_progress_bar()
+    files = _files(info)
     try:
         tokenizer = _load_tokenizer(info)
-        model = _load_model(info)
+        release_memory()  # one of many words takes twice its own memory to load
+        model = open_model(info)
     except UserError:
         raise
     except Exception as error:  # each architecture has mistakes of its own in what its configuration says
@@ -116,16 +164,18 @@ def _load(info: EncoderInfo) -> Pretrained:
         )
     use_sync_free_attention(model)
     use_fast_dropout(model)
+    weights = Weights.of_model(model, Path(info.location))
+    own_memory(model, but=word_embeddings(model).weight)
     return Pretrained(
         info=info,
         model=model,
         tokenizer=tokenizer,
-        weights={name: tensor.detach().clone() for name, tensor in model.state_dict().items()},
+        weights=weights,
         lm_head=_lm_head(info),
         layers=model.config.num_hidden_layers,
         hidden=model.config.hidden_size,
         positions=positions(model),
-        notes=tuple(_tokenizer_notes(info, tokenizer)),
+        files=files,
     )
 
 
@@ -149,19 +199,22 @@ def _load_tokenizer(info: EncoderInfo) -> Tokenizer:
     return tokenizer
 
 
-def _load_model(info: EncoderInfo) -> Any:
+def open_model(info: EncoderInfo, **more: Any) -> Any:
     """The model, in float32, all its weights from the checkpoint; of an encoder-decoder the encoder half.
+
+    Args:
+        more: For `from_pretrained`.
 
     Raises:
         UserError: weights are missing.
     """
-    from transformers import AutoConfig, AutoModel, AutoModelForTextEncoding
-    from transformers.models.auto.modeling_auto import MODEL_FOR_TEXT_ENCODING_MAPPING
+    from transformers import AutoConfig, AutoModel
 
     config = AutoConfig.from_pretrained(info.location, revision=info.revision)
     half = bool(getattr(config, "is_encoder_decoder", False))
-    kind = AutoModelForTextEncoding if half and type(config) in MODEL_FOR_TEXT_ENCODING_MAPPING else AutoModel
+    kind = encoder_class(config)
     given = {"revision": info.revision, "dtype": torch.float32, "use_safetensors": True, "output_loading_info": True}
+    given |= more
     try:
         model, loading = kind.from_pretrained(info.location, add_pooling_layer=False, **given)
     except TypeError:  # architectures without a pooling layer do not know the word
@@ -201,10 +254,11 @@ def _check_vocabulary(info: EncoderInfo, tokenizer: Tokenizer, model: nn.Module)
         )
 
 
-def _tokenizer_notes(info: EncoderInfo, tokenizer: Tokenizer) -> list[str]:
-    """What is said of a tokenizer that transformers makes otherwise than its own file does."""
+def tokenizer_notes(loaded: Pretrained) -> list[str]:
+    """What is said of a tokenizer that transformers makes otherwise than its own file does, a sentence each."""
     from tokenizers import Tokenizer as Backend
 
+    info, tokenizer = loaded.info, loaded.tokenizer
     file = Path(info.location) / "tokenizer.json"
     if not file.is_file():
         return []

@@ -42,7 +42,7 @@ HeadKind = Literal["sequence", "regression", "choice", "token", "span"]
 #: The largest difference between outputs that is rounding: kernels for padded and unpadded batches round differently.
 TOLERANCE = 1e-4
 #: transformers' class for each head.
-_CLASSES: dict[HeadKind, str] = {
+CLASSES: dict[HeadKind, str] = {
     "sequence": "AutoModelForSequenceClassification",
     "regression": "AutoModelForSequenceClassification",
     "choice": "AutoModelForMultipleChoice",
@@ -94,17 +94,17 @@ def export_classifier(
 
     loaded = _kept_encoder(checkpoint, study.encoder)
     pooling = pooling_of(study, loaded.info.architecture)
-    own = _own_head(loaded, head, pooling, load_weights(checkpoint / "heads"))
-    kind = getattr(transformers, _CLASSES[head.kind])
-    refuse = _Refusal(loaded.config.model_type, head.kind, pooling)
-    exported = _with_head(kind, checkpoint, head, own, refuse)
-    with _written(out) as folder:
+    own = own_head(loaded, head, pooling, load_weights(checkpoint / "heads"))
+    kind = getattr(transformers, CLASSES[head.kind])
+    refuse = Refusal(loaded.config.model_type, head.kind, pooling)
+    exported = with_head(kind, checkpoint, head, own, refuse)
+    with written(out) as folder:
         exported.save_pretrained(folder)
         loaded.tokenizer.save_pretrained(folder)
-        _write(folder, documents)
+        write_documents(folder, documents)
         again = kind.from_pretrained(folder, dtype=torch.float32, use_safetensors=True).eval()
         unit = 2 if head.kind == "choice" else 1
-        _check_equal(_own_outputs(loaded, own, head.kind), _class_outputs(again, head.kind), loaded, unit, refuse)
+        check_equal(own_outputs(loaded, own, head.kind), class_outputs(again, head.kind), loaded, unit, refuse)
     return type(exported).__name__
 
 
@@ -123,14 +123,14 @@ def export_sentence_encoder(checkpoint: Path, study: Study, out: Path, documents
     asked = study.encoder.sentence_layer(loaded.layers)
     layer = asked if asked >= 0 else loaded.layers + 1 + asked
     pooling = study.encoder.retrieval_pooling
-    refuse = _Refusal(loaded.config.model_type, f"hidden state {layer}", pooling)
+    refuse = Refusal(loaded.config.model_type, f"hidden state {layer}", pooling)
     config = AutoConfig.from_pretrained(checkpoint)
     config.num_hidden_layers = layer
     model = AutoModel.from_pretrained(checkpoint, config=config, dtype=torch.float32, use_safetensors=True)
-    with _written(out) as folder:
+    with written(out) as folder:
         model.save_pretrained(folder)
         loaded.tokenizer.save_pretrained(folder)
-        _write(folder, {**documents, **_sentence_files(loaded, pooling)})
+        write_documents(folder, {**documents, **_sentence_files(loaded, pooling)})
         again = AutoModel.from_pretrained(folder, dtype=torch.float32, use_safetensors=True).eval()
 
         def ours(batch: Batch) -> Tensor:
@@ -140,7 +140,7 @@ def export_sentence_encoder(checkpoint: Path, study: Study, out: Path, documents
             states = again(input_ids=batch.input_ids, attention_mask=batch.attention_mask).last_hidden_state
             return pool_tokens(states, batch.attention_mask, pooling)
 
-        _check_equal(ours, theirs, loaded, 1, refuse)
+        check_equal(ours, theirs, loaded, 1, refuse)
     return "SentenceTransformer"
 
 
@@ -164,7 +164,7 @@ def _sentence_files(loaded: Pretrained, pooling: str) -> dict[str, str]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Refusal:
+class Refusal:
     """Says that transformers does not compute a head."""
 
     model_type: str
@@ -187,7 +187,7 @@ def _kept_encoder(checkpoint: Path, encoder: Encoder) -> Pretrained:
     return loaded
 
 
-def _own_head(loaded: Pretrained, head: TrainedHead, pooling: Pooling, weights: Mapping[str, Tensor]) -> Head:
+def own_head(loaded: Pretrained, head: TrainedHead, pooling: Pooling, weights: Mapping[str, Tensor]) -> Head:
     """The trained head: the first one of the training."""
     own = {name.removeprefix("0."): tensor for name, tensor in weights.items() if name.startswith("0.")}
     outputs = len(own["out.weight"])
@@ -208,7 +208,7 @@ def _own_head(loaded: Pretrained, head: TrainedHead, pooling: Pooling, weights: 
     return built.eval()
 
 
-def _with_head(kind: Any, checkpoint: Path, head: TrainedHead, own: Head, refuse: _Refusal) -> Any:
+def with_head(kind: Any, checkpoint: Path, head: TrainedHead, own: Head, refuse: Refusal) -> Any:
     """transformers' model with the encoder of a checkpoint and our head in its layers."""
     from transformers import AutoConfig
 
@@ -241,7 +241,7 @@ def _with_head(kind: Any, checkpoint: Path, head: TrainedHead, own: Head, refuse
     return model.eval()
 
 
-def _fill(layer: nn.Linear, name: str, own: nn.Module, refuse: _Refusal) -> set[str]:
+def _fill(layer: nn.Linear, name: str, own: nn.Module, refuse: Refusal) -> set[str]:
     """Gives a layer our weights; returns the names of its tensors."""
     assert isinstance(own, nn.Linear)
     if layer.weight.shape != own.weight.shape:
@@ -258,7 +258,7 @@ def _fill(layer: nn.Linear, name: str, own: nn.Module, refuse: _Refusal) -> set[
 Outputs = Callable[[Batch], Tensor]
 
 
-def _own_outputs(loaded: Pretrained, own: Head, kind: HeadKind) -> Outputs:
+def own_outputs(loaded: Pretrained, own: Head, kind: HeadKind) -> Outputs:
     """What the kept weights say; of padding nothing."""
     model = Model(loaded.model, [own]).eval()
 
@@ -269,7 +269,7 @@ def _own_outputs(loaded: Pretrained, own: Head, kind: HeadKind) -> Outputs:
     return outputs
 
 
-def _class_outputs(model: Any, kind: HeadKind) -> Outputs:
+def class_outputs(model: Any, kind: HeadKind) -> Outputs:
     """What an exported model says."""
 
     def outputs(batch: Batch) -> Tensor:
@@ -288,7 +288,7 @@ def _unpadded(scores: Tensor, batch: Batch) -> Tensor:
     return scores[batch.attention_mask.bool()]
 
 
-def _check_equal(ours: Outputs, theirs: Outputs, loaded: Pretrained, unit: int, refuse: _Refusal) -> None:
+def check_equal(ours: Outputs, theirs: Outputs, loaded: Pretrained, unit: int, refuse: Refusal) -> None:
     """Compares what is said of sequences of several lengths.
 
     Raises:
@@ -315,7 +315,7 @@ def _probe(loaded: Pretrained, unit: int, sequences: int = 8) -> Batch:
     return Batch(torch.where(mask.bool(), ids, loaded.tokenizer.pad_token_id), mask, None, None)
 
 
-class _written:  # noqa: N801 (a context manager, used like a function)
+class written:  # noqa: N801 (a context manager, used like a function)
     """A folder that takes its name when the block ends well, and is gone otherwise.
 
     Raises:
@@ -349,7 +349,7 @@ def check_free(out: Path) -> None:
         raise UserError(f"--output {out}: there is something already; give a folder that is empty, or not there")
 
 
-def _write(folder: Path, documents: Mapping[str, str]) -> None:
+def write_documents(folder: Path, documents: Mapping[str, str]) -> None:
     for name, text in documents.items():
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(text, encoding="utf-8")

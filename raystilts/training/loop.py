@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -46,6 +46,22 @@ class Vocabulary:
     size: int
 
 
+class Watcher(Protocol):
+    """Who is told how a training is getting on; it changes nothing of it."""
+
+    def resumed(self, progress: Progress) -> None:
+        """The training goes on from a snapshot; what that holds was told before."""
+        ...
+
+    def is_due(self) -> bool:
+        """Whether it is time for a report outside evaluations."""
+        ...
+
+    def report(self, progress: Progress) -> None:
+        """How far the training is."""
+        ...
+
+
 @dataclass(slots=True)
 class Job:
     """One training.
@@ -64,6 +80,7 @@ class Job:
             that the pause changes nothing.
         limits: When the training is to end early; it keeps a snapshot then.
         aligner: Another domain that the encoder's states are drawn towards, or None.
+        watcher: Told after each evaluation, before each snapshot, and in between where it is due; or None.
     """
 
     model: Model
@@ -80,6 +97,7 @@ class Job:
     stop_at: int | None = None
     limits: Limits = UNLIMITED
     aligner: Aligner | None = None
+    watcher: Watcher | None = None
 
 
 @dataclass(slots=True)
@@ -165,6 +183,7 @@ class _Training:
             self.progress.step += 1
             self._evaluate_if_due()
             self._save_if_due(now=self.progress.step == stop_at)
+            self._report_if_due()
             if self.progress.step < stop_at:
                 with self._kept_if_ended_early():
                     self.job.limits.check()
@@ -275,6 +294,7 @@ class _Training:
         self._collect_losses()
         score, records = self.job.evaluate(self.progress.step)
         self.progress.records += records
+        self._report()
         self.job.model.train()
         if score is not None:
             self._count_patience(score)
@@ -303,6 +323,15 @@ class _Training:
         if not all(math.isfinite(loss) for loss in self.progress.losses):
             raise TrainingDiverged(f"the loss is not finite by update {self.progress.step}")
 
+    def _report(self) -> None:
+        if self.job.watcher is not None:
+            self.job.watcher.report(self.progress)
+
+    def _report_if_due(self) -> None:
+        if self.job.watcher is not None and self.job.watcher.is_due():
+            self._collect_losses()
+            self._report()
+
     def _save_if_due(self, *, now: bool) -> None:
         if self.progress.step == len(self.job.updates):
             return
@@ -314,6 +343,7 @@ class _Training:
             return
         begin = time.monotonic()
         self._collect_losses()
+        self._report()
         tensors: dict[str, Tensor] = {f"model.{name}": p for name, p in self.named.items()}
         tensors |= {f"best.{name}": p for name, p in self.best.items()}
         for name, parameter in self.named.items():
@@ -333,6 +363,8 @@ class _Training:
             return
         # Before it was written down, a snapshot was only taken once its step had been evaluated.
         self.progress = Progress(step=snapshot.step, **{"evaluated": snapshot.step} | snapshot.state)
+        if self.job.watcher is not None:
+            self.job.watcher.resumed(self.progress)
         with torch.no_grad():
             for name, parameter in self.named.items():
                 parameter.copy_(snapshot.tensors[f"model.{name}"])

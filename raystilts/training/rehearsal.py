@@ -12,6 +12,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from raystilts.planning.encoders import EncoderInfo
 from raystilts.planning.stages import Stage
 from raystilts.study.schema import Study
 from raystilts.tasks.encoding import Features, Longs
+from raystilts.training.adapters import with_changes
 from raystilts.training.batches import Update, example_lengths
 from raystilts.training.collate import Batch, collate
 from raystilts.training.data import (
@@ -34,7 +36,7 @@ from raystilts.training.data import (
     stage_masked_lm,
     training_sets,
 )
-from raystilts.training.encoder import load_weights
+from raystilts.training.encoder import load_weights, open_model, tokenizer_notes
 from raystilts.training.evaluate import predict
 from raystilts.training.fast_ops import BIDIRECTIONAL
 from raystilts.training.loop import train
@@ -96,7 +98,7 @@ UNKNOWN = 1 / 3
 
 
 def stage_kinds(stages: Iterable[Stage]) -> list[Stage]:
-    """One stage of each kind: the same heads in the same order, with masked LM and alignment or without."""
+    """One stage of each kind: the same heads in the same order, with masked LM and alignment or without, as tuned."""
     found: dict[tuple[object, ...], Stage] = {}
     for stage in stages:
         found.setdefault(stage_kind(stage), stage)
@@ -107,7 +109,8 @@ def stage_kind(stage: Stage) -> tuple[object, ...]:
     """What stages of one kind have in common."""
     heads = tuple(one.task.type.head for one in stage.tasks)
     arm = stage.intermediate if stage.kind == "intermediate" else None
-    return stage.kind, heads, stage_masked_lm(stage) is not None, arm is not None and arm.align is not None
+    aligned = arm is not None and arm.align is not None
+    return stage.kind, heads, stage_masked_lm(stage) is not None, aligned, stage.tuning
 
 
 def compare_stage(
@@ -154,7 +157,7 @@ def compare_stage(
 
 
 def _notes(run: StageRun, stage: Stage) -> list[str]:
-    notes, info = list(run.loaded.notes), run.loaded.info
+    notes, info = tokenizer_notes(run.loaded), run.loaded.info
     if stage_masked_lm(stage) is not None and not run.loaded.lm_head:
         notes.append(f"masked LM starts from a fresh head: {info.location} holds none that could be read")
     weaker = sorted(_WORDWISE[one.task.type.head] for one in stage.tasks if one.task.type.head in _WORDWISE)
@@ -240,21 +243,33 @@ def _check_saved(run: StageRun, batches: list[Batch], where: str) -> None:
     exact = all(torch.equal(run.model.states(batch), one) for batch, one in zip(batches, before, strict=True))
     if not exact or any(not torch.equal(t.cpu(), heads[n].cpu()) for n, t in load_weights(saved / "heads").items()):
         raise UserError(f"rehearsal of {where}: what was saved is not what was trained; nothing was trained")
-    plain: Any = type(run.model.encoder)
+    model = _opened_plainly(run, saved, where).to(run.device).eval()
+    for batch, expected in zip(batches, before, strict=True):
+        types = batch.token_type_ids if getattr(run.loaded.config, "type_vocab_size", 0) else None
+        given = {"input_ids": batch.input_ids, "attention_mask": batch.attention_mask}
+        given |= {} if types is None else {"token_type_ids": types}
+        states = model(**given).last_hidden_state
+        _same(run, expected, states, batch.attention_mask, where, "here and in plain transformers")
+
+
+def _opened_plainly(run: StageRun, saved: Path, where: str) -> Any:
+    """What transformers makes of a checkpoint; of an adapter's, on the pretrained encoder, peft.
+
+    Raises:
+        UserError: weights are missing.
+    """
     attention = BIDIRECTIONAL if run.loaded.info.bidirectional else "eager"
+    if run.model.changes is not None:
+        model = open_model(run.loaded.info, attn_implementation=attention)
+        return with_changes(model, saved, len(run.model.changes))
+    plain: Any = type(run.model.encoder)
     model, loading = plain.from_pretrained(saved, attn_implementation=attention, output_loading_info=True)
     missing = sorted(name for name in loading["missing_keys"] if not name.startswith("pooler."))
     if missing:
         raise UserError(
             f"rehearsal of {where}: transformers finds no {missing[0]} in what was saved; nothing was trained"
         )
-    model = model.to(run.device).eval()
-    for batch, expected in zip(batches, before, strict=True):
-        types = batch.token_type_ids if getattr(model.config, "type_vocab_size", 0) else None
-        given = {"input_ids": batch.input_ids, "attention_mask": batch.attention_mask}
-        given |= {} if types is None else {"token_type_ids": types}
-        states = model(**given).last_hidden_state
-        _same(run, expected, states, batch.attention_mask, where, "here and in plain transformers")
+    return model
 
 
 @torch.no_grad()

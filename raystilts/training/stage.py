@@ -18,6 +18,7 @@ from raystilts.planning.encoders import EncoderInfo, describe_encoder
 from raystilts.planning.stages import Stage
 from raystilts.study.intermediate import Alignment
 from raystilts.study.schema import Study
+from raystilts.training.adapters import Adapter, load_changes
 from raystilts.training.alignment import Aligner, DomainHead
 from raystilts.training.batches import Update, aligned_batches
 from raystilts.training.checkpoints import open_checkpoints
@@ -28,6 +29,7 @@ from raystilts.training.data import (
     balanced_weights,
     final_sets,
     picking_sets,
+    rows_digest,
     stage_masked_lm,
     training_sets,
     training_updates,
@@ -35,12 +37,12 @@ from raystilts.training.data import (
     warm_reader,
 )
 from raystilts.training.encoder import Pretrained, pretrained, word_embeddings
-from raystilts.training.evaluate import Readout, evaluate
+from raystilts.training.evaluate import Readout, evaluate_items
 from raystilts.training.limits import ENDED_EARLY, UNLIMITED, Limits
-from raystilts.training.loop import Job, Progress, Vocabulary, train
-from raystilts.training.memory import device_name
+from raystilts.training.loop import Job, Progress, Vocabulary, Watcher, train
+from raystilts.training.memory import device_name, trim_memory
 from raystilts.training.model import Head, Model, build_head, compact_rows
-from raystilts.training.result import Score, StageResult, dev_means, mean_dev
+from raystilts.training.result import ItemScores, Score, StageResult, dev_means, mean_dev
 
 
 def stage_heads(stage: Stage, study: Study, loaded: Pretrained) -> list[Head]:
@@ -87,6 +89,7 @@ def run_stage(
     encoder: EncoderInfo | None = None,
     until: float = 1.0,
     interrupted: Callable[[], bool] | None = None,
+    watcher: Watcher | None = None,
 ) -> StageResult:
     """Trains (where the weights are not there yet) and scores one stage.
 
@@ -105,6 +108,7 @@ def run_stage(
         encoder: The encoder as the plan found it; default `describe_encoder(study.encoder)`.
         until: Share of the budget to train for, in (0, 1].
         interrupted: Whether the run is asked to stop.
+        watcher: Told how the training is getting on.
 
     Raises:
         UserError: data, encoder or parent that cannot be used.
@@ -117,7 +121,7 @@ def run_stage(
     torch.backends.cuda.matmul.allow_tf32 = True
     deadline = None if study.time_limit_s is None else time.monotonic() + study.time_limit_s
     limits = Limits(deadline) if interrupted is None else Limits(deadline, interrupted)
-    return StageRun(stage, study, folder, torch.device(device), threads, encoder, until, limits).run()
+    return StageRun(stage, study, folder, torch.device(device), threads, encoder, until, limits, watcher).run()
 
 
 class StageRun:
@@ -133,11 +137,12 @@ class StageRun:
         encoder: EncoderInfo | None,
         until: float,
         limits: Limits = UNLIMITED,
+        watcher: Watcher | None = None,
     ) -> None:
         self.stage, self.study, self.device, self.threads = stage, study, device, threads
         self.until = until
         self.started = time.monotonic()
-        self.limits = limits
+        self.limits, self.watcher = limits, watcher
         self.holding = ExitStack()
         self.unscored = False
         self.checkpoints = open_checkpoints(folder)
@@ -146,6 +151,7 @@ class StageRun:
         self.tasks, self.hp = [one.task for one in stage.tasks], stage.hyperparameters
         self.steps = 0
         self.eval_seconds = 0.0
+        self.items: list[ItemScores] = []
 
     def run(self) -> StageResult:
         """Trains if need be, then scores."""
@@ -164,6 +170,7 @@ class StageRun:
         sets = final_sets(self.stage, self.study, self.reader, known)
         try:
             scores += self._score(sets, progress.best_step, final=True)
+            self._score(self._lacking_items(known), progress.best_step, final=True)  # these scores are known
         except ENDED_EARLY:
             if trains and done is None:
                 self._save(progress, unscored=True)
@@ -182,7 +189,7 @@ class StageRun:
     def _load(self, done: Path | None) -> Progress:
         """The weights of an earlier training of this stage, or of the parent where there is nothing to train."""
         source = done if done is not None else self._parent()
-        encoder = self.loaded.restore(source, self.device)
+        encoder = self.loaded.restore(source, self.device, shared=True)
         heads = (
             []
             if self.stage.kind == "retrieval"
@@ -224,7 +231,9 @@ class StageRun:
         with self.training(sets, updates, self._parent()) as job:
             self.checkpoints.fetch_snapshot(key)
             job.snapshot, job.on_snapshot = self.checkpoints.snapshot(key), lambda: self.checkpoints.push_snapshot(key)
+            trim_memory()  # of what reading and tokenising took
             progress = train(job)
+            trim_memory()  # of optimiser, gradients and states between layers
         if not progress.best_step:
             progress.best_step = progress.step
         return progress
@@ -237,7 +246,9 @@ class StageRun:
             UserError: masked LM with a tokenizer that has no mask.
         """
         assert self.stage.seed is not None
-        encoder = self.loaded.restore(parent, self.device)
+        tuning, seed = self.stage.tuning, self.stage.seed
+        encoder = self.loaded.restore(parent, self.device, shared=not tuning.is_full)
+        before = () if parent is None else load_changes(parent, self.loaded.info)
         heads, domain = stage_heads(self.stage, self.study, self.loaded), domain_heads(self.stage, self.loaded)
         for head, one in zip(heads, sets, strict=True):
             head.label_smoothing = self.hp.label_smoothing_factor
@@ -249,22 +260,27 @@ class StageRun:
         aligner = stage_aligner(self.stage, self.reader, domain, len(updates))
         seen = features if aligner is None else [*features, aligner.features]
         used = None if masked_lm else torch.from_numpy(used_tokens(seen, (vocabulary.pad_id,)))
-        with compact_rows(encoder, used):
-            self.model = Model(encoder, [*heads, *domain]).to(self.device)
+        adapter = Adapter(encoder, tuning, seed * 101 + 89)
+        # Embeddings that are frozen are read from the whole table.
+        with compact_rows(encoder, used if tuning.is_full else None, self.loaded.table), adapter:
+            self.model = Model(encoder, [*heads, *domain], adapter).to(self.device)
             yield Job(
                 model=self.model,
                 features=features,
                 updates=updates,
                 hyperparameters=self.hp,
                 vocabulary=vocabulary,
-                seed=self.stage.seed,
+                seed=seed,
                 every=self.study.evaluation.every(len(updates)),
                 evaluate=self._evaluate,
                 snapshot_seconds=self.study.snapshot_s,
                 stop_at=self.study.evaluation.rung(self.until, len(updates)),
                 limits=self.limits,
                 aligner=aligner,
+                watcher=self.watcher,
             )
+        if before is not None and adapter.change is not None:
+            self.model.changes = (*before, adapter.change)
 
     def _vocabulary(self) -> Vocabulary:
         tokenizer = self.loaded.tokenizer
@@ -282,15 +298,35 @@ class StageRun:
         for i, task in enumerate(self.tasks):
             own = [one for index, one in sets if index == i]
             if own:
-                values = evaluate(self.model, task, own, self.readout(i))
+                kept = self._kept_splits() if final else ()
+                values = evaluate_items(self.model, task, own, self.readout(i), kept)
                 for one, scores in zip(own, values, strict=True):
+                    if scores.items:
+                        where = (task.name, one.split, one.language, task.main_score)
+                        self.items.append(ItemScores(*where, rows_digest(one.rows), tuple(scores.items)))
                     found += [
                         Score(task.name, one.split, one.language, metric, value, step, task.type.item_count(one.rows),
                               metric == task.main_score, final)
-                        for metric, value in scores.items()
+                        for metric, value in scores.scores.items()
                     ]  # fmt: skip
         self.eval_seconds += time.monotonic() - begin
         return found
+
+    def _lacking_items(self, known: set[tuple[str, str, str]]) -> IndexedSets:
+        """Sets whose scores are known from training, and whose items are to be kept.
+
+        They are scored apart from the others, whose scores are then the same to the last bit as without them.
+        """
+        names = [task.name for task in self.tasks]
+        again = {one for one in known if one[1] in self._kept_splits()}
+        sets = final_sets(self.stage, self.study, self.reader, set()) if again else []
+        return [(i, one) for i, one in sets if (names[i], one.split, one.language) in again]
+
+    def _kept_splits(self) -> tuple[str, ...]:
+        """Splits whose items' scores are kept; an intermediate is not compared with others."""
+        if self.stage.kind == "intermediate":
+            return ()
+        return {"none": (), "dev": ("dev",), "all": ("dev", "test")}[self.study.predictions]
 
     def readout(self, head_index: int) -> Readout:
         """How the outputs of one task are read."""
@@ -355,6 +391,7 @@ class StageRun:
             precision="bf16" if self.hp.bf16 else "fp32",
             trained=trained,
             checkpoint=None if not kept else self.checkpoints.location(self.stage.train_key),
+            items=tuple(self.items),
         )
 
     def _languages_of(self, name: str) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from scheduling.here import run_here
 from raystilts import cli
 from raystilts.cli.common import read_study
 from raystilts.planning.cost import results_folder
+from raystilts.planning.resolve import resolve
 from raystilts.planning.stages import plan
 from raystilts.report.model_card import wilson
 from raystilts.results.ledger import Ledger
@@ -49,7 +50,7 @@ def small(encoder: Path, storage: Path, **changes: Any) -> Study:
 
 
 def ran(study: Study) -> str:
-    write_study(results_folder(study), study)
+    write_study(results_folder(study), resolve(study))
     run_here(study)
     return results_folder(study)
 

@@ -1,4 +1,4 @@
-"""docs/cluster.md, done for real: a laptop, a head and two workers, of which some lose their power.
+"""docs/howto/cluster.md, done for real: a laptop, a head and two workers, of which some lose their power.
 
 Some six minutes on one slow core, and rights that few machines give: RAYSTILTS_TEST_CLUSTER=1 asks for it.
 """

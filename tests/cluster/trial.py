@@ -1,4 +1,4 @@
-"""A laptop and a cluster of three hosts, as docs/cluster.md has them set up."""
+"""A laptop and a cluster of three hosts, as docs/howto/cluster.md has them set up."""
 
 from __future__ import annotations
 

@@ -23,6 +23,7 @@ class Recorded:
     seconds: float
     device_share: float
     status: str
+    energy_kwh: float | None = None
 
 
 def recorded(planned: Plan, rates: list[float], status: str = "finished") -> list[Recorded]:
@@ -52,6 +53,31 @@ def test_too_few_or_failed_runs_leave_the_stated_model() -> None:
         assert cost.hours == pytest.approx(6 * dense * work / CORE_FLOPS / 3600)
         assert cost.low < cost.hours < cost.high
         assert cost.basis.startswith("not measured")
+
+
+def test_a_device_hour_costs_what_its_stages_take() -> None:
+    def price(**resources: object) -> float | None:
+        planned = plan(study(resources=resources))
+        return estimate(planned, planned.stages, []).price
+
+    assert price() is None
+    assert price(cpus=4, gpus=0.5, price_per_gpu_hour=2.0) == 2.0
+    assert price(cpus=4, gpus=0.5, price_per_gpu_hour=2.0, price_per_cpu_hour=0.1) == pytest.approx(2.0 + 8 * 0.1)
+    assert price(cpus=4, gpus=2, price_per_gpu_hour=2.0) == 4.0
+    assert price(cpus=2, price_per_cpu_hour=0.1) == pytest.approx(0.2)
+    assert price(cpus=2, price_per_gpu_hour=2.0) is None, "it takes no GPU"
+    assert price(cpus=2, price_per_cpu_hour=0) == 0
+
+
+def test_energy_is_that_of_the_recorded_hours_that_were_measured() -> None:
+    planned = plan(study())
+    runs = recorded(planned, [1e-3] * 4)
+    assert estimate(planned, planned.stages, runs).kwh is None
+    for run, (seconds, share, kwh) in zip(
+        runs, [(3600.0, 0.5, 0.1), (3600.0, 0.5, 0.3), (7200.0, 1.0, None), (1.0, 1.0, 0.0)], strict=True
+    ):
+        run.seconds, run.device_share, run.energy_kwh = seconds, share, kwh
+    assert estimate(planned, planned.stages, runs).kwh == pytest.approx(0.4 / (3601 / 3600))
 
 
 def test_nothing_missing_costs_nothing() -> None:

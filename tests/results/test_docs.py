@@ -1,11 +1,10 @@
-"""What docs/results.md tells people to run."""
+"""What docs/reference/tables.md tells people to run."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
-import duckdb
 import pyarrow.parquet as pq
 import pytest
 
@@ -16,7 +15,7 @@ from raystilts.results.results import Results
 
 from .rows import run_row, score_rows, write, write_grid
 
-_DOC = Path(__file__).parents[2] / "docs" / "results.md"
+_DOC = Path(__file__).parents[2] / "docs" / "reference" / "tables.md"
 
 
 def _snippet(word: str) -> str:
@@ -61,18 +60,6 @@ def test_the_printed_lines_give_what_best_gives(results: Path, tool: str, capsys
     for arm, mean in means.items():
         [shown] = re.findall(rf"{arm}\D+(0\.\d+)", said)
         assert float(shown) == pytest.approx(mean, abs=5e-4)
-
-
-@pytest.mark.filterwarnings("ignore::raystilts.results.reader.ResultsWarning")
-def test_the_readmes_sql_gives_what_best_gives(results: Path) -> None:
-    text = (_DOC.parents[1] / "README.md").read_text()
-    (query,) = re.findall(r"```sql\n(.*?)```", text, re.S)
-    relation = duckdb.sql(query.replace("raystilts_results/quickstart", str(results)))
-    assert relation is not None
-    found = relation.fetchall()
-    best = Results(results).best(include_overlap=True)
-    means = best[best["competes"] & best["mean"].notna()].set_index("intermediate")["mean"].to_dict()
-    assert {arm: value for _, arm, value in found} == pytest.approx(means)
 
 
 def test_finals_are_switched_whole(results: Path) -> None:

@@ -272,9 +272,9 @@ def test_file_of_another_schema_version(tmp_path: Path) -> None:
     write(tmp_path, "a", {"en": 0.5})
     run = write(tmp_path, "b", {"en": 0.5})
     data = encode_scores("b", 1, score_rows(run, {"en": 0.5}))
-    data = data.replace(b"schema_version\x18\x012", b"schema_version\x18\x013")
+    data = data.replace(b"schema_version\x18\x013", b"schema_version\x18\x014")
     (tmp_path / "scores" / "b-1.parquet").write_bytes(data)
-    with pytest.warns(ResultsWarning, match="schema version 3, newer than 2.*upgrade raystilts"):
+    with pytest.warns(ResultsWarning, match="schema version 4, newer than 3.*upgrade raystilts"):
         assert set(Results(tmp_path).scores()["stage"]) == {"a"}
 
 

@@ -65,7 +65,7 @@ def test_run_round_trip_through_footer_and_columns(run: RunRow) -> None:
     footer = file.metadata.metadata
     assert run_from_json(footer[b"row"]) == run
     assert to_rows(RunRow, file.read()) == [run]
-    assert footer[b"schema_version"] == b"2"
+    assert footer[b"schema_version"] == b"3"
     assert file.read().schema.equals(schema_of("runs"))
 
 
@@ -112,11 +112,11 @@ def test_columns() -> None:
         "attempt",
         "study",
     ]
-    assert len(schema_of("runs")) == 44
+    assert len(schema_of("runs")) == 46
     assert schema_of("runs").field("started_at").type == pa.timestamp("us", "UTC")
     assert not schema_of("scores").field("value").nullable
     assert schema_of("scores").field("seed").nullable
-    assert schema_of("scores").metadata[b"schema_version"] == b"2"
+    assert schema_of("scores").metadata[b"schema_version"] == b"3"
 
 
 def test_nan_score_is_kept() -> None:

@@ -173,8 +173,8 @@ def test_newer_files_are_left_out_by_name(tmp_path: Path) -> None:
     run = write(tmp_path, "b", {"en": 0.5})
     for table in ("runs", "scores"):
         path = tmp_path / table / f"{run.stage}-1.parquet"
-        path.write_bytes(path.read_bytes().replace(b"schema_version\x18\x012", b"schema_version\x18\x013"))
-    with pytest.warns(ResultsWarning, match=r"b-1.parquet \(schema version 3, newer than 2.*upgrade raystilts"):
+        path.write_bytes(path.read_bytes().replace(b"schema_version\x18\x013", b"schema_version\x18\x014"))
+    with pytest.warns(ResultsWarning, match=r"b-1.parquet \(schema version 4, newer than 3.*upgrade raystilts"):
         assert Results(tmp_path).runs()["stage"].tolist() == ["a"]
 
 
@@ -182,13 +182,13 @@ def test_newer_manifest_is_an_error(tmp_path: Path) -> None:
     write(tmp_path, "a", {"en": 0.5})
     compact(tmp_path)
     path = tmp_path / "compacted" / "manifest-00000001.json"
-    path.write_text(path.read_text().replace('"schema_version": 2', '"schema_version": 3'))
-    with pytest.raises(StorageError, match=r"newer than 2.*upgrade raystilts"):
+    path.write_text(path.read_text().replace('"schema_version": 3', '"schema_version": 4'))
+    with pytest.raises(StorageError, match=r"newer than 3.*upgrade raystilts"):
         Results(open_folder(tmp_path)).runs()
 
 
 def test_version_1_had_these_columns() -> None:
     """The definition above is not today's: what was added since is what the tests are about."""
     today = set(run_row("a").__dataclass_fields__)
-    assert today - set(_RUNS_1.names) == {"source"}
+    assert today - set(_RUNS_1.names) == {"source", "cost", "energy_kwh"}
     assert set(_RUNS_1.names) <= today

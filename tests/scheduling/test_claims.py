@@ -10,6 +10,7 @@ import pytest
 from results.rows import run_row
 
 from raystilts.planning.cost import checkpoints_folder, results_folder
+from raystilts.planning.resolve import resolve
 from raystilts.planning.stages import Plan, plan
 from raystilts.results.ledger import write_attempt
 from raystilts.scheduling.claims import CLAIMS_FILE, Claims, wanted_weights
@@ -70,7 +71,7 @@ def test_weights_that_another_study_still_needs_stay_until_it_ends(tmp_path: Pat
 def test_a_study_whose_claims_cannot_be_read_keeps_what_it_has_trained(tmp_path: Path, file: bytes | None) -> None:
     first, second = begin(tmp_path, "first", keep="all"), begin(tmp_path, "second", keep="none")
     folder = Path(first[1].results)
-    write_study(first[1].results, first[0].study)
+    write_study(first[1].results, resolve(first[0].study))
     for stage in first[0].of_kind("intermediate"):
         row = run_row(stage.key, kind="intermediate", target=None, target_fraction=None, train_key=stage.train_key)
         write_attempt(folder, row, [])
@@ -84,7 +85,7 @@ def test_a_study_whose_claims_cannot_be_read_keeps_what_it_has_trained(tmp_path:
 def test_a_study_without_a_file_that_keeps_nothing_claims_nothing(tmp_path: Path) -> None:
     first, second = begin(tmp_path, "first", keep="none"), begin(tmp_path, "second", keep="none")
     folder = Path(first[1].results)
-    write_study(first[1].results, first[0].study)
+    write_study(first[1].results, resolve(first[0].study))
     for stage in first[0].of_kind("intermediate"):
         row = run_row(stage.key, kind="intermediate", target=None, target_fraction=None, train_key=stage.train_key)
         write_attempt(folder, row, [])

@@ -9,6 +9,7 @@ import pytest
 
 from raystilts.filesystem import open_folder
 from raystilts.planning.cost import results_folder
+from raystilts.planning.resolve import resolve
 from raystilts.results.results import Results
 from raystilts.results.task_facts import read_tasks
 from raystilts.scheduling.driver import write_study
@@ -20,7 +21,7 @@ from .examples import study
 
 def test_facts_of_every_task_stand_beside_the_tables(tmp_path: Path) -> None:
     one = study(tmp_path)
-    write_study(results_folder(one), one)
+    write_study(results_folder(one), resolve(one))
     known = read_tasks(open_folder(results_folder(one)), one)
     units = known.get("cldr_units")
     assert units is not None
@@ -38,7 +39,7 @@ def test_a_users_own_task_is_known_where_its_file_is_not(tmp_path: Path, monkeyp
     )
     changes = {"intermediates": ["none", "cldr_units"], "targets": ["mine"], "task_files": [str(file)]}
     one = study(tmp_path, **changes)
-    write_study(results_folder(one), one)
+    write_study(results_folder(one), resolve(one))
     file.unlink()
     monkeypatch.delitem(registry._TASKS, "mine")
     known = Results(results_folder(one)).tasks()
@@ -49,7 +50,7 @@ def test_a_users_own_task_is_known_where_its_file_is_not(tmp_path: Path, monkeyp
 def test_a_later_study_adds_its_tasks(tmp_path: Path) -> None:
     first, second = study(tmp_path), study(tmp_path, targets=["cldr_dates"])
     for one in (first, second):
-        write_study(results_folder(one), one)
+        write_study(results_folder(one), resolve(one))
     tasks = json.loads(open_folder(results_folder(first)).read("tasks.json"))["tasks"]
     assert tasks.keys() == {"cldr_names", "cldr_units", "cldr_match", "cldr_dates"}
 
@@ -58,5 +59,5 @@ def test_a_later_study_adds_its_tasks(tmp_path: Path) -> None:
 def test_a_damaged_study_is_replaced(tmp_path: Path, text: str) -> None:
     one = study(tmp_path)
     open_folder(results_folder(one)).write("study.json", text.encode(), overwrite=True)
-    write_study(results_folder(one), one)
+    write_study(results_folder(one), resolve(one))
     assert Results(results_folder(one)).study() == one

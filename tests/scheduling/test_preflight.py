@@ -51,7 +51,7 @@ def test_every_split_is_looked_at(folder: Path) -> None:
         ("targets.0 (xnli)", "dev", "de"),
         ("targets.0 (xnli)", "test", "de"),
     ]
-    assert check_data(xnli(folder)) == []
+    assert check_data(resolve(xnli(folder))) == []
 
 
 @pytest.mark.parametrize(
@@ -74,24 +74,24 @@ def test_faults_in_data_name_place_and_file(folder: Path, columns: dict[str, lis
     if columns is not None:
         put(path, columns)
     with pytest.raises(UserError, match=message):
-        check_data(xnli(folder))
+        check_data(resolve(xnli(folder)))
 
 
 def test_blank_texts_are_used_and_told(folder: Path) -> None:
     path = folder / "xnli" / "de" / "test.parquet"
     put(path, {"premise": ["a", " "], "hypothesis": ["b", "c"], "label": [0, 1]})
-    assert check_data(xnli(folder)) == [f"{path}: empty 'premise' in 1 row (1)"]
+    assert check_data(resolve(xnli(folder))) == [f"{path}: empty 'premise' in 1 row (1)"]
 
 
 def test_a_file_that_is_no_parquet(folder: Path) -> None:
     (folder / "xnli" / "de" / "test.parquet").write_text("text")
     with pytest.raises(UserError, match=r"^targets\.0 \(xnli\): .*test\.parquet"):
-        check_data(xnli(folder))
+        check_data(resolve(xnli(folder)))
 
 
 def test_a_missing_folder(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"^data_dir: .*data: no such folder; expected <dataset>/<language>/<split>"):
-        check_data(xnli(tmp_path / "data"))
+        check_data(resolve(xnli(tmp_path / "data")))
 
 
 @pytest.fixture

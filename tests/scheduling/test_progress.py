@@ -9,8 +9,9 @@ from rich.console import Console
 
 from raystilts.planning.stages import Plan, plan
 from raystilts.scheduling.graph import StageGraph
-from raystilts.scheduling.progress import GridProgress, GridTally, arm_name, clock, describe, stage_work
+from raystilts.scheduling.progress import GridProgress, GridTally, arm_name, describe, stage_work
 from raystilts.scheduling.schedule import Strata
+from raystilts.scheduling.status import Status, clock, render
 
 from .examples import study
 from .test_strata import SCORES
@@ -62,6 +63,17 @@ def test_arms_that_answers_leave_out_are_not_named_best(planned: Plan) -> None:
     alone = GridTally(StageGraph(planned.stages), already=0)
     alone.dev["t"]["none"].append(0.5)
     assert alone.best() == {}
+
+
+def test_a_broken_run_is_in_no_mean_and_a_target_at_chance_has_no_best(planned: Plan) -> None:
+    tally = GridTally(StageGraph(planned.stages), already=0)
+    for key in planned.stages:
+        tally.end(key, {"status": "finished", "dev_score": 0.9, "flagged": True})
+    assert not tally.dev
+    for key in planned.stages:
+        tally.end(key, {"status": "finished", "dev_score": 0.5, "at_chance": True})
+    assert tally.dev
+    assert tally.best() == {}
 
 
 def test_best_is_the_highest_mean(planned: Plan) -> None:
@@ -127,7 +139,7 @@ def test_the_live_view_fits_a_narrow_terminal(planned: Plan) -> None:
     out = io.StringIO()
     tally = GridTally(StageGraph(planned.stages), already=0)
     tally.start(str(tally.graph.take()))
-    Console(file=out, width=60).print(tally.render(60))
+    Console(file=out, width=60).print(render(Status.from_json(tally.as_json()), 60))
     assert max(map(len, out.getvalue().splitlines())) <= 60
     assert "cldr_units" in out.getvalue()
 

@@ -25,13 +25,15 @@ from rich.console import Console
 
 from raystilts.errors import Stopped
 from raystilts.results.ledger import Ledger
+from raystilts.scheduling.announce import Steps
 from raystilts.scheduling.driver import Driver, Job, _Fitting
 from raystilts.scheduling.lock import HeldLock
 from raystilts.scheduling.searchers import StageSearch
 from raystilts.scheduling.stopping import SIGNALS, stoppable
+from raystilts.study.schema import Study
 from raystilts.training.checkpoints import Checkpoints
 
-from .here import tables
+from .here import run_here, tables
 from .runs import Run, run
 from .test_graph import graph, stage
 
@@ -105,7 +107,7 @@ def watched(work: Callable[[threading.Event], object], tmp_path: Path) -> tuple[
     one = Waiting()
     begun = time.monotonic()
     with pytest.raises(Stopped) as found, stoppable() as stop:  # noqa: PT012 (the signal comes in the middle)
-        driver = Driver(str(tmp_path), Checkpoints(tmp_path), Console(), None, HeldLock(), stop)
+        driver = Driver(str(tmp_path), Checkpoints(tmp_path), Console(), None, HeldLock(), stop, Steps(Console()))
         fitting = _Fitting(partial(work, one.stopped))
         fitting.start()
         threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGTERM)).start()
@@ -149,8 +151,7 @@ def test_what_a_stop_cuts_short_has_not_failed() -> None:
 @pytest.mark.timeout(1800)
 def test_every_signal_ends_a_run_alike_and_the_same_command_goes_on(tmp_path: Path) -> None:
     (tmp_path / "long.yaml").write_text(LONG)
-    calm = run(tmp_path, "run", "long.yaml", "--storage-path", "calm")
-    assert calm.code == 0, calm.err
+    run_here(Study.from_file(tmp_path / "long.yaml", (f"storage_path={tmp_path / 'calm'}",)))
     results, snapshots = tmp_path / "ended" / "long", 0
     for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP, signal.SIGINT):
         with Run(tmp_path, ["run", "long.yaml", "--storage-path", "ended"]) as one:

@@ -44,10 +44,10 @@ CALL = "import sys; sys.argv[0] = 'raystilts'; from raystilts.cli import script;
 #: What a run does before it trains: every row is read and checked, and the plan made of what is here.
 START = """
 from raystilts import plan
-from raystilts.planning.resolve import load_study
+from raystilts.planning.resolve import load_study, resolve
 from raystilts.scheduling.preflight import check_data
 study = load_study("study.yaml")
-check_data(study)
+check_data(resolve(study))
 print(plan(study).verified)
 """
 

@@ -1,6 +1,6 @@
 """Each architecture in each kind of stage: it runs and equals plain transformers, or it is refused with a line.
 
-docs/encoders.md has the table that this file makes. Run it as a script to write the table anew.
+docs/reference/encoders.md has the table that this file makes. Run it as a script to write the table anew.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from raystilts.training.rehearsal import compare_stage
 from .architectures import checkpoint, configurations
 from .examples import study
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "encoders.md"
+DOCUMENT = Path(__file__).parents[2] / "docs" / "reference" / "encoders.md"
 BEGIN, END = "<!-- table: tests/training/test_architectures.py -->", "<!-- end of table -->"
 #: For each kind of stage of the table: the kind in a plan, and what it is in a study.
 KINDS: dict[str, tuple[Any, dict[str, Any]]] = {
@@ -28,6 +28,8 @@ KINDS: dict[str, tuple[Any, dict[str, Any]]] = {
     "span": ("target", {"targets": [{"task": "cldr_span", "languages": ["de"]}]}),
     "tagging": ("target", {"targets": [{"task": "cldr_dates", "languages": ["de"]}]}),
     "retrieval": ("retrieval", {"targets": [{"task": "cldr_match", "languages": ["de"]}]}),
+    "LoRA": ("target", {"targets": [{"task": "cldr_units", "languages": ["de"], "tuning": "lora"}]}),
+    "BitFit": ("target", {"targets": [{"task": "cldr_units", "languages": ["de"], "tuning": "bitfit"}]}),
     "masked LM": ("intermediate", {"intermediates": [{"masked_lm": {"text_of": "cldr_units", "max_steps": 1}}]}),
 }
 

@@ -208,10 +208,22 @@ def cost_section(data: ReportData) -> Markup | None:
         )
     if found.stopped_saves > 0:
         said.append(f"Early stopping saved about {duration(found.stopped_saves)}.")
+    said += money_and_energy(runs)
     devices = sorted(set(runs["device"].dropna()) - {""})
     if devices:
         said.append(f"Device: {', '.join(devices)}.")
     return tag("section", tag("h2", "Cost"), tag("p", " ".join(said)), _table(runs), id="cost")
+
+
+def money_and_energy(runs: pd.DataFrame) -> list[str]:
+    """What all attempts cost and took, a sentence each; nothing of what nobody gave a price for or measured."""
+    said = []
+    for column, words in (("cost", "By the study's prices it cost {:,.2f}"), ("energy_kwh", "It took {:,.3f} kWh")):
+        known = runs[column].dropna()
+        if len(known):
+            of = "" if len(known) == len(runs) else f" in {len(known):,} of {count(len(runs), 'attempt')}"
+            said.append(f"{words.format(float(known.sum()))}{of}.")
+    return said
 
 
 def _table(runs: pd.DataFrame) -> Markup:

@@ -1,0 +1,75 @@
+"""A stage's run in Weights & Biases, online or offline (`WANDB_MODE`)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from raystilts.errors import UserError
+from raystilts.tracking.cell import Ending, Point, TrackedStage
+
+#: Settings that workers take over from the driver where they have none; keys and passwords are not among them.
+SETTINGS = ("WANDB_MODE", "WANDB_PROJECT", "WANDB_ENTITY", "WANDB_BASE_URL", "WANDB_DIR", "WANDB_TAGS", "WANDB_NOTES")
+_WITHOUT_KEY = ("offline", "dryrun", "disabled")
+
+
+def prepare() -> dict[str, str]:
+    """What workers need to know.
+
+    Raises:
+        UserError: nobody is logged in, and the mode is not an offline one.
+    """
+    if os.environ.get("WANDB_MODE", "online") not in _WITHOUT_KEY and _key() is None:
+        raise UserError(
+            "report_to: wandb: nobody is logged in to Weights & Biases here; run wandb login, or set WANDB_MODE=offline"
+        )
+    return {name: os.environ[name] for name in SETTINGS if name in os.environ}
+
+
+def _key() -> str | None:
+    import wandb
+
+    found: str | None = wandb.api.api_key
+    return found
+
+
+class WandbRun:
+    """A run whose id is the stage's, so that a stage that goes on goes on there."""
+
+    def __init__(self, stage: TrackedStage) -> None:
+        import wandb
+
+        for name, value in stage.settings.items():
+            if name in SETTINGS:
+                os.environ.setdefault(name, value)
+        folder = os.environ.get("WANDB_DIR") or stage.folder
+        self.run: Any = wandb.init(
+            project=os.environ.get("WANDB_PROJECT", stage.project),
+            id=stage.key,
+            name=stage.name,
+            group=stage.group,
+            job_type=stage.kind,
+            config=dict(stage.config),
+            dir=None if folder is None else str(folder),
+            resume="allow",
+            reinit="create_new",
+            # A stage is no script: its worker's output, code and host say nothing of it.
+            settings=wandb.Settings(silent=True, console="off", save_code=False, disable_git=True),
+        )
+        # Steps of our own: a stage that goes on after a kill reports some updates again.
+        self.run.define_metric("update")
+        self.run.define_metric("*", step_metric="update")
+
+    def log(self, points: Sequence[Point]) -> None:
+        """Takes further points."""
+        by_step: dict[int, dict[str, float]] = {}
+        for tag, step, value in points:
+            by_step.setdefault(step, {})[tag] = value
+        for step in sorted(by_step):
+            self.run.log({"update": step, **by_step[step]})
+
+    def end(self, ending: Ending) -> None:
+        """Takes the last numbers, and closes the run."""
+        self.run.summary.update(dict(ending.summary))
+        self.run.finish(exit_code=int(ending.status == "failed"))
