@@ -74,7 +74,7 @@ def identity(source: Source, language: str) -> list[str | None]:
     source = _own(source, language)
     name, split = names(source, language)
     most = [] if source.hub_rows is None else [str(source.hub_rows)]
-    return [source.path, source.revision, name, split, *most]
+    return [source.path, source.keyed_as or source.revision, name, split, *most]
 
 
 def read(source: Source, language: str) -> tuple[list[pa.Table], list[str]]:

@@ -37,6 +37,7 @@ class Source(BaseModel):
         hub_split: Split on the hub, default `split`; may hold the same.
         hub_files: Where its files are on the hub, where no card says so; may hold the same and ``{split}``, and ``*``.
         revision: Pinned commit on the hub; or its conversion to Parquet, "refs/convert/parquet".
+        keyed_as: The revision in keys of results, where the pin came after results were kept and the rows are the same.
         rows: Rows at full size, for plans made before the data is here.
         tokens_per_row: Rough sub-words a row, likewise; default by type.
         language_codes: Our language code to the hub's, where `{language}` needs another.
@@ -61,6 +62,7 @@ class Source(BaseModel):
     hub_split: str | None = None
     hub_files: str | None = None
     revision: str = CONVERTED
+    keyed_as: str | None = None
     rows: int | None = None
     tokens_per_row: int | None = None
     language_codes: dict[str, str] = {}

@@ -1,7 +1,7 @@
 """Topics of sentences, and plain text for masked language modelling."""
 
 from raystilts.tasks.languages import codes
-from raystilts.tasks.source import Source
+from raystilts.tasks.source import CONVERTED, Source
 from raystilts.tasks.task import Task
 from raystilts.tasks.types.classification import SequenceClassification
 from raystilts.tasks.types.masked_lm import MaskedLM
@@ -13,6 +13,7 @@ SIB200_TRAIN = Source(
     path="Davlan/sib200",
     name="{flores}",
     revision="38977a667f6fc264d5c26ec57a01e16db040b358",
+    keyed_as=CONVERTED,
     hub_files="data/{flores}/{split}.tsv",
     rows=701,
     tokens_per_row=34,
@@ -23,7 +24,7 @@ SIB200 = Task(
     name="sib200",
     type=SequenceClassification(text="text", label="category", labels=SIB200_TOPICS),
     train=SIB200_TRAIN,
-    dev=SIB200_TRAIN.other("validation", hub_split="dev", rows=99),
+    dev=SIB200_TRAIN.other("validation", rows=99).model_copy(update={"hub_files": "data/{flores}/dev.tsv"}),
     test=SIB200_TRAIN.other("test", rows=204),
     languages=codes(
         "af am ar bg bn cs de el en es et eu fa fi fr ha he hi hu id ig it ja ka kk ko lg "

@@ -133,6 +133,7 @@ SCITAIL_TRAIN = Source(
     path="allenai/scitail",
     name="tsv_format",
     revision="0cc4353235b289165dfde1c7c5d1be983f99ce44",
+    keyed_as=CONVERTED,
     rows=23_097,
     tokens_per_row=44,
 )
@@ -283,6 +284,7 @@ def _nli_targets_task(line: str) -> Task:
         path=path or None,
         name=config or None,
         revision=_NLI_PINS.get(path, CONVERTED),
+        keyed_as=CONVERTED if path in _NLI_PINS else None,
         converter="premise_hypothesis",
     )
     return Task(
