@@ -186,6 +186,18 @@ class SequenceHead(Head):
         return logits
 
 
+class RegressionHead(SequenceHead):
+    """One number a sequence, [features, 1], from 0 to 1 where the data's scale has its ends."""
+
+    def __init__(self, hidden: int, dropout: float, pooling: Pooling) -> None:
+        super().__init__(hidden, 1, dropout, pooling)
+
+    def loss(self, scores: Tensor, batch: Batch) -> Tensor:
+        """The squared error, summed over sequences."""
+        assert batch.labels is not None
+        return functional.mse_loss(scores[:, 0].float(), batch.labels.float(), reduction="sum")
+
+
 class ChoiceHead(SequenceHead):
     """Logits [examples, choices]: one score a choice; the choices of an example are neighbours."""
 
@@ -305,6 +317,8 @@ def build_head(task: Task, pretrained: Pretrained, pooling: Pooling, seed: int) 
     dropout = 0.1 if stated is None else float(stated)
     if kind.head == "sequence":
         return _initialised(SequenceHead(pretrained.hidden, kind.num_labels, dropout, pooling))
+    if kind.head == "regression":
+        return _initialised(RegressionHead(pretrained.hidden, dropout, pooling))
     if kind.head == "choice":
         return _initialised(ChoiceHead(pretrained.hidden, kind.num_labels, dropout, pooling))
     if kind.head == "token":
