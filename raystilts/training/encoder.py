@@ -122,7 +122,7 @@ def load_weights(folder: Path) -> dict[str, Tensor]:
     return {name: tensor for path in sorted(folder.glob("*.safetensors")) for name, tensor in load_file(path).items()}
 
 
-_WARM: dict[str, Pretrained] = {}
+_WARM: dict[tuple[str, str], Pretrained] = {}
 
 
 def pretrained(info: EncoderInfo) -> Pretrained:
@@ -131,10 +131,11 @@ def pretrained(info: EncoderInfo) -> Pretrained:
     Raises:
         UserError: the checkpoint cannot be opened as an encoder.
     """
-    if info.fingerprint not in _WARM:
+    key = (info.fingerprint, info.location)
+    if key not in _WARM:
         _WARM.clear()
-        _WARM[info.fingerprint] = _load(info)
-    return _WARM[info.fingerprint]
+        _WARM[key] = _load(info)
+    return _WARM[key]
 
 
 #: Read to compare tokenizers: cases, accents, scripts, forms that NFKC and NFC change.
