@@ -17,7 +17,9 @@ from raystilts.errors import StorageError, UserError
 from raystilts.filesystem import is_disk_full
 from raystilts.planning.stages import Plan, Stage
 from raystilts.ranking.degenerate import is_broken
+from raystilts.results.items import write_items
 from raystilts.results.ledger import write_attempt
+from raystilts.results.stratum import CHANCE
 from raystilts.scheduling.nodes import Expected, fault_table, faults, node_report
 from raystilts.scheduling.preflight import check_room
 from raystilts.scheduling.record import TIMEOUT, Attempt, too_long
@@ -185,12 +187,14 @@ def run_and_record(stage: Stage, assignment: Assignment, until: float = 1.0) -> 
         row = attempt.failed("oom" if is_out_of_memory(error) else "error", traceback.format_exc())
     else:
         row, scores = attempt.finished(result)
+        write_items(assignment.results, stage.key, result.items)
         write_attempt(assignment.results, row, scores)
         return {
             "status": row.status,
             "dev_score": result.dev_score,
             "dev_means": dict(result.dev_means),
             "flagged": is_broken(row.degenerate_rule),
+            "at_chance": row.degenerate_rule == CHANCE,
             "seconds": row.seconds,
             "trackers": reporter.end(row.status, result),
         }
