@@ -3,8 +3,8 @@
 For each schedule the study runs once undisturbed. Then it is ended in a random way, at a moment drawn from the length
 of the undisturbed run, and started again, over and over. Ways: SIGTERM, SIGUSR1, SIGHUP and Ctrl-C to the driver,
 SIGKILL to the driver alone, and to it with all its processes. In the end it runs through. Prints for each schedule the
-endings by way, those with a wrong exit code or output, with processes left after `--left-s` seconds, and the tables (scores, curves,
-decisions, runs) that differ from the undisturbed ones; exits with 1 where there is any.
+endings by way, those with a wrong exit code or output, with processes left after `--left-s` seconds, and the tables
+(scores, curves, decisions, runs) that differ from the undisturbed ones; exits with 1 where there is any.
 
 python benchmarks/endings.py [--endings 60] [--schedules full asha race halve top_two] [--seed 0] [--left-s 30]
 """
@@ -149,9 +149,7 @@ def through(folder: Path, name: str, storage: str) -> float:
     return time.monotonic() - begun
 
 
-def disturbed(
-    folder: Path, name: str, endings: int, draw: random.Random, left_s: float
-) -> tuple[Count, list[str]]:
+def disturbed(folder: Path, name: str, endings: int, draw: random.Random, left_s: float) -> tuple[Count, list[str]]:
     """Ends the study of a schedule so often; returns what came of it, and the tables that differ."""
     (folder / f"{name}.yaml").write_text(STUDY.format(schedule=SCHEDULES[name]))
     length = through(folder, name, f"calm-{name}")
