@@ -27,12 +27,18 @@ hyperparameters: {learning_rate: 5e-4, num_train_epochs: UPDATES, max_train_samp
 evaluation: {max_dev_samples: 16, max_test_samples: 16}
 snapshot_s: 5
 """
-#: Submits the job, and follows it as a user would; what a user sees is written to files.
+#: Submits the job, and follows it as a user would; what a user sees is written to files. Once stages run, the script gets
+#: the signal that Slurm sends it before its time limit.
 SUBMIT = """
 set -u
 cd "$WORK"
-job=$(sbatch --parsable --nodes=1 --gpus-per-node=0 --cpus-per-task=2 --time=LIMIT SIGNAL "$ROOT/examples/slurm.sh" \
+job=$(sbatch --parsable --nodes=1 --gpus-per-node=0 --cpus-per-task=2 --time=30 "$ROOT/examples/slurm.sh" \
   study.yaml "$WORK/results")
+for _ in $(seq 600); do
+  grep -q '"running": [1-9]' results/small/progress.json 2>/dev/null && break
+  sleep 0.5
+done
+scancel --batch --signal=USR1 "$job"
 for _ in $(seq 1200); do
   squeue --noheader --job "$job" --format='%T %r' 2>/dev/null >>states.txt || true
   scontrol show job "$job" >job.txt 2>/dev/null || true
