@@ -91,6 +91,24 @@ def test_what_is_ignored_stays_ignored() -> None:
         signal.signal(signal.SIGHUP, before)
 
 
+def test_a_signal_keeps_its_number_where_a_library_raises_an_interrupt_of_its_own() -> None:
+    """As Ray's calls do, in the middle of which a signal comes."""
+    code = (
+        "import os, signal, time\n"
+        "from raystilts.cli.common import messages\n"
+        "from raystilts.cli.run import _interruptible\n"
+        "with _interruptible(messages()):\n"
+        "    try:\n"
+        "        os.kill(os.getpid(), signal.SIGUSR1)\n"
+        "        time.sleep(10)\n"
+        "    except KeyboardInterrupt:\n"
+        "        raise KeyboardInterrupt from None\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 128 + signal.SIGUSR1
+    assert "Stopped (SIGUSR1)" in done.stderr
+
+
 class Waiting:
     """A search and a view as far as a driver that stops uses them."""
 
