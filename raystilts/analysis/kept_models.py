@@ -24,6 +24,7 @@ from raystilts.training.export_adapter import export_adapter, whole_checkpoint
 
 _HEADS: dict[str, HeadKind] = {
     "classification": "sequence",
+    "regression": "regression",
     "multiple_choice": "choice",
     "tagging": "token",
     "span_qa": "span",
@@ -192,7 +193,7 @@ def export_model(results: Results, chosen: ChosenModel, out: Path, card: str, *,
             raise UserError(f"--target {chosen.target}: {kind} has no class in transformers; nothing was written")
         kind_of_head = _HEADS[facts.type]
         labels = facts.labels if kind_of_head in ("sequence", "token") else ()
-        head = TrainedHead(kind_of_head, labels)
+        head = TrainedHead(kind_of_head, labels, (facts.scale[0], facts.scale[1]) if facts.scale else (0.0, 1.0))
         if adapter:
             return export_adapter(kept, head, chosen.study, out, documents)
         return export_classifier(folder, head, chosen.study, out, documents)

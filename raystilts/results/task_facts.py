@@ -26,6 +26,24 @@ VERSION = 1
 
 
 @dataclass(frozen=True, slots=True)
+class SharedRows:
+    """What test data of a task has in common with another split in its language, by content.
+
+    Attributes:
+        split: The other split: train or dev.
+        items: Test rows that are rows of it too.
+        texts: Test rows that hold a text of it, be it in another item; of training data only.
+        rows: All test rows of the language.
+    """
+
+    split: str
+    language: str
+    items: int
+    texts: int
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
 class TaskFacts:
     """One task.
 
@@ -36,9 +54,11 @@ class TaskFacts:
         train_data: What tells its training items apart: tasks where it is equal train on the same ones.
         rows: Training examples at fraction 1, under the limits of the study; None where that is not known.
         labels: Names of classes or tags in the order of the head's outputs.
+        scale: Of regression the lowest and the highest number that there is; empty for others.
         data: Where the training data is from, with its revision; empty where that is not known.
         licence: Licence of the data.
         url: Home page of the data.
+        shared: What its test data has in common with its training and dev data.
     """
 
     type: str
@@ -50,9 +70,11 @@ class TaskFacts:
     train_data: tuple[str, ...] | None
     rows: int | None = None
     labels: tuple[str, ...] = ()
+    scale: tuple[float, ...] = ()
     data: str = ""
     licence: str = ""
     url: str = ""
+    shared: tuple[SharedRows, ...] = ()
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> TaskFacts:
@@ -63,6 +85,8 @@ class TaskFacts:
         """
         known: dict[str, Any] = {f.name: values[f.name] for f in fields(cls) if f.name in values}
         known |= {name: tuple(value) for name, value in known.items() if isinstance(value, list)}
+        if "shared" in known:
+            known["shared"] = tuple(SharedRows(**one) for one in known["shared"])
         return cls(**known)
 
 

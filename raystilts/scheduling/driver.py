@@ -23,6 +23,7 @@ from raystilts.errors import ClusterError, StorageError
 from raystilts.filesystem import open_folder
 from raystilts.planning.cost import checkpoints_folder, results_folder
 from raystilts.planning.data import StudyData, data_folder
+from raystilts.planning.dev_test import shared_rows
 from raystilts.planning.encoders import EncoderInfo, fetch_encoder
 from raystilts.planning.resolve import ResolvedStudy, resolve
 from raystilts.planning.stages import Kind, Plan, Stage
@@ -53,6 +54,8 @@ from raystilts.training.checkpoints import Checkpoints, open_checkpoints
 #: Seconds between two looks at signals, and at Ray's head process; and for how long that may not answer (after 60 s Ray
 #: itself ends this process).
 LOOK_SECONDS, HEAD_LOOK_SECONDS, HEAD_SECONDS = 0.2, 3.0, 30.0
+#: Notes on data that are shown before the rest is counted.
+SAID = 5
 
 if TYPE_CHECKING:
     from raystilts.scheduling.progress import ProgressView
@@ -82,7 +85,11 @@ def checked(study: Study, address: str | None, steps: Steps | None = None) -> tu
         check_encoder(info)
     if check_checkpoints(resolved):
         resolved = resolve(resolved.study)
-    check_data(resolved, silent if steps is None else steps.say_if_silent)
+    said = check_data(resolved, silent if steps is None else steps.say_if_silent)
+    if steps is not None:
+        more = [f"and {len(said) - SAID} more; raystilts tasks check names them all"] if len(said) > SAID else []
+        for line in (*said[:SAID], *more):
+            steps.say(f"note: {line}")
     return resolved, infos[0]
 
 
@@ -294,9 +301,12 @@ def write_study(results: str, resolved: ResolvedStudy) -> None:
     data = StudyData(study)
     facts = {task.name: facts_of(task) for arm in resolved.all_arms for task in arm.data}
     facts |= {one.task.name: facts_of(one.task) for one in resolved.targets}
+    shared = {one.task.name: shared_rows(one, data_folder(study)) for one in resolved.targets}
     trained = [one for arm in resolved.all_arms for one in arm.tasks]
     for one in (*trained, *(target for target in resolved.targets if target.task.requires_training)):
         facts[one.task.name] = facts_of(one.task) | {"rows": data.training(one.task, one.hyperparameters).rows}
+    for name, rows in shared.items():
+        facts[name]["shared"] = rows
     write_tasks(folder, facts)
     # What is there may be damaged: then there is nothing to go on with.
     with suppress(ValueError):

@@ -68,17 +68,21 @@ def splits(resolved: ResolvedStudy) -> Iterator[Split]:
         yield from (Split(one.place, one.task, "pool", language) for language in one.task.split_languages("pool"))
 
 
-def check_data(resolved: ResolvedStudy, say: Say = silent) -> None:
+def check_data(resolved: ResolvedStudy, say: Say = silent) -> list[str]:
     """Reads every row once: fetches hub data, and finds what is missing, empty or of the wrong form.
 
     Args:
         say: Called with what is read.
+
+    Returns:
+        What does not keep rows from use and is worth knowing, a sentence each: blank texts.
 
     Raises:
         UserError: naming the place in the study file.
     """
     folder = data_folder(resolved.study)
     seen: set[tuple[str, str, str | None]] = set()
+    said: list[str] = []
     for one in splits(resolved):
         if (one.task.name, one.split, one.language) in seen:
             continue
@@ -87,9 +91,9 @@ def check_data(resolved: ResolvedStudy, say: Say = silent) -> None:
         say(f"reading {task.name}: {one.split}{f' in {one.language}' if one.language else ''}")
         try:
             if one.split == "train" or one.language is None:
-                task.load_train(folder)
+                task.load_train(folder, said)
             else:
-                task.load_split(one.split, one.language, folder)
+                task.load_split(one.split, one.language, folder, said)
         except UserError as error:
             raise UserError(f"{one.place}: {error}") from None
     check_dev_is_not_test(resolved, folder)
@@ -99,6 +103,7 @@ def check_data(resolved: ResolvedStudy, say: Say = silent) -> None:
                 arm.plain_text.load_train(folder)
             except UserError as error:
                 raise UserError(f"{arm.place}.masked_lm: {error}") from None
+    return list(dict.fromkeys(said))
 
 
 def check_encoder(info: EncoderInfo) -> None:

@@ -159,7 +159,7 @@ def foreign_weights(info: EncoderInfo) -> tuple[dict[str, Tensor], dict[str, Ten
         raise UserError(f"{info.location} does not load: {first_line(error, 160)}") from error
 
 
-_WARM: dict[str, Pretrained] = {}
+_WARM: dict[tuple[str, str], Pretrained] = {}
 
 
 def pretrained(info: EncoderInfo) -> Pretrained:
@@ -168,10 +168,11 @@ def pretrained(info: EncoderInfo) -> Pretrained:
     Raises:
         UserError: the checkpoint cannot be opened as an encoder.
     """
-    if info.fingerprint not in _WARM:
+    key = (info.fingerprint, info.location)
+    if key not in _WARM:
         _WARM.clear()
-        _WARM[info.fingerprint] = _load(info)
-    return _WARM[info.fingerprint]
+        _WARM[key] = _load(info)
+    return _WARM[key]
 
 
 def _load(info: EncoderInfo) -> Pretrained:
