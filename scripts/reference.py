@@ -31,6 +31,7 @@ from raystilts.tasks.task import Task
 from raystilts.tasks.types.classification import SequenceClassification
 from raystilts.tasks.types.mining import Mining
 from raystilts.tasks.types.multiple_choice import MultipleChoice
+from raystilts.tasks.types.regression import Regression
 from raystilts.tasks.types.retrieval import AnswerRetrieval, Retrieval
 from raystilts.tasks.types.span_qa import SpanQA
 from raystilts.tasks.types.tagging import Tagging
@@ -82,7 +83,7 @@ API: tuple[tuple[str, tuple[Any, ...]], ...] = (
     ("Tasks", (Task, Source, task_contract)),
     (
         "Types of tasks",
-        (SequenceClassification, MultipleChoice, SpanQA, Tagging, Retrieval, AnswerRetrieval, Mining),
+        (SequenceClassification, Regression, MultipleChoice, SpanQA, Tagging, Retrieval, AnswerRetrieval, Mining),
     ),
     ("Replays of schedules", (Curves, replay, Replayed)),
 )
