@@ -86,9 +86,9 @@ def run(
 def _interruptible(log: Console) -> Iterator[None]:
     """Says how to go on after Ctrl-C, another signal, or the end of the cluster."""
     from raystilts.errors import ClusterError, Stopped
-    from raystilts.scheduling.stopping import stoppable
+    from raystilts.scheduling.stopping import StopRequest, stoppable
 
-    request = None
+    request: StopRequest | None = None
     try:
         with stoppable() as request:
             yield
@@ -168,11 +168,12 @@ def _rehearse(study: Study) -> None:
     """Tries one stage of each kind that the study has still to run."""
     from raystilts.planning.cost import results_folder
     from raystilts.planning.stages import plan_stages
+    from raystilts.scheduling.announce import Steps
     from raystilts.scheduling.driver import checked
     from raystilts.scheduling.outstanding import outstanding
     from raystilts.scheduling.preflight import rehearse
 
-    resolved, _ = checked(study, None)
+    resolved, _ = checked(study, None, Steps(messages()))
     planned = plan_stages(resolved)
     log = messages()
     tried = rehearse(planned, outstanding(planned, results_folder(study)).left().keys(), log)
