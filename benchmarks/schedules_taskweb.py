@@ -28,7 +28,8 @@ import numpy.typing as npt
 from ranking_taskweb import flagged
 
 from raystilts.ranking.draws import best_of
-from raystilts.ranking.joint import EarlierScores, joint_posterior, prior_features
+from raystilts.ranking.joint import EarlierScores, prior_features
+from raystilts.ranking.together import TargetTable, rank_together
 from raystilts.schedules import FullRule, HalveRule, RaceRule, Run, StratumRule, TopTwoRule, TopTwoSettings
 from raystilts.schedules.top_two import limited_to
 from raystilts.testing.replay import Curves, Jointly, MakeRule, Outcome, Replayed, replay
@@ -107,22 +108,27 @@ def ranked(outcomes: Mapping[str, Outcome]) -> Picks:
 
 
 def jointly(matrix: Matrix, outcomes: Mapping[str, Outcome], prior: FloatArray | None) -> Picks:
-    """The leaders of the posterior that all targets share: the highest mean of the arms with a finished run."""
-    scores = np.full((*matrix.scores.shape[:2], SEEDS), np.nan)
+    """The leaders of the posterior that all targets share, as `best` takes them after such a schedule."""
+    tables, rows = [], []
     for row, target in enumerate(matrix.targets):
+        there = np.flatnonzero(~np.isnan(matrix.scores[row]).all(axis=1)).tolist()
+        scores = np.full((1 + len(there), SEEDS), np.nan)
+        place = {matrix.arms[arm]: 1 + number for number, arm in enumerate(there)}
         for run, score in outcomes[target].finished.items():
-            scores[row, matrix.arms.index(run.arm), run.seed or 0] = score
-    posterior = joint_posterior(scores, prior, draws=600)
+            scores[place[run.arm], run.seed or 0] = score
+        known = {} if prior is None else {matrix.arms[arm]: float(prior[row, arm]) for arm in there}
+        tables.append(TargetTable(["none", *place], scores, np.arange(len(scores)) > 0, known))
+        rows.append(["none", *place])
+    found = rank_together(tables, stream=matrix.name)
+    assert found is not None
     rng = np.random.default_rng(0)
     picks = {}
-    for row, target in enumerate(matrix.targets):
-        there = np.flatnonzero(~np.isnan(matrix.scores[row]).all(axis=1))
-        theta = posterior.theta[row, there]
-        run = ~np.isnan(scores[row, there]).all(axis=1)
-        leader = int(np.argmax(np.where(run, theta.mean(axis=1), -np.inf)))
-        new = theta + rng.standard_normal(theta.shape) * posterior.sigma[row, there, None] / SEEDS**0.5
-        said, held = (float(np.mean(draws.argmax(axis=0) == leader)) for draws in (theta, new))
-        picks[target] = Pick(matrix.arms[there[leader]], said, held)
+    for target, arms, answer in zip(matrix.targets, rows, found, strict=True):
+        leader = answer.leader
+        assert leader is not None
+        new = answer.draws[1:] + rng.standard_normal(answer.draws[1:].shape) * np.sqrt(answer.noise[1:] / SEEDS)
+        top, _ = best_of(new, answer.competes[1:])
+        picks[target] = Pick(arms[leader], float(answer.p_best[leader]), float(top[leader - 1]))
     return picks
 
 

@@ -19,7 +19,6 @@ from raystilts.analysis.domain_distances import (
     squared_mmd,
     subword_counts,
 )
-from raystilts.analysis.embeddings import language_offsets, mean_states, text_ids
 from raystilts.analysis.inference import LEAST_INTERMEDIATES, LEVEL, Relation, holm, qap
 from raystilts.analysis.presentation import Row, name_points, p_text, panels, points, save, style, wrap
 from raystilts.analysis.reading import Overlaps
@@ -32,6 +31,7 @@ from raystilts.tasks.encoding import Ragged
 from raystilts.tasks.registry import get_task
 from raystilts.tasks.task import Task
 from raystilts.tasks.texts import item_texts, spread_sample
+from raystilts.training.embeddings import language_offsets, mean_states, text_ids
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
-
-from raystilts.analysis.embeddings import LENGTH, mean_states, text_ids
 from raystilts.analysis.presentation import Row, wrap
 from raystilts.errors import UserError
-from raystilts.planning.data import data_folder
-from raystilts.planning.encoders import fetch_encoder
 from raystilts.ranking.joint import prior_features
 from raystilts.results.earlier import earlier_studies
-from raystilts.study.hyperparameters import Hyperparameters
 from raystilts.study.schema import Study
 from raystilts.tasks.registry import get_task
-from raystilts.tasks.task import Task
-from raystilts.training.data import DataReader
-from raystilts.training.encoder import pretrained
-
-_LAST = -1  # hidden layer
+from raystilts.training.task_similarity import text_similarities
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +43,7 @@ def earlier_ranking(study: Study, folders: Sequence[str]) -> list[Ranked]:
 
 
 def text_ranking(study: Study, samples: int) -> list[Ranked]:
-    """Arms by how similar their tasks' texts are to the target's, by the study's encoder as it comes.
-
-    A task is the mean state of its description and of English training texts, half each; tasks are compared by the
-    cosine, after the mean over all tasks is taken away (states of one encoder have a large part in common). `none` has
-    no text and is left out; an arm of several tasks is their mean.
+    """Arms by how similar their tasks' texts are to the target's, see `training.task_similarity`; `none` has no text.
 
     Args:
         samples: Training texts of each task that are read.
@@ -67,46 +51,10 @@ def text_ranking(study: Study, samples: int) -> list[Ranked]:
     Raises:
         UserError: No target of the study is trained, or no arm has a task.
     """
-    targets = _targets(study)
-    arms = {arm.label: tuple(arm.tasks) for arm in study.intermediates if arm.tasks}
-    names = dict.fromkeys([*targets, *(name for tasks in arms.values() for name in tasks)])
-    if not targets or not arms:
+    found = text_similarities(study, samples)
+    if not found:
         raise UserError("text similarity needs an arm with a task, and a target that is trained")
-    loaded = pretrained(fetch_encoder(study.encoder))
-    model = loaded.restore(None, torch.device("cpu"))
-    reader = DataReader(loaded, data_folder(study))
-    pad_id = loaded.tokenizer.pad_token_id
-
-    def state(task: Task) -> NDArray[np.float64]:
-        texts = reader.text_of(task, Hyperparameters(max_train_samples=samples), LENGTH).input_ids
-        said = text_ids(loaded, [task.description])
-        parts = [mean_states(model, ids, pad_id, _LAST).mean(axis=0) for ids in (texts, said)]
-        return np.asarray(np.mean(parts, axis=0))
-
-    return similarities({name: state(get_task(name)) for name in names}, targets, arms)
-
-
-def similarities(
-    states: Mapping[str, NDArray[np.float64]], targets: Sequence[str], arms: Mapping[str, Sequence[str]]
-) -> list[Ranked]:
-    """Cosines of each target's state with each arm's, centred.
-
-    Args:
-        states: ``[hidden]`` of each task.
-        arms: Tasks of each arm.
-    """
-    centre = np.mean(list(states.values()), axis=0)
-    centred = {name: state - centre for name, state in states.items()}
-    return [
-        Ranked(target, arm, _cosine(centred[target], np.mean([centred[name] for name in tasks], axis=0)))
-        for target in targets
-        for arm, tasks in arms.items()
-    ]
-
-
-def _cosine(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
-    length = float(np.linalg.norm(one) * np.linalg.norm(other))
-    return float(one @ other) / length if length else 0.0
+    return [Ranked(target, arm, score) for (target, arm), score in found.items()]
 
 
 def _targets(study: Study) -> list[str]:

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from raystilts.analysis.embeddings import labelled_states
 from raystilts.analysis.presentation import Row, wrap
 from raystilts.analysis.transferability_scores import h_score, logme
 from raystilts.errors import UserError
@@ -30,6 +29,7 @@ from raystilts.study.schema import Study
 from raystilts.tasks.registry import get_task
 from raystilts.training.checkpoints import open_checkpoints
 from raystilts.training.data import DataReader
+from raystilts.training.embeddings import labelled_states
 from raystilts.training.encoder import Pretrained, pretrained
 
 #: Embeddings with labels that are scored at most: words of a tagging task, sub-words of a span question.

@@ -22,6 +22,7 @@ from raystilts.cli.common import (
     app,
     find_study,
     open_results,
+    print_completeness,
     read_study,
     say,
 )
@@ -95,6 +96,8 @@ class _Outputs:
         rows: Callable[[], list[Row]],
         draw: Callable[[Path], None] | None = None,
         answer: Callable[[], Any] | None = None,
+        *,
+        results: Results | None = None,
     ) -> None:
         """Writes what was asked for.
 
@@ -102,6 +105,7 @@ class _Outputs:
             rows: The table behind the answer.
             draw: Makes the figure.
             answer: What JSON holds; the table unless given.
+            results: What it is about: the text begins with how much of the study is there.
         """
         from raystilts.analysis.presentation import to_json, write_csv
 
@@ -110,7 +114,25 @@ class _Outputs:
         if self.plot is not None and draw is not None:
             draw(self.plot)
             print(self.plot, file=sys.stderr)
-        say(to_json((answer or rows)()) if self.as_json else text(), end="\n" if self.as_json else "")
+        shown = to_json((answer or rows)()) if self.as_json else text()
+        if results is not None and not self.as_json:
+            print_completeness(results)
+            _print_not_learnt(results)
+        say(shown, end="\n" if self.as_json else "")
+
+
+def _print_not_learnt(results: Results) -> None:
+    """Names targets whose numbers say nothing."""
+    from raystilts.analysis.presentation import wrap
+    from raystilts.report.matrix import NOT_LEARNT
+
+    try:
+        answers = results.answers()
+    except UserError:  # several encoders or metrics: the question itself is of one of them
+        return
+    names = [answer.label for answer in answers if not answer.learnt]
+    if names:
+        say("\n".join(wrap(f"{NOT_LEARNT}: {', '.join(names)}; what follows says nothing of them")))
 
 
 def _opened(folder: str) -> tuple[Results, Study | None, KnownTasks]:
@@ -140,7 +162,8 @@ def domain_shift(
     study, results = _study_and_results(place)
     found = answer(study, results, texts, permutations)
     rows = answer_rows(found)
-    outputs.give(lambda: answer_text(found), lambda: rows["shifts"], partial(plot_shifts, found), lambda: rows)
+    draw = partial(plot_shifts, found)
+    outputs.give(lambda: answer_text(found), lambda: rows["shifts"], draw, lambda: rows, results=results)
 
 
 def _study_and_results(place: str) -> tuple[Study, Results | None]:
@@ -192,7 +215,9 @@ def gains(
     families = [family for family in found if family]
     if not families:
         raise UserError("no gains: the results hold no target that both `none` and another arm were scored on")
-    outputs.give(lambda: gains_text(families, every), lambda: gain_rows(families), partial(plot_gains, families))
+    outputs.give(
+        lambda: gains_text(families, every), lambda: gain_rows(families), partial(plot_gains, families), results=loaded
+    )
 
 
 @analyze_app.command("language-similarity")
@@ -251,7 +276,7 @@ def language_similarity(
     shown = predictors | ({BASELINE: gained.level} if gained.level is not None else {})
     outputs.give(
         lambda: similarity_text(found), lambda: language_rows(found, shown), partial(plot_similarity, found, shown),
-        lambda: similarity_json(found),
+        lambda: similarity_json(found), results=loaded,
     )  # fmt: skip
 
 
@@ -314,7 +339,7 @@ def intermediate_size(
         comparison = compare_slopes(strata, groups, size_of, tasks.overlaps, effect / 100) if compared else None
         return sizes_text(shown, comparison, unit)
 
-    outputs.give(shown_text, rows, partial(plot_sizes, shown, unit))
+    outputs.give(shown_text, rows, partial(plot_sizes, shown, unit), results=loaded)
 
 
 @analyze_app.command("target-size")
@@ -345,7 +370,7 @@ def target_size(
     check_language(language, strata)
     curves = target_curves(strata, language, size_of, tasks.overlaps, intermediate_fraction)
     draw = partial(plot_target_size, curves, unit)
-    outputs.give(lambda: target_size_text(curves, unit), lambda: target_rows(curves, unit), draw)
+    outputs.give(lambda: target_size_text(curves, unit), lambda: target_rows(curves, unit), draw, results=loaded)
 
 
 @app.command()

@@ -235,6 +235,9 @@ def next_command(
 def report(
     results: ResultsFolder,
     out: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")] = Path("report.html"),
+    figures: Annotated[
+        Path | None, typer.Option(help="Also write each chart as SVG and PDF into this folder (needs matplotlib).")
+    ] = None,
     encoder: EncoderName = None,
 ) -> None:
     """Write one self-contained HTML page: answers, gains, curves, cost, provenance. Of several encoders, of one.
@@ -242,19 +245,30 @@ def report(
     Example: raystilts report ~/raystilts_results/quickstart -o report.html
     """
     _check_writable(out)
+    if figures is not None and not figures.absolute().parent.is_dir():
+        raise UserError(f"--figures {figures}: there is no folder {figures.absolute().parent}; make it first")
     from raystilts.report.html import gather, page
 
     loaded = open_results(results, encoder)
     study = loaded.study()
+    data = None
     if study is not None and study.search is not None:
+        if figures is not None:
+            raise UserError("--figures: a search has no charts of its own; leave it out")
         from raystilts.report.html.search_page import search_page
         from raystilts.scheduling.trial_history import outcomes
 
         text = search_page(loaded.folder.url, study, outcomes(loaded, study))
     else:
-        text = page(gather(loaded))
+        data = gather(loaded)
+        text = page(data)
     _write(out, text)
     output().print(f"{out}: {len(text.encode()) / 1e6:.2f} MB", highlight=False, soft_wrap=True)
+    if figures is not None and data is not None:
+        from raystilts.report.figures import write_figures
+
+        written = write_figures(data, figures)
+        output().print(f"{figures}: {len(written)} figures", highlight=False, soft_wrap=True)
 
 
 def _write(out: Path, text: str) -> None:
@@ -295,8 +309,9 @@ def benchmark(
     from raystilts.analysis.benchmark import suite_view
     from raystilts.tasks.suites import get_suite
 
+    loaded = open_results(results, encoder)
     answer = score_suite(
-        open_results(results, encoder),
+        loaded,
         get_suite(suite),
         languages=languages.replace(",", " ").split(),
         intermediate_fraction=intermediate_fraction,
@@ -305,6 +320,7 @@ def benchmark(
     if as_json:
         print(json.dumps({"complete": answer.own.complete, **asdict(answer)}, indent=1))
     else:
+        print_completeness(loaded)
         output().print(suite_view(answer), highlight=False)
 
 
@@ -324,6 +340,7 @@ def compact(
     from raystilts.results.compaction import clean_up
     from raystilts.results.compaction import compact as merge
     from raystilts.results.finals import write_finals
+    from raystilts.results.items import merge_items
     from raystilts.results.results import Results
 
     folder = open_folder(results)
@@ -331,6 +348,7 @@ def compact(
         raise UserError(f"{results}: no such results folder; give <storage_path>/<study name>")
     done = merge(folder)
     deleted = clean_up(folder, older_than=grace)
+    merge_items(folder)
     why = write_finals(Results(folder))
     if why is not None:
         output().print(f"finals.parquet was not written: {why}", highlight=False, markup=False)

@@ -88,12 +88,15 @@ def _interruptible(log: Console) -> Iterator[None]:
     from raystilts.errors import ClusterError, Stopped
     from raystilts.scheduling.stopping import stoppable
 
+    request = None
     try:
-        with stoppable():
+        with stoppable() as request:
             yield
         return
     except KeyboardInterrupt as stop:
-        number = stop.signum if isinstance(stop, Stopped) else signal.SIGINT
+        # Ray's own calls, in the middle of which a signal comes, raise one that does not say which it was.
+        noted = None if request is None else request.signum
+        number = stop.signum if isinstance(stop, Stopped) else noted or signal.SIGINT
         why, code = f"Stopped ({signal.Signals(number).name})", 128 + number
     except ClusterError as error:
         why, code = f"Stopped: {error}", 1

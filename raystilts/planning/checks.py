@@ -242,7 +242,7 @@ def _race(schedule: Race, n_seeds: int) -> list[str]:
 
 
 def _top_two(schedule: TopTwo) -> list[str]:
-    least = TopTwo.DEFAULT_BUDGET if schedule.prior else TopTwo.BUDGET_ALONE
+    least = schedule.usual
     known = "with a prior" if schedule.prior else "without a prior"
     if schedule.budget is None or schedule.budget >= least - _ROUNDED:
         return []

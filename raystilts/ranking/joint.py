@@ -48,13 +48,18 @@ class JointPosterior:
 
     Attributes:
         theta: ``[targets, arms, draws]``, expected scores, in the unit of the scores.
-        sigma: ``[targets, arms]``, noise between seeds (root of its mean variance), in the unit of the scores.
+        noise: ``[targets, arms, draws]``, variance between seeds, in the squared unit of the scores.
         unit: ``[targets]``, the spread of each target's scores that the model works in.
     """
 
     theta: FloatArray
-    sigma: FloatArray
+    noise: FloatArray
     unit: FloatArray
+
+    @property
+    def sigma(self) -> FloatArray:
+        """``[targets, arms]``, noise between seeds, as the root of its mean variance, in the unit of the scores."""
+        return np.asarray(np.sqrt(self.noise.mean(axis=2)))
 
 
 def joint_posterior(
@@ -64,6 +69,7 @@ def joint_posterior(
     stream: str = "",
     burn: int = BURN,
     draws: int = DRAWS,
+    each: int = 1,
 ) -> JointPosterior:
     """The posterior of all targets together.
 
@@ -72,7 +78,8 @@ def joint_posterior(
         prior: ``[targets, arms]``, standardised expectations from elsewhere, 0 where unknown; None: there are none.
         stream: Fixes the random numbers, together with the scores.
         burn: Sweeps before the first draw.
-        draws: Draws, one a sweep.
+        draws: Sweeps that are kept.
+        each: Draws of the scores from each of these, given all else; so there are ``draws * each``.
 
     Raises:
         UserError: Wrong shapes, or no draws.
@@ -80,22 +87,24 @@ def joint_posterior(
     scores = np.asarray(scores, dtype=np.float64)
     if scores.ndim != 3 or (prior is not None and prior.shape != scores.shape[:2]):
         raise UserError("joint_posterior takes scores[targets, arms, seeds] and prior[targets, arms]")
-    if draws < 1 or burn < 0:
+    if min(draws, each) < 1 or burn < 0:
         raise UserError(f"joint_posterior takes at least 1 draw after at least 0 sweeps, not {draws} after {burn}")
     seen = [None if np.isnan(score) else round(score, 12) for score in scores.ravel().tolist()]
     rng = generator("joint", stream, scores.shape, seen, None if prior is None else prior.round(12).tolist())
     sampler = _Gibbs(scores, prior, rng)
     for _ in range(burn):
         sampler.sweep()
-    theta = np.empty((*scores.shape[:2], draws))
-    variance = np.zeros(scores.shape[:2])
+    theta = np.empty((*scores.shape[:2], draws * each))
+    variance = np.empty((*scores.shape[:2], draws))
     for number in range(draws):
         sampler.sweep()
-        theta[:, :, number] = sampler.theta
-        variance += sampler.sigma2 / draws
-    scale = sampler.unit[:, None]
-    theta = theta * scale[..., None] + sampler.middle[:, None, None]
-    return JointPosterior(theta, np.sqrt(variance) * scale, sampler.unit)
+        theta[:, :, number * each] = sampler.theta
+        if each > 1:
+            theta[:, :, number * each + 1 : (number + 1) * each] = sampler.more_scores(each - 1)
+        variance[:, :, number] = sampler.sigma2
+    scale = sampler.unit[:, None, None]
+    theta = theta * scale + sampler.middle[:, None, None]
+    return JointPosterior(theta, np.repeat(variance, each, axis=2) * scale**2, sampler.unit)
 
 
 def units(scores: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -144,7 +153,7 @@ class _Gibbs:
         self.sigma2 = np.full(self.shape, 0.3)
         self.tau, self.tau_rate, self.degrees = np.full(targets, 0.3), 10.0, 6.0
         self.collapsed_share = 0.03  # pi
-        self.theta = np.zeros(self.shape)
+        self.theta, self.expected, self.root = (np.zeros(self.shape) for _ in range(3))
         self._weigh(np.zeros(scores.shape, dtype=bool))
 
     def sweep(self) -> None:
@@ -157,6 +166,11 @@ class _Gibbs:
         self._draw_noise()
         self._draw_slope_prior()
         self._draw_collapsed()
+
+    def more_scores(self, number: int) -> FloatArray:
+        """``[targets, arms, number]``, further draws of the scores, given all else that the sweep drew."""
+        noise = self.rng.standard_normal((*self.shape, number))
+        return np.asarray(self.expected[:, :, None] + noise / self.root[:, :, None])
 
     def _weigh(self, collapsed: BoolArray) -> None:
         """Sufficient statistics of each cell, where collapsed runs count little."""
@@ -196,8 +210,9 @@ class _Gibbs:
         share = np.where(seen, _logistic(wide - narrow), _WIDE_SHARE)
         self.wide = np.where(self.rng.random(self.shape) < share, _WIDE_VARIANCE, 1.0)
         precision = 1 / (psi2 * self.wide) + self.weight / self.sigma2
-        own = self.weight / self.sigma2 * rest / precision
-        own += self.rng.standard_normal(self.shape) / np.sqrt(precision)
+        expected = self.weight / self.sigma2 * rest / precision
+        self.expected, self.root = fit + expected, np.sqrt(precision)
+        own = expected + self.rng.standard_normal(self.shape) / self.root
         self.theta = fit + own
         squares = (own**2 / self.wide * seen).sum(axis=1)
         drawn = (_PSI_SCALE + squares / 2) / self.rng.standard_gamma(_PSI_SHAPE + seen.sum(axis=1) / 2)

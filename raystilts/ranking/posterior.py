@@ -9,7 +9,7 @@ neither the order of the arms nor a shift common to all runs of a seed changes a
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -87,7 +87,8 @@ class Posterior:
         draws: ``[arms, draws]``, joint draws of the arms' scores; nan rows for absent arms, no
             columns where the seed variance is unknown.
         fit: The decomposition behind it.
-        competes: ``[arms]``, arms with a run that may be called best.
+        competes: ``[arms]``, arms that may be called best: those with a run, and in a posterior of all targets
+            (`together`) those without one too, of which the other targets tell.
         tied: Groups of exchangeable arms, which share their answers.
         mass: Probability that the set not told apart from the best reaches.
         noise: ``[arms, draws]``, variance of one run of the arm.
@@ -130,7 +131,7 @@ class Posterior:
 
     @property
     def leader(self) -> int | None:
-        """Competing arm with the lowest expected regret; None if no arm has a run."""
+        """Competing arm with a run and the lowest expected regret; None if no arm has one."""
         return self.choice.leader
 
     @property
@@ -217,6 +218,22 @@ def rank_arms(
     return Posterior(drawn, fit, competes, tied_groups(fit, competes, luck), mass, noise, items=luck)
 
 
+def with_items(answer: Posterior, items: npt.ArrayLike | None, stream: str) -> Posterior:
+    """A posterior that was made without the items' luck, and with it.
+
+    Args:
+        items: As for `rank_arms`; rows that it lacks (arms without a run) have none.
+        stream: Fixes the random numbers.
+    """
+    if items is None or not answer.determined:
+        return answer
+    given = np.full(len(answer.draws), np.nan)
+    given[: len(np.asarray(items))] = items
+    luck = np.where(np.isnan(given), 0.0, given)
+    noise = generator("items", stream, answer.draws.shape).standard_normal(answer.draws.shape)
+    return replace(answer, draws=answer.draws + np.sqrt(luck)[:, None] * noise, tied=[], items=luck)
+
+
 def _item_variances(items: npt.ArrayLike | None, fit: Decomposition) -> FloatArray | None:
     if items is None:
         return None
@@ -269,7 +286,7 @@ def _choice(answer: Posterior) -> Choice:
             values[group] = values[group].mean()
     effects = answer.fit.effects
     best_set = smallest_set(p_best, effects, answer.mass)
-    leader = _leader(regret, p_best, effects, answer.competes)
+    leader = _leader(regret, p_best, effects, answer.competes & answer.fit.present)
     if leader is not None and leader not in best_set:
         best_set = (*best_set, leader)
     return Choice(leader, best_set, p_best, regret)

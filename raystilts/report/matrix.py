@@ -18,6 +18,8 @@ from raystilts.analysis.presentation import WIDTH, csv_text, save_figure, wrap
 from raystilts.results.answers import ArmAnswer, TargetAnswer, arm_names
 
 Value = Literal["gain", "score", "p_best"]
+#: What is said of targets at chance.
+NOT_LEARNT = "not learnt at this size, so no arm is better than another"
 #: What stands in the cells, for a title.
 TITLES: dict[Value, str] = {
     "gain": "gain over none in points, with half the width of its 95 % interval",
@@ -119,7 +121,7 @@ def matrix_text(matrix: Matrix) -> str:
         if not matrix.not_learnt and all(cell is None for cell in cells):
             lines.append("no gains: none has no finished run (--value score or p_best needs none)")
     if matrix.not_learnt:
-        lines += wrap(f"not learnt at this size, so no arm is better than another: {', '.join(matrix.not_learnt)}")
+        lines += wrap(f"{NOT_LEARNT}: {', '.join(matrix.not_learnt)}")
     return "\n".join(lines).rstrip() + "\n"
 
 

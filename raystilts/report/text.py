@@ -27,9 +27,20 @@ def best_table(answer: TargetAnswer) -> str:
     if answer.best:
         bound = "Hsu's worst-case test at 95 %" if answer.strict else "it holds the best with at least 95 %"
         lines += wrap(f"* best set, the arms not told apart from the best: {bound}", "  ")
+    chooser = choosing(answer)
+    if chooser:
+        lines += wrap(f"means and gains are on test; the order, P(best) and regret by {chooser}", "  ")
     for note in answer.notes:
         lines += wrap(f"note: {note}", "  ")
     return "\n".join(lines) + "\n"
+
+
+def choosing(answer: TargetAnswer) -> str:
+    """Which data the arms are ordered by, where it is not the data that their means are of."""
+    rules = {arm.selection for arm in answer.arms if arm.p_best is not None}
+    if not rules - {"test"}:
+        return ""
+    return "dev data in the training language" if "en_dev" in rules else "the target languages' dev data"
 
 
 def _row(name: str, cells: Sequence[str]) -> str:
@@ -59,6 +70,8 @@ def _arm_lines(label: str, arm: ArmAnswer) -> list[str]:
 def marks(arm: ArmAnswer) -> list[str]:
     """What is odd about an arm: why it does not compete, and runs that are not among its seeds."""
     found = ["overlap: trains on the target's own data"] if arm.overlap else []
+    if arm.posterior == "study" and not arm.seeds and arm.p_best is not None:
+        found.append("not run on this target: as the other targets foretell it")
     if arm.stopped:
         found.append(f"{count(arm.stopped, 'run')} stopped{stopped_at(arm)}")
     if arm.failed:
@@ -89,7 +102,7 @@ def verdict(answer: TargetAnswer) -> str:
     if not any(arm.seeds and arm.intermediate != "none" for arm in answer.arms):
         return "Nothing to compare yet: only training without an intermediate task has a finished run."
     if answer.best == ("none",):
-        return "No intermediate task (none) is best: none of those that compete here helps."
+        return "No intermediate task helps here: training without one is best."
     if len(answer.best) == 1:
         return f"{answer.best[0]} is best."
     seeds = max((arm.seeds for arm in answer.arms if arm.in_best_set), default=0)
@@ -124,7 +137,7 @@ def _outlook(answer: TargetAnswer) -> str:
     if not advice.arms or advice.seeds == 0:
         return ""
     apart = "none" in answer.best or "none" not in answer.advised(advice)
-    these = "these" if apart else "these and none"
+    these = "these" if apart else "these and of no intermediate task"
     if advice.seeds is None:
         few = "less than 0.01" if advice.probability < 0.01 else f"{advice.probability:.2f}"
         return f"; {LOOK_AHEAD} more seeds of {these} would decide with probability {few} only"

@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
 from raystilts.ranking.advice import Advice, advise
+from raystilts.ranking.intervals import FloatArray
 from raystilts.ranking.mcb import compare_with_best
-from raystilts.ranking.posterior import Posterior, number
+from raystilts.ranking.posterior import NO_REPEATS, Posterior, number, with_items
+from raystilts.results.item_noise import ItemLuck, KnownItems
 from raystilts.results.reader import json_column
-from raystilts.results.stratum import Stratum, rank_stratum, scores_of, was_run
+from raystilts.results.stratum import Arm, Stratum, rank_stratum, scores_of, was_run
 from raystilts.results.task_facts import KnownTasks
 
 if TYPE_CHECKING:
@@ -22,6 +24,11 @@ if TYPE_CHECKING:
     from raystilts.study.schema import Study
 
 
+TOGETHER = (
+    "P(best) is from one posterior of all targets, for the schedule gave most arms one seed; means and gains are of "
+    "this target alone"
+)
+GAINS_ALONE = "no arm has two seeds on this target: its gains have no interval"
 #: Further seeds that are thought about in a sentence.
 LOOK_AHEAD = 8
 Selection = Literal["en_dev", "target_dev", "test"]
@@ -43,6 +50,8 @@ class ArmAnswer:
         seeds: Finished runs; `stopped`, `failed` and `degenerate` ones are not among them.
         selection: Which data chose: English dev, the target language's dev, or (for want of dev data) test itself.
         stopped_at: The largest share of the budget that a stopped run has reached.
+        posterior: Whose runs P(best) and regret are from: the target's alone, or all of the study's, as after the
+            schedules `halve` and `top_two`.
     """
 
     target: str
@@ -68,6 +77,7 @@ class ArmAnswer:
     split: str
     selection: Selection
     stopped_at: float | None = None
+    posterior: Literal["target", "study"] = "target"
 
     @property
     def label(self) -> str:
@@ -172,27 +182,64 @@ class Question:
     tasks: KnownTasks
 
 
-def answer_target(test: Stratum, dev: Stratum | None, rule: Selection, asked: Question) -> TargetAnswer:
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What one posterior of all targets says of one.
+
+    Attributes:
+        arms: Its rows: those of the dev scores, then arms that have not been run on this target.
+        notes: What a reader must be told.
+    """
+
+    posterior: Posterior
+    arms: tuple[Arm, ...]
+    notes: tuple[str, ...] = ()
+
+
+def eligible_arms(arms: Sequence[Arm], target: str, asked: Question) -> list[bool]:
+    """Which arms may be called best: at the fraction that is compared, and not trained on the target's own data."""
+    return [
+        arm.intermediate_fraction in (None, asked.compared)
+        and (asked.include_overlap or not asked.tasks.overlaps(arm.intermediate, target))
+        for arm in arms
+    ]
+
+
+def answer_target(
+    test: Stratum,
+    dev: Stratum | None,
+    rule: Selection,
+    asked: Question,
+    together: Chosen | None = None,
+    items: Mapping[str, KnownItems] | None = None,
+) -> TargetAnswer:
     """The answer for one stratum.
 
     Args:
         dev: The scores that choose; the test scores do where there are none.
         rule: Which data `dev` is of.
+        together: What all targets together say of it, in place of its own dev scores alone.
+        items: What is known of the items of each split.
     """
     overlap = [asked.tasks.overlaps(arm.intermediate, test.target) for arm in test.arms]
-    eligible = [
-        arm.intermediate_fraction in (None, asked.compared) and (asked.include_overlap or not shared)
-        for arm, shared in zip(test.arms, overlap, strict=True)
-    ]
+    eligible = eligible_arms(test.arms, test.target, asked)
     stream = f"{test.target} {test.target_fraction} {asked.language}"
-    gains = rank_stratum(test, asked.language, eligible, stream)
+    luck = _luck(items, test, asked.language)
+    gains = rank_stratum(test, asked.language, eligible, stream, items=_variances(luck))
     chosen, chooser, may, by = gains, test, eligible, asked.language
+    luck_of_choice: ItemLuck | None = None
     learnt = gains.learnt
+    together = together if learnt else None
     if dev is not None:
         allowed = dict(zip(test.arms, eligible, strict=True))
         may = [allowed.get(arm, False) for arm in dev.arms]
         chooser, by = dev, asked.language if rule == "target_dev" else None
-        chosen = rank_stratum(dev, by, may, f"{stream} dev", learnt)
+        luck_of_choice = _luck(items, dev, by)
+        variances = _variances(luck_of_choice)
+        if together is not None:
+            chosen = with_items(together.posterior, variances, f"{stream} dev")
+        else:
+            chosen = rank_stratum(dev, by, may, f"{stream} dev", learnt, variances)
         if learnt and not chosen.learnt:
             gains = rank_stratum(test, asked.language, eligible, stream, learnt=False)
     selection = rule if dev is not None else "test"
@@ -201,14 +248,23 @@ def answer_target(test: Stratum, dev: Stratum | None, rule: Selection, asked: Qu
     if asked.strict and chosen.learnt:
         mcb = compare_with_best(scores_of(chooser, by), deterministic=chooser.deterministic, eligible=may)
         best, extra = mcb.best_set, [mcb.note] if mcb.note else []
-    row_of = {arm: row for row, arm in enumerate(chooser.arms)}
+    choice_arms = together.arms if together else tuple(chooser.arms)
+    row_of = {arm: row for row, arm in enumerate(choice_arms)}
     arms = [
         _arm_answer(test, asked.language, gains, i, chosen, row_of.get(arm), best, eligible[i], overlap[i], selection)
         for i, arm in enumerate(test.arms)
         if was_run(test, i)
     ]
+    if together is not None:
+        arms = [replace(arm, posterior="study") for arm in arms]
+        arms += _not_run(arms, together, best)
     arms.sort(key=lambda a: (not a.competes, -(a.p_best or 0.0), -(a.mean or 0.0), a.intermediate))
     notes = answer_notes(test, gains, chosen, selection, overlap, asked.include_overlap, asked.study)
+    if chosen.learnt:
+        said = (luck_of_choice, luck if luck_of_choice is None or (luck and luck.counted is not None) else None)
+        notes = (*notes, *(one.note() for one in said if one is not None))
+    if together is not None:
+        notes = (TOGETHER, *(GAINS_ALONE if note == NO_REPEATS else note for note in notes), *together.notes)
     return TargetAnswer(
         target=test.target,
         target_fraction=test.target_fraction,
@@ -216,12 +272,12 @@ def answer_target(test: Stratum, dev: Stratum | None, rule: Selection, asked: Qu
         languages=(asked.language,) if asked.language else test.languages,
         metric=test.metric or "",
         arms=tuple(arms),
-        best=tuple(arm_label(*chooser.arms[i][:2]) for i in best),
+        best=tuple(arm_label(*choice_arms[i][:2]) for i in best),
         notes=(*notes, *extra),
         strict=asked.strict,
         choice=chosen,
         gains=gains,
-        choice_arms=tuple(arm[:2] for arm in chooser.arms),
+        choice_arms=tuple(arm[:2] for arm in choice_arms),
         gain_arms=tuple(arm[:2] for arm in test.arms),
         target_examples=_number_of(test, asked),
     )
@@ -234,6 +290,40 @@ def _number_of(test: Stratum, asked: Question) -> int | None:
     if asked.study is None or found is None or test.target_fraction is None:
         return None
     return asked.tasks.points(asked.study, found).get(test.target_fraction)
+
+
+def _luck(items: Mapping[str, KnownItems] | None, stratum: Stratum, language: str | None) -> ItemLuck | None:
+    known = None if items is None else items.get(stratum.split)
+    return None if known is None else known.luck(stratum, language)
+
+
+def _variances(luck: ItemLuck | None) -> FloatArray | None:
+    return None if luck is None else luck.counted
+
+
+def _not_run(
+    arms: Sequence[ArmAnswer], together: Chosen, best: Sequence[int]
+) -> list[ArmAnswer]:
+    """Arms that have no run on the target and may still be the best there."""
+    there = {(arm.intermediate, arm.intermediate_fraction) for arm in arms}
+    empty: dict[str, Any] = dict.fromkeys(("mean", "gain", "gain_low", "gain_high", "stopped_at"))
+    empty |= dict.fromkeys(("seeds", "stopped", "failed", "degenerate"), 0)
+    return [
+        replace(
+            arms[0],
+            intermediate=together.arms[row].intermediate,
+            intermediate_fraction=together.arms[row].intermediate_fraction,
+            p_best=number(together.posterior.p_best[row]),
+            expected_regret=number(together.posterior.regret[row]),
+            in_best_set=True,
+            competes=True,
+            overlap=False,
+            hyperparameters={},
+            **empty,
+        )
+        for row in best
+        if together.arms[row][:2] not in there
+    ]
 
 
 def _arm_answer(

@@ -40,6 +40,10 @@ class CellTables:
         """The rows of a query over the views of `queries`."""
         return self._tables.query(lambda connection: to_frame(self._views(connection), query, values))
 
+    def lists(self, query: str, **values: object) -> list[Any]:
+        """The same as tuples, for short answers: without pandas, which takes a while to load."""
+        return self._tables.query(lambda connection: self._views(connection).execute(query, values or None).fetchall())
+
     def cells(self, query: str, split: str, *, numbers: bool) -> pd.DataFrame:
         """The rows of a query over the view `cells`; `numbers` says whether it needs the scores in each language."""
 
@@ -177,7 +181,7 @@ def _warn_lost(rows: list[Any]) -> None:
     for target, kept, lost in rows:
         warnings.warn(
             f"The macro mean of target {target} is over {kept.replace(',', ', ') or 'no'} language(s): "
-            f"not every run has {lost.replace(',', ', ')}.",
+            f"not every run has {lost.replace(',', ', ')}. Ask for one of these with --language.",
             ResultsWarning,
             stacklevel=7,
         )

@@ -23,6 +23,8 @@ import pyarrow as pa
 
 from raystilts.errors import StorageError
 from raystilts.filesystem import Folder, open_folder
+from raystilts.results.items import MANY as MANY_ITEMS
+from raystilts.results.items import merge_items
 from raystilts.results.ledger import Ledger
 from raystilts.results.reader import (
     COMPACTED,
@@ -172,6 +174,7 @@ def _tidy(folder: Folder, many: int, grace: float) -> None:
         if len(folder.names("runs")) >= many:
             compact(folder)
             clean_up(folder, older_than=grace)
+        merge_items(folder, many=1 if many == 1 else MANY_ITEMS)
     except (StorageError, OSError, duckdb.Error) as error:
         warnings.warn(
             f"The results were not compacted ({error}); they are complete all the same.", ResultsWarning, stacklevel=2

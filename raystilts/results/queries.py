@@ -102,4 +102,13 @@ where s.split = 'dev' and r.status <> 'failed'
 order by s.stage, s.attempt, s.step, s.language, s.metric
 """
 
+#: Items behind final main scores of ``$target``, null for all.
+ITEM_COUNTS = """
+select split, target, target_fraction, language, min(examples) as items
+from scores where is_main and is_final and kind <> 'intermediate' and ($target is null or target = $target)
+group by all
+"""
+
+RULES = "select distinct rule from decisions"
+
 DECISIONS = "select * from decisions order by decided_at, study, target, target_fraction, round"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -16,9 +17,13 @@ from raystilts.filesystem import Folder, open_folder
 from raystilts.results import cells, queries
 from raystilts.results.answers import ArmAnswer, Question, Selection, TargetAnswer, answer_target
 from raystilts.results.cell_tables import CellTables
+from raystilts.results.item_noise import KnownItems, Stages, stages_of
+from raystilts.results.items import ItemSet, has_items, read_item_sets
+from raystilts.results.joint_choice import JointChoice, least_targets
 from raystilts.results.over_targets import OverallAnswer, over_targets
 from raystilts.results.stratum import Arm, Final, Place, Stratum, build_stratum
 from raystilts.results.study_file import read_study
+from raystilts.results.tables import in_view
 from raystilts.results.task_facts import KnownTasks, read_tasks
 
 if TYPE_CHECKING:
@@ -59,6 +64,7 @@ class Results:
             )
         self.encoder, self._stages = encoder, stages
         self._tables = CellTables(self.folder, stages, encoder)
+        self._together = JointChoice(self.folder)
 
     def runs(self, *, all_attempts: bool = False) -> pd.DataFrame:
         """One row a stage: its latest finished attempt, else its latest attempt.
@@ -66,7 +72,8 @@ class Results:
         Args:
             all_attempts: A row for every attempt instead.
         """
-        return self._tables.rows(queries.ALL_ATTEMPTS if all_attempts else queries.RUNS)
+        frame = self._tables.rows(queries.ALL_ATTEMPTS if all_attempts else queries.RUNS)
+        return in_view(frame, ["intermediate", "target"], ["seed", "status"])
 
     def scores(
         self,
@@ -85,7 +92,8 @@ class Results:
             final: Only the main score of the weights that training ended with.
         """
         asked = _given(target=target, language=language, split=split)
-        return self._tables.rows(queries.scores(asked, final), **asked)
+        frame = self._tables.rows(queries.scores(asked, final), **asked)
+        return in_view(frame, ["intermediate", "target"], ["language", "value"])
 
     def curves(self, *, target: str | None = None, language: str | None = None) -> pd.DataFrame:
         """Scores along training, finished stages and stopped ones (see column `status`).
@@ -120,8 +128,7 @@ class Results:
     def encoders(self) -> list[str]:
         """The encoders of the finished target stages, in the order of the study."""
         runs = self.runs()
-        finished = runs[(runs["kind"] != "intermediate") & (runs["status"] == "finished")]
-        there = sorted(set(finished["encoder"]))
+        there = set(runs[(runs["kind"] != "intermediate") & (runs["status"] == "finished")]["encoder"])
         study = read_study(self.folder)
         order = [] if study is None else [one.label for one in study.all_encoders]
         return sorted(there, key=lambda name: (order.index(name) if name in order else len(order), name))
@@ -157,13 +164,14 @@ class Results:
             split: ``"test"`` or ``"dev"``.
 
         Returns:
-            Columns encoder, target, target_fraction, split, metric, language, languages,
-            intermediate, intermediate_fraction, hyperparameters, seed, stage, degenerate, score
+            Columns target, intermediate, encoder, target_fraction, split, metric, languages,
+            intermediate_fraction, hyperparameters, stage, degenerate, seed, language, score
             (0 to 1), and for gains also gain.
         """
         if value not in ("gain", "score"):
             raise UserError(f"The value of `value` is {value!r}, but must be 'gain' or 'score'.")
-        return self._tables.cells(cells.GAINS if value == "gain" else cells.MATRIX, split, numbers=True)
+        frame = self._tables.cells(cells.GAINS if value == "gain" else cells.MATRIX, split, numbers=True)
+        return in_view(frame, ["target", "intermediate"], ["seed", "language", "score", "gain"])
 
     def known(self, *, split: str = "test") -> pd.DataFrame:
         """What there are final scores of: columns target, target_fraction, intermediate_fraction, languages."""
@@ -264,7 +272,8 @@ class Results:
 
         found = self.answers(target, language, intermediate_fraction, include_overlap=include_overlap, strict=strict)
         rows = [arm.to_json() for answer in found for arm in answer.arms]
-        return pd.DataFrame(rows, columns=list(ArmAnswer.__dataclass_fields__))
+        frame = pd.DataFrame(rows, columns=list(ArmAnswer.__dataclass_fields__))
+        return in_view(frame, ["target", "intermediate"], ["mean", "gain", "p_best"])
 
     def overall(
         self,
@@ -297,25 +306,60 @@ class Results:
         Raises:
             UserError: a target, language or fraction that the results do not hold.
         """
-        tests = self._scored("test", target, language)
-        self._check(tests, target, language)
         study = self.study()
+        rules = [str(rule) for (rule,) in self._tables.lists(queries.RULES)]
+        least = None if strict else least_targets(study, rules)
+        every = self._scored("test", target if least is None else None, language)
+        tests = {key: test for key, test in every.items() if target in (None, key[0])}
+        self._check(tests, target, language)
         compared = compared_fraction(intermediate_fraction, tests.values(), study)
         asked = Question(target, language, compared, include_overlap, strict, study, read_tasks(self.folder, study))
-        devs, rule = self._choosing(tests, asked)
-        return [answer_target(test, devs.get(key), rule, asked) for key, test in tests.items()]
+        devs, rule = self._choosing(every, asked if least is None else replace(asked, target=None))
+        joint = {} if least is None else self._together(every, devs, rule, asked, least)
+        items = self.known_items(target)
+        return [answer_target(test, devs.get(key), rule, asked, joint.get(key), items) for key, test in tests.items()]
+
+    def item_sets(self, target: str | None = None, split: str | None = None) -> list[ItemSet]:
+        """Scores of single items, where the study keeps them (`predictions`) or they were imported."""
+        return read_item_sets(self.folder, target, split)
+
+    def known_items(self, target: str | None = None) -> dict[str, KnownItems]:
+        """What is known of the luck of the items of each split."""
+        counts: dict[str, dict[tuple[str, float | None, str], int]] = {"dev": {}, "test": {}}
+        for split, name, share, language, items in self._tables.lists(queries.ITEM_COUNTS, target=target):
+            counts.setdefault(split, {})[name, share, language] = int(items)
+        if not has_items(self.folder):
+            return {split: KnownItems((), {}, known) for split, known in counts.items()}
+        return {
+            split: KnownItems(self.item_sets(target, split), self._stages(split), known)
+            for split, known in counts.items()
+        }
+
+    def _stages(self, split: str) -> Stages:
+        """The stage behind each score of a split."""
+        rows = self._tables.cells(cells.MATRIX, split, numbers=True)
+        rows = rows[rows["language"] != cells.MACRO]
+        columns = ["target", "target_fraction", "intermediate", "intermediate_fraction", "hyperparameters", "seed"]
+        plain = rows[[*columns, "language", "stage"]].astype(object).where(rows.notna(), None)
+        return stages_of(plain.itertuples(index=False, name=None))
 
     def _scored(self, split: str, target: str | None, language: str | None) -> dict[Key, Stratum]:
         """Strata with scores; in one language with all others beside it, where every run has it."""
         found = self.strata(split, target=target, each=language is not None)
         if language is not None:
-            lacking = {(s.target, s.target_fraction) for s in found if language not in s.languages}
+            lacking = self._places(split, target) - {(s.target, s.target_fraction) for s in found}
+            lacking |= {(s.target, s.target_fraction) for s in found if language not in s.languages}
             alone = self.strata(split, language, target=target) if lacking else []
             found = [s for s in found if language in s.languages]
             found += [s for s in alone if (s.target, s.target_fraction) in lacking]
         scored = [s for s in found if np.isfinite(s.scores).any()]
         scored.sort(key=lambda s: (s.target, s.target_fraction or 0.0))
         return {(s.target, s.target_fraction): s for s in scored}
+
+    def _places(self, split: str, target: str | None) -> set[Key]:
+        """Targets with scores in any language, also where no language is in every run."""
+        rows = self.known(split=split)[["target", "target_fraction"]].drop_duplicates().itertuples(index=False)
+        return {(name, None if share != share else share) for name, share in rows if target in (None, name)}
 
     def _choosing(self, tests: dict[Key, Stratum], asked: Question) -> tuple[dict[Key, Stratum], Selection]:
         """The dev scores that choose the arm, for the strata that have any."""
@@ -364,15 +408,11 @@ def _given(**values: object) -> dict[str, object]:
 
 def _check_one(column: str, found: Iterable[str], where: str) -> None:
     values = sorted(set(found))
-    if len(values) > 1 and column == "encoder":
-        raise UserError(
-            f"The scores of {where} are of several encoders: {', '.join(values)}. They are not ranked together: name "
-            "one (--encoder; in Python Results(path, encoder=...)), or compare them: raystilts best --compare encoders"
-        )
     if len(values) > 1:
+        compared = ", or compare them: raystilts best --compare encoders" if column == "encoder" else ""
         raise UserError(
             f"The scores of {where} have several values of `{column}`: {', '.join(values)}. They "
-            f"cannot be compared; give one as `{column}`."
+            f"cannot be ranked together; give one as `{column}` (--{column}){compared}."
         )
 
 
@@ -380,6 +420,14 @@ def _nothing(results: Results) -> str:
     """Why there is nothing to answer from."""
     runs = results.runs()
     ended = Counter(runs.loc[runs["kind"] != "intermediate", "status"])
+    if ended["finished"]:
+        known = results.known()
+        names = known.explode("languages").groupby("target")["languages"].agg(lambda found: ", ".join(sorted({*found})))
+        where = "; ".join(f"{target}: {languages}" for target, languages in names.items())
+        return (
+            f"No target has a language that all of its runs were scored in ({where}), so there is no mean over "
+            "languages; ask for one of them with --language, which ranks the runs that have it"
+        )
     counts = ", ".join(f"{ended[word]} {word}" for word in ("failed", "stopped", "paused") if ended[word])
     if counts:
         return f"The results hold no finished target stage ({counts}); the column error of Results.runs() says why"

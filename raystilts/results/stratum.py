@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from raystilts.ranking.intervals import FloatArray
 from raystilts.ranking.languages import rank_languages
-from raystilts.ranking.posterior import Posterior, rank_arms
+from raystilts.ranking.posterior import Posterior, rank_arms, with_items
 
 #: The rule of `degenerate_rule` that is void where at least half of a stratum's runs break it (the
 #: target is not learnt at this size) or all of several runs of an arm (that is the arm's level, not a
@@ -202,12 +202,18 @@ def _stopped_at(unfinished: Iterable[Unfinished], arms: list[Arm]) -> tuple[floa
 
 
 def rank_stratum(
-    stratum: Stratum, language: str | None, eligible: list[bool], stream: str, learnt: bool = True
+    stratum: Stratum,
+    language: str | None,
+    eligible: list[bool],
+    stream: str,
+    learnt: bool = True,
+    items: FloatArray | None = None,
 ) -> Posterior:
     """The posterior of the mean over languages, or of one language, which borrows from the others.
 
     Args:
         learnt: False where other data (dev beside test) say that the target is not learnt.
+        items: ``[arms]``, variance of each score by its items; None where they are taken as given.
     """
     fixed, learnt = stratum.deterministic, learnt and stratum.learnt
     if language is not None and language != stratum.language and len(stratum.languages) > 1:
@@ -216,9 +222,9 @@ def rank_stratum(
             only=[language], learnt=learnt,
         )  # fmt: skip
         if language in found.by_language:
-            return found.by_language[language]
+            return with_items(found.by_language[language], items, f"{stream} items")
     scores = scores_of(stratum, language)
-    return rank_arms(scores, deterministic=fixed, eligible=eligible, stream=stream, learnt=learnt)
+    return rank_arms(scores, deterministic=fixed, eligible=eligible, stream=stream, learnt=learnt, items=items)
 
 
 def scores_of(stratum: Stratum, language: str | None) -> FloatArray:

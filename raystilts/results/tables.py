@@ -7,7 +7,7 @@ about results read this small table and not the long one.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 import duckdb
@@ -219,6 +219,14 @@ class Tables:
             read_parts(self.folder, table, snapshot.manifest.parts[table])
         if isinstance(error, duckdb.IOException | duckdb.InvalidInputException):
             raise StorageError(f"{self.folder.url} cannot be read: {error}") from error
+
+
+def in_view(frame: pd.DataFrame, first: Sequence[str], last: Sequence[str]) -> pd.DataFrame:
+    """The same columns, with those that a reader looks for at the ends: a print in 80 columns leaves out the middle."""
+    ends = [*first, *last]
+    middle = [name for name in frame.columns if name not in ends]
+    there = set(frame.columns)
+    return frame[[*(n for n in first if n in there), *middle, *(n for n in last if n in there)]]
 
 
 def to_frame(connection: duckdb.DuckDBPyConnection, query: str, values: dict[str, object]) -> pd.DataFrame:

@@ -27,11 +27,15 @@ _LEAST_ROUND = 4  # runs of a round by default, where there are few strata
 _PRIOR_STARTS, _SPREAD_WITH_PRIOR, _SPREAD_ALONE = 2, 1, 5  # arms of a target that start
 
 
+#: The prior that is no folder.
+TEXT = "text"
+
+
 class TopTwo(ScheduleSettings):
     """Top-two sampling on one posterior for all targets: each next run where it tells most of what is best.
 
-    At most one of `budget`, `runs` and `gpu_hours` is given; without any, `budget` is `DEFAULT_BUDGET` with a prior and
-    `BUDGET_ALONE` without.
+    At most one of `budget`, `runs` and `gpu_hours` is given; without any, `budget` is `DEFAULT_BUDGET` with a prior,
+    `BUDGET_BY_TEXT` with the similarity of texts alone, and `BUDGET_ALONE` without.
 
     Attributes:
         budget: Target runs, as a share of the full grid's.
@@ -39,7 +43,8 @@ class TopTwo(ScheduleSettings):
         gpu_hours: Device time of targets and intermediates together.
         tolerance: A target is done when the expected regret of its leader is below so many points (hundredths of a
             score), or when the leader is the best with probability .95. None: the budget is used up.
-        prior: Results folders of earlier studies, with any encoder; arms and targets are matched by name.
+        prior: Results folders of earlier studies, with any encoder; arms and targets are matched by name. `text`
+            stands for the similarity of the tasks' texts by the study's own encoder.
         round_size: Runs that are decided on at a time; None: one for each target, at least 4. Two rounds are
             under way at a time; on more devices than that set it higher.
     """
@@ -51,6 +56,7 @@ class TopTwo(ScheduleSettings):
         "tolerance": "it is in points, hundredths of a score, such as 0.5",
     }
     DEFAULT_BUDGET: ClassVar[float] = 0.25
+    BUDGET_BY_TEXT: ClassVar[float] = 0.30
     BUDGET_ALONE: ClassVar[float] = 0.35
 
     budget: Annotated[float, Field(gt=0, le=1)] | None = None
@@ -75,7 +81,14 @@ class TopTwo(ScheduleSettings):
     @property
     def share(self) -> float:
         """The budget as a share of the full grid's target runs, where it is neither `runs` nor `gpu_hours`."""
-        return self.budget or (self.DEFAULT_BUDGET if self.prior else self.BUDGET_ALONE)
+        return self.budget or self.usual
+
+    @property
+    def usual(self) -> float:
+        """The share that found the best arm of real targets about as often as the full grid (docs, schedules)."""
+        if not self.prior:
+            return self.BUDGET_ALONE
+        return self.BUDGET_BY_TEXT if self.prior == (TEXT,) else self.DEFAULT_BUDGET
 
 
 Budget = Callable[[Sequence[tuple[str, Run]], int], int]

@@ -21,6 +21,7 @@ from raystilts.errors import StorageError, UserError
 from raystilts.filesystem import Folder, open_folder
 from raystilts.planning.cost import checkpoints_folder, estimate, stage_tokens
 from raystilts.planning.stages import Plan, Stage
+from raystilts.results.items import copy_items
 from raystilts.results.ledger import Ledger, next_attempt, read_scores, write_attempt
 from raystilts.results.reader import ResultsWarning, load_manifest
 from raystilts.results.schema import RunRow, ScoreRow, parse_name
@@ -79,7 +80,10 @@ def adopt(planned: Plan, results: str) -> int:
     missing = planned.stages.keys() - Ledger(results).finished().keys()
     adopted = 0
     for name, folder in neighbours(results):
-        for key, (row, scores) in _finished_of(folder, missing).items():
+        found = _finished_of(folder, missing)
+        if found and planned.study.predictions != "none":
+            copy_items(folder, results, found)
+        for key, (row, scores) in found.items():
             write_attempt(results, *_copy(planned, results, name, row, scores))
             missing.discard(key)
             adopted += 1

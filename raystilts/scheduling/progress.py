@@ -10,7 +10,7 @@ import math
 import os
 import socket
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -170,6 +170,7 @@ class GridTally:
         shares: Share of its budget that each paused stage has reached.
         dev: Dev scores by target (see `target_name`), then arm, of what may be called best. As in answers:
             arms at the compared fraction that do not train on the target's own data, and no runs that broke.
+        at_chance: How many of these runs are no better than guessing.
         running: Stages that run now, with their starts.
         already: Stages that were in the ledger before.
         compared: The fraction of intermediates at which arms compete; None for any.
@@ -181,6 +182,7 @@ class GridTally:
     work_done: float = 0.0
     shares: dict[str, float] = field(default_factory=dict)
     dev: dict[str, dict[str, list[float]]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(list)))
+    at_chance: Counter[str] = field(default_factory=Counter)
     running: dict[str, float] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
     compared: float | None = None
@@ -197,14 +199,15 @@ class GridTally:
         self.work_done += stage_work(stage) * (share - self.shares.get(key, 0.0))
         self.shares[key] = share
         if result.get("status") == "finished" and not result.get("flagged"):
-            self.count(stage, result.get("dev_score"))
+            self.count(stage, result.get("dev_score"), at_chance=bool(result.get("at_chance")))
         if result.get("status") not in ("finished", "paused"):
             self.errors.append(f"{describe(stage)}: {_reason(result)}")
 
-    def count(self, stage: Stage, dev_score: float | None) -> None:
+    def count(self, stage: Stage, dev_score: float | None, *, at_chance: bool = False) -> None:
         """Takes in the dev score of a finished stage, where its arm may be called best."""
         if stage.target is not None and dev_score is not None and math.isfinite(dev_score) and self._competes(stage):
             self.dev[target_name(stage)][arm_name(stage)].append(float(dev_score))
+            self.at_chance[target_name(stage)] += at_chance
 
     def _competes(self, stage: Stage) -> bool:
         """Whether a stage's arm may be called best."""
@@ -229,8 +232,12 @@ class GridTally:
         )
 
     def best(self) -> dict[str, tuple[str, float]]:
-        """The arm with the best mean dev score so far, by target; none for a target where `none` alone has run."""
-        means = {t: {a: sum(v) / len(v) for a, v in arms.items()} for t, arms in self.dev.items()}
+        """The arm with the best mean dev score so far, by target.
+
+        None for a target where `none` alone has run, or that is not learnt: half of its runs or more are at chance.
+        """
+        learnt = {t: arms for t, arms in self.dev.items() if 2 * self.at_chance[t] < sum(map(len, arms.values()))}
+        means = {t: {a: sum(v) / len(v) for a, v in arms.items()} for t, arms in learnt.items()}
         return {t: max(arms.items(), key=lambda item: item[1]) for t, arms in means.items() if arms.keys() - {"none"}}
 
     def as_json(self) -> dict[str, Any]:

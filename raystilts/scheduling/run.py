@@ -8,8 +8,10 @@ from functools import partial
 
 from rich.console import Console
 
+from raystilts.filesystem import open_folder
 from raystilts.planning.cost import disk_bytes
 from raystilts.planning.stages import Plan, plan_stages
+from raystilts.results.joint_choice import write_prior
 from raystilts.results.ledger import Ledger
 from raystilts.scheduling.announce import Steps
 from raystilts.scheduling.claims import Claims, trainings, wanted_weights
@@ -85,6 +87,8 @@ def run(
         claims.claim(wanted_weights(planned), trainings(planned))
         adopt(planned, driver.results)
         graph = outstanding(planned, driver.results, turns)
+        if graph.strata is not None and graph.strata.prior:
+            write_prior(open_folder(driver.results), graph.strata.prior)
         rehearse(planned, graph.left().keys(), console, driver.say)
         errors = _train(planned, graph, driver, claims)
         claims.write(stage.train_key for stage in graph.left().values())

@@ -4,37 +4,49 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
-from statistics import fmean
+from statistics import fmean, pstdev
 
 from raystilts.planning.cost import stage_tokens
 from raystilts.planning.stages import Plan
-from raystilts.ranking.joint import prior_features
 from raystilts.results.earlier import earlier_studies
+from raystilts.results.joint_choice import Prior, prior_from
 from raystilts.results.ledger import Ledger
 from raystilts.schedules import Run, TopTwoRule, TopTwoSettings
-from raystilts.schedules.top_two import Budget, TopTwo, limited_to
+from raystilts.schedules.top_two import TEXT, Budget, TopTwo, limited_to
 
-#: What earlier studies expect of a target's arm, standardised.
-Prior = Mapping[tuple[str, str], float]
 #: Device seconds of stages that have been run.
 Spent = Callable[[Collection[str]], float]
 
 
-def prior_of(planned: Plan, folders: Sequence[str]) -> Prior:
-    """What results folders say of a plan's targets and arms, matched by name.
+def prior_of(planned: Plan, sources: Sequence[str]) -> Prior:
+    """What results folders say of a plan's targets and arms, matched by name, and the similarity of the tasks' texts.
+
+    Args:
+        sources: Results folders; `text` is the similarity. Several are averaged where they know the cell.
 
     Raises:
         UserError: A folder is not there or holds no scores.
     """
-    targets = [target.task for target in planned.study.targets]
-    arms = [arm.label for arm in planned.study.intermediates]
-    features, known = prior_features([one for folder in folders for one in earlier_studies(folder)], targets, arms)
-    return {
-        (target, arm): float(features[row, column])
-        for row, target in enumerate(targets)
-        for column, arm in enumerate(arms)
-        if known[row, column]
-    }
+    folders = [source for source in sources if source != TEXT]
+    earlier = [one for folder in folders for one in earlier_studies(folder)]
+    found = dict(prior_from(earlier, planned.study)) if folders else {}
+    if TEXT not in sources:
+        return found
+    from raystilts.training.task_similarity import text_similarities  # here: it loads torch
+
+    for cell, value in _standardised(text_similarities(planned.study)).items():
+        found[cell] = (len(folders) * found[cell] + value) / (len(folders) + 1) if cell in found else value
+    return found
+
+
+def _standardised(similarities: Prior) -> dict[tuple[str, str], float]:
+    """Similarities in each target's own mean and spread, as the scores of earlier studies are."""
+    rows: dict[str, list[float]] = {}
+    for (target, _), value in similarities.items():
+        rows.setdefault(target, []).append(value)
+    spread = {target: pstdev(values) or 1.0 for target, values in rows.items()}
+    return {(target, arm): (value - fmean(rows[target])) / spread[target] for (target, arm), value in
+            similarities.items()}  # fmt: skip
 
 
 def spent_by(results: str) -> Spent:

@@ -13,11 +13,12 @@ from pathlib import Path
 
 from raystilts.planning.stages import Plan
 from raystilts.ranking.degenerate import is_broken
+from raystilts.results.joint_choice import Prior
 from raystilts.results.results import Results
 from raystilts.schedules import BASELINE, Run, StratumRule, TopTwoRule, Verdict, stratum_rule
 from raystilts.schedules.asha import Asha
 from raystilts.schedules.top_two import TopTwo
-from raystilts.scheduling.sampling import Prior, Spent, top_two_rule
+from raystilts.scheduling.sampling import Spent, top_two_rule
 
 
 def known_curves(planned: Plan, results: str | Path) -> dict[str, Curve]:

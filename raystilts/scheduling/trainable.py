@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import socket
 import traceback
@@ -16,7 +17,9 @@ from raystilts.errors import StorageError, UserError
 from raystilts.filesystem import is_disk_full
 from raystilts.planning.stages import Plan, Stage
 from raystilts.ranking.degenerate import is_broken
+from raystilts.results.items import write_items
 from raystilts.results.ledger import write_attempt
+from raystilts.results.stratum import CHANCE
 from raystilts.scheduling.nodes import Expected, fault_table, faults, node_report
 from raystilts.scheduling.preflight import check_room
 from raystilts.scheduling.record import TIMEOUT, Attempt, too_long
@@ -58,6 +61,7 @@ class StageTrainable(tune.Trainable):  # type: ignore[misc]
         """Takes the stage named by the config."""
         from raystilts.planning.resolve import load_task_files
 
+        self.warm = False
         self.assignment, self.unfit = on_this_node(assignment)
         if self.unfit is None:
             load_task_files(assignment.plan.study)
@@ -73,11 +77,19 @@ class StageTrainable(tune.Trainable):  # type: ignore[misc]
         stage, assignment = self.stage_and_assignment()
         try:
             check_room(assignment.results)
-            return {"done": True, **run_and_record(stage, assignment, self.config["until"])}
+            outcome = run_and_record(stage, assignment, self.config["until"])
+            self.keep_what_is_warm()
+            return {"done": True, **outcome}
         except StorageError as error:
             return {"done": True, "status": "storage", "error": str(error)}
         except ImportError as error:  # those of a stage's own work are its failure, and in its row
             return {"done": True, "status": "storage", "error": f"{socket.gethostname()}: {error}; install there again"}
+
+    def keep_what_is_warm(self) -> None:
+        """Lets collections of garbage, one a stage, leave out what the first stage has loaded: it stays anyway."""
+        if not self.warm:
+            gc.freeze()
+            self.warm = True
 
     def stage_and_assignment(self) -> tuple[Stage, Assignment]:
         """The stage that the config names, and the assignment that it belongs to."""
@@ -177,12 +189,14 @@ def run_and_record(stage: Stage, assignment: Assignment, until: float = 1.0) -> 
         row = attempt.failed("oom" if is_out_of_memory(error) else "error", traceback.format_exc())
     else:
         row, scores = attempt.finished(result)
+        write_items(assignment.results, stage.key, result.items)
         write_attempt(assignment.results, row, scores)
         return {
             "status": row.status,
             "dev_score": result.dev_score,
             "dev_means": dict(result.dev_means),
             "flagged": is_broken(row.degenerate_rule),
+            "at_chance": row.degenerate_rule == CHANCE,
             "seconds": row.seconds,
             "trackers": reporter.end(row.status, result),
         }

@@ -214,11 +214,13 @@ class Study(Model):
         keep_targets: Target checkpoints: `all`, so that a new language or metric needs no training; those of the arm
             with the best dev score of each target and target fraction (`best`); or `none`.
         data_dir: Folder `<dataset>/<language>/<split>.parquet`, or several, of which the first that has a file wins;
-            default RAYSTILTS_DATA_DIR, else the hub.
+            default RAYSTILTS_DATA_DIR, else the hub. `[FOLDER, hub]` reads from the hub what the folder lacks.
         task_files: Python files that register the user's own tasks.
         time_limit_s: Seconds after which a stage ends as failed; the same command continues it.
         snapshot_s: Least seconds between two snapshots of a training. A killed worker costs at most these and one
             update. 0 writes a snapshot after each update.
+        predictions: Keep the score of each item of the dev data (`dev`), or of dev and test data (`all`), so that
+            answers know the luck of the items; `none` keeps none. It changes no run.
         report_to: Experiment trackers that get a run of each stage.
         search: Search hyperparameters of the intermediates and targets, instead of training the grid.
     """
@@ -253,6 +255,7 @@ class Study(Model):
     time_limit_s: Annotated[float, Field(gt=0)] | None = None
     snapshot_s: Annotated[float, Field(ge=0)] = 120.0
     report_to: tuple[TrackerName, ...] = ()
+    predictions: Literal["none", "dev", "all"] = "none"
     search: Search | None = None
 
     @model_validator(mode="before")

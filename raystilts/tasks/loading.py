@@ -49,6 +49,14 @@ def resolve_data_dir(data_dir: Path | None) -> Path | None:
     return Path(named) if named else None
 
 
+def _folder_of(source: Source, language: str, data_dir: Path | None) -> Path | None:
+    """The data folder that a language is read from; None for the hub."""
+    where = resolve_data_dir(data_dir)
+    if where is None or not folder.beside_hub(where) or source.path is None:
+        return where
+    return where if folder.has_split(where, source, language) else None
+
+
 #: The column that keeps track of a row's place in its file, through conversions that drop rows.
 _PLACE = "__row"
 
@@ -124,7 +132,7 @@ def _tables(source: AnySource, language: str, data_dir: Path | None) -> tuple[li
     """The tables that a source joins, and what to call each."""
     if isinstance(source, Generated):
         return [_generator(source)(language, source.split)], [source.generator]
-    where = resolve_data_dir(data_dir)
+    where = _folder_of(source, language, data_dir)
     if where is None:
         return hub.read(source, language)
     paths = folder.split_files(where, source, language)
@@ -175,7 +183,7 @@ def fingerprint(source: AnySource, language: str, data_dir: Path | None) -> Fing
         source.carve and source.carve.model_dump(),
         language if source.converter else "",
     ]
-    where = resolve_data_dir(data_dir)
+    where = _folder_of(source, language, data_dir)
     if where is None:
         content = hub.identity(source, language)
         return Fingerprint(_digest(content, treatment), source.rows or 0, hub.is_cached(source, language))
@@ -212,13 +220,7 @@ def folder_languages(source: AnySource, data_dir: Path | None) -> tuple[str, ...
 
 def is_here(source: AnySource, language: str, data_dir: Path | None) -> bool:
     """Whether a language's data can be read: made in this process, in the data folder, or on the hub."""
-    where = resolve_data_dir(data_dir)
     if isinstance(source, Generated):
         return True
-    if where is None:
-        return source.path is not None
-    try:
-        folder.split_files(where, source, language)
-    except UserError:
-        return False
-    return True
+    where = _folder_of(source, language, data_dir)
+    return source.path is not None if where is None else folder.has_split(where, source, language)

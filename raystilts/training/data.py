@@ -5,6 +5,7 @@ Features are made once a machine, and memory-mapped from disk by every stage and
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -347,6 +348,14 @@ def final_sets(stage: Stage, study: Study, reader: DataReader, known: set[tuple[
         for split, language in _wanted(one)
         if (one.task.name, split, language) not in known
     ]
+
+
+def rows_digest(rows: pa.Table) -> str:
+    """Digest of the items of a set and of their order: runs with the same one were scored on the same items."""
+    digest = hashlib.blake2b(digest_size=8)
+    for batch in rows.combine_chunks().to_batches(max_chunksize=4096):
+        digest.update(repr(batch.to_pylist()).encode())
+    return digest.hexdigest()
 
 
 def first_sets(stage: Stage, study: Study, reader: DataReader) -> IndexedSets:

@@ -18,6 +18,7 @@ from raystilts.tasks.encoding import Tokenizer
 from raystilts.training.adapters import apply_change, load_changes
 from raystilts.training.fast_ops import use_bidirectional_attention, use_fast_dropout, use_sync_free_attention
 from raystilts.training.memory import release_memory
+from raystilts.training.weights import StoredTable, Weights, own_memory
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
@@ -28,26 +29,27 @@ class Pretrained:
 
     Attributes:
         model: The Hugging Face model, on the CPU or wherever the last stage left it.
-        weights: Its pretrained weights on the CPU, never changed: until the first `restore` the model's own tensors,
-            and the encoder's file itself where transformers maps that into memory.
+        weights: Its pretrained weights, never changed: in the encoder's files as far as these hold exactly them.
         lm_head: The checkpoint's masked-LM head by the names of `MaskedLMHead`, empty where it has none.
         layers: Number of layers.
         hidden: Size of a token state.
         positions: Tokens that a sequence may have; None for any number.
-        notes: What the user should know of it, a sentence each.
         files: What the files of its weights were when they were opened.
+        table: The file that the table of words is mapped from, as it was last restored; None where it is in memory.
+        borrowed: Whether the model's tensors are the pretrained ones, which are not to be written into.
     """
 
     info: EncoderInfo
     model: nn.Module
     tokenizer: Tokenizer
-    weights: dict[str, Tensor]
+    weights: Weights
     lm_head: dict[str, Tensor]
     layers: int
     hidden: int
     positions: int | None = None
-    notes: tuple[str, ...] = ()
     files: tuple[tuple[str, int, int], ...] = ()
+    table: StoredTable | None = None
+    borrowed: bool = False
 
     @property
     def config(self) -> Any:
@@ -73,6 +75,7 @@ class Pretrained:
             for name, tensor in self._tensors().items():
                 tensor.data = self.weights[name].to(device)
             self.model.to(device)
+            self.table, self.borrowed = None, True
         else:
             self._fill(None if changes is not None else checkpoint, device)
         for change in changes or ():
@@ -86,22 +89,24 @@ class Pretrained:
         return {name: named[name] for name in self.weights}
 
     def _fill(self, checkpoint: Path | None, device: torch.device) -> None:
-        """Copies weights into tensors of the model's own."""
-        for name, tensor in self._tensors().items():
-            if tensor.data_ptr() == self.weights[name].data_ptr():
+        """Copies weights into tensors of the model's own; a table of words that is mapped is its own by the page."""
+        if self.borrowed:
+            for tensor in self._tensors().values():
                 tensor.data = torch.empty_like(tensor)
+            self.borrowed = False
         self.model.to(device)
-        weights = self.weights if checkpoint is None else load_weights(checkpoint)
-        missing, unexpected = self.model.load_state_dict(weights, strict=False)
+        weights = self.weights if checkpoint is None else Weights.in_folder(checkpoint)
+        state = self.model.state_dict()
         # A checkpoint holds tensors that have two names (T5's table of words) once.
-        places = {name: tensor.data_ptr() for name, tensor in self.model.state_dict().items()}
-        there = {places[name] for name in weights if name in places}
-        missing = [name for name in missing if places[name] not in there]
+        there = {state[name].data_ptr() for name in weights if name in state}
+        missing = [name for name, tensor in state.items() if name not in weights and tensor.data_ptr() not in there]
+        unexpected = [n for n in weights if n not in state or weights.shape(n) != tuple(state[n].shape)]
         if missing or unexpected:
             raise UserError(
                 f"{checkpoint}: not a checkpoint of {self.info.location} (missing {missing[:2]}, "
                 f"unexpected {unexpected[:2]})"
             )
+        self.table = weights.load_into(state, word_embeddings(self.model).weight)
 
 
 def _files(info: EncoderInfo) -> tuple[tuple[str, int, int], ...]:
@@ -144,8 +149,7 @@ def _load(info: EncoderInfo) -> Pretrained:
     files = _files(info)
     try:
         tokenizer = _load_tokenizer(info)
-        notes = tuple(_tokenizer_notes(info, tokenizer))
-        release_memory()  # a second tokenizer is gone: before the model comes, which may need the room
+        release_memory()  # one of many words takes twice its own memory to load
         model = open_model(info)
     except UserError:
         raise
@@ -160,16 +164,17 @@ def _load(info: EncoderInfo) -> Pretrained:
         )
     use_sync_free_attention(model)
     use_fast_dropout(model)
+    weights = Weights.of_model(model, Path(info.location))
+    own_memory(model, but=word_embeddings(model).weight)
     return Pretrained(
         info=info,
         model=model,
         tokenizer=tokenizer,
-        weights={name: tensor.detach() for name, tensor in model.state_dict().items()},
+        weights=weights,
         lm_head=_lm_head(info),
         layers=model.config.num_hidden_layers,
         hidden=model.config.hidden_size,
         positions=positions(model),
-        notes=notes,
         files=files,
     )
 
@@ -249,10 +254,11 @@ def _check_vocabulary(info: EncoderInfo, tokenizer: Tokenizer, model: nn.Module)
         )
 
 
-def _tokenizer_notes(info: EncoderInfo, tokenizer: Tokenizer) -> list[str]:
-    """What is said of a tokenizer that transformers makes otherwise than its own file does."""
+def tokenizer_notes(loaded: Pretrained) -> list[str]:
+    """What is said of a tokenizer that transformers makes otherwise than its own file does, a sentence each."""
     from tokenizers import Tokenizer as Backend
 
+    info, tokenizer = loaded.info, loaded.tokenizer
     file = Path(info.location) / "tokenizer.json"
     if not file.is_file():
         return []

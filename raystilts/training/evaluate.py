@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Collection
 from contextlib import nullcontext
 from dataclasses import dataclass
 
@@ -56,11 +57,34 @@ class Readout:
     pooling: Pooling = "mean"
 
 
+@dataclass(frozen=True, slots=True)
+class SetScores:
+    """What a set scores.
+
+    Attributes:
+        scores: Metric name to a value from 0 to 1.
+        items: The main score of each item; empty where it was not asked for, or items have none.
+    """
+
+    scores: dict[str, float]
+    items: list[float]
+
+
 def evaluate(model: Model, task: Task, sets: list[EvalSet], readout: Readout) -> list[dict[str, float]]:
-    """Scores each set: metric name to a value from 0 to 1.
+    """Scores each set: metric name to a value from 0 to 1; see `evaluate_items`."""
+    return [one.scores for one in evaluate_items(model, task, sets, readout)]
+
+
+def evaluate_items(
+    model: Model, task: Task, sets: list[EvalSet], readout: Readout, with_items: Collection[str] = ()
+) -> list[SetScores]:
+    """Scores each set, and its items.
 
     All sets go through the model together, in batches of similar length. What a type chooses on dev data (a threshold)
     is chosen on the dev set of the same language, if it is among the sets. A pool of candidates has no score.
+
+    Args:
+        with_items: Splits whose items are scored one by one too.
     """
     outputs = predict(model, task, [s.features for s in sets], readout)
     predictions = task.type.predict_together(outputs, [s.features for s in sets], [s.rows for s in sets])
@@ -68,7 +92,15 @@ def evaluate(model: Model, task: Task, sets: list[EvalSet], readout: Readout) ->
     kinds = {s.language: task.type.calibrated(found, s.rows) for s, found in pairs if s.split == "dev"}
     scores = [kinds.get(s.language, task.type).score(found, s.rows, s.language) for s, found in pairs]
     beside = [task.type.beside(output, s.features, s.rows) for output, s in zip(outputs, sets, strict=True)]
-    return [{**own, **others} for own, others in zip(scores, beside, strict=True)]
+    items = [
+        kinds.get(s.language, task.type).item_scores(found, s.rows, s.language, task.main_score)
+        if s.split in with_items
+        else []
+        for s, found in pairs
+    ]
+    return [
+        SetScores({**own, **others}, each) for own, others, each in zip(scores, beside, items, strict=True)
+    ]
 
 
 @torch.no_grad()

@@ -24,22 +24,28 @@ from raystilts.training.adapters import Adapter, Change
 from raystilts.training.collate import IGNORED, Batch
 from raystilts.training.encoder import Pretrained, hidden_states, word_embeddings
 from raystilts.training.fast_ops import FastDropout
+from raystilts.training.weights import StoredTable
 
 
 class CompactEmbedding(nn.Module):
     """Stands in for an `nn.Embedding`: trains the given rows, reads all of them in eval mode.
 
     Args:
-        words: The full table; trained rows are written back into it whenever the module leaves training mode.
+        words: The full table; trained rows are written back into it by `publish`, or whenever the module leaves
+            training mode where it is not stored.
         used: Ids that training can meet, ascending, shape [rows].
+        stored: The file that holds the table as it is, from which rows are read as they are asked for: looking at the
+            table itself would bring most of it into memory.
     """
 
-    def __init__(self, words: nn.Embedding, used: Tensor) -> None:
+    def __init__(self, words: nn.Embedding, used: Tensor, stored: StoredTable | None = None) -> None:
         super().__init__()
         device = words.weight.device
         self._full = [words]  # in a list: the full table is not a parameter of this module
         self._used = used.to(device)
-        self.rows = nn.Parameter(words.weight.detach()[self._used].clone())
+        self._stored = stored
+        rows = words.weight.detach()[self._used].clone() if stored is None else stored.rows(used)
+        self.rows = nn.Parameter(rows)
         index = torch.zeros(words.num_embeddings, dtype=torch.long, device=device)
         index[self._used] = torch.arange(len(used), device=device)
         self._index = index
@@ -49,18 +55,40 @@ class CompactEmbedding(nn.Module):
         table._parameters = {"weight": self.rows}
         table.padding_idx = int(index[padding]) if padding is not None and padding in used else None
         self._table = [table]
+        self._others = torch.empty(0, rows.shape[1])
+        self._seen = torch.full_like(index, -1)
+        self._seen[self._used] = index[self._used]
+        self._read_from: list[nn.Module] = []
 
     def forward(self, ids: Tensor) -> Tensor:
         """Embeddings [..., hidden] of token ids [...]."""
         if self.training:
             trained: Tensor = self._table[0](self._index[ids])
             return trained
+        if self._stored is not None:
+            return self._read(ids, self._stored)
         states: Tensor = self._full[0](ids)
         return states
 
+    def _read(self, ids: Tensor, stored: StoredTable) -> Tensor:
+        """Embeddings of trained rows, and of others as the file has them."""
+        new = ids[self._seen[ids] < 0].unique()
+        if len(new):
+            self._seen[new] = len(self.rows) + len(self._others) + torch.arange(len(new))
+            self._others = torch.cat([self._others, stored.rows(new)])
+        if len(new) or not self._read_from:
+            table = copy.copy(self._full[0])
+            both = torch.cat([self.rows.detach(), self._others])
+            table._parameters = {"weight": nn.Parameter(both, requires_grad=False)}
+            table.padding_idx = None
+            self._read_from = [table]
+        states: Tensor = self._read_from[0](self._seen[ids])
+        return states
+
     def train(self, mode: bool = True) -> Self:
-        """Switches mode; leaving training mode publishes the trained rows in the full table."""
-        if not mode:
+        """Switches mode; leaving training mode publishes the trained rows, unless others are read from a file."""
+        self._read_from = []
+        if not mode and self._stored is None:
             self.publish()
         return super().train(mode)
 
@@ -71,16 +99,21 @@ class CompactEmbedding(nn.Module):
 
 
 class compact_rows:  # noqa: N801 (a context manager, used like a function)
-    """Trains only the rows of `used` within a `with` block; the model has its own table again afterwards."""
+    """Trains only the rows of `used` within a `with` block; the model has its own table again afterwards.
 
-    def __init__(self, encoder: nn.Module, used: Tensor | None) -> None:
+    Args:
+        stored: The file that holds the table as it is, if one does.
+    """
+
+    def __init__(self, encoder: nn.Module, used: Tensor | None, stored: StoredTable | None = None) -> None:
         self._encoder = encoder
         self._used = used
+        self._stored = stored
 
     def __enter__(self) -> None:
         if self._used is not None:
             self._words = word_embeddings(self._encoder)
-            self._compact = CompactEmbedding(self._words, self._used)
+            self._compact = CompactEmbedding(self._words, self._used, self._stored)
             self._encoder.set_input_embeddings(self._compact)  # type: ignore[operator]
 
     def __exit__(

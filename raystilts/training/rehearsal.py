@@ -36,7 +36,7 @@ from raystilts.training.data import (
     stage_masked_lm,
     training_sets,
 )
-from raystilts.training.encoder import load_weights, open_model
+from raystilts.training.encoder import load_weights, open_model, tokenizer_notes
 from raystilts.training.evaluate import predict
 from raystilts.training.fast_ops import BIDIRECTIONAL
 from raystilts.training.loop import train
@@ -157,7 +157,7 @@ def compare_stage(
 
 
 def _notes(run: StageRun, stage: Stage) -> list[str]:
-    notes, info = list(run.loaded.notes), run.loaded.info
+    notes, info = tokenizer_notes(run.loaded), run.loaded.info
     if stage_masked_lm(stage) is not None and not run.loaded.lm_head:
         notes.append(f"masked LM starts from a fresh head: {info.location} holds none that could be read")
     weaker = sorted(_WORDWISE[one.task.type.head] for one in stage.tasks if one.task.type.head in _WORDWISE)

@@ -36,6 +36,24 @@ class Score:
 
 
 @dataclass(frozen=True, slots=True)
+class ItemScores:
+    """What the weights that a stage ended with score on each item of one set.
+
+    Attributes:
+        metric: The task's main score.
+        data: Digest of the items: two sets of the same task, split and language with the same digest are the same.
+        values: 0 to 1, in the order of the items.
+    """
+
+    task: str
+    split: str
+    language: str
+    metric: str
+    data: str
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class StageResult:
     """The outcome of one stage.
 
@@ -48,6 +66,7 @@ class StageResult:
         best_step: Updates of the weights that were kept.
         trained: Whether training ran now (otherwise the weights were there).
         checkpoint: Folder with the weights, if they are kept.
+        items: Scores of single items, where the study keeps them.
     """
 
     scores: tuple[Score, ...]
@@ -68,6 +87,7 @@ class StageResult:
     checkpoint: str | None
     paused_at: float | None = None
     dev_means: Mapping[str, float] = field(default_factory=dict)
+    items: tuple[ItemScores, ...] = ()
 
 
 def mean_dev(scores: Iterable[Score]) -> float | None:

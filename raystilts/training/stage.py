@@ -29,6 +29,7 @@ from raystilts.training.data import (
     balanced_weights,
     final_sets,
     picking_sets,
+    rows_digest,
     stage_masked_lm,
     training_sets,
     training_updates,
@@ -36,12 +37,12 @@ from raystilts.training.data import (
     warm_reader,
 )
 from raystilts.training.encoder import Pretrained, pretrained, word_embeddings
-from raystilts.training.evaluate import Readout, evaluate
+from raystilts.training.evaluate import Readout, evaluate_items
 from raystilts.training.limits import ENDED_EARLY, UNLIMITED, Limits
 from raystilts.training.loop import Job, Progress, Vocabulary, Watcher, train
-from raystilts.training.memory import device_name
+from raystilts.training.memory import device_name, trim_memory
 from raystilts.training.model import Head, Model, build_head, compact_rows
-from raystilts.training.result import Score, StageResult, dev_means, mean_dev
+from raystilts.training.result import ItemScores, Score, StageResult, dev_means, mean_dev
 
 
 def stage_heads(stage: Stage, study: Study, loaded: Pretrained) -> list[Head]:
@@ -150,6 +151,7 @@ class StageRun:
         self.tasks, self.hp = [one.task for one in stage.tasks], stage.hyperparameters
         self.steps = 0
         self.eval_seconds = 0.0
+        self.items: list[ItemScores] = []
 
     def run(self) -> StageResult:
         """Trains if need be, then scores."""
@@ -168,6 +170,7 @@ class StageRun:
         sets = final_sets(self.stage, self.study, self.reader, known)
         try:
             scores += self._score(sets, progress.best_step, final=True)
+            self._score(self._lacking_items(known), progress.best_step, final=True)  # these scores are known
         except ENDED_EARLY:
             if trains and done is None:
                 self._save(progress, unscored=True)
@@ -228,7 +231,9 @@ class StageRun:
         with self.training(sets, updates, self._parent()) as job:
             self.checkpoints.fetch_snapshot(key)
             job.snapshot, job.on_snapshot = self.checkpoints.snapshot(key), lambda: self.checkpoints.push_snapshot(key)
+            trim_memory()  # of what reading and tokenising took
             progress = train(job)
+            trim_memory()  # of optimiser, gradients and states between layers
         if not progress.best_step:
             progress.best_step = progress.step
         return progress
@@ -257,7 +262,7 @@ class StageRun:
         used = None if masked_lm else torch.from_numpy(used_tokens(seen, (vocabulary.pad_id,)))
         adapter = Adapter(encoder, tuning, seed * 101 + 89)
         # Embeddings that are frozen are read from the whole table.
-        with compact_rows(encoder, used if tuning.is_full else None), adapter:
+        with compact_rows(encoder, used if tuning.is_full else None, self.loaded.table), adapter:
             self.model = Model(encoder, [*heads, *domain], adapter).to(self.device)
             yield Job(
                 model=self.model,
@@ -293,15 +298,35 @@ class StageRun:
         for i, task in enumerate(self.tasks):
             own = [one for index, one in sets if index == i]
             if own:
-                values = evaluate(self.model, task, own, self.readout(i))
+                kept = self._kept_splits() if final else ()
+                values = evaluate_items(self.model, task, own, self.readout(i), kept)
                 for one, scores in zip(own, values, strict=True):
+                    if scores.items:
+                        where = (task.name, one.split, one.language, task.main_score)
+                        self.items.append(ItemScores(*where, rows_digest(one.rows), tuple(scores.items)))
                     found += [
                         Score(task.name, one.split, one.language, metric, value, step, task.type.item_count(one.rows),
                               metric == task.main_score, final)
-                        for metric, value in scores.items()
+                        for metric, value in scores.scores.items()
                     ]  # fmt: skip
         self.eval_seconds += time.monotonic() - begin
         return found
+
+    def _lacking_items(self, known: set[tuple[str, str, str]]) -> IndexedSets:
+        """Sets whose scores are known from training, and whose items are to be kept.
+
+        They are scored apart from the others, whose scores are then the same to the last bit as without them.
+        """
+        names = [task.name for task in self.tasks]
+        again = {one for one in known if one[1] in self._kept_splits()}
+        sets = final_sets(self.stage, self.study, self.reader, set()) if again else []
+        return [(i, one) for i, one in sets if (names[i], one.split, one.language) in again]
+
+    def _kept_splits(self) -> tuple[str, ...]:
+        """Splits whose items' scores are kept; an intermediate is not compared with others."""
+        if self.stage.kind == "intermediate":
+            return ()
+        return {"none": (), "dev": ("dev",), "all": ("dev", "test")}[self.study.predictions]
 
     def readout(self, head_index: int) -> Readout:
         """How the outputs of one task are read."""
@@ -366,6 +391,7 @@ class StageRun:
             precision="bf16" if self.hp.bf16 else "fp32",
             trained=trained,
             checkpoint=None if not kept else self.checkpoints.location(self.stage.train_key),
+            items=tuple(self.items),
         )
 
     def _languages_of(self, name: str) -> tuple[str, ...]:

@@ -19,12 +19,12 @@ from raystilts.analysis.domain_shift import (
     study_offsets,
     study_shifts,
 )
-from raystilts.analysis.embeddings import language_offsets
 from raystilts.planning.encoders import describe_encoder
 from raystilts.results.stratum import Arm, Final, Place, build_stratum
 from raystilts.study.intermediate import Intermediate
 from raystilts.study.schema import Study
 from raystilts.tasks.encoding import Ragged
+from raystilts.training.embeddings import language_offsets
 from raystilts.training.encoder import pretrained
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from raystilts.analysis.known_elsewhere import Ranked, earlier_ranking, ranked_text, similarities, text_ranking
+from raystilts.analysis.known_elsewhere import Ranked, earlier_ranking, ranked_text, text_ranking
 from raystilts.cli.common import app
 from raystilts.errors import UserError
 from raystilts.importing.table import import_table
@@ -18,6 +18,7 @@ from raystilts.planning.stages import plan
 from raystilts.results.earlier import earlier_scores
 from raystilts.scheduling.outstanding import promising_first
 from raystilts.study.schema import Study
+from raystilts.training.task_similarity import cosines
 
 ARMS = ("none", "cldr_names", "cldr_same", "cldr_units")
 
@@ -88,7 +89,7 @@ def test_predict_writes_what_run_reads(tmp_path: Path) -> None:
 def test_similarity_by_hand() -> None:
     """Three tasks around their centre (0, 0); the mixture of b and c lies opposite a."""
     states = {"a": np.array([2.0, 0.0]), "b": np.array([-1.0, 1.0]), "c": np.array([-1.0, -1.0])}
-    found = {one.intermediate: one.score for one in similarities(states, ["a"], {"b": ["b"], "b+c": ["b", "c"]})}
+    found = {arm: score for (_, arm), score in cosines(states, ["a"], {"b": ["b"], "b+c": ["b", "c"]}).items()}
     assert found == {"b": pytest.approx(-(0.5**0.5)), "b+c": pytest.approx(-1.0)}
 
 

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 
-from raystilts.analysis.embeddings import labelled_states
 from raystilts.analysis.transferability import (
     Prediction,
     _row,
@@ -26,6 +25,7 @@ from raystilts.study.hyperparameters import Hyperparameters
 from raystilts.study.schema import Study
 from raystilts.tasks.registry import get_task
 from raystilts.training.data import DataReader
+from raystilts.training.embeddings import labelled_states
 from raystilts.training.encoder import pretrained
 from raystilts.training.stage import run_stage
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from results.rows import write
 
 from raystilts.cli import main
+from raystilts.study.schema import Study
 
 Call = Callable[..., tuple[int, str, str]]
 SIZES = (0.03, 0.07, 0.18, 0.42, 1.0)
@@ -139,3 +141,18 @@ def test_mistakes_are_explained(call: Call, sizes: Path, arguments: list[str], m
     assert (code, out) == (2, "")
     assert message in err
     assert "Traceback" not in err
+
+
+def test_an_answer_begins_with_how_much_of_the_study_is_there(call: Call, targets: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "results"
+    shutil.copytree(targets, folder)
+    fields = {
+        "name": "small", "intermediates": ["none", "snli", "squad"], "targets": ["pawsx"], "seeds": [0, 1, 2, 3],
+        "target_fractions": list(SIZES), "intermediate_fractions": [1.0],
+    }  # fmt: skip
+    (folder / "study.json").write_text(json.dumps(Study.model_validate(fields).model_dump(mode="json")))
+    n = len(SIZES) * 4
+    code, out, _ = call("target-size", folder)
+    assert code == 0
+    assert out.startswith(f"{2 * n} of {3 * n} target stages; missing: squad\n")
+    assert json.loads(call("target-size", folder, "--json")[1]), "nothing stands before JSON"

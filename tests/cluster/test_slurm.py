@@ -48,12 +48,13 @@ done
 def test_a_job_that_runs_out_of_time_queues_itself_again_and_goes_on(tmp_path: Path) -> None:
     epochs = os.environ.get("RAYSTILTS_TEST_SLURM_EPOCHS", "40")
     (tmp_path / "study.yaml").write_text(STUDY.replace("UPDATES", epochs))
-    script = SUBMIT.replace("LIMIT", "2").replace("SIGNAL", "--signal=B:USR1@45")
+    script = SUBMIT.replace("LIMIT", "3").replace("SIGNAL", "--signal=B:USR1@60")
     environment = os.environ | {
         "WORK": str(tmp_path), "ROOT": str(ROOT), "RAYSTILTS_ENV": sys.prefix,
         "RAYSTILTS_CACHE_DIR": str(tmp_path / "cache"), "SLURM_HERE_LOGS": str(tmp_path),
     }  # fmt: skip
-    environment.pop("RAYSTILTS_DATA_DIR", None)
+    for name in ("RAYSTILTS_DATA_DIR", "OMP_NUM_THREADS"):
+        environment.pop(name, None)
     done = subprocess.run([ROOT / "scripts" / "slurm_here.sh", "bash", "-c", script], env=environment,
                           capture_output=True, text=True, check=False)  # fmt: skip
     if done.returncode == 77:
@@ -70,6 +71,6 @@ def test_a_job_that_runs_out_of_time_queues_itself_again_and_goes_on(tmp_path: P
     assert json.loads((results / "progress.json").read_text())["state"] == "ended"
     rows = Ledger(results).rows()
     finished = [row for row in rows if row.status == "finished"]
-    assert len({row.stage for row in finished}) == len(finished) == 15, "nothing was trained twice"
+    assert len({row.stage for row in finished}) == len(finished) == 13, "nothing was trained twice"
     assert not [row for row in rows if row.status == "failed"]
     assert {answer.target for answer in Results(results).answers()} == {"cldr_units", "cldr_match"}

@@ -153,6 +153,16 @@ def test_empty_cells_are_missing_not_failed(load: Import, scores: Scores, tmp_pa
     assert not Results(tmp_path / "out").best(target="boolq")["failed"].any()
 
 
+@pytest.mark.parametrize("wide", [False, True])
+def test_min_nan_is_a_language(load: Import, scores: Scores, wide: bool) -> None:
+    """Its code is how many readers of CSV write a missing value."""
+    if wide:
+        load("intermediate,target,deu,nan\nnone,rte,55,51\nmnli,rte,66,61\n", across="language")
+    else:
+        load("intermediate,target,language,accuracy\nnone,rte,deu,55\nnone,rte,nan,51\nmnli,rte,nan,61\n")
+    assert scores().query("language == 'nan'")["value"].tolist() == [0.61, 0.51]
+
+
 def test_excel_sheets_are_seeds(load: Import, scores: Scores, tmp_path: Path) -> None:
     pytest.importorskip("openpyxl")
     with pd.ExcelWriter(tmp_path / "t.xlsx") as writer:

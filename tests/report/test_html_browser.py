@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
 from raystilts.report.html import gather, page
+from raystilts.report.html.markup import Markup
+from raystilts.report.html.page import document
 from raystilts.results.results import Results
 
 from .browser import Browser, find_browser
@@ -103,3 +106,50 @@ def test_printing_unfolds(browser: Browser, file: Path) -> None:
     assert browser.ask(folded) == 0
     browser.ask("dispatchEvent(new Event('afterprint'))")
     assert browser.ask(folded) == closed
+
+
+def test_tables_are_sorted_by_a_click(browser: Browser, file: Path) -> None:
+    browser.open(file, width=1280)
+    table = "document.querySelector('#targets table.forest')"
+    column = f"[...{table}.tBodies[0].rows].map((row) => row.cells[1].textContent)"
+    head = f"{table}.tHead.rows[0].cells[1]"
+    before = browser.ask(column)
+    numbers = [float(text) for text in before]
+    assert numbers != sorted(numbers, reverse=True), "best first, which is not the highest mean first"
+    for order, falling in (("descending", True), ("ascending", False)):
+        browser.ask(f"{head}.querySelector('button').click()")
+        assert browser.ask(f"{head}.getAttribute('aria-sort')") == order
+        assert [float(text) for text in browser.ask(column)] == sorted(numbers, reverse=falling)
+
+
+def test_rows_are_found(browser: Browser, tmp_path: Path) -> None:
+    rows = "".join(f"<tr><th scope='row'>arm {i}</th><td>{i}</td></tr>" for i in range(9))
+    table = f"<main><div class='scroll'><table><caption>Arms</caption><thead><tr><th>arm</th><th>n</th></tr></thead>\
+<tbody>{rows}</tbody></table></div></main>"
+    (tmp_path / "table.html").write_text(document("table", Markup(table)), encoding="utf-8")
+    browser.open(tmp_path / "table.html", width=800)
+    rows = "[...document.querySelectorAll('tbody tr')].filter((row) => !row.hidden)"
+    shown = f"{rows}.map((row) => row.cells[1].textContent)"
+    find = "{const f = document.querySelector('.find input'); f.value = '%s'; f.dispatchEvent(new Event('input'))}"
+    browser.ask(find % "ARM 4")
+    assert browser.ask(shown) == ["4"]
+    browser.ask(find % "")
+    assert len(browser.ask(shown)) == 9
+
+
+def test_a_chart_is_saved_as_an_svg_of_its_own(browser: Browser, file: Path) -> None:
+    browser.open(file, width=1280)
+    browser.ask("URL.createObjectURL = (blob) => { blob.text().then((text) => { window.saved = text; }); return '#'; }")
+    browser.ask("document.querySelectorAll('details').forEach((fold) => { fold.open = true; })")
+    browser.ask("document.querySelector('figure .save').click()")
+    browser.ask("new Promise((done) => setTimeout(done, 50))")
+    for _ in range(50):
+        saved = browser.ask("window.saved || ''")
+        if saved:
+            break
+    root = ElementTree.fromstring(saved)
+    assert root.tag == "{http://www.w3.org/2000/svg}svg"
+    assert {"width", "height", "viewBox"} <= root.attrib.keys()
+    lines = list(root.iter("{http://www.w3.org/2000/svg}polyline"))
+    assert lines
+    assert all(line.get("stroke", "").startswith("rgb") for line in lines), "colours without the page's style sheet"

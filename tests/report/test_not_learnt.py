@@ -82,6 +82,11 @@ def test_matrix_and_average_and_next_say_so(folder: Path) -> None:
     assert not (folder / "next.yaml").exists()
 
 
+def test_analyses_say_so(folder: Path) -> None:
+    found = run("analyze", "gains", folder)
+    assert found.startswith("9 of 9 target stages not learnt at this size, so no arm is better than another: xnli;")
+
+
 def test_the_page_says_so(folder: Path) -> None:
     text = page(gather(Results(folder)))
     assert "Not learnt at this size" in text

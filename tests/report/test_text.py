@@ -37,7 +37,7 @@ def test_interval_and_verdict(answer: TargetAnswer) -> None:
     assert interval(replace(arm, gain_low=None)) == ""
     assert verdict(replace(answer, best=())) == "No arm can be called best yet: run more seeds."
     assert verdict(replace(answer, best=("a", "b", "c"))).startswith("a, b or c: not told apart with 3 seeds")
-    assert verdict(replace(answer, best=("none",))).startswith("No intermediate task (none) is best: none of those")
+    assert verdict(replace(answer, best=("none",))).startswith("No intermediate task helps here: training without")
 
 
 def close(folder: Path, gap: float, seeds: int = 3, noise: float = 0.01) -> TargetAnswer:
@@ -55,14 +55,15 @@ def close(folder: Path, gap: float, seeds: int = 3, noise: float = 0.01) -> Targ
 def test_the_verdict_says_what_would_decide(tmp_path: Path) -> None:
     near = close(tmp_path / "near", 0.0)
     assert sorted(near.best) == ["a", "b"]
-    assert "not told apart with 3 seeds; 8 more seeds of these and none would decide" in verdict(near)
+    assert "not told apart with 3 seeds; 8 more seeds of these and of no intermediate task would" in verdict(near)
     assert verdict(near).endswith(" only.")
     some = close(tmp_path / "some", 0.016)
     advice = some.advice
     assert advice is not None
     assert advice.seeds is not None
     assert f"; {advice.seeds} more seed" in verdict(some)
-    assert verdict(some).endswith(f"of these and none would decide with probability {advice.probability:.2f}.")
+    chance = f"would decide with probability {advice.probability:.2f}."
+    assert verdict(some).endswith(f"of these and of no intermediate task {chance}")
 
 
 def test_one_seed_tells_nothing_apart(tmp_path: Path) -> None:

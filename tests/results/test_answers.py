@@ -5,10 +5,14 @@ from pathlib import Path
 import pytest
 
 from raystilts.errors import UserError
+from raystilts.report.text import best_table
 from raystilts.results.answers import ArmAnswer, TargetAnswer, arm_label
+from raystilts.results.ledger import write_attempt
+from raystilts.results.reader import ResultsWarning
 from raystilts.results.results import Results
 
 from .examples import ARMS, write_results
+from .rows import run_row, score_rows
 
 
 @pytest.fixture
@@ -75,7 +79,8 @@ def test_what_the_encoder_has_seen_is_said(tmp_path: Path) -> None:
 
 def test_best_is_the_same_as_a_table(folder: Path) -> None:
     frame = Results(folder).best(language="en")
-    assert list(frame.columns) == list(ArmAnswer.__dataclass_fields__)
+    assert sorted(frame.columns) == sorted(ArmAnswer.__dataclass_fields__)
+    assert (*frame.columns[:2], frame.columns[-1]) == ("target", "intermediate", "p_best"), "what a print shows"
     assert frame["intermediate"].tolist()[0] == "squad"
     assert len(frame) == len(ARMS)
 
@@ -123,3 +128,27 @@ def test_a_study_whose_task_file_is_gone_is_read_all_the_same(folder: Path) -> N
 )
 def test_labels(fraction: float | None, label: str) -> None:
     assert arm_label("squad", fraction) == label
+
+
+def test_no_language_that_all_runs_have_is_said_and_one_can_be_asked_for(tmp_path: Path) -> None:
+    """Each arm lacks another language: there is no mean, and nothing tells the reader to run the study first."""
+    for arm, fraction, lacking in (("none", None, "de"), ("mnli", 1.0, "sw"), ("squad", 1.0, "en")):
+        for seed in (0, 1):
+            run = run_row(f"{arm}{seed}", intermediate=arm, intermediate_fraction=fraction, seed=seed)
+            values = {name: 0.5 + 0.01 * seed for name in ("de", "en", "sw") if name != lacking}
+            write_attempt(tmp_path, run, score_rows(run, values, examples=5000))
+    why = r"No target has a language that all .* \(xnli: de, en, sw\).*--language"
+    alone = "over no language.*Ask for one of these with --language"
+    with pytest.warns(ResultsWarning, match=alone), pytest.raises(UserError, match=why):
+        Results(tmp_path).answers()
+    with pytest.warns(ResultsWarning):
+        [german] = Results(tmp_path).answers(language="de")
+    assert {arm.intermediate for arm in german.arms if arm.mean is not None} == {"mnli", "squad"}
+
+
+def test_which_data_choose_is_said_where_they_are_others_than_those_of_the_means(folder: Path, tmp_path: Path) -> None:
+    [by_dev] = Results(folder).answers()
+    said = "means and gains are on test; the order, P(best) and regret by dev data"
+    assert said in " ".join(best_table(by_dev).split())
+    [by_test] = Results(write_results(tmp_path / "other", dev=False)).answers()
+    assert "means and gains are on test" not in best_table(by_test)

@@ -65,6 +65,17 @@ def test_arms_that_answers_leave_out_are_not_named_best(planned: Plan) -> None:
     assert alone.best() == {}
 
 
+def test_a_broken_run_is_in_no_mean_and_a_target_at_chance_has_no_best(planned: Plan) -> None:
+    tally = GridTally(StageGraph(planned.stages), already=0)
+    for key in planned.stages:
+        tally.end(key, {"status": "finished", "dev_score": 0.9, "flagged": True})
+    assert not tally.dev
+    for key in planned.stages:
+        tally.end(key, {"status": "finished", "dev_score": 0.5, "at_chance": True})
+    assert tally.dev
+    assert tally.best() == {}
+
+
 def test_best_is_the_highest_mean(planned: Plan) -> None:
     tally = GridTally(StageGraph(planned.stages), already=0)
     tally.dev["t"]["a"] += [0.2, 0.4]

@@ -49,6 +49,24 @@ def test_a_study_starts_with_what_an_earlier_one_found(tmp_path: Path) -> None:
     assert len(started(one, strata)) == 4
 
 
+def test_texts_of_the_tasks_are_a_prior_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAYSTILTS_CACHE_DIR", str(tmp_path / "cache"))
+    one = planned(tmp_path, {"top_two": {"prior": "text"}}, targets=["cldr_units"], storage_path=str(tmp_path / "now"))
+    text = prior_of(one, ["text"])
+    arms = {arm.label for arm in one.study.intermediates if arm.tasks}
+    assert text.keys() == {("cldr_units", arm) for arm in arms}
+    assert sum(text.values()) == pytest.approx(0.0)
+    assert sum(value**2 for value in text.values()) == pytest.approx(len(arms))
+    folder = earlier(tmp_path)
+    scores, both = prior_of(one, [folder]), prior_of(one, ["text", folder])
+    for cell in both:
+        given = [prior[cell] for prior in (text, scores) if cell in prior]
+        assert both[cell] == pytest.approx(sum(given) / len(given))
+    priors: tuple[str | list[str], ...] = ("text", ["text", folder], [])
+    schedules = [planned(tmp_path, {"top_two": {"prior": prior}}).study.schedule for prior in priors]
+    assert [getattr(schedule, "share", None) for schedule in schedules] == [0.30, 0.25, 0.35]
+
+
 def test_a_prior_that_is_not_there_is_said_before_anything_trains(tmp_path: Path) -> None:
     one = planned(tmp_path, {"top_two": {"prior": str(tmp_path / "nowhere")}}, storage_path=str(tmp_path / "now"))
     with pytest.raises(UserError, match="nowhere does not exist"):

@@ -279,3 +279,24 @@ def test_a_retrieval_target_has_no_rungs(tiny_encoder: Path, tmp_path: Path) -> 
     result = run_stage(the(planned, "retrieval", "none"), planned.study, tmp_path, until=0.5)
     assert result.paused_at is None
     assert ("cldr_match", "test", "de") in final(result)
+
+
+def test_scores_of_items_change_no_score(tiny_encoder: Path, tmp_path: Path) -> None:
+    found = {}
+    for kept in ("none", "dev", "all"):
+        planned = plan(study(tiny_encoder, predictions=kept))
+        folder = tmp_path / kept
+        run(planned, "intermediate", "cldr_names", folder)
+        found[kept] = [run(planned, kind, "cldr_names", folder) for kind in ("target", "retrieval")]
+        assert not found["none"][0].items
+    for kept, splits in (("dev", {"dev"}), ("all", {"dev", "test"})):
+        for one, plain in zip(found[kept], found["none"], strict=True):
+            assert one.scores == plain.scores
+            main = {(s.task, s.split, s.language): s for s in one.scores if s.is_main and s.is_final}
+            items = {(s.task, s.split, s.language): s for s in one.items}
+            assert items.keys() == {key for key in main if key[1] in splits}
+            for key, own in items.items():
+                assert sum(own.values) / len(own.values) == pytest.approx(main[key].value)
+                assert len(own.values) == main[key].examples
+    planned, again = plan(study(tiny_encoder)), plan(study(tiny_encoder, predictions="all"))
+    assert planned.stages.keys() == again.stages.keys()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pandas as pd
 
 from raystilts.analysis.above_chance import with_constants
+from raystilts.analysis.language_distances import uriel_distances
 from raystilts.analysis.presentation import listed
 from raystilts.errors import UserError
 from raystilts.report.completeness import completeness
@@ -42,6 +43,7 @@ class ReportData:
         decisions: `Results.decisions`.
         warnings: What was said while reading.
         complete: How much of the study is there, in words.
+        distances: Syntactic distance of each language from English, where URIEL+ is installed and knows it.
     """
 
     folder: str
@@ -54,6 +56,7 @@ class ReportData:
     decisions: pd.DataFrame
     warnings: tuple[str, ...]
     complete: str = ""
+    distances: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -88,7 +91,16 @@ def gather(results: Results) -> ReportData:
         decisions=results.decisions(),
         warnings=tuple(dict.fromkeys(said)),
         complete="" if (found := completeness(results)) is None else found.sentence(),
+        distances=_distances(languages),
     )
+
+
+def _distances(languages: Sequence[str]) -> Mapping[str, float]:
+    """Distances for a chart: of several languages, where they can be had."""
+    try:
+        return uriel_distances(languages).values.get("syntactic", {}) if len(languages) > 1 else {}
+    except UserError:
+        return {}
 
 
 def dev_points(results: Results) -> pd.DataFrame:
@@ -163,7 +175,7 @@ def method(data: ReportData) -> str:
 
 def leader(answer: TargetAnswer) -> ArmAnswer | None:
     """The arm most probably best (where probabilities are unknown, the one with the highest mean)."""
-    inside = [arm for arm in answer.arms if arm.in_best_set]
+    inside = [arm for arm in answer.arms if arm.in_best_set and arm.seeds]  # an arm without a run is not taken
     return max(inside, key=lambda arm: (arm.p_best or 0.0, arm.mean or 0.0), default=None)
 
 

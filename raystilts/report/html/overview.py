@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from raystilts.analysis.presentation import listed
 from raystilts.report.html import palette
 from raystilts.report.html.charts import Scale, spread
+from raystilts.report.html.distances import distances_part
 from raystilts.report.html.gather import ReportData, leader
 from raystilts.report.html.markup import (
     MINUS,
@@ -221,7 +222,7 @@ def languages_section(data: ReportData) -> Markup | None:
     said = "All gains by language are under each target."
     if any(arm.selection == "en_dev" for answer in data.answers for arm in answer.arms):
         said = f"Where English dev data choose, the choice is the same in every language; the gains differ. {said}"
-    return tag("section", tag("h2", "Languages"), tag("p", said), shown, id="languages")
+    return tag("section", tag("h2", "Languages"), tag("p", said), shown, distances_part(data), id="languages")
 
 
 def _leading(answer: TargetAnswer | None) -> Markup:

@@ -9,6 +9,7 @@ from raystilts import __version__
 from raystilts.report.html import palette
 from raystilts.report.html.gather import ReportData, method, missing, question
 from raystilts.report.html.markup import Markup, tag
+from raystilts.report.html.methods import methods_section
 from raystilts.report.html.overview import gains_section, languages_section, probability_section
 from raystilts.report.html.provenance import cost_section, provenance_section
 from raystilts.report.html.targets import answer_section, targets_section
@@ -25,6 +26,7 @@ def page(data: ReportData) -> str:
         "P(best)": probability_section(data),
         "Languages": languages_section(data),
         "Targets": targets_section(data),
+        "Methods": methods_section(data),
         "Cost": cost_section(data),
         "Provenance": provenance_section(data),
     }

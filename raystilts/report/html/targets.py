@@ -9,6 +9,7 @@ import pandas as pd
 from raystilts.analysis.presentation import listed
 from raystilts.report.html.charts import Scale, curves_figure, scaling_figures, spread, tick_label, ticks
 from raystilts.report.html.gather import ReportData, all_exploratory, leader_sentence
+from raystilts.report.html.glance import glance
 from raystilts.report.html.markup import (
     NOTHING,
     Markup,
@@ -38,7 +39,8 @@ MOST = 6
 def answer_section(data: ReportData) -> Markup:
     """One entry a target."""
     entries = [_entry(i, answer, warn=not all_exploratory(data)) for i, answer in enumerate(data.answers)]
-    parts = (tag("ol", entries, class_="answers"), overall_part(data), _next(data))
+    words = tag("h3", "Target by target", class_="apart") if len(entries) > 1 else None
+    parts = (glance(data), words, tag("ol", entries, class_="answers"), overall_part(data), _next(data))
     return tag("section", tag("h2", "The answer"), parts, id="answer")
 
 
@@ -138,7 +140,8 @@ def marks(arm: ArmAnswer) -> list[str]:
     told = [f"{number} {word}" for number, word in counts if number]
     if arm.stopped and arm.stopped_at is not None:
         told[0] += f" at {part(arm.stopped_at)}"
-    return found + told
+    unseen = arm.posterior == "study" and not arm.seeds and not told and arm.p_best is not None
+    return found + told + (["not run on this target"] if unseen else [])
 
 
 def _drawing(arm: ArmAnswer, scale: Scale) -> Markup:

@@ -140,6 +140,14 @@ class TaskType(BaseModel, ABC):
         """At most `limit` items, always the same ones, with whatever else their scoring needs."""
         return rows.take(pa.array(fixed_sample(rows.num_rows, limit)))
 
+    def item_scores(self, predictions: list[Any], rows: pa.Table, language: str, metric: str) -> list[float]:
+        """What each item scores alone, from 0 to 1, in the order of the rows; empty where scores are of a set alone.
+
+        For a metric that is a mean over items these are what it is the mean of. For one of a set (F1 of a class, of
+        the entities) they are the nearest that an item has: right or wrong, F1 of its sentence.
+        """
+        return []
+
     def item_count(self, rows: pa.Table) -> int:
         """How many items a score of these rows is over."""
         return int(rows.num_rows)

@@ -138,6 +138,10 @@ class SequenceClassification(TaskType):
             scores[name] = classification.METRICS[name](predictions, gold)
         return scores
 
+    def item_scores(self, predictions: list[Any], rows: pa.Table, language: str, metric: str) -> list[float]:
+        """Right or wrong."""
+        return [float(p == g) for p, g in zip(predictions, self._gold(rows), strict=True)]
+
     def check(self, rows: pa.Table, language: str) -> list[Fault]:
         """Missing and blank texts, and labels that are not the task's."""
         labels = label_faults(column(rows, self.label), label_table(self.labels), allowed_labels(self.labels))

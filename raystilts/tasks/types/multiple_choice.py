@@ -115,6 +115,10 @@ class MultipleChoice(TaskType):
         """Accuracy."""
         return {"accuracy": classification.accuracy(predictions, self._gold(rows))}
 
+    def item_scores(self, predictions: list[Any], rows: pa.Table, language: str, metric: str) -> list[float]:
+        """Right or wrong."""
+        return [float(p == g) for p, g in zip(predictions, self._gold(rows), strict=True)]
+
     def check(self, rows: pa.Table, language: str) -> list[Fault]:
         """Missing texts, labels that are not the task's, a wrong number of choices, empty choices."""
         found = text_faults(rows, self._named())

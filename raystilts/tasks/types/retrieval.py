@@ -72,6 +72,10 @@ class Retrieval(TaskType):
         right = np.asarray(predictions) == np.arange(rows.num_rows)
         return {"accuracy": float(np.mean(right))}
 
+    def item_scores(self, predictions: list[Any], rows: pa.Table, language: str, metric: str) -> list[float]:
+        """Whether each query finds its translation."""
+        return [float(found == row) for row, found in enumerate(predictions)]
+
     def beside(self, outputs: Outputs, features: Features, rows: pa.Table) -> dict[str, float]:
         """Accuracy at 1 with each side centred on its mean, by CSLS, and with both: not the benchmark's scores."""
         vectors, own = cast(Floats, outputs), np.arange(rows.num_rows)
@@ -167,8 +171,11 @@ class AnswerRetrieval(TaskType):
         """Mean average precision; a question without a right candidate has 0. Nothing for rows without questions."""
         if not predictions:
             return {}
-        each = [retrieval.average_precision(found, self.k) if found else 0.0 for found in predictions]
-        return {self.metrics[0]: float(np.mean(each))}
+        return {self.metrics[0]: float(np.mean(self.item_scores(predictions, rows, language, self.metrics[0])))}
+
+    def item_scores(self, predictions: list[Any], rows: pa.Table, language: str, metric: str) -> list[float]:
+        """The average precision of each question."""
+        return [retrieval.average_precision(found, self.k) if found else 0.0 for found in predictions]
 
     def sample(self, rows: pa.Table, limit: int | None) -> pa.Table:
         """`limit` questions with their candidates, and the same share of the other candidates."""

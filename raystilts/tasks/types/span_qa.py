@@ -287,6 +287,16 @@ class SpanQA(TaskType):
             scores["span_em_f1"] = float((em[found].mean() + f1[found].mean()) / 2) if found.any() else 0.0
         return scores
 
+    def item_scores(self, predictions: list[Any], rows: pa.Table, language: str, metric: str) -> list[float]:
+        """Exact match or F1 of each question, or their mean."""
+        exact, overlap = self._measures(language)
+        pairs = zip(predictions, (answer["text"] for answer in column(rows, self.answers)), strict=True)
+        if metric == "exact_match":
+            return [float(exact(p, g)) for p, g in pairs]
+        if metric == "f1":
+            return [float(overlap(p, g)) for p, g in pairs]
+        return [(float(exact(p, g)) + float(overlap(p, g))) / 2 for p, g in pairs]
+
     def gold(self, rows: pa.Table) -> list[Any]:
         """The first answer of every row, empty where there is none."""
         return [answer["text"][0] if answer["text"] else "" for answer in column(rows, self.answers)]

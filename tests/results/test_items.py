@@ -1,0 +1,176 @@
+"""Scores of single items: written, merged, read, and what they make of an answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pandas as pd
+import pytest
+
+from raystilts.errors import StorageError
+from raystilts.filesystem import open_folder
+from raystilts.importing.items import write_items as write_imported
+from raystilts.importing.state import Source
+from raystilts.results.answers import TargetAnswer
+from raystilts.results.items import copy_items, has_items, merge_items, read_item_sets, write_items
+from raystilts.results.ledger import write_attempt
+from raystilts.results.results import Results
+
+from .rows import run_row, score_rows
+
+ARMS = ("none", "mnli", "squad")
+ITEMS = 300
+
+
+@dataclass
+class Scored:
+    task: str
+    split: str
+    language: str
+    values: list[float]
+    metric: str = "accuracy"
+    data: str = "same"
+
+
+def grid(folder: Path, *, luck: float, items: bool = True, number: int = ITEMS, languages: tuple[str, ...] = ("en",),
+         data: str = "same") -> Path:  # fmt: skip
+    """Arms of equal worth: each has items that it answers by luck, with every seed alike (the more, the larger)."""
+    rng = np.random.default_rng(0)
+    for arm in ARMS:
+        own = {(split, lang): rng.normal(0, luck, number) for split in ("dev", "test") for lang in languages}
+        for seed in range(3):
+            stage = f"{arm}-{seed}"
+            right = {key: (rng.normal(0, 1, number) + mine > -0.5).astype(float) for key, mine in own.items()}
+            fraction = None if arm == "none" else 1.0
+            run = run_row(stage, intermediate=arm, intermediate_fraction=fraction, seed=seed)
+            rows = [row for (split, lang), values in right.items()
+                    for row in score_rows(run, {lang: float(values.mean())}, split=split, examples=number)]  # fmt: skip
+            if items:
+                write_items(folder, stage, [Scored("xnli", split, lang, values.tolist(), data=data)
+                                            for (split, lang), values in right.items()])  # fmt: skip
+            write_attempt(folder, run, rows)
+    return folder
+
+
+def width(answer: TargetAnswer) -> float:
+    return max((arm.gain_high or 0.0) - (arm.gain_low or 0.0) for arm in answer.arms)
+
+
+def answer(folder: Path, language: str | None = None) -> TargetAnswer:
+    [found] = Results(folder).answers(language=language)
+    return found
+
+
+def test_what_was_written_is_read_merged_or_not(tmp_path: Path) -> None:
+    folder = open_folder(tmp_path)
+    assert not has_items(folder)
+    write_items(folder, "a", [Scored("xnli", "dev", "en", [1.0, 0.0]), Scored("xnli", "test", "de", [0.5])])
+    write_items(folder, "b", [Scored("squad", "dev", "en", [0.25])])
+    write_items(folder, "c", [])
+
+    def seen(target: str | None = None, split: str | None = None) -> list[tuple[str, str, str, list[float]]]:
+        sets = read_item_sets(folder, target, split)
+        return sorted((one.stage, one.target, one.split, one.values.tolist()) for one in sets)
+
+    before = seen()
+    assert before == [("a", "xnli", "dev", [1, 0]), ("a", "xnli", "test", [0.5]), ("b", "squad", "dev", [0.25])]
+    assert seen("xnli", "dev") == before[:1]
+    assert merge_items(folder, many=5) == 0
+    assert merge_items(folder) == 2
+    assert seen() == before
+    assert len(folder.names("items")) == 1
+    assert merge_items(folder) == 0
+    write_items(folder, "a", [Scored("xnli", "dev", "en", [1.0, 0.0])])
+    write_items(folder, "d", [Scored("xnli", "dev", "en", [0.0, 1.0])])
+    assert seen() == sorted([*before, ("d", "xnli", "dev", [0, 1])])
+    assert merge_items(folder) == 3
+    assert seen() == sorted([*before, ("d", "xnli", "dev", [0, 1])])
+    copy_items(folder, tmp_path / "other", {"d", "b"})
+    assert {one.stage for one in read_item_sets(tmp_path / "other")} == {"b", "d"}
+
+
+def test_a_damaged_file_is_named(tmp_path: Path) -> None:
+    folder = grid(tmp_path, luck=1.0)
+    (folder / "items" / "mnli-0.parquet").write_bytes(b"PAR1")
+    with pytest.raises(StorageError, match=r"mnli-0\.parquet cannot be read"):
+        Results(folder).answers()
+
+
+def test_arms_that_agree_by_luck_are_not_told_apart(tmp_path: Path) -> None:
+    with_items, without = grid(tmp_path / "a", luck=3.0), grid(tmp_path / "b", luck=3.0, items=False)
+    known, unknown = answer(with_items), answer(without)
+    assert width(known) > 1.3 * width(unknown)
+    assert set(known.best) >= set(unknown.best)
+    assert [note for note in known.notes if "measured item by item" in note]
+    assert [note for note in unknown.notes if "is not in the answer" in note]
+
+
+def test_items_that_cost_nothing_widen_nothing(tmp_path: Path) -> None:
+    """Where runs agree on nothing but chance, seeds see all of the noise."""
+    known, unknown = answer(grid(tmp_path / "a", luck=0.0)), answer(grid(tmp_path / "b", luck=0.0, items=False))
+    assert width(unknown) == pytest.approx(width(known), rel=0.35)
+
+
+def test_few_items_without_their_scores_widen_by_the_binomial_part(tmp_path: Path) -> None:
+    few = answer(grid(tmp_path / "a", luck=1.0, items=False, number=25))
+    some = answer(grid(tmp_path / "b", luck=1.0, items=False, number=400))
+    many = answer(grid(tmp_path / "c", luck=1.0, items=False, number=2000))
+    assert [note for note in few.notes if "25 test items" in note and "is in the answer, for they are few" in note]
+    assert [note for note in some.notes if "400 dev items" in note and "is not in the answer" in note]
+    assert not [note for note in many.notes if "binomial" in note]
+    p = 0.6
+    spread = 2 * 1.96 * (2 * 0.5 * p * (1 - p) / 25) ** 0.5
+    assert width(few) > 0.9 * spread
+
+
+def test_languages_have_items_of_their_own(tmp_path: Path) -> None:
+    folder = grid(tmp_path, luck=3.0, languages=("en", "de"))
+    both, german = answer(folder), answer(folder, "de")
+    assert [note for note in both.notes if "600 test items" in note]
+    assert [note for note in german.notes if "300 test items" in note]
+    assert german.gains is not None
+    assert german.gains.items is not None
+    assert both.gains is not None
+    assert both.gains.items is not None
+    assert german.gains.items.mean() > both.gains.items.mean() > 0
+
+
+def test_runs_on_other_items_are_not_mixed(tmp_path: Path) -> None:
+    folder = grid(tmp_path, luck=3.0)
+    write_items(folder, "mnli-0", [Scored("xnli", s, "en", [0.0] * ITEMS, data="other") for s in ("dev", "test")])
+    assert answer(folder).gains is not None
+    for stage in ("mnli-0", "mnli-1", "mnli-2", "squad-0", "squad-1", "squad-2"):
+        write_items(folder, stage, [Scored("xnli", s, "en", [0.0] * 9, data="other") for s in ("dev", "test")])
+    assert answer(folder).arms, "six runs of nine share the other items"
+
+
+def test_the_documents_query(tmp_path: Path) -> None:
+    """The SQL of docs/explanation/items.md, on merged files and others."""
+    folder = open_folder(tmp_path)
+    for stage in ("a", "b"):
+        write_items(folder, stage, [Scored("xnli", "dev", "en", [1.0, 0.0]), Scored("squad", "dev", "en", [0.5])])
+    merge_items(folder)
+    write_items(folder, "c", [Scored("xnli", "dev", "en", [0.0, 1.0])])
+    text = (Path(__file__).parents[2] / "docs" / "explanation" / "items.md").read_text(encoding="utf-8")
+    query = text.split("```sql\n")[1].split("```")[0].replace("RESULTS", str(tmp_path))
+    rows = duckdb.connect().execute(f"select * from ({query}) order by all").fetchall()
+    assert [row[0] + str(row[2]) for row in rows] == ["a1", "a2", "b1", "b2", "c1", "c2"]
+    assert [row[3] for row in rows] == [1, 0, 1, 0, 0, 1]
+
+
+def test_imported_scores_of_items_count_too(tmp_path: Path) -> None:
+    """The same scores of items, written by a run and imported: the same answer."""
+    ours = grid(tmp_path / "ours", luck=3.0)
+    theirs = grid(tmp_path / "theirs", luck=3.0, items=False)
+    rows = [
+        {"intermediate": one.stage[:-2], "target": "xnli", "language": "en", "split": one.split, "metric": "accuracy",
+         "item": f"{item:03}", "seed": int(one.stage[-1]), "value": value}
+        for one in read_item_sets(ours) for item, value in enumerate(one.values.tolist())
+    ]  # fmt: skip
+    write_imported(open_folder(theirs), pd.DataFrame(rows), Source("samples", "", "", "", "", ""))
+    mine, other = answer(ours), answer(theirs)
+    assert [arm.to_json() for arm in mine.arms] == [arm.to_json() for arm in other.arms]
+    assert mine.notes == other.notes
