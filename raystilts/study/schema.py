@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field, ValidationError, field_validator, model_v
 from raystilts.errors import UserError
 from raystilts.schedules import Schedule
 from raystilts.study.adapters import FULL, Tuning
+from raystilts.study.arms import check_arms, with_steps
 from raystilts.study.base import (
     LONGEST_NAME,
     Fraction,
@@ -22,61 +23,17 @@ from raystilts.study.base import (
     read_yaml,
     set_key,
 )
-from raystilts.study.hyperparameters import Overrides, StudyHyperparameters
+from raystilts.study.composed import FLAT
+from raystilts.study.encoder import Encoder as Encoder
+from raystilts.study.hyperparameters import StudyHyperparameters
 from raystilts.study.intermediate import ALL, Alignment, Intermediate, MaskedLM, all_tasks_of
 from raystilts.study.search import Search
-from raystilts.study.target import Examples, Target, each_once
+from raystilts.study.target import Examples, each_once
+from raystilts.study.target import Target as Target
 
 Order = Literal["anytime", "longest_first"]
 #: Experiment trackers, by the names that Hugging Face's `TrainingArguments` gives them.
 TrackerName = Literal["tensorboard", "wandb", "mlflow", "trackio"]
-
-
-class Encoder(Model):
-    """The pretrained encoder that every arm starts from.
-
-    Attributes:
-        model_name_or_path: A folder, an id on the Hugging Face hub, or `raystilts-mini`, the embedded one.
-        revision: Commit or tag on the hub.
-        has_seen: Tasks that its pretraining already held; every answer says so.
-        pooling: What a sequence is for classification: its first token, the mean over its tokens, or its last token;
-            default the first, and of a decoder, whose first token sees no other, the last.
-        retrieval_layer: Hidden state (0 = embeddings) for retrieval targets; default 14 for 24 layers (as in the
-            paper, XLM-R Large), otherwise the middle one; -1 is the last.
-        attention: `bidirectional` lets the tokens of a decoder see what follows them too.
-        retrieval_pooling: What a sequence is there: the mean over its tokens, as in the paper, or its first token.
-        name: What tables call it; default `model_name_or_path`.
-        hyperparameters: Its own, on top of the study's, where the study has several encoders.
-    """
-
-    model_name_or_path: Annotated[str, Field(min_length=1)] = "raystilts-mini"
-    revision: str | None = None
-    has_seen: tuple[str, ...] = ()
-    pooling: Literal["first", "mean", "last"] | None = None
-    retrieval_layer: int | None = None
-    attention: Annotated[Literal["bidirectional"] | None, Field(exclude_if=lambda value: value is None)] = None
-    # Left out of keys at the mean, which it has always been.
-    retrieval_pooling: Annotated[Literal["first", "mean"], Field(exclude_if=lambda value: value == "mean")] = "mean"
-    name: Annotated[
-        str | None, Field(pattern=r"^[\w][\w./@+-]*$", max_length=LONGEST_NAME, exclude_if=lambda value: value is None)
-    ] = None
-    hyperparameters: Annotated[Overrides | None, Field(exclude_if=lambda value: value is None)] = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _short_form(cls, data: Any) -> Any:
-        return {"model_name_or_path": data} if isinstance(data, str) else data
-
-    @property
-    def label(self) -> str:
-        """What tables call it."""
-        return self.name or self.model_name_or_path
-
-    def sentence_layer(self, layers: int) -> int:
-        """The hidden state that stands for sentences, in an encoder of so many layers."""
-        if self.retrieval_layer is not None:
-            return self.retrieval_layer
-        return 14 if layers == 24 else layers // 2
 
 
 class Fractions(Model):
@@ -191,6 +148,8 @@ class Study(Model):
             first of them.
         intermediates: The arms: what the encoder is trained on before the target. `none` is the baseline.
         intermediate_fractions: Shares of the intermediates' training data, nested.
+        intermediate_steps: Shares of each training's updates, in (0, 1], after which its weights are an arm of their
+            own, named `<arm>_at_<share>`; 1 is the arm itself, which is there in any case.
         compare_at: The intermediate fraction at which arms compete; default the largest.
         target_examples: Train targets on so many examples, a column of the matrix each, instead of `target_fractions`.
         baseline_seeds: Seeds of the arm `none`, where they differ from `seeds`.
@@ -232,6 +191,7 @@ class Study(Model):
     ] = None
     intermediates: Annotated[tuple[Intermediate, ...], Field(min_length=1)]
     intermediate_fractions: Fractions = Fractions()
+    intermediate_steps: Annotated[tuple[Fraction, ...], Field(exclude_if=lambda value: not value)] = ()
     compare_at: Fraction | None = None
     targets: Annotated[tuple[Target, ...], Field(min_length=1)]
     target_fractions: Fractions = Fractions()
@@ -315,12 +275,17 @@ class Study(Model):
                 f"target_examples: {list(self.target_examples)} and target_fractions: "
                 f"{list(self.target_fractions.values)} are both given; drop one (`all` among the examples is all data)"
             )
+        if self.intermediate_steps:
+            # As arms from here on: whoever reads the study finds them among the others.
+            object.__setattr__(self, "intermediates", with_steps(self.intermediates, set(self.intermediate_steps)))
+            object.__setattr__(self, "intermediate_steps", ())
         _check_distinct_seeds("seeds", self.seeds)
         _check_distinct_seeds("baseline_seeds", self.baseline_seeds or ())
         if not isinstance(self.schedule, str):
             self.schedule.check_seeds(len(self.seeds))
         _check_encoders(self.encoder, self.encoders)
         _check_unique("intermediates", [arm.label for arm in self.intermediates])
+        check_arms(self.intermediates)
         _check_unique("targets", [target.task for target in self.targets])
         if self.compare_at is not None and self.compare_at not in self.intermediate_fractions.values:
             raise ValueError(
@@ -328,7 +293,7 @@ class Study(Model):
                 f"{list(self.intermediate_fractions.values)}"
             )
         for arm in self.intermediates:
-            if not arm.is_none and self.tuning_of(arm).method == "head_only":
+            if arm.trains and self.tuning_of(arm).method == "head_only":
                 raise ValueError(
                     f"tuning: head_only leaves the encoder as it is, so that intermediate {arm.label} would change "
                     "nothing; give tuning to the targets, or the intermediate one of its own"
@@ -423,7 +388,7 @@ def _check_encoders(encoder: Encoder, encoders: tuple[Encoder, ...] | None) -> N
 def _check_unique(name: str, labels: list[str]) -> None:
     twice = sorted({label for label in labels if labels.count(label) > 1})
     if twice:
-        raise ValueError(f"{name}: {twice[0]!r} is given twice; drop one, or give a mixture another `name`")
+        raise ValueError(f"{name}: {twice[0]!r} is given twice; drop one, or give one another `name`")
 
 
 def _fields_at(place: tuple[int | str, ...]) -> list[str]:
@@ -446,5 +411,6 @@ def _fields_at(place: tuple[int | str, ...]) -> list[str]:
     }
     for part in reversed(place):
         if part in models:
-            return list(models[str(part)].model_fields)
+            more = [name for names in FLAT.values() for name in names] if part == "intermediates" else []
+            return [*models[str(part)].model_fields, *more]
     return list(Study.model_fields)
