@@ -309,9 +309,9 @@ def benchmark(
     from raystilts.analysis.benchmark import suite_view
     from raystilts.tasks.suites import get_suite
 
-    loaded = Results(results)
+    loaded = open_results(results, encoder)
     answer = score_suite(
-        open_results(results, encoder),
+        loaded,
         get_suite(suite),
         languages=languages.replace(",", " ").split(),
         intermediate_fraction=intermediate_fraction,

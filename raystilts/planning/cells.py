@@ -19,8 +19,8 @@ class Cell:
     """One number of the transfer matrix.
 
     Axes that do not apply are None: `none` and a checkpoint from elsewhere have no intermediate fraction, a target
-    without training no fraction, and no seed either where its encoder is one of these. `encoder` is empty where the
-    study has one alone.
+    without training no fraction, and no seed either where its encoder is one of these.
+    `encoder` is empty where the study has one alone.
     """
 
     intermediate: str

@@ -193,8 +193,8 @@ class _Planner:
         pooling = pooling_of(self.study, self.encoder.architecture)
         self.base = keys.encoder_key(pooling, self.encoder.fingerprint)
         self.stages: dict[str, Stage] = {}
-        self.recipes: dict[str, Recipe] = {}
         self.points: dict[str, Points] = {}
+        self.recipes: dict[str, Recipe] = {}
 
     def plan(self) -> Plan:
         """All intermediates first, then the targets."""

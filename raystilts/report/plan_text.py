@@ -65,9 +65,9 @@ class PlanSummary:
     keep_targets: str
     verified: bool
     aligned: tuple[str, ...] = ()
+    encoders: tuple[str, ...] = ()
     made_stages: int = 0
     elsewhere: tuple[str, ...] = ()
-    encoders: tuple[str, ...] = ()
     tuned: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
@@ -111,9 +111,9 @@ def summarise(
         keep_targets=plan.study.keep_targets,
         verified=plan.verified,
         aligned=tuple(f"{arm.label} (to {domain_of(arm)})" for arm in plan.study.intermediates if domain_of(arm)),
+        encoders=tuple(plan.encoders),
         made_stages=sum(not stage.trains for stage in plan.of_kind("intermediate")),
         elsewhere=tuple(_elsewhere(stage) for stage in plan.stages.values() if stage.foreign is not None),
-        encoders=tuple(plan.encoders),
         tuned=_tuned(plan),
     )
 

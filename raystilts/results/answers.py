@@ -281,7 +281,7 @@ def answer_target(
         gains=gains,
         choice_arms=tuple(arm[:2] for arm in choice_arms),
         gain_arms=tuple(arm[:2] for arm in test.arms),
-        target_examples=_number_of(test, asked),
+        target_examples=asked.tasks.examples_of(asked.study, test.target, test.target_fraction),
     )
 
 
@@ -317,15 +317,6 @@ def _not_run(
         for row in best
         if together.arms[row][:2] not in there
     ]
-
-
-def _number_of(test: Stratum, asked: Question) -> int | None:
-    """The training examples of a stratum's target, where the study sets their number."""
-    targets = () if asked.study is None else asked.study.targets
-    found = next((target for target in targets if target.task == test.target), None)
-    if asked.study is None or found is None or test.target_fraction is None:
-        return None
-    return asked.tasks.points(asked.study, found).get(test.target_fraction)
 
 
 def _arm_answer(

@@ -131,6 +131,13 @@ class KnownTasks:
             return study.target_points(target, study.hyperparameters.resolve(target.task).examples(rows))
         return {}
 
+    def examples_of(self, study: Study | None, name: str, fraction: float | None) -> int | None:
+        """The training examples of a target at a share of its data, where the study sets their number."""
+        target = None if study is None else next((one for one in study.targets if one.task == name), None)
+        if study is None or target is None or fraction is None:
+            return None
+        return self.points(study, target).get(fraction)
+
     def overlaps(self, intermediate: str, target: str) -> bool:
         """Whether an intermediate trains on the target's own training data."""
         own = self.get(target)

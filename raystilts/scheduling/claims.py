@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from raystilts.errors import StorageError, UserError
 from raystilts.filesystem import Folder, open_folder
 from raystilts.planning.cost import CHECKPOINTS
-from raystilts.planning.stages import Plan
+from raystilts.planning.stages import Plan, Stage
 from raystilts.results.ledger import Ledger
 from raystilts.results.study_file import read_study
 from raystilts.study.schema import Study
@@ -75,9 +75,9 @@ def unfinished_of(folder: Folder) -> set[str] | None:
         return None
 
 
-def trainings(planned: Plan) -> set[str]:
-    """The train keys of all trainings of a plan."""
-    return {stage.train_key for stage in planned.stages.values() if stage.steps}
+def trainings(stages: Iterable[Stage]) -> set[str]:
+    """The keys under which the trainings of stages are kept while they are in progress."""
+    return {stage.whole_key or stage.train_key for stage in stages if stage.steps}
 
 
 def _given_up(study: Study) -> set[str]:

@@ -84,14 +84,14 @@ def run(
     turns = turns_of(planned, None if first is None else promising_first(planned, first))
     with driving(resolved, disk_bytes(planned), address, console, steps) as driver:
         claims = Claims(driver.results, driver.checkpoints)
-        claims.claim(wanted_weights(planned), trainings(planned))
+        claims.claim(wanted_weights(planned), trainings(planned.stages.values()))
         adopt(planned, driver.results)
         graph = outstanding(planned, driver.results, turns)
         if graph.strata is not None and graph.strata.prior:
             write_prior(open_folder(driver.results), graph.strata.prior)
         rehearse(planned, graph.left().keys(), console, driver.say)
         errors = _train(planned, graph, driver, claims)
-        claims.write(stage.train_key for stage in graph.left().values())
+        claims.write(trainings(graph.left().values()))
     return _outcome(planned, graph, driver.results, tuple(errors), started)
 
 

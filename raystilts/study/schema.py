@@ -24,61 +24,16 @@ from raystilts.study.base import (
     set_key,
 )
 from raystilts.study.composed import FLAT
-from raystilts.study.hyperparameters import Overrides, StudyHyperparameters
+from raystilts.study.encoder import Encoder as Encoder
+from raystilts.study.hyperparameters import StudyHyperparameters
 from raystilts.study.intermediate import ALL, Alignment, Intermediate, MaskedLM, all_tasks_of
 from raystilts.study.search import Search
-from raystilts.study.target import Examples, Target, each_once
+from raystilts.study.target import Examples, each_once
+from raystilts.study.target import Target as Target
 
 Order = Literal["anytime", "longest_first"]
 #: Experiment trackers, by the names that Hugging Face's `TrainingArguments` gives them.
 TrackerName = Literal["tensorboard", "wandb", "mlflow", "trackio"]
-
-
-class Encoder(Model):
-    """The pretrained encoder that every arm starts from.
-
-    Attributes:
-        model_name_or_path: A folder, an id on the Hugging Face hub, or `raystilts-mini`, the embedded one.
-        revision: Commit or tag on the hub.
-        has_seen: Tasks that its pretraining already held; every answer says so.
-        pooling: What a sequence is for classification: its first token, the mean over its tokens, or its last token;
-            default the first, and of a decoder, whose first token sees no other, the last.
-        retrieval_layer: Hidden state (0 = embeddings) for retrieval targets; default 14 for 24 layers (as in the
-            paper, XLM-R Large), otherwise the middle one; -1 is the last.
-        attention: `bidirectional` lets the tokens of a decoder see what follows them too.
-        retrieval_pooling: What a sequence is there: the mean over its tokens, as in the paper, or its first token.
-        name: What tables call it; default `model_name_or_path`.
-        hyperparameters: Its own, on top of the study's, where the study has several encoders.
-    """
-
-    model_name_or_path: Annotated[str, Field(min_length=1)] = "raystilts-mini"
-    revision: str | None = None
-    has_seen: tuple[str, ...] = ()
-    pooling: Literal["first", "mean", "last"] | None = None
-    retrieval_layer: int | None = None
-    attention: Annotated[Literal["bidirectional"] | None, Field(exclude_if=lambda value: value is None)] = None
-    # Left out of keys at the mean, which it has always been.
-    retrieval_pooling: Annotated[Literal["first", "mean"], Field(exclude_if=lambda value: value == "mean")] = "mean"
-    name: Annotated[
-        str | None, Field(pattern=r"^[\w][\w./@+-]*$", max_length=LONGEST_NAME, exclude_if=lambda value: value is None)
-    ] = None
-    hyperparameters: Annotated[Overrides | None, Field(exclude_if=lambda value: value is None)] = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _short_form(cls, data: Any) -> Any:
-        return {"model_name_or_path": data} if isinstance(data, str) else data
-
-    @property
-    def label(self) -> str:
-        """What tables call it."""
-        return self.name or self.model_name_or_path
-
-    def sentence_layer(self, layers: int) -> int:
-        """The hidden state that stands for sentences, in an encoder of so many layers."""
-        if self.retrieval_layer is not None:
-            return self.retrieval_layer
-        return 14 if layers == 24 else layers // 2
 
 
 class Fractions(Model):
@@ -315,15 +270,15 @@ class Study(Model):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.intermediate_steps:
-            # As arms from here on: whoever reads the study finds them among the others.
-            object.__setattr__(self, "intermediates", with_steps(self.intermediates, set(self.intermediate_steps)))
-            object.__setattr__(self, "intermediate_steps", ())
         if self.target_examples is not None and self.target_fractions.values != (1.0,):
             raise ValueError(
                 f"target_examples: {list(self.target_examples)} and target_fractions: "
                 f"{list(self.target_fractions.values)} are both given; drop one (`all` among the examples is all data)"
             )
+        if self.intermediate_steps:
+            # As arms from here on: whoever reads the study finds them among the others.
+            object.__setattr__(self, "intermediates", with_steps(self.intermediates, set(self.intermediate_steps)))
+            object.__setattr__(self, "intermediate_steps", ())
         _check_distinct_seeds("seeds", self.seeds)
         _check_distinct_seeds("baseline_seeds", self.baseline_seeds or ())
         if not isinstance(self.schedule, str):

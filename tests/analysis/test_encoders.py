@@ -183,7 +183,7 @@ def test_every_question_takes_an_encoder(tmp_path: Path, call: Call) -> None:
     assert call("matrix", place, "--encoder", "base")[1].count("gain over none") == 1
     code, _, err = call("matrix", place, "--csv")
     assert code == 2
-    assert "several encoders: base, large" in err
+    assert "several values of `encoder`: base, large" in err
     assert call("report", place, "--encoder", "base", "-o", str(tmp_path / "page.html"))[0] == 0
     assert call("next", place, "--encoder", "large")[0] in (0, 1)
     code, _, err = call("best", place, "--encoder", "lage")

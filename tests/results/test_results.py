@@ -205,11 +205,11 @@ def test_task_scored_but_not_trained_on(tmp_path: Path) -> None:
 def test_encoders_are_not_mixed(tmp_path: Path) -> None:
     write(tmp_path, "a", {"en": 0.5})
     write(tmp_path, "b", {"en": 0.7}, encoder="other")
-    with pytest.raises(UserError, match="several encoders: encoder, other"):
+    with pytest.raises(UserError, match="several values of `encoder`: encoder, other"):
         Results(tmp_path).stratum_scores("xnli", 1.0, "test")
     write(tmp_path, "c", {"en": 0.5}, target="pawsx")
     write(tmp_path, "d", {"en": 0.7}, target="pawsx", encoder="other")
-    with pytest.raises(UserError, match="target 'pawsx' are of several encoders"):
+    with pytest.raises(UserError, match="target 'pawsx' have several values of `encoder`"):
         Results(tmp_path).strata("test")
     chosen = Results(tmp_path, encoder="other").stratum_scores("xnli", 1.0, "test")
     assert chosen.scores.tolist() == [[0.7]]

@@ -27,7 +27,7 @@ def begin(tmp_path: Path, name: str, **changes: Any) -> tuple[Plan, Claims]:
     planned = plan(study(tmp_path, name=name, **changes))
     weights = Checkpoints(Path(checkpoints_folder(planned.study)))
     claims = Claims(results_folder(planned.study), weights)
-    claims.claim(wanted_weights(planned), trainings(planned))
+    claims.claim(wanted_weights(planned), trainings(planned.stages.values()))
     for stage in planned.of_kind("intermediate"):
         (weights.folder / stage.train_key).mkdir(parents=True, exist_ok=True)
         (weights.folder / stage.train_key / MARKER).write_text("{}")

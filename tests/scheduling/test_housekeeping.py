@@ -42,7 +42,7 @@ def ran(tmp_path: Path, name: str, **changes: Any) -> Plan:
     results = results_folder(planned.study)
     write_study(results, resolve(planned.study))
     claims = Claims(results, Checkpoints(Path(checkpoints_folder(planned.study))))
-    claims.claim(wanted_weights(planned), trainings(planned))
+    claims.claim(wanted_weights(planned), trainings(planned.stages.values()))
     for stage in planned.stages.values():
         values = {"kind": stage.kind, "train_key": stage.train_key, "study": name, "steps_done": stage.steps}
         axes = {
