@@ -83,6 +83,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("encoder", help="a folder")
     parser.add_argument("--tasks", nargs="+", default=["udpos", "panx"])
+    parser.add_argument("--languages", nargs="+", default=list(LANGUAGES), help="those of a task that has them")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3, 4])
     parser.add_argument("--train", type=int, default=None, help="training sentences; default all")
     parser.add_argument("--test", type=int, default=None, help="test sentences a language; default all")
@@ -95,7 +96,7 @@ def main() -> None:
     print("|task|language|first sub-word|first with a character|difference|s.d. over seeds|")
     print("|---|---|---|---|---|---|")
     for name in asked.tasks:
-        languages = [one for one in LANGUAGES if one in get_task(name).languages]
+        languages = [one for one in asked.languages if one in get_task(name).languages]
         reference = by_reference(name)
         done = [[kept(asked, rule, languages, seed) for rule in (reference, name)] for seed in asked.seeds]
         found = dict(zip((reference, name), zip(*done, strict=True), strict=True))

@@ -19,7 +19,7 @@ source "${RAYSTILTS_ENV:-$HOME/raystilts-env}/bin/activate"    # EDIT: an enviro
 
 # Out of time: the run, if it has begun, keeps snapshots. The signal is for this script alone (B:), and Ray lives on.
 driver="" again=0
-trap 'again=1; [ -z "$driver" ] || kill -USR1 "$driver"' USR1
+trap 'again=1; [ -z "$driver" ] || kill -USR1 "$driver" || true' USR1
 
 # Others have accounts on these nodes: only who holds this job's token can talk to its Ray.
 export RAY_USAGE_STATS_ENABLED=0 RAY_AUTH_MODE=token RAY_AUTH_TOKEN
@@ -33,7 +33,9 @@ port=$((20000 + SLURM_JOB_ID % 20000))    # two jobs may share a node
 gpus=${SLURM_GPUS_ON_NODE:-0}
 common=(--num-cpus="${SLURM_CPUS_PER_TASK:-1}" --num-gpus="$gpus" --block --temp-dir="/tmp/ray-$SLURM_JOB_ID")
 
-srun --nodes=1 --ntasks=1 --overlap -w "$head" \
+# Since Slurm 22.05 a step may have to be told its cores.
+each=(--cpus-per-task="${SLURM_CPUS_PER_TASK:-1}" --overlap)
+srun --nodes=1 --ntasks=1 "${each[@]}" -w "$head" \
   ray start --head --node-ip-address="$address" --port="$port" --include-dashboard=false "${common[@]}" &
 for _ in $(seq 60); do
   RAY_ADDRESS="$address:$port" ray status >/dev/null 2>&1 && break
@@ -41,7 +43,7 @@ for _ in $(seq 60); do
 done
 others=$((SLURM_JOB_NUM_NODES - 1))
 if [ "$others" -gt 0 ]; then
-  srun --nodes="$others" --ntasks="$others" --overlap --exclude="$head" \
+  srun --nodes="$others" --ntasks="$others" "${each[@]}" --exclude="$head" \
     ray start --address="$address:$port" "${common[@]}" &
   for _ in $(seq 60); do
     joined=$(python - "$address:$port" <<'PY'

@@ -47,7 +47,7 @@ def notebook(page: str) -> Any:
     cells += _text(page[end:])
     for number, cell in enumerate(cells):
         cell["id"] = f"cell-{number}"
-    made: Any = nbformat.v4.new_notebook(cells=cells)  # type: ignore[no-untyped-call]
+    made: Any = nbformat.v4.new_notebook(cells=cells)
     made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
     return made
 
@@ -55,17 +55,17 @@ def notebook(page: str) -> Any:
 def _text(part: str) -> list[Any]:
     """A cell of text, if there is any; links of the page lead to the other pages as from this folder."""
     words = re.sub(r"<!--.*?-->\n?", "", part).strip()
-    return [nbformat.v4.new_markdown_cell(words)] if words else []  # type: ignore[no-untyped-call]
+    return [nbformat.v4.new_markdown_cell(words)] if words else []
 
 
 def _code(info: str, text: str) -> list[Any]:
     if info == "console":
-        text = re.sub(r"^\$ ", "!", text, flags=re.MULTILINE)
+        text = "%%sh\n" + re.sub(r"^\$ ", "", text, flags=re.MULTILINE)
     elif info == "yaml" and (named := _FILE.match(text)):
         text = f"%%writefile {named[1]}\n{text[named.end() :]}"
     elif info != "python":
         return []
-    return [nbformat.v4.new_code_cell(text.strip())]  # type: ignore[no-untyped-call]
+    return [nbformat.v4.new_code_cell(text.strip())]
 
 
 def execute(made: Any, folder: Path) -> None:

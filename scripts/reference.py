@@ -25,7 +25,7 @@ import raystilts
 from raystilts import schedules
 from raystilts.report.html import gather, page
 from raystilts.results.schema import ROWS
-from raystilts.study import hyperparameters, intermediate, schema, search
+from raystilts.study import adapters, composed, hyperparameters, intermediate, schema, search
 from raystilts.tasks.source import Source
 from raystilts.tasks.task import Task
 from raystilts.tasks.types.classification import SequenceClassification
@@ -42,14 +42,19 @@ BEGIN, END = "<!-- columns: scripts/reference.py -->", "<!-- end of columns -->"
 MADE = "<!-- This page is made by `python scripts/reference.py`; change the docstrings that it reads. -->"
 
 #: Sections of the study file: the model, and what it is in the file.
-STUDY = (
+STUDY: tuple[tuple[type[BaseModel], str], ...] = (
     (schema.Study, "The whole file"),
     (schema.Encoder, "`encoder`"),
     (intermediate.Intermediate, "an entry of `intermediates`"),
     (intermediate.MaskedLM, "`masked_lm` of an intermediate"),
     (intermediate.Alignment, "`align` of an intermediate"),
+    (composed.Foreign, "`checkpoint` of an intermediate, and what stands beside it"),
+    (composed.Trainings, "`sequence` of an intermediate, and what stands beside it"),
+    (composed.Merge, "`merge` of an intermediate, and what stands beside it"),
     (schema.Target, "an entry of `targets`"),
+    (adapters.Tuning, "`tuning` of the study, an intermediate or a target"),
     (schema.Fractions, "`intermediate_fractions`, `target_fractions`"),
+    (adapters.Tuning, "`tuning` of the study, an intermediate or a target: [adapters](adapters.md)"),
     (hyperparameters.StudyHyperparameters, "`hyperparameters`"),
     (schema.Evaluation, "`evaluation`"),
     (schema.Resources, "`resources`"),
@@ -62,6 +67,7 @@ ENTRY_FORMS = {
     intermediate.Intermediate: "Short forms: `none`, the name of a task, or a mapping with the fields below. `task` may"
     " be written for `tasks`.",
     schema.Target: "Short form: the name of a task.",
+    adapters.Tuning: "Short form: the name of a method. More: [adapters](adapters.md).",
     schema.Fractions: "Short form: the list of `values`.",
     schema.Resources: "Short form: `auto`.",
     hyperparameters.StudyHyperparameters: "The names are those of Hugging Face's `TrainingArguments`. `from: FILE`"
@@ -70,7 +76,7 @@ ENTRY_FORMS = {
     " `{choice: [16, 32, 64]}`. Both ends belong to it.",
 }
 
-API = (
+API: tuple[tuple[str, tuple[Any, ...]], ...] = (
     ("A study", (raystilts.Study, raystilts.plan, raystilts.run)),
     ("Results", (raystilts.Results, gather, page)),
     ("Tasks", (Task, Source, task_contract)),
@@ -214,9 +220,9 @@ def api_page() -> list[str]:
 
 def _home(thing: Any) -> str:
     """The module that a name is imported from."""
-    if getattr(raystilts, thing.__name__, None) is thing and thing.__name__ in raystilts.__all__:
-        return "raystilts"
-    return str(thing.__module__)
+    name = str(thing.__name__)
+    ours = name in raystilts.__all__ and getattr(raystilts, name) is thing
+    return "raystilts" if ours else str(thing.__module__)
 
 
 def _described(thing: Any, name: str, level: int) -> list[str]:

@@ -12,7 +12,8 @@ from typing import Any
 import typer
 from reference_text import table
 
-from raystilts.cli import app
+import raystilts.cli  # noqa: F401 (adds the commands)
+from raystilts.cli.common import app
 
 _WORDS = {int: "INTEGER", float: "NUMBER", Path: "PATH"}
 
@@ -54,8 +55,8 @@ def _described(name: tuple[str, ...], command: Any) -> Iterator[str]:
         rows = [(f"`{one.name.upper()}`{'' if one.required else ' (optional)'}", _help(one)) for one in arguments]
         yield from (*table(("argument", "meaning"), rows), "")
     if options:
-        rows = [(_option(one, kinds.get(one.name, str)), _default(one), _help(one)) for one in options]
-        yield from (*table(("option", "default", "meaning"), rows), "")
+        known = [(_option(one, kinds.get(one.name, str)), _default(one), _help(one)) for one in options]
+        yield from (*table(("option", "default", "meaning"), known), "")
 
 
 def _option(one: Any, kind: Any) -> str:

@@ -45,15 +45,15 @@ SlurmdPidFile=$work/slurmd.pid
 SlurmctldLogFile=$work/slurmctld.log
 SlurmdLogFile=$work/slurmd.log
 ProctrackType=proctrack/linuxproc
-TaskPlugin=task/none
+TaskPlugin=task/affinity
 JobAcctGatherType=jobacct_gather/none
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core
-SchedulerParameters=batch_sched_delay=1,sched_min_interval=100000
+SchedulerParameters=bf_interval=5
 ReturnToService=2
 MpiDefault=none
 KillWait=30
-NodeName=node1 CPUs=$(nproc) RealMemory=$memory State=UNKNOWN
+NodeName=node1 CPUs=$(getconf _NPROCESSORS_ONLN) RealMemory=$memory State=UNKNOWN
 PartitionName=main Nodes=node1 Default=YES MaxTime=INFINITE State=UP
 CONF
 mkdir -m 700 "$work/state" "$work/spool"
@@ -65,6 +65,7 @@ munged --foreground --force --key-file="$work/munge.key" --socket="$work/munge.s
 for _ in $(seq 50); do [ -S "$work/munge.socket" ] && break; sleep 0.1; done
 slurmctld -D -i >"$work/slurmctld.out.log" 2>&1 &
 slurmd -D >"$work/slurmd.out.log" 2>&1 &
-for _ in $(seq 100); do sinfo --noheader --format=%T 2>/dev/null | grep -q idle && break; sleep 0.2; done
-sinfo --noheader --format=%T | grep -q idle || { echo "$0: the node is not ready"; tail -n 5 "$work"/*.log; exit 1; }
+for _ in $(seq 100); do sinfo --noheader --format=%T 2>/dev/null | grep -qx idle && break; sleep 0.5; done
+# A node that has just said that it is idle may not take a job yet.
+timeout 60 srun --ntasks=1 --time=1 true || { echo "$0: the node is not ready"; tail -n 5 "$work"/*.log; exit 1; }
 "$@"

@@ -35,6 +35,25 @@ WORDS = ("▁the", "▁a", "▁of", "▁in", "▁is", "▁and", "ing", "ed", "er
 SPECIALS = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
 
 
+#: Folders whose slow tests start Ray.
+WITH_RAY = ("cluster", "importing", "results", "scheduling")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where pytest-xdist shares tests among processes: those that start Ray first and all in one, a module in one."""
+    if not config.pluginmanager.hasplugin("xdist"):
+        return
+
+    def with_ray(item: pytest.Item) -> bool:
+        return item.get_closest_marker("slow") is not None and item.path.parent.name in WITH_RAY
+
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group("ray" if with_ray(item) else item.path.stem))
+    if config.getoption("numprocesses", None) or hasattr(config, "workerinput"):
+        items.sort(key=lambda item: not with_ray(item))
+
+
 @pytest.fixture(scope="module", autouse=True)
 def _registry_as_it_was() -> Iterator[None]:
     """Tasks that a module's tests register are gone after it."""

@@ -86,14 +86,17 @@ def run(
 def _interruptible(log: Console) -> Iterator[None]:
     """Says how to go on after Ctrl-C, another signal, or the end of the cluster."""
     from raystilts.errors import ClusterError, Stopped
-    from raystilts.scheduling.stopping import stoppable
+    from raystilts.scheduling.stopping import StopRequest, stoppable
 
+    request: StopRequest | None = None
     try:
-        with stoppable():
+        with stoppable() as request:
             yield
         return
     except KeyboardInterrupt as stop:
-        number = stop.signum if isinstance(stop, Stopped) else signal.SIGINT
+        # Ray's own calls, in the middle of which a signal comes, raise one that does not say which it was.
+        noted = None if request is None else request.signum
+        number = stop.signum if isinstance(stop, Stopped) else noted or signal.SIGINT
         why, code = f"Stopped ({signal.Signals(number).name})", 128 + number
     except ClusterError as error:
         why, code = f"Stopped: {error}", 1
@@ -165,11 +168,12 @@ def _rehearse(study: Study) -> None:
     """Tries one stage of each kind that the study has still to run."""
     from raystilts.planning.cost import results_folder
     from raystilts.planning.stages import plan_stages
+    from raystilts.scheduling.announce import Steps
     from raystilts.scheduling.driver import checked
     from raystilts.scheduling.outstanding import outstanding
     from raystilts.scheduling.preflight import rehearse
 
-    resolved, _ = checked(study, None)
+    resolved, _ = checked(study, None, Steps(messages()))
     planned = plan_stages(resolved)
     log = messages()
     tried = rehearse(planned, outstanding(planned, results_folder(study)).left().keys(), log)

@@ -8,11 +8,12 @@ from pathlib import Path
 
 from raystilts.errors import UserError
 from raystilts.planning import keys
+from raystilts.study.arms import Arms
 from raystilts.study.base import expanded
 from raystilts.study.hyperparameters import Hyperparameters
 from raystilts.study.intermediate import MaskedLM
 from raystilts.study.schema import Study
-from raystilts.tasks.folder import data_dirs, joined_dirs
+from raystilts.tasks.folder import HUB, beside_hub, data_dirs, joined_dirs
 from raystilts.tasks.loading import Fingerprint, fingerprint
 from raystilts.tasks.source import AnySource, Source
 from raystilts.tasks.task import Split, Task
@@ -23,7 +24,7 @@ WIKIPEDIA_TEXTS = 100_000
 
 
 def data_folder(study: Study) -> Path | None:
-    """The folder of the study's data, or None for the hub.
+    """The folder of the study's data, or several joined (the last may be the hub), or None for the hub alone.
 
     Raises:
         UserError: it does not exist.
@@ -32,10 +33,13 @@ def data_folder(study: Study) -> Path | None:
     if not given:
         return None
     origin = "data_dir" if study.data_dir else "RAYSTILTS_DATA_DIR"
-    parts = [expanded(part, origin) for part in data_dirs(expanded(given, origin))]
+    named = expanded(given, origin)
+    parts = [expanded(part, origin) for part in data_dirs(named)]
     missing = next((part for part in parts if not part.is_dir()), None)
     if missing is not None:
         raise UserError(f"{origin}: {missing}: no such folder; expected <dataset>/<language>/<split>.parquet below it")
+    if beside_hub(named):
+        return Path(joined_dirs([*(str(part.absolute()) for part in parts), HUB]))
     return parts[0] if len(parts) == 1 else Path(joined_dirs([str(part.absolute()) for part in parts]))
 
 
@@ -163,8 +167,9 @@ class StudyData:
         for index, target in enumerate(self.study.targets):
             if target.task == task.name:
                 return f"targets.{index} ({task.name})"
+        arms = Arms(self.study.intermediates)
         for index, arm in enumerate(self.study.intermediates):
-            if task.name in arm.tasks:
+            if task.name in arms.tasks_of(arm):
                 return f"intermediates.{index} ({task.name})"
         return task.name
 

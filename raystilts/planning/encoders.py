@@ -189,18 +189,28 @@ def tensor_shapes(path: Path) -> dict[str, list[int]]:
     Raises:
         UserError: the file is not a whole safetensors file.
     """
+    return {name: entry["shape"] for name, entry in tensor_entries(path)[1].items()}
+
+
+def tensor_entries(path: Path) -> tuple[int, dict[str, dict[str, Any]]]:
+    """The header of a safetensors file: where its data begins, and each tensor's dtype, shape and place in the data.
+
+    Raises:
+        UserError: the file is not a whole safetensors file.
+    """
     try:
         with path.open("rb") as file:
             (length,) = struct.unpack("<Q", file.read(8))
             if length > path.stat().st_size:
                 raise ValueError
             header: dict[str, Any] = json.loads(file.read(length))
-        end = max((entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"), default=0)
+        entries = {name: entry for name, entry in header.items() if name != "__metadata__"}
+        end = max((entry["data_offsets"][1] for entry in entries.values()), default=0)
         if 8 + length + end > path.stat().st_size:
             raise ValueError
     except (ValueError, struct.error, OSError, KeyError, TypeError, AttributeError):
         raise UserError(f"encoder.model_name_or_path: {path} is not a whole safetensors file; fetch it again") from None
-    return {name: entry["shape"] for name, entry in header.items() if name != "__metadata__"}
+    return 8 + length, entries
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import socket
 import traceback
@@ -60,6 +61,7 @@ class StageTrainable(tune.Trainable):  # type: ignore[misc]
         """Takes the stage named by the config."""
         from raystilts.planning.resolve import load_task_files
 
+        self.warm = False
         self.assignment, self.unfit = on_this_node(assignment)
         if self.unfit is None:
             load_task_files(assignment.plan.study)
@@ -75,11 +77,19 @@ class StageTrainable(tune.Trainable):  # type: ignore[misc]
         stage, assignment = self.stage_and_assignment()
         try:
             check_room(assignment.results)
-            return {"done": True, **run_and_record(stage, assignment, self.config["until"])}
+            outcome = run_and_record(stage, assignment, self.config["until"])
+            self.keep_what_is_warm()
+            return {"done": True, **outcome}
         except StorageError as error:
             return {"done": True, "status": "storage", "error": str(error)}
         except ImportError as error:  # those of a stage's own work are its failure, and in its row
             return {"done": True, "status": "storage", "error": f"{socket.gethostname()}: {error}; install there again"}
+
+    def keep_what_is_warm(self) -> None:
+        """Lets collections of garbage, one a stage, leave out what the first stage has loaded: it stays anyway."""
+        if not self.warm:
+            gc.freeze()
+            self.warm = True
 
     def stage_and_assignment(self) -> tuple[Stage, Assignment]:
         """The stage that the config names, and the assignment that it belongs to."""

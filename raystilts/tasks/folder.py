@@ -13,12 +13,30 @@ from raystilts.tasks import files
 from raystilts.tasks.languages import retired
 from raystilts.tasks.source import Source
 
+#: Stands behind folders for the Hugging Face hub: what no folder has is read from there.
+HUB = "hub"
+
 
 def data_dirs(data_dir: Path) -> tuple[Path, ...]:
     """The folders that one setting names: one, or several joined as in PATH; the first that has a file wins."""
     if data_dir.is_dir() or os.pathsep not in str(data_dir):
         return (data_dir,)
-    return tuple(Path(part) for part in str(data_dir).split(os.pathsep) if part)
+    parts = [part for part in str(data_dir).split(os.pathsep) if part]
+    return tuple(Path(part) for part in (parts[:-1] if beside_hub(data_dir) else parts))
+
+
+def beside_hub(data_dir: Path) -> bool:
+    """Whether what no folder has is read from the hub: the setting ends with `hub`."""
+    return str(data_dir).endswith(f"{os.pathsep}{HUB}") and not data_dir.is_dir()
+
+
+def has_split(data_dir: Path, source: Source, language: str) -> bool:
+    """Whether a folder has the files of a split."""
+    try:
+        split_files(data_dir, source, language)
+    except UserError:
+        return False
+    return True
 
 
 def split_files(data_dir: Path, source: Source, language: str) -> list[Path]:
@@ -38,7 +56,7 @@ def split_files(data_dir: Path, source: Source, language: str) -> list[Path]:
     raise UserError(
         f"{wanted}: no such file ({_near(data_dir, source, language)}). Put the data there as "
         f"<dataset>/<language>/<split>.parquet (or {', '.join(files.SUFFIXES[1:])}), set data_dir or "
-        "RAYSTILTS_DATA_DIR to the folder that has it, or leave both out to read from the hub"
+        "RAYSTILTS_DATA_DIR to the folder that has it, or read from the hub what no folder has: data_dir: [FOLDER, hub]"
     )
 
 

@@ -49,6 +49,14 @@ def resolve_data_dir(data_dir: Path | None) -> Path | None:
     return Path(named) if named else None
 
 
+def _folder_of(source: Source, language: str, data_dir: Path | None) -> Path | None:
+    """The data folder that a language is read from; None for the hub."""
+    where = resolve_data_dir(data_dir)
+    if where is None or not folder.beside_hub(where) or source.path is None:
+        return where
+    return where if folder.has_split(where, source, language) else None
+
+
 #: The column that keeps track of a row's place in its file, through conversions that drop rows.
 _PLACE = "__row"
 
@@ -101,6 +109,7 @@ def read(source: AnySource, language: str, data_dir: Path | None, *, columns: Se
     Raises:
         UserError: If there is no such data, it has no rows, or columns are missing.
     """
+    source = _own(source, language)
     tables, names = _tables(source, language, data_dir)
     table = joined(tables, names)
     counts = tuple((name, one.num_rows) for name, one in zip(names, tables, strict=True))
@@ -120,11 +129,15 @@ def read(source: AnySource, language: str, data_dir: Path | None, *, columns: Se
     return Rows(table, counts, places)
 
 
+def _own(source: AnySource, language: str) -> AnySource:
+    return source if isinstance(source, Generated) else source.of(language)
+
+
 def _tables(source: AnySource, language: str, data_dir: Path | None) -> tuple[list[pa.Table], list[str]]:
     """The tables that a source joins, and what to call each."""
     if isinstance(source, Generated):
         return [_generator(source)(language, source.split)], [source.generator]
-    where = resolve_data_dir(data_dir)
+    where = _folder_of(source, language, data_dir)
     if where is None:
         return hub.read(source, language)
     paths = folder.split_files(where, source, language)
@@ -170,12 +183,13 @@ def fingerprint(source: AnySource, language: str, data_dir: Path | None) -> Fing
         if rows is None:
             rows = load(source, language, None).num_rows
         return Fingerprint(_digest(source.generator, source.version, source.split, language), rows, True)
+    source = source.of(language)
     treatment = [
         source.converter and converter_identity(source.converter),
         source.carve and source.carve.model_dump(),
         language if source.converter else "",
     ]
-    where = resolve_data_dir(data_dir)
+    where = _folder_of(source, language, data_dir)
     if where is None:
         content = hub.identity(source, language)
         return Fingerprint(_digest(content, treatment), source.rows or 0, hub.is_cached(source, language))
@@ -207,18 +221,15 @@ def folder_languages(source: AnySource, data_dir: Path | None) -> tuple[str, ...
     where = resolve_data_dir(data_dir)
     if isinstance(source, Generated) or where is None:
         return ()
-    return folder.languages(where, source)
+    others = {code for code in source.by_language if is_here(source, code, data_dir)}
+    own = set(folder.languages(where, source)) - set(source.by_language)
+    return tuple(sorted(own | others))
 
 
 def is_here(source: AnySource, language: str, data_dir: Path | None) -> bool:
     """Whether a language's data can be read: made in this process, in the data folder, or on the hub."""
-    where = resolve_data_dir(data_dir)
     if isinstance(source, Generated):
         return True
-    if where is None:
-        return source.path is not None
-    try:
-        folder.split_files(where, source, language)
-    except UserError:
-        return False
-    return True
+    source = source.of(language)
+    where = _folder_of(source, language, data_dir)
+    return source.path is not None if where is None else folder.has_split(where, source, language)

@@ -43,6 +43,11 @@ def release_memory() -> None:
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
+    trim_memory()
+
+
+def trim_memory() -> None:
+    """Gives the pages of freed memory back to the system; quick, and nothing is looked for that might be freed."""
     if sys.platform == "linux":
         # Allocators keep freed tensors for themselves unless they are asked: glibc, and jemalloc where it was loaded in
         # glibc's place (4096 stands for all of its arenas). Other C libraries have no such calls.

@@ -11,7 +11,7 @@ Heads. One small module a kind, with its loss.
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Literal, Self, cast
 
@@ -24,22 +24,28 @@ from raystilts.training.adapters import Adapter, Change
 from raystilts.training.collate import IGNORED, Batch
 from raystilts.training.encoder import Pretrained, hidden_states, word_embeddings
 from raystilts.training.fast_ops import FastDropout
+from raystilts.training.weights import StoredTable
 
 
 class CompactEmbedding(nn.Module):
     """Stands in for an `nn.Embedding`: trains the given rows, reads all of them in eval mode.
 
     Args:
-        words: The full table; trained rows are written back into it whenever the module leaves training mode.
+        words: The full table; trained rows are written back into it by `publish`, or whenever the module leaves
+            training mode where it is not stored.
         used: Ids that training can meet, ascending, shape [rows].
+        stored: The file that holds the table as it is, from which rows are read as they are asked for: looking at the
+            table itself would bring most of it into memory.
     """
 
-    def __init__(self, words: nn.Embedding, used: Tensor) -> None:
+    def __init__(self, words: nn.Embedding, used: Tensor, stored: StoredTable | None = None) -> None:
         super().__init__()
         device = words.weight.device
         self._full = [words]  # in a list: the full table is not a parameter of this module
         self._used = used.to(device)
-        self.rows = nn.Parameter(words.weight.detach()[self._used].clone())
+        self._stored = stored
+        rows = words.weight.detach()[self._used].clone() if stored is None else stored.rows(used)
+        self.rows = nn.Parameter(rows)
         index = torch.zeros(words.num_embeddings, dtype=torch.long, device=device)
         index[self._used] = torch.arange(len(used), device=device)
         self._index = index
@@ -49,18 +55,40 @@ class CompactEmbedding(nn.Module):
         table._parameters = {"weight": self.rows}
         table.padding_idx = int(index[padding]) if padding is not None and padding in used else None
         self._table = [table]
+        self._others = torch.empty(0, rows.shape[1])
+        self._seen = torch.full_like(index, -1)
+        self._seen[self._used] = index[self._used]
+        self._read_from: list[nn.Module] = []
 
     def forward(self, ids: Tensor) -> Tensor:
         """Embeddings [..., hidden] of token ids [...]."""
         if self.training:
             trained: Tensor = self._table[0](self._index[ids])
             return trained
+        if self._stored is not None:
+            return self._read(ids, self._stored)
         states: Tensor = self._full[0](ids)
         return states
 
+    def _read(self, ids: Tensor, stored: StoredTable) -> Tensor:
+        """Embeddings of trained rows, and of others as the file has them."""
+        new = torch.unique(ids[self._seen[ids] < 0])
+        if len(new):
+            self._seen[new] = len(self.rows) + len(self._others) + torch.arange(len(new))
+            self._others = torch.cat([self._others, stored.rows(new)])
+        if len(new) or not self._read_from:
+            table = copy.copy(self._full[0])
+            both = torch.cat([self.rows.detach(), self._others])
+            table._parameters = {"weight": nn.Parameter(both, requires_grad=False)}
+            table.padding_idx = None
+            self._read_from = [table]
+        states: Tensor = self._read_from[0](self._seen[ids])
+        return states
+
     def train(self, mode: bool = True) -> Self:
-        """Switches mode; leaving training mode publishes the trained rows in the full table."""
-        if not mode:
+        """Switches mode; leaving training mode publishes the trained rows, unless others are read from a file."""
+        self._read_from = []
+        if not mode and self._stored is None:
             self.publish()
         return super().train(mode)
 
@@ -71,16 +99,21 @@ class CompactEmbedding(nn.Module):
 
 
 class compact_rows:  # noqa: N801 (a context manager, used like a function)
-    """Trains only the rows of `used` within a `with` block; the model has its own table again afterwards."""
+    """Trains only the rows of `used` within a `with` block; the model has its own table again afterwards.
 
-    def __init__(self, encoder: nn.Module, used: Tensor | None) -> None:
+    Args:
+        stored: The file that holds the table as it is, if one does.
+    """
+
+    def __init__(self, encoder: nn.Module, used: Tensor | None, stored: StoredTable | None = None) -> None:
         self._encoder = encoder
         self._used = used
+        self._stored = stored
 
     def __enter__(self) -> None:
         if self._used is not None:
             self._words = word_embeddings(self._encoder)
-            self._compact = CompactEmbedding(self._words, self._used)
+            self._compact = CompactEmbedding(self._words, self._used, self._stored)
             self._encoder.set_input_embeddings(self._compact)  # type: ignore[operator]
 
     def __exit__(
@@ -151,6 +184,18 @@ class SequenceHead(Head):
             pooled = self.dropout(torch.tanh(self.dense(pooled)))
         logits: Tensor = self.out(pooled)
         return logits
+
+
+class RegressionHead(SequenceHead):
+    """One number a sequence, [features, 1], from 0 to 1 where the data's scale has its ends."""
+
+    def __init__(self, hidden: int, dropout: float, pooling: Pooling) -> None:
+        super().__init__(hidden, 1, dropout, pooling)
+
+    def loss(self, scores: Tensor, batch: Batch) -> Tensor:
+        """The squared error, summed over sequences."""
+        assert batch.labels is not None
+        return functional.mse_loss(scores[:, 0].float(), batch.labels.float(), reduction="sum")
 
 
 class ChoiceHead(SequenceHead):
@@ -272,6 +317,8 @@ def build_head(task: Task, pretrained: Pretrained, pooling: Pooling, seed: int) 
     dropout = 0.1 if stated is None else float(stated)
     if kind.head == "sequence":
         return _initialised(SequenceHead(pretrained.hidden, kind.num_labels, dropout, pooling))
+    if kind.head == "regression":
+        return _initialised(RegressionHead(pretrained.hidden, dropout, pooling))
     if kind.head == "choice":
         return _initialised(ChoiceHead(pretrained.hidden, kind.num_labels, dropout, pooling))
     if kind.head == "token":
@@ -279,10 +326,15 @@ def build_head(task: Task, pretrained: Pretrained, pooling: Pooling, seed: int) 
     if kind.head == "span":
         return _initialised(SpanHead(pretrained.hidden))
     assert kind.head == "masked_lm", kind.head
-    words = word_embeddings(pretrained.model)
-    head = _initialised(MaskedLMHead(pretrained.hidden, words, float(getattr(config, "layer_norm_eps", 1e-5))))
-    if pretrained.lm_head:
-        head.load_state_dict(pretrained.lm_head, strict=False)
+    return masked_lm_head(pretrained, pretrained.lm_head)
+
+
+def masked_lm_head(pretrained: Pretrained, weights: Mapping[str, Tensor]) -> Head:
+    """A masked-LM head with these weights; fresh as far as there are none."""
+    words, eps = word_embeddings(pretrained.model), float(getattr(pretrained.config, "layer_norm_eps", 1e-5))
+    head = _initialised(MaskedLMHead(pretrained.hidden, words, eps))
+    if weights:
+        head.load_state_dict(weights, strict=False)
     return head
 
 

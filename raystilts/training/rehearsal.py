@@ -36,7 +36,7 @@ from raystilts.training.data import (
     stage_masked_lm,
     training_sets,
 )
-from raystilts.training.encoder import load_weights, open_model
+from raystilts.training.encoder import load_weights, open_model, tokenizer_notes
 from raystilts.training.evaluate import predict
 from raystilts.training.fast_ops import BIDIRECTIONAL
 from raystilts.training.loop import train
@@ -101,6 +101,8 @@ def stage_kinds(stages: Iterable[Stage]) -> list[Stage]:
     """One stage of each kind: the same heads in the same order, with masked LM and alignment or without, as tuned."""
     found: dict[tuple[object, ...], Stage] = {}
     for stage in stages:
+        if not stage.trains and stage.kind == "intermediate":
+            continue  # nothing is computed that could differ
         found.setdefault(stage_kind(stage), stage)
     return list(found.values())
 
@@ -108,7 +110,7 @@ def stage_kinds(stages: Iterable[Stage]) -> list[Stage]:
 def stage_kind(stage: Stage) -> tuple[object, ...]:
     """What stages of one kind have in common."""
     heads = tuple(one.task.type.head for one in stage.tasks)
-    arm = stage.intermediate if stage.kind == "intermediate" else None
+    arm = stage.trained
     aligned = arm is not None and arm.align is not None
     return stage.kind, heads, stage_masked_lm(stage) is not None, aligned, stage.tuning
 
@@ -157,7 +159,7 @@ def compare_stage(
 
 
 def _notes(run: StageRun, stage: Stage) -> list[str]:
-    notes, info = list(run.loaded.notes), run.loaded.info
+    notes, info = tokenizer_notes(run.loaded), run.loaded.info
     if stage_masked_lm(stage) is not None and not run.loaded.lm_head:
         notes.append(f"masked LM starts from a fresh head: {info.location} holds none that could be read")
     weaker = sorted(_WORDWISE[one.task.type.head] for one in stage.tasks if one.task.type.head in _WORDWISE)

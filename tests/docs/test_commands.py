@@ -15,7 +15,8 @@ import typer
 from pydantic import BaseModel
 from results.rows import run_row, score_rows
 
-from raystilts.cli import app, main
+from raystilts.cli import main
+from raystilts.cli.common import app
 from raystilts.results.compaction import compact
 from raystilts.results.ledger import write_attempt
 from raystilts.study.base import read_yaml

@@ -11,7 +11,6 @@ import torch
 from pydantic import ValidationError
 
 from raystilts.errors import UserError
-from raystilts.planning import adapters
 from raystilts.planning.adapters import EncoderParts, layer_of, parts_of, trained_count, trained_parameters
 from raystilts.planning.cost import disk_bytes, kept_bytes
 from raystilts.planning.stages import Plan, plan
@@ -162,7 +161,7 @@ def test_a_plan_refuses(name: str) -> None:
 
 def test_a_plan_refuses_lora_without_peft(monkeypatch: pytest.MonkeyPatch) -> None:
     find = importlib.util.find_spec
-    monkeypatch.setattr(adapters.importlib.util, "find_spec", lambda name: None if name == "peft" else find(name))
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "peft" else find(name))
     plan(study(tuning="bitfit"))
     with pytest.raises(UserError, match=r"^tuning.method: lora needs peft; run: pip install 'raystilts\[adapters\]'$"):
         plan(study(tuning="lora"))

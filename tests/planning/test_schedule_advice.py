@@ -43,11 +43,11 @@ def test_what_is_less_than_safe_is_told_what_it_costs(
 def test_each_setting_has_its_own_line() -> None:
     lines = advice(Asha(grace_period=1 / 9, reduction_factor=3), 1)
     assert len(lines) == 3
-    assert all("docs/explanation/schedules.md" in line and "63%" in line for line in lines)
+    assert all("docs/measurements/schedules.md" in line and "63%" in line for line in lines)
 
 
 def test_a_budget_below_what_was_enough_is_said() -> None:
     assert advice(TopTwo(), 4) == advice(TopTwo(prior=("a",), budget=0.25), 4) == advice(TopTwo(runs=3), 4) == []
     [line] = advice(TopTwo(budget=0.25), 4)
     assert line.startswith("schedule.top_two.budget is 0.25, below 0.35")
-    assert "docs/explanation/schedules.md" in line
+    assert "docs/measurements/schedules.md" in line

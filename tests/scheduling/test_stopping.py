@@ -30,9 +30,10 @@ from raystilts.scheduling.driver import Driver, Job, _Fitting
 from raystilts.scheduling.lock import HeldLock
 from raystilts.scheduling.searchers import StageSearch
 from raystilts.scheduling.stopping import SIGNALS, stoppable
+from raystilts.study.schema import Study
 from raystilts.training.checkpoints import Checkpoints
 
-from .here import tables
+from .here import run_here, tables
 from .runs import Run, run
 from .test_graph import graph, stage
 
@@ -88,6 +89,24 @@ def test_what_is_ignored_stays_ignored() -> None:
             os.kill(os.getpid(), signal.SIGHUP)
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+def test_a_signal_keeps_its_number_where_a_library_raises_an_interrupt_of_its_own() -> None:
+    """As Ray's calls do, in the middle of which a signal comes."""
+    code = (
+        "import os, signal, time\n"
+        "from raystilts.cli.common import messages\n"
+        "from raystilts.cli.run import _interruptible\n"
+        "with _interruptible(messages()):\n"
+        "    try:\n"
+        "        os.kill(os.getpid(), signal.SIGUSR1)\n"
+        "        time.sleep(10)\n"
+        "    except KeyboardInterrupt:\n"
+        "        raise KeyboardInterrupt from None\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 128 + signal.SIGUSR1
+    assert "Stopped (SIGUSR1)" in done.stderr
 
 
 class Waiting:
@@ -150,8 +169,7 @@ def test_what_a_stop_cuts_short_has_not_failed() -> None:
 @pytest.mark.timeout(1800)
 def test_every_signal_ends_a_run_alike_and_the_same_command_goes_on(tmp_path: Path) -> None:
     (tmp_path / "long.yaml").write_text(LONG)
-    calm = run(tmp_path, "run", "long.yaml", "--storage-path", "calm")
-    assert calm.code == 0, calm.err
+    run_here(Study.from_file(tmp_path / "long.yaml", (f"storage_path={tmp_path / 'calm'}",)))
     results, snapshots = tmp_path / "ended" / "long", 0
     for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP, signal.SIGINT):
         with Run(tmp_path, ["run", "long.yaml", "--storage-path", "ended"]) as one:

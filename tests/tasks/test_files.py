@@ -14,7 +14,7 @@ from raystilts import Study
 from raystilts.errors import UserError
 from raystilts.planning.data import data_folder
 from raystilts.tasks.folder import joined_dirs
-from raystilts.tasks.loading import fingerprint, folder_languages, load
+from raystilts.tasks.loading import fingerprint, folder_languages, is_here, load
 from raystilts.tasks.registry import get_task
 from raystilts.tasks.source import Source
 from raystilts.tasks.tags import iob2
@@ -154,6 +154,26 @@ def test_several_folders_in_order(tmp_path: Path) -> None:
         data_folder(Study.model_validate({**given, "data_dir": [str(tmp_path / "a"), str(tmp_path / "c")]}))
 
 
+def test_a_folder_beside_the_hub(tmp_path: Path) -> None:
+    """What the folder has is read from it, and the rest is what the hub alone gives."""
+    path = tmp_path / "mine" / "en" / "train.csv"
+    path.parent.mkdir(parents=True)
+    path.write_text("text\nours\n")
+    given = {"name": "s", "intermediates": ["none"], "targets": ["cldr_units"], "seeds": [0]}
+    both = data_folder(Study.model_validate({**given, "data_dir": [str(tmp_path), "hub"]}))
+    assert both == Path(joined_dirs([str(tmp_path), "hub"]))
+    assert load(SOURCE, "en", both)["text"].to_pylist() == ["ours"]
+    assert fingerprint(SOURCE, "en", both) == fingerprint(SOURCE, "en", tmp_path)
+    theirs = SOURCE.model_copy(update={"dataset": "theirs", "path": "some/theirs", "revision": "0" * 40})
+    assert fingerprint(theirs, "en", both) == fingerprint(theirs, "en", None)
+    assert is_here(theirs, "en", both)
+    assert not is_here(SOURCE, "de", both)  # is on no hub
+    with pytest.raises(UserError, match=r"mine/de/train.parquet: no such file .*data_dir: \[FOLDER, hub\]"):
+        load(SOURCE, "de", both)
+    with pytest.raises(UserError, match=r"data_dir: .*nowhere: no such folder"):
+        data_folder(Study.model_validate({**given, "data_dir": [str(tmp_path / "nowhere"), "hub"]}))
+
+
 def test_a_source_may_have_its_own_path(tmp_path: Path) -> None:
     path = tmp_path / "exports" / "en-train.csv"
     path.parent.mkdir()
@@ -176,3 +196,25 @@ def test_a_converter_of_ones_own_is_a_function(tmp_path: Path) -> None:
     assert load(source, "en", tmp_path)["text"].to_pylist()[1] == "EN 2020-01-01"
     assert Source.model_validate_json(source.model_dump_json()) == source
     assert fingerprint(source, "en", tmp_path).value != fingerprint(SOURCE, "en", tmp_path).value
+
+
+def test_dev_data_of_a_language_may_be_another_data_set(tmp_path: Path) -> None:
+    dev = Source(
+        dataset="mine", split="validation",
+        by_language={"sw": Source(dataset="theirs", split="test", converter=upper)},
+    )  # fmt: skip
+    there = {"mine/en/validation": "a,x\n", "mine/sw/validation": "not this,x\n", "theirs/sw/test": "b,x\nc,x\n"}
+    for place, text in there.items():
+        path = tmp_path / f"{place}.csv"
+        path.parent.mkdir(parents=True)
+        path.write_text(f"text,label\n{text}")
+    assert load(dev, "en", tmp_path)["text"].to_pylist() == ["a"]
+    assert load(dev, "sw", tmp_path)["text"].to_pylist() == ["SW B", "SW C"]
+    assert fingerprint(dev, "sw", tmp_path).value == fingerprint(dev.by_language["sw"], "sw", tmp_path).value
+    assert fingerprint(dev, "sw", tmp_path).rows == 2
+    assert folder_languages(dev, tmp_path) == ("en", "sw")
+    assert Source.model_validate_json(dev.model_dump_json()) == dev
+    assert dev.other("train").of("sw").split == "train"
+    (tmp_path / "theirs" / "sw" / "test.csv").unlink()
+    assert not is_here(dev, "sw", tmp_path)
+    assert folder_languages(dev, tmp_path) == ("en",)

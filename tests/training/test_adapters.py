@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -24,7 +25,7 @@ from raystilts.training import stage as stage_module
 from raystilts.training.adapters import Adapter, LowRank, load_changes, with_changes
 from raystilts.training.encoder import Pretrained, open_model
 from raystilts.training.limits import StageInterrupted
-from raystilts.training.loop import Job, train
+from raystilts.training.loop import Job, Progress, train
 from raystilts.training.rehearsal import compare_stage, stage_kinds
 from raystilts.training.stage import StageRun, run_stage
 
@@ -87,14 +88,23 @@ def test_the_encoder_is_plain_after_it_and_the_pretrained_weights_are_what_they_
     else:
         assert changed == trained
     assert changed
-    assert type(tiny.model.encoder.layer[1].attention.self.query) is nn.Linear
+    assert type(tiny.model.get_submodule("encoder.layer.1.attention.self.query")) is nn.Linear
     assert not hasattr(tiny.model, "peft_config")
     tiny.restore(None, CPU)
     assert equal(weights(tiny.model), pretrained_weights)
 
 
+def test_training_all_of_an_encoder_that_was_shared_leaves_the_pretrained_weights(tiny: Pretrained) -> None:
+    before = {name: tensor.clone() for name, tensor in tiny.weights.items()}
+    tiny.restore(None, CPU, shared=True)
+    tiny.restore(None, CPU)
+    train(job(tiny, "cldr_names", 2))
+    assert not equal(weights(tiny.model), before)
+    assert equal(tiny.weights, before)
+
+
 def test_lora_starts_from_the_encoder_as_it_is_and_its_seed_alone_draws_it(tiny: Pretrained) -> None:
-    drawn = []
+    drawn: list[Tensor] = []
     for seed in (0, 0, 1):
         torch.manual_seed(len(drawn))
         adapter = Adapter(tiny.model, Tuning(method="lora"), seed)
@@ -116,7 +126,7 @@ def test_no_graph_below_the_first_layer_that_trains(tiny: Pretrained, tuning: An
         layer.register_forward_hook(lambda module, given, output: graph.append(
             (output[0] if isinstance(output, tuple) else output).requires_grad
         ))
-        for layer in tiny.model.encoder.layer
+        for layer in (tiny.model.get_submodule(f"encoder.layer.{number}") for number in (0, 1))
     ]  # fmt: skip
     with adapter:
         train(found)
@@ -161,6 +171,17 @@ def test_a_stage_is_kept_as_what_it_trained_and_comes_back_bit_for_bit(
         )
 
 
+def test_a_kept_target_does_not_need_its_intermediate_any_more(tiny_encoder: Path, tmp_path: Path) -> None:
+    planned = plan(study(tiny_encoder, tuning="lora", keep_targets="all"))
+    parent, child = the(planned, "intermediate", "cldr_names"), the(planned, "target", "cldr_names")
+    run_stage(parent, planned.study, tmp_path, encoder=planned.encoder)
+    first = run_stage(child, planned.study, tmp_path, encoder=planned.encoder)
+    shutil.rmtree(tmp_path / parent.train_key)
+    again = run_stage(child, planned.study, tmp_path, encoder=planned.encoder)
+    assert not again.trained
+    assert again.scores == first.scores
+
+
 def test_a_target_starts_from_the_merged_encoder_of_its_intermediate(
     tiny_encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -172,7 +193,12 @@ def test_a_target_starts_from_the_merged_encoder_of_its_intermediate(
     left = weights(run.model.encoder)
     begun = StageRun(child, planned.study, tmp_path, CPU, 1, planned.encoder, 1.0)
     started: list[dict[str, Tensor]] = []
-    monkeypatch.setattr(stage_module, "train", lambda job: (started.append(weights(job.model.encoder)), train(job))[1])
+
+    def noted(job: Job) -> Progress:
+        started.append(weights(job.model.encoder))
+        return train(job)
+
+    monkeypatch.setattr(stage_module, "train", noted)
     begun.run()
     compact = "embeddings.word_embeddings.rows"
     assert all(torch.equal(tensor, left[name]) for name, tensor in started[0].items() if name != compact)

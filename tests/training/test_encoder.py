@@ -22,7 +22,7 @@ from raystilts.study.schema import Encoder
 from raystilts.tasks.registry import get_task
 from raystilts.training.checkpoints import Checkpoints
 from raystilts.training.data import DataReader
-from raystilts.training.encoder import Pretrained, hidden_states, pretrained
+from raystilts.training.encoder import Pretrained, hidden_states, pretrained, tokenizer_notes
 from raystilts.training.loop import _optimizer
 from raystilts.training.model import Model, build_head, compact_rows
 from raystilts.training.rehearsal import compare_stage
@@ -114,16 +114,16 @@ def test_a_sentencepiece_model_alone_says_what_to_install(folder: Path) -> None:
 
 def test_a_normaliser_that_transformers_drops_is_said(folder: Path) -> None:
     """A lowercasing tokenizer of the XLM-R class: its class makes a normaliser of its own."""
-    assert load(folder).notes == ()
+    assert tokenizer_notes(load(folder)) == []
     file = folder / "tokenizer.json"
     content = json.loads(file.read_text())
     content["normalizer"] = {"type": "Lowercase"}
     file.write_text(json.dumps(content))
-    assert load(folder).notes == (), "the general class takes the file as it is"
+    assert tokenizer_notes(load(folder)) == [], "the general class takes the file as it is"
     settings = json.loads((folder / "tokenizer_config.json").read_text())
     (folder / "tokenizer_config.json").write_text(json.dumps(settings | {"tokenizer_class": "XLMRobertaTokenizer"}))
     configure(folder, architectures=["XLMRobertaModel"])
-    [note] = load(folder).notes
+    [note] = tokenizer_notes(load(folder))
     assert "gives other ids than tokenizer.json itself" in note
 
 

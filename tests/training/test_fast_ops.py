@@ -19,6 +19,7 @@ from raystilts.training.encoder import hidden_states, pretrained
 from raystilts.training.fast_ops import (
     FastDropout,
     PackedLinear,
+    _noise,
     can_pack,
     fast_dropout,
     in_bfloat16,
@@ -206,20 +207,20 @@ def test_attention_that_draws_its_dropout_is_attention(
 def test_what_is_mixed_is_dropped_and_its_mean_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     model: Any = training(CONFIGS[0], 0.3)
     use_sync_free_attention(model)
-    asked: list[float] = []
+    asked: list[int] = []
 
-    def noted(inputs: torch.Tensor, p: float) -> torch.Tensor:
-        asked.append(p)
-        return fast_dropout(inputs, p)
+    def noted(like: torch.Tensor, dropped: int) -> torch.Tensor:
+        asked.append(dropped)
+        return _noise(like, dropped)
 
-    monkeypatch.setattr("raystilts.training.fast_ops.fast_dropout", noted)
+    monkeypatch.setattr("raystilts.training.fast_ops._noise", noted)
     attention = model.encoder.layer[0].attention.self
     states = torch.randn(1, 6, 16).expand(4000, 6, 16)
     torch.manual_seed(0)
     drawn, _ = attention(states)
     torch.manual_seed(0)
     assert torch.equal(drawn, attention(states)[0])
-    assert asked == [0.3, 0.3]
+    assert asked == [round(0.3 * 65_536)] * 2
     expected, _ = attention.eval()(states[:1])
     error = drawn.std(0) / 4000**0.5
     assert float(error.min()) > 0
