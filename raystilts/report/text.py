@@ -99,8 +99,11 @@ def verdict(answer: TargetAnswer) -> str:
         return not_learnt(answer)
     if not answer.best:
         return "No arm can be called best yet: run more seeds."
-    if not any(arm.seeds and arm.intermediate != "none" for arm in answer.arms):
+    run = [arm for arm in answer.arms if arm.seeds]
+    if all(arm.intermediate == "none" for arm in run):
         return "Nothing to compare yet: only training without an intermediate task has a finished run."
+    if len(run) == 1:
+        return f"Nothing to compare yet: only {run[0].label} has a finished run."
     if answer.best == ("none",):
         return "No intermediate task helps here: training without one is best."
     if len(answer.best) == 1:

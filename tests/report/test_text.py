@@ -92,3 +92,12 @@ def test_arms_of_one_name_are_told_by_their_settings(answer: TargetAnswer) -> No
     shown = best_table(replace(answer, arms=(first, second)))
     assert max(map(len, shown.splitlines())) <= 80
     assert json.dumps(first.to_json())
+
+
+def test_one_arm_alone_is_not_called_best(tmp_path: Path) -> None:
+    [answer] = Results(write_results(tmp_path)).answers()
+    for name, words in (("squad", "only squad has"), ("none", "only training without an intermediate task has")):
+        alone = replace(answer, best=(name,), arms=tuple(
+            arm for arm in answer.arms if arm.intermediate == name and arm.intermediate_fraction in (None, 1.0)
+        ))  # fmt: skip
+        assert verdict(alone) == f"Nothing to compare yet: {words} a finished run."

@@ -33,7 +33,8 @@ def state(answer: TargetAnswer) -> str:
     """A key of `STATES`."""
     if not answer.learnt:
         return "not learnt"
-    compared = any(arm.seeds and arm.intermediate != "none" for arm in answer.arms)
+    run = [arm for arm in answer.arms if arm.seeds]
+    compared = len(run) > 1 and any(arm.intermediate != "none" for arm in run)
     if not answer.best or not compared or all(arm.p_best is None for arm in answer.arms):
         return "too little"
     return "decided" if len(answer.best) == 1 else "open"
