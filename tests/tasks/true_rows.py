@@ -101,10 +101,10 @@ def _ccg() -> pa.Table:
 def _qqp() -> pa.Table:
     return pa.table(
         {
-            "question1": ["How do I cook rice?", "Why is the sky blue?", "Who am I?"],
-            "question2": ["How is rice cooked?", "Why is grass green?", "Who are you?"],
-            "label": ["duplicate", "not_duplicate", "not_duplicate"],
-            "idx": [0, 1, 2],
+            "question1": [f"How do I cook {i} cups of rice?" for i in range(400)],
+            "question2": [f"How {'are' if i % 3 else 'did you like'} {i} cups of rice cooked?" for i in range(400)],
+            "label": ["duplicate" if i % 3 else "not_duplicate" for i in range(400)],
+            "idx": list(range(400)),
         }
     )
 
