@@ -86,9 +86,9 @@ def run(
 def _interruptible(log: Console) -> Iterator[None]:
     """Says how to go on after Ctrl-C, another signal, or the end of the cluster."""
     from raystilts.errors import ClusterError, Stopped
-    from raystilts.scheduling.stopping import stoppable
+    from raystilts.scheduling.stopping import StopRequest, stoppable
 
-    request = None
+    request: StopRequest | None = None
     try:
         with stoppable() as request:
             yield

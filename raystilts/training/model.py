@@ -72,7 +72,7 @@ class CompactEmbedding(nn.Module):
 
     def _read(self, ids: Tensor, stored: StoredTable) -> Tensor:
         """Embeddings of trained rows, and of others as the file has them."""
-        new = ids[self._seen[ids] < 0].unique()
+        new = torch.unique(ids[self._seen[ids] < 0])
         if len(new):
             self._seen[new] = len(self.rows) + len(self._others) + torch.arange(len(new))
             self._others = torch.cat([self._others, stored.rows(new)])

@@ -74,11 +74,11 @@ class StoredTensor:
         Raises:
             OSError: the file was cut short.
         """
-        numbers = np.empty(count, "<f4")
+        numbers = bytearray(4 * count)
         self.file.seek(self.start + 4 * at)
-        if self.file.readinto(memoryview(numbers).cast("B")) != numbers.nbytes:
+        if self.file.readinto(numbers) != len(numbers):
             raise OSError(f"{self.file.name}: cut short")
-        return torch.from_numpy(numbers)
+        return torch.frombuffer(numbers, dtype=torch.float32) if count else torch.empty(0)
 
 
 class StoredTable:
@@ -163,7 +163,7 @@ class Weights(Mapping[str, Tensor]):
         """The shape of a tensor."""
         return self._stored[name].shape if name in self._stored else tuple(self._memory[name].shape)
 
-    def load_into(self, state: Mapping[str, Tensor], words: nn.Parameter) -> StoredTable | None:
+    def load_into(self, state: Mapping[str, Tensor], words: Tensor) -> StoredTable | None:
         """Puts all tensors into a model; the table of words is mapped where it lies in a file and the model on a CPU.
 
         Args:
@@ -191,7 +191,7 @@ def _place(file: FileIO, start: int, entry: dict[str, Any]) -> StoredTensor:
     return StoredTensor(file, tuple(entry["shape"]), start + int(entry["data_offsets"][0]))
 
 
-def own_memory(model: nn.Module, but: nn.Parameter) -> None:
+def own_memory(model: nn.Module, but: Tensor) -> None:
     """Gives a model's tensors memory of their own, so that files which a loader has mapped are let go.
 
     Args:
