@@ -20,6 +20,8 @@ from typing import Any
 import nbformat
 
 DOCS = Path(__file__).parents[1] / "docs"
+#: The first cell: Jupyter tells programs that they write to a terminal, where a run shows a live table.
+PLAIN = "%env FORCE_COLOR="
 _FENCE = re.compile(r"^```(\w+)\n(.*?)^```\n", re.MULTILINE | re.DOTALL)
 _FILE = re.compile(r"# (\S+\.yaml)\n")
 
@@ -39,7 +41,7 @@ def main() -> int:
 
 def notebook(page: str) -> Any:
     """The notebook of a page, not run."""
-    cells, end = [], 0
+    cells, end = [nbformat.v4.new_code_cell(PLAIN)], 0
     for match in _FENCE.finditer(page):
         cells += _text(page[end : match.start()])
         cells += _code(match[1], match[2])
