@@ -3,10 +3,10 @@
 For each schedule the study runs once undisturbed. Then it is ended in a random way, at a moment drawn from the length
 of the undisturbed run, and started again, over and over. Ways: SIGTERM, SIGUSR1, SIGHUP and Ctrl-C to the driver,
 SIGKILL to the driver alone, and to it with all its processes. In the end it runs through. Prints for each schedule the
-endings by way, those with a wrong exit code or output, with processes left after 30 s, and the tables (scores, curves,
-decisions, runs) that differ from the undisturbed ones; exits with 1 where there is any.
+endings by way, those with a wrong exit code or output, with processes left after `--left-s` seconds, and the tables
+(scores, curves, decisions, runs) that differ from the undisturbed ones; exits with 1 where there is any.
 
-python benchmarks/endings.py [--endings 60] [--schedules full asha race halve top_two] [--seed 0]
+python benchmarks/endings.py [--endings 60] [--schedules full asha race halve top_two] [--seed 0] [--left-s 30]
 """
 
 from __future__ import annotations
@@ -48,8 +48,6 @@ SCHEDULES = {
 }
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP, signal.SIGINT)
 WAYS = (*SIGNALS, "kill the driver", "kill all")
-#: Seconds after which nothing of a run that has ended may be left.
-LEFT_SECONDS = 30.0
 
 
 @dataclass
@@ -103,7 +101,7 @@ class Run:
         self.process.wait()
 
 
-def end(run: Run, way: Any, count: Count) -> None:
+def end(run: Run, way: Any, count: Count, left_s: float) -> None:
     """Ends a run that is at work, and looks at how it ends."""
     count.ways[way if isinstance(way, str) else way.name] += 1
     if way == "kill all":
@@ -122,7 +120,7 @@ def end(run: Run, way: Any, count: Count) -> None:
     if began and (code not in expected or re.search(r"Traceback|\*\*\* SIG", said)):
         count.wrong.append(f"{way}: exit code {code}: {said[-300:]}")
     ended = time.monotonic()
-    while run.processes() and time.monotonic() - ended < LEFT_SECONDS:
+    while run.processes() and time.monotonic() - ended < left_s:
         time.sleep(0.2)
     count.left += bool(run.processes())
     run.kill()
@@ -151,7 +149,7 @@ def through(folder: Path, name: str, storage: str) -> float:
     return time.monotonic() - begun
 
 
-def disturbed(folder: Path, name: str, endings: int, draw: random.Random) -> tuple[Count, list[str]]:
+def disturbed(folder: Path, name: str, endings: int, draw: random.Random, left_s: float) -> tuple[Count, list[str]]:
     """Ends the study of a schedule so often; returns what came of it, and the tables that differ."""
     (folder / f"{name}.yaml").write_text(STUDY.format(schedule=SCHEDULES[name]))
     length = through(folder, name, f"calm-{name}")
@@ -165,7 +163,7 @@ def disturbed(folder: Path, name: str, endings: int, draw: random.Random) -> tup
                 run.process.wait(draw.uniform(0.02, 1.0) * length)
                 over, count.too_late = True, count.too_late + 1
             except subprocess.TimeoutExpired:
-                end(run, draw.choice(WAYS), count)
+                end(run, draw.choice(WAYS), count, left_s)
         through(folder, name, storage)
         found = tables(folder / storage / "small")
         differing |= {f"{storage}: {table}" for table in expected if not expected[table].equals(found[table])}
@@ -179,6 +177,7 @@ def main() -> None:
     parser.add_argument("--endings", type=int, default=60, help="in all, shared among the schedules")
     parser.add_argument("--schedules", nargs="+", choices=SCHEDULES, default=list(SCHEDULES))
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--left-s", type=float, default=30.0, help="a machine with much other work needs longer")
     arguments = parser.parse_args()
     draw, bad = random.Random(arguments.seed), False
     share = -(-arguments.endings // len(arguments.schedules))
@@ -186,7 +185,7 @@ def main() -> None:
     print("|---|---|---|---|---|---|", flush=True)
     with tempfile.TemporaryDirectory(prefix="endings-", ignore_cleanup_errors=True) as place:
         for name in arguments.schedules:
-            count, differing = disturbed(Path(place), name, share, draw)
+            count, differing = disturbed(Path(place), name, share, draw, arguments.left_s)
             ways = ", ".join(f"{way} {n}" for way, n in sorted(count.ways.items()))
             numbers = (ways, len(count.wrong), count.left, len(differing))
             print(f"|{name}|{sum(count.ways.values())}|{'|'.join(map(str, numbers))}|", flush=True)

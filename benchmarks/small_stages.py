@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 import uuid
-from collections import Counter
+from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -35,7 +35,7 @@ class Measured:
     """One run: seconds on the clock, processor seconds by kind of process, stages, and scores."""
 
     wall: float
-    cpu: Counter[str]
+    cpu: dict[str, float]
     stages: int
     scores: pd.DataFrame
 
@@ -78,7 +78,7 @@ def measured(build: Path, study: Path, changes: list[str]) -> Measured:
         if run.returncode != 0:
             raise SystemExit((folder / "err").read_text())
         [results] = [one for one in (folder / "out").iterdir() if (one / "study.json").exists()]
-        cpu = Counter[str]()
+        cpu: dict[str, float] = defaultdict(float)
         for kind, seconds in used.values():
             cpu[kind] += seconds
         read = Results(results)
@@ -105,7 +105,7 @@ def main() -> None:
     print("|---|---|---|---|---|---|---|")
     for name, runs in found.items():
         parts = "|".join(f"{median(one.cpu[kind] for one in runs):.1f}" for kind in KINDS)
-        total = median(one.cpu.total() for one in runs)
+        total = median(cpu_of(one) for one in runs)
         print(f"|{name}|{runs[0].stages}|{median(one.wall for one in runs):.1f} s|{parts}|{total:.1f}|")
     if asked.base:
         own, base = found["this build"], found["base"]
@@ -122,7 +122,7 @@ def wall_of(one: Measured) -> float:
 
 def cpu_of(one: Measured) -> float:
     """Its processor seconds."""
-    return one.cpu.total()
+    return sum(one.cpu.values())
 
 
 if __name__ == "__main__":

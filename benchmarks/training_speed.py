@@ -18,7 +18,7 @@ from __future__ import annotations
 import argparse
 import gc
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,7 +58,7 @@ class Workload:
     """
 
     encoder: nn.Module
-    weights: dict[str, Tensor]
+    weights: Mapping[str, Tensor]
     make: Callable[[], nn.Module]
     features: Features
     pad_id: int

@@ -25,7 +25,7 @@ import raystilts
 from raystilts import schedules
 from raystilts.report.html import gather, page
 from raystilts.results.schema import ROWS
-from raystilts.study import adapters, hyperparameters, intermediate, schema, search
+from raystilts.study import adapters, composed, hyperparameters, intermediate, schema, search
 from raystilts.tasks.source import Source
 from raystilts.tasks.task import Task
 from raystilts.tasks.types.classification import SequenceClassification
@@ -48,6 +48,9 @@ STUDY: tuple[tuple[type[BaseModel], str], ...] = (
     (intermediate.Intermediate, "an entry of `intermediates`"),
     (intermediate.MaskedLM, "`masked_lm` of an intermediate"),
     (intermediate.Alignment, "`align` of an intermediate"),
+    (composed.Foreign, "`checkpoint` of an intermediate, and what stands beside it"),
+    (composed.Trainings, "`sequence` of an intermediate, and what stands beside it"),
+    (composed.Merge, "`merge` of an intermediate, and what stands beside it"),
     (schema.Target, "an entry of `targets`"),
     (adapters.Tuning, "`tuning` of the study, an intermediate or a target"),
     (schema.Fractions, "`intermediate_fractions`, `target_fractions`"),

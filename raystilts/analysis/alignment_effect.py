@@ -42,7 +42,8 @@ class Effect:
 
 def plain_of(arm: Intermediate, arms: Sequence[Intermediate]) -> Intermediate | None:
     """The arm of a study that is the same but for alignment."""
-    return next((one for one in arms if one.tasks == arm.tasks and not one.align and not one.masked_lm), None)
+    plain = (one for one in arms if not (one.align or one.masked_lm or one.is_composed))
+    return next((one for one in plain if one.tasks == arm.tasks), None)
 
 
 def effects(arms: Sequence[Intermediate], strata: Sequence[Stratum], fraction: float) -> list[Effect]:

@@ -212,7 +212,10 @@ def _fit_text(curve: SizeCurve) -> str:
 def verdict(curves: Sequence[SizeCurve]) -> str:
     """What follows from the curves, in words."""
     if not curves:
-        return "No intermediate was run at two sizes or more: give intermediate_fractions several values."
+        return (
+            "No intermediate was run at two sizes or more: give intermediate_fractions several values, or "
+            "intermediate_steps."
+        )
     rising = [c for c in curves if c.slope.low > 0]
     falling = [c for c in curves if c.slope.high < 0]
     shown = [c for c in curves if c.refused is None]

@@ -16,6 +16,7 @@ from raystilts.planning.encoders import describe_encoder
 from raystilts.results.answers import ArmAnswer
 from raystilts.results.results import Results
 from raystilts.results.task_facts import TaskFacts
+from raystilts.study.arms import Arms
 from raystilts.study.schema import Study
 from raystilts.training.checkpoints import open_checkpoints
 from raystilts.training.export import HeadKind, TrainedHead, check_free, export_classifier, export_sentence_encoder
@@ -23,6 +24,7 @@ from raystilts.training.export_adapter import export_adapter, whole_checkpoint
 
 _HEADS: dict[str, HeadKind] = {
     "classification": "sequence",
+    "regression": "regression",
     "multiple_choice": "choice",
     "tagging": "token",
     "span_qa": "span",
@@ -191,7 +193,7 @@ def export_model(results: Results, chosen: ChosenModel, out: Path, card: str, *,
             raise UserError(f"--target {chosen.target}: {kind} has no class in transformers; nothing was written")
         kind_of_head = _HEADS[facts.type]
         labels = facts.labels if kind_of_head in ("sequence", "token") else ()
-        head = TrainedHead(kind_of_head, labels)
+        head = TrainedHead(kind_of_head, labels, (facts.scale[0], facts.scale[1]) if facts.scale else (0.0, 1.0))
         if adapter:
             return export_adapter(kept, head, chosen.study, out, documents)
         return export_classifier(folder, head, chosen.study, out, documents)
@@ -232,8 +234,9 @@ def training_command(results: Results, chosen: ChosenModel) -> Sequence[str]:
     It has another place because a stage that the ledger here, or a neighbour's, holds as finished is not run again.
     """
     study = chosen.study.model_dump(mode="json")
+    needed = Arms(chosen.study.intermediates).with_members([chosen.intermediate])
     arms = [arm for arm, one in zip(study["intermediates"], chosen.study.intermediates, strict=True)
-            if one.label == chosen.intermediate]  # fmt: skip
+            if one.label in needed]  # fmt: skip
     targets = [target for target in study["targets"] if target["task"] == chosen.target]
     seeds = [chosen.seed if chosen.seed is not None else chosen.study.seeds[0]]
     values = {"intermediates": arms, "targets": targets, "seeds": seeds, "schedule": "full",

@@ -23,6 +23,8 @@ from raystilts.errors import UserError
 from raystilts.ranking.advice import Advice, advise, advise_arms, arms_to_add
 from raystilts.results.answers import TargetAnswer, arm_label
 from raystilts.results.results import Results
+from raystilts.study.arms import Arms
+from raystilts.study.composed import flattened
 from raystilts.study.schema import Study
 
 if TYPE_CHECKING:
@@ -135,6 +137,7 @@ def next_runs(results: Results, *, probability: float = 0.8, max_seeds: int = 16
         label = answer.label
         found = _need(answer, times.after(needs), goal)
         if isinstance(found, Need):
+            found = replace(found, arms=_with_members(study, found.arms))
             unknown = sorted({*found.arms} - {arm.label for arm in study.intermediates})
             if unknown or answer.target not in {target.task for target in study.targets}:
                 missing = ", ".join(unknown) or answer.target
@@ -147,6 +150,13 @@ def next_runs(results: Results, *, probability: float = 0.8, max_seeds: int = 16
             hopeless.append((label, found))
     grids = _grids(needs, times)
     return NextRuns(study, study.compared_fraction, tuple(settled), tuple(hopeless), tuple(needs), grids)
+
+
+def _with_members(study: Study, arms: Sequence[str]) -> tuple[str, ...]:
+    """Arms, and behind them those of the study that they are made of: a study of them needs these too."""
+    needed = Arms(study.intermediates).with_members(arms)
+    members = (arm.label for arm in study.intermediates if arm.label in needed and not arm.is_none)
+    return tuple(dict.fromkeys([*arms, *members]))
 
 
 def _need(answer: TargetAnswer, times: StageTimes, goal: _Goal) -> Need | str | None:
@@ -191,6 +201,10 @@ def _found(answer: TargetAnswer, times: StageTimes, advice: Advice) -> Need:
     return Need(answer.target, answer.target_fraction, arms, seeds, advice.probability)
 
 
+#: Stands for the seeds of an intermediate that is the same for all of them.
+_ALL_SEEDS = -1
+
+
 @dataclass(frozen=True)
 class StageTimes:
     """The stages that are there, and how long stages take, in device seconds.
@@ -221,6 +235,8 @@ class StageTimes:
             name = (arm, target, target_fraction)
             if seed is not None and (status == "finished" or target is not None):
                 there.add((name, int(seed)))
+            elif status == "finished" and target is None:
+                there.add((name, _ALL_SEEDS))
             if status == "finished":
                 by_name[name].append(seconds * device)
                 by_place[target, target_fraction].append(seconds * device)
@@ -244,6 +260,7 @@ class StageTimes:
     def seconds_of(self, needs: Sequence[Need]) -> tuple[float, int]:
         """Device seconds and number of the stages that these need and that are not there; each counts once."""
         missing = {stage for need in needs for stage in _stages(need)} - self.there
+        missing = {(name, seed) for name, seed in missing if (name, _ALL_SEEDS) not in self.there}
         times = (self.by_name.get(name, self.by_place.get(name[1:], self.overall)) for name, _ in missing)
         return sum(times), len(missing)
 
@@ -328,7 +345,9 @@ def _short(arm: dict[str, Any]) -> Any:
     """An intermediate as people write it."""
     if not arm:
         return "none"
-    return arm["tasks"][0] if arm.keys() == {"tasks"} and len(arm["tasks"]) == 1 else arm
+    if arm.keys() == {"tasks"} and len(arm["tasks"]) == 1:
+        return arm["tasks"][0]
+    return flattened(arm)
 
 
 def write_studies(found: NextRuns, path: Path, results: str) -> list[Path]:

@@ -15,6 +15,7 @@ from raystilts.ranking.intervals import FloatArray
 from raystilts.results.results import Results
 from raystilts.results.stratum import Arm, Final, Place, Stratum, build_stratum
 from raystilts.results.task_facts import KnownTasks
+from raystilts.study.arms import Arms
 from raystilts.study.schema import Study
 from raystilts.tasks.registry import get_task
 
@@ -134,7 +135,9 @@ def sizes_in_examples(study: Study | None, tasks: KnownTasks) -> tuple[SizeOf, s
 def _rows(study: Study, tasks: KnownTasks) -> dict[str, int]:
     """Training examples of every intermediate and target at fraction 1; nothing where one is not known."""
     targets = [target.task for target in study.targets if (task := tasks.get(target.task)) and task.trains]
-    parts = {arm.label: arm.tasks for arm in study.intermediates if arm.tasks} | {name: (name,) for name in targets}
+    arms = Arms(study.intermediates)
+    sized = {label: own for label, arm in arms.by_label.items() if (own := arms.sized_by(arm))}
+    parts = sized | {name: (name,) for name in targets}
     known = {name: task.rows for names in parts.values() for name in names if (task := tasks.get(name)) and task.rows}
     if all(name in known for names in parts.values() for name in names):
         return {label: sum(known[name] or 0 for name in names) for label, names in parts.items()}

@@ -88,7 +88,12 @@ def checkpoint_places(planned: Plan) -> dict[tuple[str, int | None], Path | None
     if any(arm.is_none for arm in study.intermediates):
         places["none", None] = None
     missing = []
-    stages = [s for s in planned.of_kind("intermediate") if s.intermediate_fraction == study.compared_fraction]
+    arms, compared = {arm.label for arm in study.intermediates}, (None, study.compared_fraction)
+    stages = [
+        stage
+        for stage in planned.of_kind("intermediate")
+        if stage.intermediate.label in arms and stage.intermediate_fraction in compared
+    ]
     for stage in stages:
         path = checkpoints.find(stage.train_key)
         places[stage.intermediate.label, stage.seed] = path

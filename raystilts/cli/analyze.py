@@ -162,6 +162,7 @@ def _study_and_results(place: str) -> tuple[Study, Results | None]:
     from raystilts.filesystem import open_folder
     from raystilts.planning.cost import results_folder
     from raystilts.results.results import Results
+    from raystilts.study.arms import Arms
     from raystilts.tasks.facts import describe_task
 
     path = find_study(Path(place))
@@ -173,7 +174,9 @@ def _study_and_results(place: str) -> tuple[Study, Results | None]:
     found = results.study()
     if found is None:
         raise UserError(f"{place}: holds no study.json; give the study file instead, which names data and encoder")
-    names = {*(name for arm in found.intermediates for name in arm.tasks), *(target.task for target in found.targets)}
+    arms = Arms(found.intermediates)
+    trained = (name for arm in found.intermediates for name in arms.tasks_of(arm))
+    names = {*trained, *(target.task for target in found.targets)}
     if found.task_files and any(describe_task(name) is None for name in names):
         files = ", ".join(found.task_files)
         raise UserError(f"{place}: its tasks come from {files}, which results do not run; give the study file instead")
@@ -294,6 +297,13 @@ def intermediate_size(
     effect: Annotated[
         float, typer.Option(help="The difference of slopes, in points a tenfold, whose power is given.")
     ] = 1.0,
+    steps: Annotated[
+        bool | None,
+        typer.Option(
+            "--steps/--fractions",
+            help="Sizes along each training (intermediate_steps), or shares of its data; default what the study has.",
+        ),
+    ] = None,
     as_json: AsJson = False,
     csv: CsvFile = None,
     plot: PlotFile = None,
@@ -308,6 +318,7 @@ def intermediate_size(
     outputs.check()
     if not effect > 0:
         raise UserError(f"--effect {effect:g}: a difference in points above zero, such as 1")
+    from raystilts.analysis.along_training import along_training, asks_for_steps
     from raystilts.analysis.intermediate_size import plot_sizes, size_curves, size_rows, sizes_text
     from raystilts.analysis.reading import check_language, read_strata, sizes_in_examples
     from raystilts.analysis.slopes import compare_slopes
@@ -315,6 +326,8 @@ def intermediate_size(
     loaded, study, tasks = _opened(results)
     size_of, unit = sizes_in_examples(study, tasks)
     strata = read_strata(loaded, target, metric)
+    if asks_for_steps(study, steps) and study is not None:
+        strata = along_training(strata, study)
     check_language(language, strata)
     shown = size_curves(strata, [language], size_of, tasks.overlaps)
 

@@ -120,9 +120,6 @@ def _explain(table: Path, options: Options) -> None:
 
 
 def _show(done: Imported, out: str) -> None:
-    from raystilts.results.finals import write_finals
-    from raystilts.results.results import Results
-
     console = output()
     for sentence in done.said:
         console.print(f"  {sentence}", highlight=False, markup=False, soft_wrap=True)
@@ -131,7 +128,6 @@ def _show(done: Imported, out: str) -> None:
     console.print(f"{done.scores} scores read: {shown or 'nothing changed'}", highlight=False, markup=False)
     if done.items:
         console.print(f"{done.items} scores of single examples", highlight=False, markup=False)
-    write_finals(Results(out))
     failed = f", {done.failed} of them failed" if done.failed else ""
     console.print(f"{done.runs} runs in {out}{failed}", highlight=False, markup=False)
     console.print(f"\nNext:\n  raystilts best {out}", highlight=False, markup=False)

@@ -58,8 +58,12 @@ def tasks_show(name: str, data_dir: DataDir = None) -> None:
 
 
 def _facts(task: Task) -> Iterator[tuple[str, str]]:
+    from raystilts.tasks.types.regression import Regression
+
     labels = getattr(task.type, "labels", ())
     names = ", ".join(labels[:20]) + (f", ... ({len(labels)})" if len(labels) > 20 else "")
+    if isinstance(task.type, Regression):
+        names = f"a number from {task.type.low:g} to {task.type.high:g}"
     yield from {
         "task": task.name, "description": task.description, "type": task.type.kind, "score": task.main_score,
         "labels": names or "none", "languages": " ".join(task.languages),

@@ -220,7 +220,9 @@ def with_seeds(rows: pd.DataFrame, repeats: Repeats, differ: list[str], said: li
         alone = "; without repeats nothing is known of chance, and there is no P(best)" if most == 1 else ""
         if most > 1 and differ:
             alone = f" (--column hyperparameters={differ[0]} or --repeats first|average if they are no repeats)"
-        said.append(f"no seeds: up to {most} run(s) of a cell, numbered from 0{alone} (--set seed=N says otherwise)")
+        some = "no seeds" if lost.all() else f"no seeds in {int(lost.sum())} of {len(rows)} rows"
+        alone = alone if lost.all() or most > 1 else ""
+        said.append(f"{some}: up to {most} run(s) of a cell, numbered from 0{alone} (--set seed=N says otherwise)")
     return rows.assign(seed=numbers.astype("int64")).drop(columns="seed_name")
 
 

@@ -12,7 +12,8 @@ from raystilts.errors import UserError, did_you_mean
 NAMES: dict[str, tuple[str, ...]] = {
     "intermediate": (
         "intermediate", "intermediate_task", "source", "source_task", "source_dataset", "src", "src_task",
-        "transfer_from", "from", "arm", "pretrained_on", "train_task", "transfer_source", "system",
+        "transfer_from", "from", "arm", "pretrained_on", "train_task", "transfer_source", "system", "source_language",
+        "source_lang", "src_lang", "train_language", "train_lang", "lang_train",
     ),
     "target": (
         "target", "target_task", "target_dataset", "tgt", "tgt_task", "transfer_to", "to", "eval_task", "task",
@@ -21,12 +22,13 @@ NAMES: dict[str, tuple[str, ...]] = {
     "value": ("value", "score", "result", "performance", "metric_value", "mean", "mean_score", "avg_score"),
     "metric": ("metric", "metric_name", "measure"),
     "seed": ("seed", "random_seed", "run_seed", "target_seed", "seed_id", "run_id", "repeat", "trial"),
-    "language": ("language", "lang", "target_language", "target_lang", "tgt_lang", "eval_lang"),
+    "language": ("language", "lang", "target_language", "target_lang", "tgt_lang", "eval_lang", "test_language",
+                 "test_lang", "lang_test", "lang_pred"),
     "split": ("split", "eval_split", "subset", "phase"),
     "step": ("step", "global_step", "steps"),
     "intermediate_fraction": ("intermediate_fraction", "fraction", "data_fraction", "intermediate_size"),
     "target_fraction": ("target_fraction", "target_size"),
-    "encoder": ("encoder", "model", "model_name", "model_name_or_path", "base_model", "checkpoint"),
+    "encoder": ("encoder", "model", "model_name", "model_name_or_path", "base_model", "checkpoint", "model_id"),
     "examples": ("examples", "n_examples", "num_examples"),
     "hyperparameters": ("hyperparameters", "hparams"),
     "std": ("std", "stdev", "sd", "std_dev", "stddev", "standard_deviation"),

@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import itertools
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -33,7 +35,7 @@ def read_delimited(path: Path) -> pd.DataFrame:
     separator = _separator(text, skip)
     levels = _header_lines(text, skip, separator)
     frame = pd.read_csv(
-        io.StringIO(text),
+        io.BytesIO(text.encode()),  # a StringIO would hold four bytes a character
         sep=separator,
         header=list(range(levels)) if levels > 1 else 0,
         skiprows=skip,
@@ -65,6 +67,8 @@ def _decode(data: bytes) -> str:
 
 def _of_markdown(text: str) -> str:
     """A table of Markdown as one with bars between its columns; other texts as they are."""
+    if not text.lstrip().startswith("|"):
+        return text
     lines = [line.strip() for line in text.splitlines()]
     rows = [line for line in lines if line]
     if len(rows) < 2 or not all(line.startswith("|") for line in rows) or not re.fullmatch(r"[|:\s-]+", rows[1]):
@@ -75,17 +79,24 @@ def _of_markdown(text: str) -> str:
 def _preamble(text: str) -> int:
     """Lines of comments before the header."""
     skip = 0
-    for line in io.StringIO(text):
+    for line in _each(text):
         if line.strip() and not line.startswith(("# ", "#!", "//")):
             return skip
         skip += 1
     return skip
 
 
+def _each(text: str) -> Iterator[str]:
+    """Line by line, without a copy of the whole."""
+    start = 0
+    while start < len(text):
+        end = text.find("\n", start) + 1 or len(text)
+        yield text[start:end]
+        start = end
+
+
 def _lines(text: str, skip: int, number: int) -> list[str]:
-    stream = io.StringIO(text)
-    lines = [line for _, line in zip(range(skip + number), stream, strict=False)]
-    return [line for line in lines[skip:] if line.strip()]
+    return [line for line in itertools.islice(_each(text), skip, skip + number) if line.strip()]
 
 
 def _separator(text: str, skip: int) -> str:

@@ -43,12 +43,15 @@ class Derived:
     Attributes:
         connection: Where the queries can be asked.
         runs: All runs, in the order of the ledger; likewise `scores`.
+        finals: The rows of `finals.parquet`; None where a target has scores of several encoders, which no table can
+            average.
         number: Runs, of which `failed` have no score.
     """
 
     connection: duckdb.DuckDBPyConnection
     runs: str
     scores: str
+    finals: str | None
     number: int
     failed: int
     said: list[str]
@@ -67,7 +70,10 @@ def derive(state: State) -> Iterator[Derived]:
         if state.rows.num_rows < SMALL:
             connection.execute("set threads = 1")
         connection.register("given", _sized(state.rows, said))
-        _create_facts(connection)
+        alone = len(state.sources) == 1
+        # Rows of one source are of different scores, unless names were made one.
+        once = alone and not (state.settings.same_name or state.settings.baselines)
+        _create_facts(connection, once=once, kept=not once or state.rows.num_rows >= SMALL)
         _create_origins(connection, state)
         _say_splits(connection, said)
         _create_main(connection, state, said)
@@ -75,7 +81,12 @@ def derive(state: State) -> Iterator[Derived]:
             "select count(*), count(*) filter (not done) "
             "from (select bool_or(value is not null) as done from facts group by stage)"
         ).fetchall()[0]
-        yield Derived(connection, _RUNS, _SCORES, number, failed, said)
+        # Where no run has scores of several steps all are the last ones, which need not be looked for.
+        at_once = connection.execute("select count(distinct step) = 1 from given").fetchall()[0][0]
+        mixed = connection.execute(_SEVERAL_ENCODERS).fetchone()
+        runs, scores = _RUNS_OF_ONE if alone else _RUNS, _SCORES_AT_ONCE if at_once else _SCORES
+        finals = None if mixed else _FINALS_AT_ONCE if at_once else _FINALS
+        yield Derived(connection, runs, scores, finals, number, failed, said)
 
 
 def _sized(rows: pa.Table, said: list[str]) -> pa.Table:
@@ -90,16 +101,21 @@ def _sized(rows: pa.Table, said: list[str]) -> pa.Table:
     return rows
 
 
-def _create_facts(connection: duckdb.DuckDBPyConnection) -> None:
-    """Each score once; dev stands in for the test split of a target that has none."""
+def _create_facts(connection: duckdb.DuckDBPyConnection, *, once: bool, kept: bool) -> None:
+    """Each score once; dev stands in for the test split of a target that has none.
+
+    Args:
+        once: Whether no score is given twice: grouping them would cost as much memory as they take.
+        kept: Whether they become a table, and not a view: of few rows it costs more memory than it saves time.
+    """
     key = ", ".join(f'"{name}"' for name in KEY)
+    one = f"select {key}, value, examples, failed, drawn from given"
+    most = "max(value) as value, max(examples) as examples, bool_or(failed) as failed, bool_or(drawn) as drawn"
+    grouped = f"select {key}, {most} from given group by all"
     connection.execute(
         f"""
-        create table facts as
-        with once as (
-            select {key}, max(value) as value, max(examples) as examples, bool_or(failed) as failed
-            from given group by all
-        ),
+        create {"table" if kept else "view"} facts as
+        with once as ({one if once else grouped}),
         has as (select target, bool_or(split = 'test') as tested from once group by 1)
         select once.* exclude (split), if(split = 'dev' and not tested, 'test', split) as split,
             split = 'dev' and not tested as stands_in, {_STAGE} as stage
@@ -110,11 +126,16 @@ def _create_facts(connection: duckdb.DuckDBPyConnection) -> None:
 
 def _create_origins(connection: duckdb.DuckDBPyConnection, state: State) -> None:
     """From which sources each run is; most runs share few sets of them."""
+    connection.execute("create table origin_sets (sources varchar, text varchar, time timestamptz)")
+    if len(state.sources) == 1:
+        [(key, source)] = state.sources.items()
+        connection.execute("insert into origin_sets values (?, ?, ?)", [key, source.text, source.time])
+        return
     connection.execute(
         f"""
         create table origins as
-        select stage, string_agg(distinct source, ',' order by source) as sources, bool_or(drawn) as drawn
-        from (select {_STAGE} as stage, source, drawn from given) group by 1
+        select stage, string_agg(distinct source, ',' order by source) as sources
+        from (select {_STAGE} as stage, source from given) group by 1
         """
     )
     found = [row[0] for row in connection.execute("select distinct sources from origins").fetchall()]
@@ -122,7 +143,6 @@ def _create_origins(connection: duckdb.DuckDBPyConnection, state: State) -> None
     for keys in found:
         own = [state.sources[key] for key in keys.split(",")]
         sets.append((keys, "; ".join(sorted({one.text for one in own})), max(one.time for one in own)))
-    connection.execute("create table origin_sets (sources varchar, text varchar, time timestamptz)")
     connection.executemany("insert into origin_sets values (?, ?, ?)", sets)
 
 
@@ -168,8 +188,12 @@ def _preference(metric: str) -> tuple[int, int, str]:
     return place, 0 if direction(metric) == "higher" else 1, metric
 
 
-def _runs_query() -> str:
-    """Constant columns are added after sorting, which then moves few."""
+def _runs_query(alone: bool) -> str:
+    """Constant columns are added after sorting, which then moves few.
+
+    Args:
+        alone: Whether all runs are of one source.
+    """
     values = {
         "train_key": "stage", "eval_key": "substr(sha256(text), 1, 32)", "kind": "'target'", "attempt": "1",
         "study": f"'{STUDY}'", "encoder_revision": "''", "encoder_fingerprint": "''", "data_hash": "''",
@@ -188,31 +212,81 @@ def _runs_query() -> str:
         f'({name if name in own else values.get(name, "null")})::{types[name]} as "{name}"' for name in types
     )
     cell = ", ".join(CELL)
+    origin = "cross join" if alone else "join (select stage, sources from origins) using (stage) join"
+    by = "" if alone else "using (sources)"
     return f"""
     select {columns} from (
         select * from (
-            select stage, {cell}, max(step) as steps, bool_or(value is not null) as finished from facts group by all
-        ) join origins using (stage) join origin_sets using (sources) order by stage
+            select stage, {cell}, max(step) as steps, bool_or(value is not null) as finished, bool_or(drawn) as drawn
+            from facts group by all
+        ) {origin} origin_sets {by} order by stage
     )
     """
 
 
-def _scores_query() -> str:
+def _scores_query(at_once: bool) -> str:
+    """All scores.
+
+    Args:
+        at_once: Whether none has another step than the others.
+    """
     types = sql_columns("scores")
     values = {
         "attempt": "1", "study": f"'{STUDY}'", "kind": "'target'", "share": "if(last > 0, step / last, 1.0)",
         "is_main": "metric = judged", "is_final": "step = last_here",
     }  # fmt: skip
+    last = "max(step) over (partition by stage)"
+    last_here = "max(step) over (partition by stage, split, language, facts.metric)"
     columns = ", ".join(f'({values.get(name, name)})::{types[name]} as "{name}"' for name in types)
     order = "target, target_fraction, intermediate, intermediate_fraction, seed, stage, step, split, language, metric"
     return f"""
     select {columns} from (
-        select facts.* exclude (failed, stands_in, hyperparameters, encoder), coalesce(main.metric, '') as judged,
-            max(step) over (partition by stage) as last,
-            max(step) over (partition by stage, split, language, facts.metric) as last_here
+        select facts.* exclude (failed, drawn, stands_in, hyperparameters, encoder),
+            coalesce(main.metric, '') as judged,
+            {"step" if at_once else last} as last, {"step" if at_once else last_here} as last_here
         from facts left join main using (target) where value is not null order by {order}
     )
     """
 
 
-_RUNS, _SCORES = _runs_query(), _scores_query()
+def _last_query(at_once: bool) -> str:
+    """The last main score of each run, split and language: what runs are compared by."""
+    last = "" if at_once else "qualify step = max(step) over (partition by stage, split, language)"
+    return f"""
+    select stage, encoder, target, target_fraction, intermediate, intermediate_fraction, hyperparameters, seed, split,
+        language, facts.metric, value
+    from facts join main using (target)
+    where value is not null and facts.metric = main.metric and split in ('dev', 'test') {last}
+    """
+
+
+def _finals_query(at_once: bool) -> str:
+    """As `results.finals` has it, of runs of which each was trained once and none is degenerate.
+
+    Only languages that every run of the target has, and whether the arm stands at the largest fraction.
+    """
+    return f"""
+    with last as ({_last_query(at_once)}),
+    shared as (
+        select split, target, last.target_fraction as target_fraction, language from last
+        join (select split, target, target_fraction, count(distinct stage) as stages from last group by all) whole
+            using (split, target) where whole.target_fraction is not distinct from last.target_fraction
+        group by split, target, last.target_fraction, language having count(*) = max(stages)
+    )
+    select target, target_fraction, intermediate, intermediate_fraction, hyperparameters,
+        coalesce(intermediate_fraction = (select max(intermediate_fraction) from last where split = 'test'), true)
+            as compared,
+        seed, split, language, metric, value
+    from last semi join shared on last.split = shared.split and last.target = shared.target
+        and last.language = shared.language and last.target_fraction is not distinct from shared.target_fraction
+    order by split, target, target_fraction nulls last, intermediate <> 'none', intermediate,
+        intermediate_fraction nulls first, hyperparameters, seed, language
+    """
+
+
+_SEVERAL_ENCODERS = f"""
+select 1 from ({_last_query(True)}) group by target, target_fraction, split having count(distinct encoder) > 1
+"""
+_RUNS, _RUNS_OF_ONE = _runs_query(False), _runs_query(True)
+_SCORES, _SCORES_AT_ONCE = _scores_query(False), _scores_query(True)
+_FINALS, _FINALS_AT_ONCE = _finals_query(False), _finals_query(True)

@@ -40,7 +40,7 @@ class Merged:
 
 
 def merge(old: State, rows: pa.Table, source: Source, *, replace: bool) -> Merged:
-    """Adds the rows of a source.
+    """Adds the rows of a source, of which no two are of one score.
 
     A file read again (the same bytes) stands for what was read of it before: corrected options take effect. Of a file
     that has changed, rows that have vanished go only with `replace`.
@@ -48,6 +48,8 @@ def merge(old: State, rows: pa.Table, source: Source, *, replace: bool) -> Merge
     Raises:
         UserError: A score differs from one that is there, and is not to be replaced.
     """
+    if not old.rows.num_rows:
+        return Merged(State(rows, {source.key: source}, old.settings), rows.num_rows, 0, 0, 0, 0, True)
     with duckdb.connect() as connection:
         if old.rows.num_rows + rows.num_rows < SMALL:
             connection.execute("set threads = 1")

@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
+import gc
+import sys
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 
 import pyarrow.compute as pc
 
 from raystilts.errors import StorageError
 from raystilts.filesystem import Folder
 from raystilts.importing.deriving import Derived, derive
-from raystilts.importing.state import PART, STUDY, State, load_state, save_state
+from raystilts.importing.state import PART, SMALL, STUDY, State, load_state, save_state
 from raystilts.results.compaction import write_query, write_rows, write_score_rows
+from raystilts.results.finals import FINALS, write_finals
 from raystilts.results.reader import Manifest, load_manifest, publish, read_parts
+from raystilts.results.results import Results
 from raystilts.results.schema import Table, schema_of
 
 _TRIES = 5
+#: Scores that are held before they are written: of few scores few, or all of them would be.
+_FEW, _MANY = 16_384, 122_880
 
 
 def update(folder: Folder, change: Callable[[State], tuple[State, bool]]) -> Derived:
-    """Replaces what was imported by what `change` makes of it. Killed at any point, all of it is there or nothing.
+    """Replaces what was imported by what `change` makes of it, and writes `finals.parquet`.
+
+    Killed at any point, all of it is there or nothing; `finals.parquet` may then be older.
 
     Args:
         change: Gives the new state, and whether it is another one. Called again where another writer was faster.
@@ -32,14 +44,27 @@ def update(folder: Folder, change: Callable[[State], tuple[State, bool]]) -> Der
     for _ in range(_TRIES):
         old = load_manifest(folder)
         state, changed = change(load_state(folder, old))
+        _give_back()  # the frames that it was read into
         name = save_state(folder, old.generation + 1, state) if changed else ""
+        _give_back()
         with derive(state) as derived:
-            if not changed or _publish(folder, old, name, derived):
+            finals = _finals(derived)
+            group = _FEW if state.rows.num_rows < SMALL else _MANY
+            if not changed or _publish(folder, old, name, derived, group):
+                _write_finals(folder, finals)
                 return derived
     raise StorageError(f"Others keep writing to {folder.url}. Try again later.")
 
 
-def _publish(folder: Folder, old: Manifest, state: str, derived: Derived) -> bool:
+def _give_back() -> None:
+    """Gives freed memory back to the system: DuckDB has an allocator of its own, which cannot use what glibc keeps."""
+    gc.collect()
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL("libc.so.6").malloc_trim(0)
+
+
+def _publish(folder: Folder, old: Manifest, state: str, derived: Derived, group: int) -> bool:
     """Publishes rows with the file of their state; False if another writer has published first."""
     generation, parts = old.generation + 1, dict(old.parts)
     imported: tuple[Table, Table] = ("runs", "scores")
@@ -48,9 +73,27 @@ def _publish(folder: Folder, old: Manifest, state: str, derived: Derived) -> boo
     # Scores last: their writer sets a folder for what it spills, which is gone afterwards.
     queries: dict[Table, str] = {"runs": derived.runs, "scores": derived.scores}
     for table, query in queries.items():
-        parts[table] = [*parts[table], write_query(derived.connection, folder, table, generation, query)]
+        parts[table] = [*parts[table], write_query(derived.connection, folder, table, generation, query, group)]
     parts[PART] = [state]
     return publish(folder, Manifest(generation, parts, old.consumed))
+
+
+def _finals(derived: Derived) -> bytes | None:
+    """The file of finals of imports alone; None where there can be none."""
+    if derived.finals is None:
+        return None
+    with tempfile.TemporaryDirectory(prefix="raystilts-") as temporary:
+        path = Path(temporary) / FINALS
+        derived.connection.execute(f"copy ({derived.finals}) to '{path}' (format parquet, compression zstd)")
+        return path.read_bytes()
+
+
+def _write_finals(folder: Folder, finals: bytes | None) -> None:
+    """Writes `finals.parquet`: of imports alone as they were derived, which takes less memory than to read it all."""
+    if len(load_manifest(folder).parts["runs"]) > 1 or folder.names("runs"):
+        write_finals(Results(folder))
+    elif finals is not None:
+        folder.write(FINALS, finals, overwrite=True)
 
 
 def _without_imports(folder: Folder, table: Table, parts: list[str], generation: int) -> list[str]:

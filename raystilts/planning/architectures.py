@@ -132,6 +132,11 @@ def check_architecture(study: Study, architecture: Architecture | None, retrieva
             f"encoder.retrieval_pooling: first: {name} is a decoder, whose first token sees no other; give mean"
         )
     for index, arm in enumerate(study.intermediates):
+        if arm.merge is not None and layers is not None and arm.merge.swapped_layers > layers:
+            raise UserError(
+                f"intermediates.{index}.merge: {arm.merge.swapped_layers} layers are swapped or averaged, and the "
+                f"{name} has {layers}; give less to bottom, top or transition"
+            )
         if arm.masked_lm is not None and architecture.family != "encoder":
             raise UserError(
                 f"intermediates.{index}.masked_lm: {name} is no masked language model ({architecture.family}); "

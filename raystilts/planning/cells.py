@@ -14,8 +14,8 @@ from raystilts.tasks.task import Task
 class Cell:
     """One number of the transfer matrix.
 
-    Axes that do not apply are None: `none` has no intermediate fraction, a target without training no fraction, and
-    no seed either where its encoder is the pretrained one.
+    Axes that do not apply are None: `none` and a checkpoint from elsewhere have no intermediate fraction, a target
+    without training no fraction, and no seed either where its encoder is one of these.
     """
 
     intermediate: str
@@ -31,6 +31,9 @@ def arm_points(resolved: ResolvedStudy) -> Iterator[tuple[ResolvedArm, float | N
     for arm in resolved.arms:
         if arm.intermediate.is_none:
             yield arm, None, study.baseline_seeds or study.seeds
+            continue
+        if not arm.has_fractions:
+            yield arm, None, study.seeds
             continue
         for fraction in study.intermediate_fractions.values:
             yield arm, fraction, study.seeds
@@ -49,6 +52,6 @@ def expand(resolved: ResolvedStudy) -> list[Cell]:
         for arm, fraction, seeds in arm_points(resolved):
             for target_fraction in target_points(resolved.study, target.task):
                 for seed in seeds:
-                    own_seed = None if arm.intermediate.is_none and not trained else seed
+                    own_seed = seed if trained or arm.has_seeds else None
                     cells[Cell(arm.intermediate.label, fraction, target.task.name, target_fraction, own_seed)] = None
     return list(cells)

@@ -10,6 +10,8 @@ from raystilts.schedules import Schedule
 from raystilts.schedules.asha import Asha
 from raystilts.schedules.race import Race
 from raystilts.schedules.top_two import TopTwo
+from raystilts.study.arms import Arms
+from raystilts.study.intermediate import Intermediate
 from raystilts.study.schema import Study
 from raystilts.tasks.languages import retired
 from raystilts.tasks.registry import all_tasks, get_task
@@ -30,6 +32,8 @@ def check_tasks(study: Study) -> None:
                 f"intermediates.{index}.name: {arm.name!r} is the name of a task, and the arm trains on something "
                 "else; take another name"
             )
+        if arm.is_composed:
+            _check_composed(study, arm, f"intermediates.{index}")
         if arm.align is not None:
             _check_domain(arm.align.to, arm.tasks, f"intermediates.{index}.align.to")
         if arm.masked_lm is not None and arm.masked_lm.text_of is not None:
@@ -63,6 +67,23 @@ def check_tasks(study: Study) -> None:
         _check_scored(task, f"targets.{index}")
         if target.tuning is not None and not task.requires_training:
             raise UserError(f"targets.{index}.tuning: {task.name} is scored without training; leave tuning out")
+
+
+def _check_composed(study: Study, arm: Intermediate, place: str) -> None:
+    """Whether what a composed arm names is there."""
+    if arm.label in all_tasks():
+        raise UserError(f"{place}: {arm.label!r} is the name of a task, and the arm is not that one; give it a name")
+    arms = Arms(study.intermediates)
+    for name in arm.sequence.sequence if arm.sequence is not None else ():
+        for task in arms.member(name).tasks:
+            _check_trains(_known_task(task, f"{place}.sequence"), f"{place}.sequence")
+    if arm.checkpoint is not None:
+        for name in arm.checkpoint.trained_on:
+            _known_task(name, f"{place}.trained_on")
+    if arm.label in study.hyperparameters.tasks:
+        raise UserError(
+            f"hyperparameters.tasks.{arm.label}: the arm has no training of its own; set them for its members"
+        )
 
 
 def _check_trains(task: Task, place: str) -> None:
@@ -117,6 +138,12 @@ def check_search(study: Study) -> None:
         )
     if study.search is None:
         return
+    for index, arm in enumerate(study.intermediates):
+        if arm.is_composed:
+            raise UserError(
+                f"intermediates.{index}: {arm.label}: a search tries hyperparameters of single trainings; leave this "
+                "arm out of it"
+            )
     arms = [] if study.search.joint else [arm.label for arm in study.intermediates if not arm.is_none]
     names = [*arms, *(t.task for t in study.targets if get_task(t.task).requires_training)]
     if not names:

@@ -195,7 +195,9 @@ def disk_bytes(plan: Plan) -> int | None:
 
 def kept_bytes(plan: Plan, stage: Stage) -> int:
     """Bytes of a stage's checkpoint, its heads apart: all of the encoder, or all that adapters have trained of it."""
-    chain = [stage] if stage.parent is None else [plan.stages[stage.parent], stage]
+    chain = [stage]
+    while (parent := chain[-1].parent) is not None:
+        chain.append(plan.stages[parent])
     if any(one.tuning.is_full for one in chain):
         return 4 * (plan.encoder.parameters or 0)
     return 4 * sum(_trained(plan, one) for one in chain)
@@ -218,6 +220,6 @@ def _paused_bytes(plan: Plan) -> int:
         return 0
     competing: Counter[tuple[str | None, float | None]] = Counter()
     for stage in plan.of_kind("target"):
-        if stage.intermediate_fraction == plan.study.compared_fraction:
+        if stage.intermediate_fraction == plan.study.compared_fraction or stage.intermediate.is_composed:
             competing[stage.target, stage.target_fraction] += _trained(plan, stage)
     return 4 * 4 * max(competing.values(), default=0)

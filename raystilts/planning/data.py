@@ -8,6 +8,7 @@ from pathlib import Path
 
 from raystilts.errors import UserError
 from raystilts.planning import keys
+from raystilts.study.arms import Arms
 from raystilts.study.base import expanded
 from raystilts.study.hyperparameters import Hyperparameters
 from raystilts.study.intermediate import MaskedLM
@@ -166,8 +167,9 @@ class StudyData:
         for index, target in enumerate(self.study.targets):
             if target.task == task.name:
                 return f"targets.{index} ({task.name})"
+        arms = Arms(self.study.intermediates)
         for index, arm in enumerate(self.study.intermediates):
-            if task.name in arm.tasks:
+            if task.name in arms.tasks_of(arm):
                 return f"intermediates.{index} ({task.name})"
         return task.name
 

@@ -1,15 +1,18 @@
-"""Dev is not test: what picks a checkpoint and an arm must not be what is reported."""
+"""Dev is not test: what picks a checkpoint and an arm must not be what is reported, and how much training data is."""
 
 from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
 
 from raystilts.errors import UserError
 from raystilts.planning.resolve import ResolvedStudy, ResolvedTask
 from raystilts.tasks import overlap
 from raystilts.tasks.loading import fingerprint, read
-from raystilts.tasks.source import AnySource, Generated
+from raystilts.tasks.source import AnySource, Generated, Source
 from raystilts.tasks.task import Task
 
 
@@ -26,6 +29,42 @@ def check_dev_is_not_test(resolved: ResolvedStudy, folder: Path | None) -> None:
         for language in target.languages:
             if language in target.dev_languages:
                 _check(target, language, folder)
+
+
+def shared_rows(target: ResolvedTask, folder: Path | None) -> list[dict[str, Any]]:
+    """How many of a target's test rows are in its training or dev data too, by content; nothing where none are.
+
+    Returns:
+        For the training and the dev data of each language of the target the fields of
+        `results.task_facts.SharedRows`. Only data that is here is compared, each language with itself.
+    """
+    task = target.task
+    found: list[dict[str, Any]] = []
+    sources = {"train": task.train, "dev": task.dev}
+    for split, languages in (("train", task.train_languages), ("dev", target.dev_languages)):
+        source = sources[split]
+        if isinstance(source, Source) and isinstance(task.test, Source):
+            for language in target.languages:
+                if language in languages:
+                    found += _shared_with(task, split, source, task.test, language, folder)
+    return found
+
+
+def _shared_with(
+    task: Task, split: str, source: Source, test: Source, language: str, folder: Path | None
+) -> list[dict[str, Any]]:
+    one, other = (fingerprint(given, language, folder) for given in (source, test))
+    if not one.verified or not other.verified:
+        return []
+    pair = _Pair(task, language, folder)
+    texts = 0
+    if split == "train":
+        items, rows = _shared(pair, one.value, other.value, "train")
+        texts = _shared_texts(pair, one.value, other.value)
+    else:
+        items, rows = _shared(pair, one.value, other.value)
+    counts = {"split": split, "language": language, "items": items, "texts": texts, "rows": rows}
+    return [counts] if items or texts else []
 
 
 def _check(target: ResolvedTask, language: str, folder: Path | None) -> None:
@@ -60,16 +99,29 @@ class _Pair:
     def __hash__(self) -> int:
         return hash(self.task.type)
 
+    def rows(self, source: AnySource | None) -> pa.Table:
+        """The rows of a split."""
+        assert source is not None
+        return read(source, self.language, self.folder, columns=self.task.type.columns()).table
+
     def items(self, source: AnySource | None) -> list[overlap.Key | None]:
         """What the rows of a split ask."""
-        assert source is not None
-        rows = read(source, self.language, self.folder, columns=self.task.type.columns())
-        return overlap.items(self.task, rows.table)
+        return overlap.items(self.task, self.rows(source))
+
+    def texts(self, source: AnySource | None) -> list[tuple[overlap.Key, ...]]:
+        """The texts of a split that may stand in other items too."""
+        return overlap.texts(self.task, self.rows(source))
 
 
 @lru_cache(maxsize=4096)
-def _shared(pair: _Pair, dev: str, test: str) -> tuple[int, int]:
-    """Test items that are dev items, and all test items; `dev` and `test` name the content."""
-    known = {item for item in pair.items(pair.task.dev) if item is not None}
+def _shared(pair: _Pair, earlier: str, test: str, split: str = "dev") -> tuple[int, int]:
+    """Test items that are items of an earlier split, and all test items; `earlier` and `test` name the content."""
+    known = {item for item in pair.items(pair.task.train if split == "train" else pair.task.dev) if item is not None}
     asked = [item for item in pair.items(pair.task.test) if item is not None]
     return sum(item in known for item in asked), len(asked)
+
+
+@lru_cache(maxsize=4096)
+def _shared_texts(pair: _Pair, train: str, test: str) -> int:
+    """Test rows that hold a text of the training data, in whatever company."""
+    return len(overlap.shared_texts(pair.task, pair.texts(pair.task.train), pair.rows(pair.task.test)))

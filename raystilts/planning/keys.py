@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from raystilts.study.adapters import Tuning
+from raystilts.study.composed import Merge
 from raystilts.study.hyperparameters import Hyperparameters
 from raystilts.study.intermediate import Intermediate
 from raystilts.study.schema import Evaluation, Study
@@ -46,6 +47,30 @@ def train_key(start: str, training: str, fraction: float, hold: str, seed: int) 
         hold: What stays fixed where the fraction is below 1; of no consequence at 1.
     """
     return digest([start, training, fraction, hold if fraction < 1 else "epochs", seed])
+
+
+def foreign_key(base: str, fingerprint: str) -> str:
+    """The weights of a checkpoint from elsewhere.
+
+    Args:
+        base: Key of the study's encoder, which says how a sequence is read off them.
+    """
+    return digest([base, "checkpoint", fingerprint])
+
+
+def step_key(whole: str, steps: int) -> str:
+    """The weights after so many updates of a training, by the key of the whole."""
+    return digest([whole, "step", steps])
+
+
+def merge_key(base: str, members: list[str], merge: Merge) -> str:
+    """The weights that a merge makes.
+
+    Args:
+        base: Key of the study's encoder, the pretrained weights.
+        members: Keys of the members' weights.
+    """
+    return digest([base, "merge", members, merge.model_dump(mode="json", exclude={"merge"})])
 
 
 def canonical(hp: Hyperparameters) -> Hyperparameters:

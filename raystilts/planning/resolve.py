@@ -7,13 +7,16 @@ was found here and looks nothing up again.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from raystilts.errors import UserError
 from raystilts.planning.checks import check_search, check_tasks
 from raystilts.planning.data import dev_languages, masked_lm_task
+from raystilts.planning.encoders import EncoderInfo
+from raystilts.planning.foreign import describe_foreign
 from raystilts.study.adapters import FULL, Tuning
+from raystilts.study.arms import Arms, prefix_of
 from raystilts.study.hyperparameters import Hyperparameters
 from raystilts.study.intermediate import Intermediate
 from raystilts.study.schema import Study, Target
@@ -47,14 +50,23 @@ class ResolvedArm:
     """An intermediate with its tasks.
 
     Attributes:
+        trained: Its training; of a sequence the last one, which its tasks and hyperparameters are of too.
         tasks: What it trains on, in the order of the study file; none for `none` and for masked LM alone.
         plain_text: The text of its masked LM, where that is a dataset.
         text_of: The task whose training texts are the text of its masked LM.
         align_to: The task whose training texts it is drawn to.
+        data: The tasks whose training data is in its weights.
+        start: The arm that its training starts from; None for the pretrained encoder.
+        whole: The arm on the way of whose training it is.
+        along: The arms on the way of its training, in the order of its updates.
+        members: The arms that it merges.
+        foreign: The checkpoint from elsewhere that it is.
+        has_seeds: Whether its weights depend on the seed; likewise `has_fractions`, on the intermediate fraction.
         tuning: What its training changes of the encoder.
     """
 
     intermediate: Intermediate
+    trained: Intermediate
     hyperparameters: Hyperparameters
     place: str
     tasks: tuple[ResolvedTask, ...]
@@ -62,6 +74,20 @@ class ResolvedArm:
     text_of: ResolvedTask | None
     align_to: ResolvedTask | None
     tuning: Tuning = FULL
+    data: tuple[Task, ...] = ()
+    start: ResolvedArm | None = None
+    members: tuple[ResolvedArm, ...] = ()
+    whole: ResolvedArm | None = None
+    along: tuple[Intermediate, ...] = ()
+    foreign: EncoderInfo | None = None
+    has_seeds: bool = True
+    has_fractions: bool = True
+
+    @property
+    def parts(self) -> tuple[ResolvedArm, ...]:
+        """The arms that it is made of, their parts among them, and itself last."""
+        direct = (*self.members, *(one for one in (self.start, self.whole) if one is not None))
+        return (*(one for part in direct for one in part.parts), self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +101,11 @@ class ResolvedStudy:
     study: Study
     arms: tuple[ResolvedArm, ...]
     targets: tuple[ResolvedTask, ...]
+
+    @property
+    def all_arms(self) -> tuple[ResolvedArm, ...]:
+        """The arms with all that they are made of, each name once."""
+        return tuple({one.intermediate.label: one for arm in self.arms for one in arm.parts}.values())
 
 
 def load_study(path: str | Path, assignments: tuple[str, ...] = ()) -> Study:
@@ -115,24 +146,58 @@ def resolve(study: Study) -> ResolvedStudy:
     load_task_files(study)
     check_tasks(study)
     check_search(study)
-    arms = tuple(_arm(study, arm, f"intermediates.{index}") for index, arm in enumerate(study.intermediates))
+    arms = _Arms(study)
+    for index, arm in enumerate(study.intermediates):
+        arms.place = f"intermediates.{index}"
+        arms.of(arm)
     targets = tuple(_target(study, target, f"targets.{index}") for index, target in enumerate(study.targets))
-    return ResolvedStudy(study, arms, targets)
+    return ResolvedStudy(study, tuple(arms.of(arm) for arm in study.intermediates), targets)
 
 
-def _arm(study: Study, arm: Intermediate, place: str) -> ResolvedArm:
-    masked_lm = arm.masked_lm
-    text_of = None if masked_lm is None else masked_lm.text_of
-    return ResolvedArm(
-        intermediate=arm,
-        hyperparameters=study.hyperparameters.resolve(arm.untuned_label, arm.label),
-        place=place,
-        tasks=tuple(_trained(study, name, f"{place} ({name})") for name in arm.tasks),
-        plain_text=masked_lm_task(masked_lm) if masked_lm is not None else None,
-        text_of=None if text_of is None else _trained(study, text_of, f"{place}.masked_lm.text_of ({text_of})"),
-        align_to=None if arm.align is None else _trained(study, arm.align.to, f"{place}.align.to ({arm.align.to})"),
-        tuning=study.tuning_of(arm),
-    )
+class _Arms:
+    """Resolves the arms of a study, each once, and what they are made of.
+
+    Attributes:
+        place: Where the study file names the one that is resolved.
+    """
+
+    def __init__(self, study: Study) -> None:
+        self.study, self.arms = study, Arms(study.intermediates)
+        self.place = ""
+        self.found: dict[str, ResolvedArm] = {}
+
+    def of(self, arm: Intermediate) -> ResolvedArm:
+        """One arm."""
+        if arm.label not in self.found:
+            self.found[arm.label] = self._resolved(arm)
+        return self.found[arm.label]
+
+    def _resolved(self, arm: Intermediate) -> ResolvedArm:
+        study, place, members = self.study, self.place, self.arms.members(arm)
+        if arm.step is not None:
+            whole = self.of(self.arms.whole(arm))
+            return replace(whole, intermediate=arm, place=place, whole=whole, along=())
+        trained = members[-1] if arm.sequence is not None else arm
+        masked_lm, align = trained.masked_lm, trained.align
+        text_of = None if masked_lm is None else masked_lm.text_of
+        return ResolvedArm(
+            intermediate=arm,
+            trained=trained,
+            hyperparameters=study.hyperparameters.resolve(trained.untuned_label, trained.label),
+            place=place,
+            tasks=tuple(_trained(study, name, f"{place} ({name})") for name in trained.tasks),
+            plain_text=masked_lm_task(masked_lm) if masked_lm is not None else None,
+            text_of=None if text_of is None else _trained(study, text_of, f"{place}.masked_lm.text_of ({text_of})"),
+            align_to=None if align is None else _trained(study, align.to, f"{place}.align.to ({align.to})"),
+            tuning=FULL if arm.checkpoint or arm.merge else study.tuning_of(trained),
+            data=tuple(get_task(name) for name in self.arms.tasks_of(arm)),
+            start=None if arm.sequence is None else self.of(prefix_of(arm.sequence, self.arms)),
+            members=tuple(map(self.of, members)) if arm.merge is not None else (),
+            along=tuple(self.arms.steps_of(arm)),
+            foreign=None if arm.checkpoint is None else describe_foreign(arm.checkpoint, study.encoder, place),
+            has_seeds=self.arms.has_seeds(arm),
+            has_fractions=self.arms.has_fractions(arm),
+        )
 
 
 def _trained(study: Study, name: str, place: str) -> ResolvedTask:
@@ -157,5 +222,5 @@ def _target(study: Study, target: Target, place: str) -> ResolvedTask:
 
 
 def trains_on_target(arm: ResolvedArm, target: ResolvedTask) -> bool:
-    """Whether an arm trains on a target's own training data."""
-    return any(shares_training_data(one.task, target.task) for one in arm.tasks)
+    """Whether a target's own training data is in an arm's weights."""
+    return any(shares_training_data(one, target.task) for one in arm.data)

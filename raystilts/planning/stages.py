@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from raystilts.planning import keys
 from raystilts.planning.adapters import check_tunings, parts_of_encoder, target_modules
 from raystilts.planning.architectures import check_architecture, pooling_of
+from raystilts.planning.arm_stages import foreign_stage, merge_stage, stages_along
 from raystilts.planning.cells import Cell, arm_points, expand, target_points
 from raystilts.planning.data import StudyData, TrainingSet, data_folder
 from raystilts.planning.dev_test import check_dev_is_not_test
 from raystilts.planning.encoders import EncoderInfo, describe_encoder
 from raystilts.planning.resolve import ResolvedArm, ResolvedStudy, ResolvedTask, resolve, trains_on_target
-from raystilts.study.adapters import FULL, Tuning
+from raystilts.planning.stage import Kind as Kind
+from raystilts.planning.stage import Recipe
+from raystilts.planning.stage import Stage as Stage
+from raystilts.study.adapters import Tuning
 from raystilts.study.hyperparameters import Hyperparameters
 from raystilts.study.intermediate import Intermediate
 from raystilts.study.schema import Study
@@ -60,53 +64,6 @@ def steps_of(arm: Intermediate | None, rows: list[int], fraction: float, hold: H
     return math.ceil(steps / (1 - masked_lm.probability))
 
 
-Kind = Literal["intermediate", "target", "retrieval"]
-
-
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """One distinct piece of training or evaluation.
-
-    Attributes:
-        key: Names the stage: training and evaluation together.
-        train_key: Names the weights that it leaves; those of the parent (or the encoder) where it trains nothing.
-        eval_key: Names what is scored and how.
-        parent: Key of the stage whose encoder this one starts from, None for the pretrained one.
-        steps: Updates planned.
-        examples: Training examples planned, repeats counted.
-        tokens: Rough sub-words to train on, repeats counted.
-        eval_tokens: Rough sub-words to evaluate, repeats counted.
-        data_hash: Of the training data; of the scored data where nothing is trained.
-        tasks: What it trains on and is scored on, resolved: the target, or the tasks of the intermediate.
-        arm: The intermediate, resolved, where the stage trains it.
-        hyperparameters: What it trains with.
-        overlap: Whether the intermediate trains on the target's own training data.
-        tuning: What its training changes of the encoder.
-    """
-
-    key: str
-    train_key: str
-    eval_key: str
-    kind: Kind
-    intermediate: Intermediate
-    intermediate_fraction: float | None
-    target: str | None
-    target_fraction: float | None
-    seed: int | None
-    parent: str | None
-    parent_train_key: str | None
-    steps: int
-    examples: int
-    tokens: int
-    eval_tokens: int
-    data_hash: str
-    tasks: tuple[ResolvedTask, ...] = ()
-    arm: ResolvedArm | None = None
-    hyperparameters: Hyperparameters = field(default_factory=Hyperparameters)
-    overlap: bool = False
-    tuning: Tuning = FULL
-
-
 @dataclass(frozen=True, slots=True)
 class Plan:
     """A study's cells and the distinct stages that yield them.
@@ -124,6 +81,16 @@ class Plan:
     stages: dict[str, Stage]
     cell_stages: tuple[str, ...]
     verified: bool
+
+    def behind(self, key: str) -> set[str]:
+        """The stages whose weights a stage is made of or starts from, near or far."""
+        found: set[str] = set()
+        left = [key]
+        while left:
+            new = [one for one in self.stages[left.pop()].sources if one in self.stages and one not in found]
+            found.update(new)
+            left += new
+        return found
 
     def of_kind(self, kind: Kind) -> list[Stage]:
         """The stages of one kind."""
@@ -161,29 +128,6 @@ def overlaps(plan: Plan) -> tuple[tuple[str, str], ...]:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Recipe:
-    """What one training has in common over seeds and fractions.
-
-    Attributes:
-        train: Hash of all that changes the weights, but for fraction, seed and starting point.
-        eval_key: Hash of what is scored and how.
-        rows: Training examples of each part at fraction 1.
-        tokens_per_example: Rough sub-words of a training example.
-        picking_tokens: Rough sub-words of one evaluation during training.
-        final_tokens: Rough sub-words scored at the end.
-    """
-
-    train: str
-    eval_key: str
-    rows: list[int]
-    hyperparameters: Hyperparameters
-    data_hash: str
-    tokens_per_example: float
-    picking_tokens: int
-    final_tokens: int
-
-
 class _Planner:
     """Works out keys; whatever many stages share is hashed once."""
 
@@ -198,19 +142,16 @@ class _Planner:
         pooling = pooling_of(self.study, self.encoder.architecture)
         self.base = keys.encoder_key(pooling, self.encoder.fingerprint)
         self.stages: dict[str, Stage] = {}
+        self.recipes: dict[str, Recipe] = {}
 
     def plan(self) -> Plan:
         """All intermediates first, then the targets."""
         parents: dict[tuple[str, float | None, int], Stage | None] = {}
-        recipes: dict[str, _Recipe] = {}
-        for arm, fraction, seeds in arm_points(self.resolved):
-            label = arm.intermediate.label
-            if fraction is not None and label not in recipes:
-                recipes[label] = self._arm_recipe(arm)
+        # Single trainings first: a stage that is also part of another arm has its own arm's name.
+        points = sorted(arm_points(self.resolved), key=lambda point: point[0].intermediate.is_composed)
+        for arm, fraction, seeds in points:
             for seed in seeds:
-                parents[label, fraction, seed] = (
-                    None if fraction is None else self._intermediate(arm, recipes[label], fraction, seed)
-                )
+                parents[arm.intermediate.label, fraction, seed] = self._weights(arm, fraction, seed)
         found: dict[Cell, str] = {}
         for target in self.resolved.targets:
             recipe = self._target_recipe(target)
@@ -226,12 +167,51 @@ class _Planner:
         cells = tuple(expand(self.resolved))
         return Plan(self.study, self.encoder, cells, self.stages, tuple(found[c] for c in cells), self.verified)
 
-    def _intermediate(self, arm: ResolvedArm, recipe: _Recipe, fraction: float, seed: int) -> Stage:
+    def _weights(self, arm: ResolvedArm, fraction: float | None, seed: int) -> Stage | None:
+        """The stage that leaves an arm's weights; None for the pretrained ones."""
+        if arm.intermediate.is_none:
+            return None
+        if arm.foreign is not None:
+            self.verified &= arm.foreign.verified
+            stage = foreign_stage(arm, arm.foreign, self.base)
+            return self.stages.setdefault(stage.key, stage)
+        fraction = fraction if arm.has_fractions else None
+        if arm.intermediate.merge is not None:
+            members = [self._weights(one, fraction, seed) for one in arm.members]
+            own_seed = seed if arm.has_seeds else None
+            stage = merge_stage(arm, arm.intermediate.merge, members, fraction, own_seed, self.base)
+            return self.stages.setdefault(stage.key, stage)
+        assert fraction is not None
+        along, whole = self._along(arm.whole or arm, fraction, seed)
+        wanted = [*along, whole]
+        if arm.whole is not None:
+            wanted = wanted[: 1 + [stage.intermediate for stage in along].index(arm.intermediate)]
+        return [self.stages.setdefault(stage.key, stage) for stage in wanted][-1]
+
+    def _along(self, arm: ResolvedArm, fraction: float, seed: int) -> tuple[list[Stage], Stage]:
+        """The stages on the way of a training whose weights are arms of their own, and the one that ends it."""
+        whole = self._intermediate(arm, fraction, seed)
+        if fraction not in self.study.intermediate_fractions.values:  # it is but the start of other trainings
+            return [], whole
+        return stages_along(arm, whole)
+
+    def _recipe_of(self, arm: ResolvedArm) -> Recipe:
+        label = arm.intermediate.label
+        if label not in self.recipes:
+            self.recipes[label] = self._arm_recipe(arm)
+        return self.recipes[label]
+
+    def _intermediate(self, arm: ResolvedArm, fraction: float, seed: int) -> Stage:
+        start = None
+        if arm.start is not None and arm.intermediate.sequence is not None:
+            all_of_it = arm.intermediate.sequence.fractions == "last"
+            start = self._weights(arm.start, 1.0 if all_of_it else fraction, seed)
+        recipe = self._recipe_of(arm)
         hold = self.study.intermediate_fractions.hold
-        train_key = keys.train_key(self.base, recipe.train, fraction, hold, seed)
-        steps = steps_of(arm.intermediate, recipe.rows, fraction, hold, recipe.hyperparameters)
+        train_key = keys.train_key(start.train_key if start else self.base, recipe.train, fraction, hold, seed)
+        steps = steps_of(arm.trained, recipe.rows, fraction, hold, recipe.hyperparameters)
         examples, tokens, eval_tokens = self._amounts(recipe, steps)
-        stage = Stage(
+        return Stage(
             key=keys.stage_key(train_key, recipe.eval_key),
             train_key=train_key,
             eval_key=recipe.eval_key,
@@ -241,8 +221,8 @@ class _Planner:
             target=None,
             target_fraction=None,
             seed=seed,
-            parent=None,
-            parent_train_key=None,
+            parent=start.key if start else None,
+            parent_train_key=start.train_key if start else None,
             steps=steps,
             examples=examples,
             tokens=tokens,
@@ -253,12 +233,11 @@ class _Planner:
             hyperparameters=recipe.hyperparameters,
             tuning=arm.tuning,
         )
-        return self.stages.setdefault(stage.key, stage)
 
     def _target(
         self,
         target: ResolvedTask,
-        recipe: _Recipe,
+        recipe: Recipe,
         arm: ResolvedArm,
         target_fraction: float | None,
         seed: int,
@@ -281,7 +260,7 @@ class _Planner:
             intermediate_fraction=parent.intermediate_fraction if parent else None,
             target=target.task.name,
             target_fraction=target_fraction,
-            seed=None if target_fraction is None and parent is None else seed,
+            seed=None if target_fraction is None and (parent is None or parent.seed is None) else seed,
             parent=parent.key if parent else None,
             parent_train_key=parent.train_key if parent else None,
             steps=steps,
@@ -296,7 +275,7 @@ class _Planner:
         )
         return self.stages.setdefault(stage.key, stage)
 
-    def _amounts(self, recipe: _Recipe, steps: int) -> tuple[int, int, int]:
+    def _amounts(self, recipe: Recipe, steps: int) -> tuple[int, int, int]:
         """Examples, their sub-words, and sub-words evaluated in a training of so many updates."""
         examples = steps * recipe.hyperparameters.batch
         evaluations = -(-steps // self.study.evaluation.every(steps)) if steps else 0
@@ -304,7 +283,7 @@ class _Planner:
         tokens = round(examples * recipe.tokens_per_example)
         return examples, tokens, eval_tokens
 
-    def _arm_recipe(self, arm: ResolvedArm) -> _Recipe:
+    def _arm_recipe(self, arm: ResolvedArm) -> Recipe:
         """An intermediate: its tasks' data, how they are mixed, and dev data where that picks the checkpoint."""
         hp = arm.hyperparameters
         sets = [self.data.training(one.task, one.hyperparameters) for one in arm.tasks]
@@ -319,8 +298,8 @@ class _Planner:
         data = keys.arm_data(fingerprints, text.fingerprint if text else None, (one.fingerprint for one in others))
         dev = [one.fingerprint for one in scored]
         rules = keys.training_rules(self.study.evaluation, hp, dev)
-        return _Recipe(
-            train=self._tuned(keys.arm_training(arm.intermediate, data, rules), arm.tuning),
+        return Recipe(
+            train=self._tuned(keys.arm_training(arm.trained, data, rules), arm.tuning),
             eval_key=keys.arm_evaluation(self.study.evaluation, dev),
             rows=[its.examples(one.rows) for one, its in zip(sets, own, strict=True)],
             hyperparameters=hp,
@@ -347,7 +326,7 @@ class _Planner:
         """A task's training set as a target of the study has it at fraction 1."""
         return self.data.training(one.task, one.hyperparameters)
 
-    def _target_recipe(self, target: ResolvedTask) -> _Recipe:
+    def _target_recipe(self, target: ResolvedTask) -> Recipe:
         """A target: its English training data, and what is scored in which languages."""
         task, hp = target.task, target.hyperparameters
         sets = [
@@ -361,12 +340,12 @@ class _Planner:
         final_tokens = sum(one.tokens for one in sets)
         if not task.requires_training:
             eval_key = keys.retrieval_evaluation(self.study, scored, hp)
-            return _Recipe("", eval_key, [], hp, keys.digest(scored), 0, 0, final_tokens)
+            return Recipe("", eval_key, [], hp, keys.digest(scored), 0, 0, final_tokens)
         found = self.data.training(task, hp)
         self.verified &= found.verified
         picking = self.data.evaluation(task, "dev", target.picking_languages)
         rules = keys.training_rules(self.study.evaluation, hp, [picking.fingerprint], self.study.selection)
-        return _Recipe(
+        return Recipe(
             train=self._tuned(keys.target_training(found.fingerprint, rules), target.tuning),
             eval_key=keys.target_evaluation(self.study.evaluation, scored),
             rows=[hp.examples(found.rows)],

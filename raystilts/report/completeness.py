@@ -12,6 +12,7 @@ from itertools import product
 from raystilts.analysis.presentation import count, listed
 from raystilts.results.answers import arm_label
 from raystilts.results.results import Results
+from raystilts.study.arms import Arms
 from raystilts.study.schema import Study
 from raystilts.tasks.registry import all_tasks
 
@@ -78,14 +79,14 @@ def completeness(results: Results) -> Completeness | None:
 
 def _asked(study: Study) -> list[tuple[object, ...]]:
     """Intermediate, fraction, target, target fraction and seed of every target stage."""
-    known = all_tasks()
+    known, arms = all_tasks(), Arms(study.intermediates)
     found: list[tuple[object, ...]] = []
     for target, arm in product(study.targets, study.intermediates):
         task = known.get(target.task.partition("@")[0])
         trained = task is None or task.requires_training
-        fractions = (None,) if arm.is_none else study.intermediate_fractions.values
+        fractions = study.intermediate_fractions.values if arms.has_fractions(arm) else (None,)
         seeds: Iterable[int | None] = (study.baseline_seeds or study.seeds) if arm.is_none else study.seeds
-        if arm.is_none and not trained:
+        if not arms.has_seeds(arm) and not trained:
             seeds = (None,)
         shares = study.target_fractions.values if trained else (None,)
         found += [(arm.label, f, target.task, s, seed) for f, s, seed in product(fractions, shares, seeds)]

@@ -6,6 +6,7 @@ import json
 import math
 
 from raystilts.analysis.kept_models import ChosenModel, ItemScore
+from raystilts.study.arms import Arms
 
 _Z = 1.959963984540054  # the 97.5 % point of the normal distribution
 
@@ -73,7 +74,7 @@ def _training(chosen: ChosenModel) -> str:
     lines = [
         f"- base model: {chosen.study.encoder.model_name_or_path}, revision "
         f"{run['encoder_revision'] or 'of the folder'}, fingerprint {run['encoder_fingerprint']}",
-        f"- intermediate: {chosen.intermediate}",
+        f"- intermediate: {chosen.intermediate}{_made_of(chosen)}",
         f"- target: {chosen.target}",
         f"- hyperparameters: `{run['hyperparameters']}`",
         f"- updates: {run['steps_done']} of {run['steps_planned']}, the weights of update {run['best_step']}; "
@@ -82,6 +83,13 @@ def _training(chosen: ChosenModel) -> str:
         f"- versions: `{run['versions']}`",
     ]
     return "\n".join(lines)
+
+
+def _made_of(chosen: ChosenModel) -> str:
+    """What a composed arm is made of."""
+    arms = Arms(chosen.study.intermediates)
+    words = arms.words(arms.by_label[chosen.intermediate]) if chosen.intermediate in arms.by_label else ""
+    return f" ({words})" if words else ""
 
 
 def _data(chosen: ChosenModel) -> str:

@@ -26,7 +26,8 @@ class PlanSummary:
 
     Attributes:
         cells: Numbers of the transfer matrix.
-        stages: Distinct stages; by kind in the next three.
+        stages: Distinct stages; by kind in the next three. `made_stages` of the intermediate ones train nothing: they
+            merge weights, or take them from elsewhere.
         steps: Updates to train in all stages.
         examples: Training examples, repeats counted; with one chain a cell in `examples_without_sharing`.
         in_ledger: Stages that the ledger holds as finished.
@@ -38,6 +39,7 @@ class PlanSummary:
         overlap: Pairs (intermediate, target) that train on the same data.
         verified: Whether all data and the encoder are here; otherwise counts rest on declared sizes.
         aligned: Arms that read another task's training texts, without labels, and which task's.
+        elsewhere: Arms that are a checkpoint from elsewhere, with what it is and what it is said to be trained on.
         tuned: Trainings that change a part of the encoder, and how much of it.
     """
 
@@ -62,6 +64,8 @@ class PlanSummary:
     keep_targets: str
     verified: bool
     aligned: tuple[str, ...] = ()
+    made_stages: int = 0
+    elsewhere: tuple[str, ...] = ()
     tuned: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
@@ -82,7 +86,7 @@ def summarise(
     chains = 0
     for key in plan.cell_stages:
         stage = plan.stages[key]
-        chains += stage.examples + (plan.stages[stage.parent].examples if stage.parent else 0)
+        chains += stage.examples + sum(plan.stages[one].examples for one in plan.behind(key))
     return PlanSummary(
         study=plan.study.name,
         cells=len(plan.cells),
@@ -90,7 +94,7 @@ def summarise(
         intermediate_stages=len(plan.of_kind("intermediate")),
         target_stages=len(plan.of_kind("target")),
         retrieval_stages=len(plan.of_kind("retrieval")),
-        steps=sum(stage.steps for stage in plan.stages.values()),
+        steps=sum(stage.steps - stage.begins for stage in plan.stages.values()),
         examples=sum(stage.examples for stage in plan.stages.values()),
         examples_without_sharing=chains,
         in_ledger=len(plan.stages) - len(missing.keys() & plan.stages.keys()) - spared,
@@ -105,8 +109,19 @@ def summarise(
         keep_targets=plan.study.keep_targets,
         verified=plan.verified,
         aligned=tuple(f"{arm.label} (to {domain_of(arm)})" for arm in plan.study.intermediates if domain_of(arm)),
+        made_stages=sum(not stage.trains for stage in plan.of_kind("intermediate")),
+        elsewhere=tuple(_elsewhere(stage) for stage in plan.stages.values() if stage.foreign is not None),
         tuned=_tuned(plan),
     )
+
+
+def _elsewhere(stage: Stage) -> str:
+    """A checkpoint from elsewhere, in words."""
+    assert stage.foreign is not None
+    given = stage.intermediate.checkpoint
+    trained_on = "" if given is None else ", ".join(given.trained_on)
+    told = f"trained on {trained_on} by its trained_on" if trained_on else "what it was trained on is not stated"
+    return f"{stage.intermediate.label} ({stage.foreign.location}, fingerprint {stage.foreign.fingerprint}; {told})"
 
 
 def _tuned(plan: Plan) -> tuple[str, ...]:
@@ -134,8 +149,8 @@ def plan_view(summary: PlanSummary) -> Group:
     table.add_row("cells", f"{summary.cells:,}")
     table.add_row(
         "stages",
-        f"{summary.stages:,} distinct: {summary.intermediate_stages:,} intermediate, {summary.target_stages:,} target, "
-        f"{summary.retrieval_stages:,} retrieval",
+        f"{summary.stages:,} distinct: {summary.intermediate_stages:,} intermediate{_made(summary)}, "
+        f"{summary.target_stages:,} target, {summary.retrieval_stages:,} retrieval",
     )
     table.add_row("training", f"{summary.steps:,} updates, {summary.examples:,} examples")
     table.add_row("sharing", f"saves {saved:.0%} of {summary.examples_without_sharing:,} examples (one chain a cell)")
@@ -154,6 +169,10 @@ def plan_view(summary: PlanSummary) -> Group:
     lines: list[Any] = [Text(summary.study, style="bold"), table]
     lines += [Text(f"note: {note}", style="dim") for note in _notes(summary)]
     return Group(*lines)
+
+
+def _made(summary: PlanSummary) -> str:
+    return f" ({summary.made_stages:,} of them without training)" if summary.made_stages else ""
 
 
 def _schedule(summary: PlanSummary) -> str:
@@ -187,6 +206,7 @@ def _notes(summary: PlanSummary) -> list[str]:
         notes.append(f"{target} trains on the same data as {arms}: shown, left out of best")
     if summary.aligned:
         notes.append(f"drawn to another task's texts without its labels: {', '.join(summary.aligned)}")
+    notes += [f"{one} is one checkpoint for all seeds: it has no seed variance of its own" for one in summary.elsewhere]
     notes += summary.tuned
     if summary.keep_targets == "none":
         notes.append("target checkpoints are not kept: a new language or metric will train the targets again")

@@ -17,7 +17,7 @@ from raystilts.ranking.posterior import NO_REPEATS, Posterior, number, with_item
 from raystilts.results.item_noise import ItemLuck, KnownItems
 from raystilts.results.reader import json_column
 from raystilts.results.stratum import Arm, Stratum, rank_stratum, scores_of, was_run
-from raystilts.results.task_facts import KnownTasks
+from raystilts.results.task_facts import KnownTasks, SharedRows
 
 if TYPE_CHECKING:
 
@@ -258,6 +258,8 @@ def answer_target(
         notes = (*notes, *(one.note() for one in said if one is not None))
     if together is not None:
         notes = (TOGETHER, *(GAINS_ALONE if note == NO_REPEATS else note for note in notes), *together.notes)
+    facts = asked.tasks.get(test.target)
+    shared = shared_notes(() if facts is None else facts.shared, [asked.language] if asked.language else test.languages)
     return TargetAnswer(
         target=test.target,
         target_fraction=test.target_fraction,
@@ -266,7 +268,7 @@ def answer_target(
         metric=test.metric or "",
         arms=tuple(arms),
         best=tuple(arm_label(*choice_arms[i][:2]) for i in best),
-        notes=(*notes, *extra),
+        notes=(*notes, *shared, *extra),
         strict=asked.strict,
         choice=chosen,
         gains=gains,
@@ -391,12 +393,42 @@ def answer_notes(
     if seen:
         names = ", ".join(seen)
         notes.append(f"the encoder has seen {names} in pretraining: gains of these look smaller than they are")
+    elsewhere = _elsewhere(test, study)
+    if elsewhere:
+        one = "is one checkpoint" if len(elsewhere) == 1 else "are one checkpoint each"
+        notes.append(f"{', '.join(elsewhere)} {one} for all seeds: no seed variance of its own training is in its runs")
     return tuple(notes)
+
+
+def _elsewhere(test: Stratum, study: Study | None) -> list[str]:
+    """Arms of a stratum that are a checkpoint from elsewhere."""
+    given = [] if study is None else [arm.label for arm in study.intermediates if arm.checkpoint is not None]
+    there = {arm.intermediate for row, arm in enumerate(test.arms) if was_run(test, row)}
+    return [label for label in given if label in there]
+
+
+def shared_notes(shared: Sequence[SharedRows], languages: Sequence[str]) -> list[str]:
+    """What test data in these languages has in common with training and dev data."""
+    notes = []
+    for one in shared:
+        if one.language not in languages:
+            continue
+        of, data = f"{one.rows:,} {one.language} test items", "training" if one.split == "train" else "dev"
+        if one.items:
+            notes.append(f"{one.items:,} of {of} are in its {data} data too")
+        if one.texts > one.items:
+            notes.append(f"{one.texts:,} of {of} hold a text of its {data} data")
+    return notes
 
 
 def _seen(test: Stratum, study: Study | None) -> list[str]:
     """Intermediates of a stratum that the encoder declares to have seen."""
     if study is None:
         return []
-    words = {word for arm in test.arms for word in re.split(r"[+@]", arm.intermediate)}
+    from raystilts.study.arms import Arms  # settings are read where there are some
+
+    arms = Arms(study.intermediates)
+    known = {label: arms.tasks_of(arm) for label, arm in arms.by_label.items() if arm.is_composed}
+    parts = [part for arm in test.arms for part in known.get(arm.intermediate, (arm.intermediate,))]
+    words = {word for part in parts for word in re.split(r"[+@]", part)}
     return [name for name in study.encoder.has_seen if name in words]

@@ -57,8 +57,8 @@ class CellTables:
         """The rows of `cells.stratum_rows`."""
 
         def ask(connection: duckdb.DuckDBPyConnection) -> list[Any]:
-            numbered = self._show(connection, split, target, numbers=each)
-            joined = language is not None and not numbered
+            numbered = self._show(connection, split, target, numbers=False)
+            joined = (each or language is not None) and not numbered
             query = cells.stratum_rows(
                 by_language=language is not None, by_target=target is not None, each=each, joined=joined
             )

@@ -153,15 +153,15 @@ def stratum_rows(*, by_language: bool, by_target: bool, each: bool, joined: bool
     Args:
         by_target: Only ``$target``.
         each: The score in each language too.
-        joined: Whether the scores in a language are those of ``$split`` in `finals`, since `cells` has none.
+        joined: Whether scores in languages are needed and are those of ``$split`` in `finals`: `cells` has none.
     """
-    score, over, cells = "macro", "shared", "cells"
+    score, over = "macro", "shared"
+    cells = f"({_numbers('cells', by_target)})" if joined else "cells"
     if by_language:
         score, over = "numbers[place]", "$language"
         place = "select languages, list_position(split_names(languages), $language) as place"
         places = f"({place} from (select distinct languages from cells))"
-        rows = f"({_numbers('cells', by_target)})" if joined else "cells"
-        cells = f"{rows} join {places} using (languages)"
+        cells = f"{cells} join {places} using (languages)"
     beside = f"in_order(numbers, languages, {over})" if each else "null"
     return f"""
     with scores as (

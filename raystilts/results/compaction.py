@@ -326,12 +326,21 @@ def write_score_rows(folder: Folder, generation: int, rows: pa.Table) -> str:
 
 
 def write_query(
-    connection: duckdb.DuckDBPyConnection, folder: Folder, table: Table, generation: int, query: str
+    connection: duckdb.DuckDBPyConnection,
+    folder: Folder,
+    table: Table,
+    generation: int,
+    query: str,
+    row_group: int = _ROW_GROUP,
 ) -> str:
-    """Writes the rows of a query, in its order, as they come (with the finals of scores); returns the file's name."""
+    """Writes the rows of a query, in its order, as they come (with the finals of scores); returns the file's name.
+
+    Args:
+        row_group: Rows of scores that are held before they are written.
+    """
     name = part_name(table, generation)
     if table == "scores":
-        _write_merged_scores(connection, folder, name, query)
+        _write_merged_scores(connection, folder, name, query, row_group)
         return name
     with tempfile.TemporaryDirectory(prefix="raystilts-") as temporary:
         path = Path(temporary) / name
@@ -340,12 +349,14 @@ def write_query(
     return name
 
 
-def _write_merged_scores(connection: duckdb.DuckDBPyConnection, folder: Folder, name: str, query: str) -> int:
+def _write_merged_scores(
+    connection: duckdb.DuckDBPyConnection, folder: Folder, name: str, query: str, row_group: int = _ROW_GROUP
+) -> int:
     with tempfile.TemporaryDirectory(prefix="raystilts-") as temporary:
         connection.execute(f"set memory_limit = '{_MEMORY}'")
         connection.execute(f"set temp_directory = '{temporary}/spilled'")
         merged, finals = Path(temporary) / "scores.parquet", Path(temporary) / "finals.parquet"
-        _copy(connection, query, merged, "zstd", _ROW_GROUP)
+        _copy(connection, query, merged, "zstd", row_group)
         everything = f"from '{merged}'"
         order = "order by split, target, target_fraction, stage, attempt"
         # A question reads few of these rows, or all at once: they are small as they are.

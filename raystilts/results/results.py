@@ -387,6 +387,14 @@ def _check_one(column: str, found: Iterable[str], where: str) -> None:
 
 def _nothing(results: Results) -> str:
     """Why there is nothing to answer from."""
+    known = results.known()
+    if len(known):
+        targets = ", ".join(sorted(set(known["target"]))[:5])
+        languages = sorted({str(name) for names in known["languages"] for name in names})
+        return (
+            f"{targets}: no language is in every run, so that there is no mean over languages; name one: --language "
+            f"{languages[0]} (there are {', '.join(languages)})"
+        )
     runs = results.runs()
     ended = Counter(runs.loc[runs["kind"] != "intermediate", "status"])
     if ended["finished"]:

@@ -24,6 +24,24 @@ VERSION = 1
 
 
 @dataclass(frozen=True, slots=True)
+class SharedRows:
+    """What test data of a task has in common with another split in its language, by content.
+
+    Attributes:
+        split: The other split: train or dev.
+        items: Test rows that are rows of it too.
+        texts: Test rows that hold a text of it, be it in another item; of training data only.
+        rows: All test rows of the language.
+    """
+
+    split: str
+    language: str
+    items: int
+    texts: int
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
 class TaskFacts:
     """One task.
 
@@ -34,9 +52,11 @@ class TaskFacts:
         train_data: What tells its training items apart: tasks where it is equal train on the same ones.
         rows: Training examples at fraction 1, under the limits of the study; None where that is not known.
         labels: Names of classes or tags in the order of the head's outputs.
+        scale: Of regression the lowest and the highest number that there is; empty for others.
         data: Where the training data is from, with its revision; empty where that is not known.
         licence: Licence of the data.
         url: Home page of the data.
+        shared: What its test data has in common with its training and dev data.
     """
 
     type: str
@@ -48,9 +68,11 @@ class TaskFacts:
     train_data: tuple[str, ...] | None
     rows: int | None = None
     labels: tuple[str, ...] = ()
+    scale: tuple[float, ...] = ()
     data: str = ""
     licence: str = ""
     url: str = ""
+    shared: tuple[SharedRows, ...] = ()
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> TaskFacts:
@@ -61,6 +83,8 @@ class TaskFacts:
         """
         known: dict[str, Any] = {f.name: values[f.name] for f in fields(cls) if f.name in values}
         known |= {name: tuple(value) for name, value in known.items() if isinstance(value, list)}
+        if "shared" in known:
+            known["shared"] = tuple(SharedRows(**one) for one in known["shared"])
         return cls(**known)
 
 
@@ -74,7 +98,7 @@ class KnownTasks:
 
     def __init__(self, facts: Mapping[str, TaskFacts], study: Study | None) -> None:
         self._known: dict[str, TaskFacts | None] = dict(facts)
-        self._parts = {} if study is None else {arm.label: arm.tasks for arm in study.intermediates}
+        self._parts = {} if study is None else _parts(study)
 
     def get(self, name: str) -> TaskFacts | None:
         """A task by its name; None where neither the folder nor the catalogue has it."""
@@ -86,8 +110,8 @@ class KnownTasks:
         return self._known[name]
 
     def parts(self, intermediate: str) -> tuple[str, ...]:
-        """The tasks that an intermediate trains on, by its label."""
-        return self._parts.get(intermediate) or tuple(intermediate.split("+"))
+        """The tasks whose training data is in an intermediate's weights, by its label."""
+        return self._parts[intermediate] if intermediate in self._parts else tuple(intermediate.split("+"))
 
     def train_language(self, target: str) -> str:
         """The (first) language that a target trains in; English for tasks that nobody knows."""
@@ -101,6 +125,15 @@ class KnownTasks:
             return False
         tasks = (self.get(name) for name in self.parts(intermediate) if name not in ("none", "mlm"))
         return any(task is not None and task.train_data == own.train_data for task in tasks)
+
+
+def _parts(study: Study) -> dict[str, tuple[str, ...]]:
+    """The tasks whose training data is in the weights of each arm, as far as its label does not say so."""
+    from raystilts.study.arms import Arms
+
+    arms = Arms(study.intermediates)
+    parts = {label: arms.tasks_of(arm) for label, arm in arms.by_label.items()}
+    return {label: tasks for label, tasks in parts.items() if tasks or arms.by_label[label].is_composed}
 
 
 def read_tasks(folder: Folder, study: Study | None) -> KnownTasks:

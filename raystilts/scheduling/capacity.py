@@ -216,7 +216,7 @@ def heaviest(stages: Iterable[Stage], study: Study) -> list[Stage]:
     """
     found: dict[str, Stage] = {}
     for stage in stages:
-        if stage.kind in study.resources.by_kind:
+        if stage.kind in study.resources.by_kind or (stage.kind == "intermediate" and not stage.trains):
             continue
         work = _work(stage)
         if work not in found or _width(stage) > _width(found[work]):
@@ -227,8 +227,8 @@ def heaviest(stages: Iterable[Stage], study: Study) -> list[Stage]:
 def _work(stage: Stage) -> str:
     if stage.kind == "retrieval":
         return "retrieval"
-    arm, work = stage.intermediate, "training"
-    if stage.kind == "intermediate" and (arm.masked_lm is not None or arm.align is not None):
+    arm, work = stage.trained, "training"
+    if arm is not None and (arm.masked_lm is not None or arm.align is not None):
         work = "masked_lm" if arm.masked_lm is not None else "alignment"
     return work if stage.tuning.is_full else f"{work} of {stage.tuning.word}"
 

@@ -23,6 +23,7 @@ from raystilts.errors import ClusterError, StorageError
 from raystilts.filesystem import open_folder
 from raystilts.planning.cost import checkpoints_folder, results_folder
 from raystilts.planning.data import StudyData, data_folder
+from raystilts.planning.dev_test import shared_rows
 from raystilts.planning.encoders import EncoderInfo, fetch_encoder
 from raystilts.planning.resolve import ResolvedStudy, resolve
 from raystilts.planning.stages import Kind, Plan, Stage
@@ -35,8 +36,15 @@ from raystilts.scheduling.capacity import prepared
 from raystilts.scheduling.cluster import head_answers, ray_cluster
 from raystilts.scheduling.fit import fit
 from raystilts.scheduling.lock import HeldLock, driver_lock
-from raystilts.scheduling.preflight import check_data, check_encoder, check_places, check_storage
+from raystilts.scheduling.preflight import (
+    check_checkpoints,
+    check_data,
+    check_encoder,
+    check_places,
+    check_storage,
+)
 from raystilts.scheduling.stopping import SNAPSHOT_SECONDS, StopRequest, stoppable, tell_workers
+from raystilts.study.intermediate import Intermediate
 from raystilts.study.schema import Study, merged
 from raystilts.tasks.facts import facts_of
 from raystilts.tracking.check import Trackers, check_installed, prepare
@@ -45,6 +53,8 @@ from raystilts.training.checkpoints import Checkpoints, open_checkpoints
 #: Seconds between two looks at signals, and at Ray's head process; and for how long that may not answer (after 60 s Ray
 #: itself ends this process).
 LOOK_SECONDS, HEAD_LOOK_SECONDS, HEAD_SECONDS = 0.2, 3.0, 30.0
+#: Notes on data that are shown before the rest is counted.
+SAID = 5
 
 if TYPE_CHECKING:
     from raystilts.scheduling.progress import ProgressView
@@ -70,7 +80,13 @@ def checked(study: Study, address: str | None, steps: Steps | None = None) -> tu
         steps.say(f"reading the encoder {study.encoder.model_name_or_path} and the data")
     info = fetch_encoder(study.encoder)
     check_encoder(info)
-    check_data(resolved, silent if steps is None else steps.say_if_silent)
+    if check_checkpoints(resolved):
+        resolved = resolve(resolved.study)
+    said = check_data(resolved, silent if steps is None else steps.say_if_silent)
+    if steps is not None:
+        more = [f"and {len(said) - SAID} more; raystilts tasks check names them all"] if len(said) > SAID else []
+        for line in (*said[:SAID], *more):
+            steps.say(f"note: {line}")
     return resolved, info
 
 
@@ -80,8 +96,16 @@ def _with_absolute_paths(study: Study) -> Study:
     paths = {
         "data_dir": None if folder is None else str(folder.absolute()),
         "task_files": tuple(str(Path(path).expanduser().absolute()) for path in study.task_files),
+        "intermediates": tuple(map(_with_absolute_checkpoint, study.intermediates)),
     }
     return study.model_copy(update=paths)
+
+
+def _with_absolute_checkpoint(arm: Intermediate) -> Intermediate:
+    if arm.checkpoint is None or not Path(arm.checkpoint.checkpoint).expanduser().is_dir():
+        return arm
+    place = str(Path(arm.checkpoint.checkpoint).expanduser().absolute())
+    return arm.model_copy(update={"checkpoint": arm.checkpoint.model_copy(update={"checkpoint": place})})
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,10 +296,14 @@ def write_study(results: str, resolved: ResolvedStudy) -> None:
     """
     folder, study = open_folder(results), resolved.study
     data = StudyData(study)
-    facts = {one.task.name: facts_of(one.task) for one in resolved.targets}
-    trained = [one for arm in resolved.arms for one in arm.tasks]
+    facts = {task.name: facts_of(task) for arm in resolved.all_arms for task in arm.data}
+    facts |= {one.task.name: facts_of(one.task) for one in resolved.targets}
+    shared = {one.task.name: shared_rows(one, data_folder(study)) for one in resolved.targets}
+    trained = [one for arm in resolved.all_arms for one in arm.tasks]
     for one in (*trained, *(target for target in resolved.targets if target.task.requires_training)):
         facts[one.task.name] = facts_of(one.task) | {"rows": data.training(one.task, one.hyperparameters).rows}
+    for name, rows in shared.items():
+        facts[name]["shared"] = rows
     write_tasks(folder, facts)
     # What is there may be damaged: then there is nothing to go on with.
     with suppress(ValueError):

@@ -24,16 +24,17 @@ def remaining_path(stages: Mapping[str, Stage]) -> dict[str, int]:
     longest_child: dict[str, int] = {}
     for key, stage in reversed(list(stages.items())):  # children stand behind their parents
         work[key] += longest_child.get(key, 0)
-        if stage.parent is not None:
-            longest_child[stage.parent] = max(longest_child.get(stage.parent, 0), work[key])
+        for source in stage.after:
+            longest_child[source] = max(longest_child.get(source, 0), work[key])
     return work
 
 
 class StageGraph:
     """Which stages wait, are ready, run and have ended; knows nothing of Ray.
 
-    A stage is handed out when its parent is done and its stratum wants it further than it is; one that others start
-    from, when any of these is wanted. Stages that a rule has stopped come last, where the schedule finishes them.
+    A stage is handed out when those that it starts from are done and its stratum wants it further than it is; one that
+    others start from, when any of these is wanted. Stages that a rule has stopped come last, where the schedule
+    finishes them.
 
     Args:
         stages: The stages to run, parents before children. A parent that is not among them is done.
@@ -57,8 +58,9 @@ class StageGraph:
         self._ready: list[tuple[bool, Turn, int, int, str]] = []
         self._stopped: list[str] = []
         for key, stage in stages.items():
-            if stage.parent in self.stages:
-                self._children.setdefault(str(stage.parent), []).append(key)
+            for source in stage.after:
+                if source in self.stages:
+                    self._children.setdefault(source, []).append(key)
         for key in stages:
             self._settle(key)
 
@@ -100,15 +102,21 @@ class StageGraph:
             self._settle_all(self.strata.finish(key, score))
 
     def fail(self, key: str) -> list[str]:
-        """Marks a stage as failed; returns its children, which will not run."""
+        """Marks a stage as failed; returns all that start from it, near or far, which will not run."""
         self._move(key, "failed")
-        skipped = [child for child in self._children.get(key, ()) if self.state[child] in _OPEN]
-        for child in skipped:
-            self._move(child, "skipped")
+        skipped: list[str] = []
+        self._skip_children(key, skipped)
         for one in (key, *skipped) if self.strata is not None else ():
             assert self.strata is not None
             self._settle_all(self.strata.fail(one))
         return skipped
+
+    def _skip_children(self, key: str, skipped: list[str]) -> None:
+        for child in self._children.get(key, ()):
+            if self.state[child] in _OPEN:
+                self._move(child, "skipped")
+                skipped.append(child)
+                self._skip_children(child, skipped)
 
     def take_stopped(self) -> list[str]:
         """Stages that were stopped since the last call."""
@@ -133,13 +141,13 @@ class StageGraph:
         self.state[key] = state
 
     def _settle_all(self, keys: Iterable[str]) -> None:
-        """Moves stages to where their strata's goals put them, and then the stages that they start from."""
+        """Moves stages to where their strata's goals put them, and then all the stages that they start from."""
         known = [key for key in keys if key in self.stages]
-        for key in known:
-            self._settle(key)
-        for parent in dict.fromkeys(self.stages[key].parent for key in known):
-            if parent in self.stages:
-                self._settle(str(parent))
+        while known:
+            for key in known:
+                self._settle(key)
+            sources = (source for key in known for source in self.stages[key].after)
+            known = [source for source in dict.fromkeys(sources) if source in self.stages]
 
     def _settle(self, key: str) -> None:
         old = self.state[key]
@@ -160,8 +168,8 @@ class StageGraph:
             if self.strata is not None and key in self.strata.stopped:
                 return "stopped"
             return "paused" if self.reached(key) else "held"
-        parent = self.stages[key].parent
-        return "ready" if parent not in self.stages or self.state[str(parent)] == "finished" else "waiting"
+        missing = (one for one in self.stages[key].after if one in self.stages and self.state[one] != "finished")
+        return "ready" if next(missing, None) is None else "waiting"
 
     def _is_wanted(self, key: str) -> bool:
         children = self._children.get(key)

@@ -60,11 +60,10 @@ def missing_stages(planned: Plan, ledger: Ledger, checkpoints: Checkpoints) -> d
     """The stages to run: those without a finished row, and parents whose weights are gone but needed."""
     done = ledger.finished().keys()
     missing = {key for key in planned.stages if key not in done}
-    wanted = {planned.stages[key].parent for key in missing} - {None}
-    for key in wanted:
-        assert key is not None
-        if not checkpoints.has(planned.stages[key].train_key):
-            missing.add(key)
+    for key in reversed(planned.stages):  # what stages start from stands before them
+        if key in missing:
+            sources = planned.stages[key].sources
+            missing |= {one for one in sources if not checkpoints.has(planned.stages[one].train_key)}
     return {key: stage for key, stage in planned.stages.items() if key in missing}
 
 
@@ -194,11 +193,14 @@ def turns_of(planned: Plan, first: Mapping[str, int] | None = None) -> dict[str,
             label = stage.intermediate.label
             seed = seeds[label].setdefault(stage.seed, len(seeds[label]))
             turns[key] = (seed, first.get(key, 0), 0 if seed else arms.get(label, 0))
-    for key, turn in list(turns.items()):
-        parent = planned.stages[key].parent
-        if parent is not None:
-            mine = turn if turn[0] == 0 else (max(0, turn[0] - _SEEDS_AHEAD), _AFTER_ALL, 0)
-            turns[parent] = min(mine, turns.get(parent, mine))
+    for key, stage in reversed(planned.stages.items()):
+        turn = turns.get(key)
+        if turn is None:
+            continue
+        if stage.kind != "intermediate" and turn[0]:
+            turn = (max(0, turn[0] - _SEEDS_AHEAD), _AFTER_ALL, 0)
+        for source in stage.after:
+            turns[source] = min(turn, turns.get(source, turn))
     return turns
 
 
@@ -254,7 +256,10 @@ def _shares(planned: Plan, now: Strata | None, arms: Literal["far apart", "equal
             curves[key] = replace(curve, steps=steps | curve.steps, final=final)
     strata = Strata(planned, curves, prior, partial(_expected_seconds, planned))
     shares = {key: _target_share(key, stage, strata) for key, stage in planned.stages.items()}
-    begun = {stage.parent for key, stage in planned.stages.items() if stage.parent is not None and shares[key] > 0}
+    begun: set[str] = set()
+    for key, stage in reversed(planned.stages.items()):
+        if key in begun or (stage.kind != "intermediate" and shares[key] > 0):
+            begun.update(stage.after)
     return {
         key: share if stage.kind != "intermediate" else float(key in begun)
         for (key, stage), share in zip(planned.stages.items(), shares.values(), strict=True)

@@ -20,6 +20,7 @@ from raystilts.planning.cost import CHECKPOINTS
 from raystilts.planning.data import data_folder
 from raystilts.planning.dev_test import check_dev_is_not_test
 from raystilts.planning.encoders import EncoderInfo
+from raystilts.planning.foreign import fetch_foreign
 from raystilts.planning.resolve import ResolvedStudy
 from raystilts.planning.stages import Plan
 from raystilts.scheduling.announce import Say, silent
@@ -52,7 +53,7 @@ class Split:
 
 def splits(resolved: ResolvedStudy) -> Iterator[Split]:
     """Everything that a study reads of its tasks, with its place in the study file."""
-    for arm in resolved.arms:
+    for arm in resolved.all_arms:
         for one in arm.tasks:
             yield Split(one.place, one.task, "train", None)
             yield from (Split(one.place, one.task, "dev", language) for language in one.dev_languages)
@@ -67,17 +68,21 @@ def splits(resolved: ResolvedStudy) -> Iterator[Split]:
         yield from (Split(one.place, one.task, "pool", language) for language in one.task.split_languages("pool"))
 
 
-def check_data(resolved: ResolvedStudy, say: Say = silent) -> None:
+def check_data(resolved: ResolvedStudy, say: Say = silent) -> list[str]:
     """Reads every row once: fetches hub data, and finds what is missing, empty or of the wrong form.
 
     Args:
         say: Called with what is read.
+
+    Returns:
+        What does not keep rows from use and is worth knowing, a sentence each: blank texts.
 
     Raises:
         UserError: naming the place in the study file.
     """
     folder = data_folder(resolved.study)
     seen: set[tuple[str, str, str | None]] = set()
+    said: list[str] = []
     for one in splits(resolved):
         if (one.task.name, one.split, one.language) in seen:
             continue
@@ -86,18 +91,19 @@ def check_data(resolved: ResolvedStudy, say: Say = silent) -> None:
         say(f"reading {task.name}: {one.split}{f' in {one.language}' if one.language else ''}")
         try:
             if one.split == "train" or one.language is None:
-                task.load_train(folder)
+                task.load_train(folder, said)
             else:
-                task.load_split(one.split, one.language, folder)
+                task.load_split(one.split, one.language, folder, said)
         except UserError as error:
             raise UserError(f"{one.place}: {error}") from None
     check_dev_is_not_test(resolved, folder)
-    for arm in resolved.arms:
+    for arm in resolved.all_arms:
         if arm.plain_text is not None and arm.text_of is None:
             try:
                 arm.plain_text.load_train(folder)
             except UserError as error:
                 raise UserError(f"{arm.place}.masked_lm: {error}") from None
+    return list(dict.fromkeys(said))
 
 
 def check_encoder(info: EncoderInfo) -> None:
@@ -119,6 +125,32 @@ def check_encoder(info: EncoderInfo) -> None:
     except Exception as error:  # each architecture has mistakes of its own in what its configuration says
         reason = first_line(error, 160)
         raise UserError(f"encoder.model_name_or_path: {info.location} does not load: {reason}") from None
+
+
+def check_checkpoints(resolved: ResolvedStudy) -> bool:
+    """Fetches checkpoints from elsewhere that are not here yet, compares them with the encoder, and opens small ones.
+
+    Returns:
+        Whether one was fetched.
+
+    Raises:
+        UserError: one cannot be used; names its place in the study file.
+    """
+    fetched = False
+    for arm in resolved.arms:
+        if arm.foreign is None or arm.intermediate.checkpoint is None:
+            continue
+        info = fetch_foreign(arm.intermediate.checkpoint, resolved.study.encoder, arm.place)
+        fetched |= info != arm.foreign
+        if info.parameters is not None and info.parameters <= TRY_PARAMETERS:
+            from raystilts.training.encoder import foreign_weights
+
+            try:
+                foreign_weights(info)
+            except UserError as error:
+                said = str(error).removeprefix("encoder.model_name_or_path: ")
+                raise UserError(f"{arm.place}.checkpoint: {said}") from None
+    return fetched
 
 
 def check_places(address: str | None) -> None:

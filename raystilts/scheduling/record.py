@@ -224,9 +224,17 @@ def record_not_run(
     for key in skipped:
         # Again and again the same says nothing new.
         if key not in known or known[key].stop_reason != PARENT_FAILED:
-            parent = planned.stages[str(planned.stages[key].parent)]
-            error = f"not run: the training of {parent.intermediate.label} (seed {parent.seed}) failed"
+            error = f"not run: {_failed_source(planned, graph, key)} failed"
             write_attempt(results, _row(planned, results, key, PARENT_FAILED, error), [])
+
+
+def _failed_source(planned: Plan, graph: StageGraph, key: str) -> str:
+    """What has failed of all that a stage starts from, in words."""
+    sources = [planned.stages[one] for one in planned.stages[key].after]
+    failed = [one for one in sources if graph.state.get(one.key) in ("failed", "skipped")] or sources
+    if graph.state.get(failed[0].key) == "skipped":
+        return _failed_source(planned, graph, failed[0].key)
+    return f"the training of {failed[0].intermediate.label} (seed {failed[0].seed})"
 
 
 def _row(planned: Plan, results: str, key: str, reason: str, error: str) -> RunRow:

@@ -23,8 +23,8 @@ def children_of(stages: Mapping[str, Stage]) -> dict[str, list[str]]:
     """The stages that start from each stage."""
     found: dict[str, list[str]] = defaultdict(list)
     for key, stage in stages.items():
-        if stage.parent is not None:
-            found[stage.parent].append(key)
+        for source in stage.sources:
+            found[source].append(key)
     return found
 
 
@@ -90,6 +90,23 @@ def _place(stage: Stage) -> tuple[Stratum, Arm]:
     return (str(stage.target), stage.target_fraction), (stage.intermediate.label, stage.intermediate_fraction)
 
 
+class Snapshots(Protocol):
+    """Trainings in progress, which can be removed."""
+
+    def drop_snapshot(self, train_key: str) -> None:
+        """Forgets a training in progress."""
+        ...
+
+
+def drop_handed_on(planned: Plan, graph: StageGraph, checkpoints: Snapshots) -> None:
+    """Removes trainings in progress that stages along them have left for a stage that has nothing left to do."""
+    wholes = {stage.train_key: key for key, stage in planned.stages.items() if stage.train_key == stage.whole_key}
+    for whole in {stage.whole_key for stage in planned.stages.values() if stage.ends_on_the_way} - {None}:
+        key = wholes.get(str(whole))
+        if key is None or graph.state.get(key, "finished") == "finished":
+            checkpoints.drop_snapshot(str(whole))
+
+
 class Weights(Protocol):
     """What can be removed."""
 
@@ -125,8 +142,8 @@ class Retention(tune.Callback):  # type: ignore[misc]
         if result.get("status") in ("paused", "interrupted"):
             return
         stage = self.planned.stages[key]
-        for parent in {key, stage.parent} - {None}:
-            self._drop_if_spare(str(parent), ended=False)
+        for one in {key, *stage.sources}:
+            self._drop_if_spare(one, ended=False)
         if self.planned.study.keep_targets == "best" and stage.kind == "target":
             self._drop(self.best.settle(stage, result.get("dev_score")))
 

@@ -98,7 +98,7 @@ def run(
 def _train(planned: Plan, graph: StageGraph, driver: Driver, claims: Claims) -> list[str]:
     """Trains what is left to do; returns a line for each stage that failed."""
     from raystilts.scheduling.progress import GridProgress, GridTally
-    from raystilts.scheduling.retention import Retention
+    from raystilts.scheduling.retention import Retention, drop_handed_on
     from raystilts.scheduling.searchers import StageSearch
     from raystilts.scheduling.trainable import StageTrainable
 
@@ -132,6 +132,7 @@ def _train(planned: Plan, graph: StageGraph, driver: Driver, claims: Claims) -> 
             )
         )
     retention.end()
+    drop_handed_on(planned, graph, checkpoints)
     return tally.errors
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from statistics import fmean, pstdev
 
 from raystilts.planning.cost import stage_tokens
-from raystilts.planning.stages import Plan
+from raystilts.planning.stages import Plan, Stage
 from raystilts.results.earlier import earlier_scores
 from raystilts.results.joint_choice import Prior, prior_from
 from raystilts.results.ledger import Ledger
@@ -87,14 +87,23 @@ def top_two_rule(
 
 
 def _prices(planned: Plan, strata: Mapping[str, Mapping[Run, str]]) -> dict[str, float]:
-    """Work of each arm's intermediate, in the mean target run."""
+    """Work of each arm's intermediate trainings, in the mean target run; merged weights cost nothing."""
     stages = [(run, planned.stages[key]) for runs in strata.values() for run, key in runs.items()]
     target = fmean([stage_tokens(stage) for _, stage in stages] or [1.0])
     return {
-        run.arm: stage_tokens(planned.stages[stage.parent]) / target
+        run.arm: sum(map(stage_tokens, _trainings(planned, stage))) / target
         for run, stage in stages
-        if stage.parent in planned.stages and stage.parent is not None and target > 0
+        if stage.parent in planned.stages and target > 0
     }
+
+
+def _trainings(planned: Plan, stage: Stage) -> list[Stage]:
+    """The trainings one after the other that a stage starts from."""
+    found: list[Stage] = []
+    while stage.parent is not None and stage.parent in planned.stages:
+        stage = planned.stages[stage.parent]
+        found.append(stage)
+    return found
 
 
 def _budget(planned: Plan, schedule: TopTwo, strata: Mapping[str, Mapping[Run, str]], spent: Spent) -> Budget:
@@ -108,7 +117,7 @@ def _budget(planned: Plan, schedule: TopTwo, strata: Mapping[str, Mapping[Run, s
         if not closed:
             return sum(map(len, strata.values()))  # nothing has a price yet: the first round is run in any case
         stages = {strata[key][run] for key, run in closed}
-        used = spent(stages | {str(planned.stages[stage].parent) for stage in stages})
+        used = spent(stages.union(*map(planned.behind, stages)))
         each = used / len(closed)
         return int((limit - used) / each) - under_way if each > 0 else 0
 

@@ -15,7 +15,7 @@ from raystilts.planning.stages import Plan
 from raystilts.ranking.degenerate import is_broken
 from raystilts.results.joint_choice import Prior
 from raystilts.results.results import Results
-from raystilts.schedules import BASELINE, Run, StratumRule, TopTwoRule, Verdict, stratum_rule
+from raystilts.schedules import Run, StratumRule, TopTwoRule, Verdict, stratum_rule
 from raystilts.schedules.asha import Asha
 from raystilts.schedules.top_two import TopTwo
 from raystilts.scheduling.sampling import Spent, top_two_rule
@@ -244,7 +244,7 @@ def _competing(planned: Plan) -> dict[tuple[str, float], dict[Run, str]]:
     study = planned.study
     found: dict[tuple[str, float], dict[Run, str]] = {}
     for cell, key in zip(planned.cells, planned.cell_stages, strict=True):
-        compared = cell.intermediate == BASELINE or cell.intermediate_fraction == study.compared_fraction
+        compared = cell.intermediate_fraction in (None, study.compared_fraction)
         if cell.target_fraction is None or not compared or not planned.stages[key].tasks[0].picking_languages:
             continue
         if planned.stages[key].overlap:

@@ -1,4 +1,4 @@
-"""What an encoder may be trained on before a target: tasks, mixtures, masked language modelling, alignment."""
+"""What an encoder may have been through before a target: tasks, mixtures, masked LM, alignment, sequences, merges."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pydantic import Field, field_validator, model_validator
 from raystilts.errors import did_you_mean, shown
 from raystilts.study.adapters import Tuning
 from raystilts.study.base import LONGEST_NAME, Language, Model
+from raystilts.study.composed import FLAT, NAME, Foreign, Merge, Trainings, gathered
 
 LOSSES = ("coral", "mmd", "adversarial")
 
@@ -128,7 +129,12 @@ class Intermediate(Model):
         masked_lm: Co-training with masked language modelling.
         align: A loss that draws the encoder's states towards another task's texts.
         tuning: What its training changes of the encoder; default the study's.
-        name: What tables call the arm; default from the tasks.
+        checkpoint: Weights from elsewhere, in place of all of these.
+        sequence: Trainings one after the other: what each leaves, the next starts from.
+        merge: One encoder made of several arms' weights, without a training.
+        step: The share of the updates after which its weights are taken, on the way of the whole training; the study's
+            `intermediate_steps` makes such arms of all its trainings.
+        name: What tables call the arm; default from its parts.
     """
 
     tasks: tuple[str, ...] = ()
@@ -138,7 +144,11 @@ class Intermediate(Model):
     masked_lm: MaskedLM | None = None
     align: Annotated[Alignment | None, Field(exclude_if=lambda value: value is None)] = None
     tuning: Annotated[Tuning | None, Field(exclude_if=lambda value: value is None)] = None
-    name: Annotated[str, Field(pattern=r"^[\w.+@-]+$", max_length=LONGEST_NAME)] | None = None
+    checkpoint: Annotated[Foreign | None, Field(exclude_if=lambda value: value is None)] = None
+    sequence: Annotated[Trainings | None, Field(exclude_if=lambda value: value is None)] = None
+    merge: Annotated[Merge | None, Field(exclude_if=lambda value: value is None)] = None
+    step: Annotated[float | None, Field(gt=0, lt=1, exclude_if=lambda value: value is None)] = None
+    name: Annotated[str, Field(pattern=rf"^{NAME}+$", max_length=LONGEST_NAME)] | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -157,7 +167,7 @@ class Intermediate(Model):
             if "name" in mixture and any(data.get(part) for part in ("masked_lm", "align", "tuning")):
                 mixture |= {"name": _mixture_name(str(mixture["name"]), data)}
             data = mixture | data | {"tasks": mixture["tasks"]}
-        return data
+        return gathered(data) if isinstance(data, dict) else data
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:
@@ -165,6 +175,12 @@ class Intermediate(Model):
             raise ValueError(f"a task stands twice in {list(self.tasks)}")
         if self.name is not None and (self.name == "none") != self.is_none:
             raise ValueError(f"name: {self.name!r}; the arm without training, and no other, is called none")
+        kinds = [name for name in FLAT if getattr(self, name) is not None]
+        given = [name for name in ("tasks", "masked_lm", "align", "tuning") if getattr(self, name)]
+        if self.step is not None and not (self.sequence or self.tasks or self.masked_lm):
+            raise ValueError("step is of a training: give its task, or leave step out")
+        if len([*kinds, *given]) > 1 and kinds:
+            raise ValueError(f"{kinds[0]} is an arm by itself; leave out {' and '.join([*kinds[1:], *given])}")
         if not self.tasks and self.masked_lm is not None and self.masked_lm.max_steps is None:
             raise ValueError("masked_lm without a task needs masked_lm.max_steps")
         if not self.tasks and self.align is not None:
@@ -178,19 +194,54 @@ class Intermediate(Model):
     @property
     def is_none(self) -> bool:
         """Whether this is the arm without intermediate training."""
-        return not self.tasks and self.masked_lm is None
+        return not self.tasks and self.masked_lm is None and not self.is_composed
+
+    @property
+    def trains(self) -> bool:
+        """Whether it is a training, or several, rather than weights that are there anyway."""
+        return not (self.is_none or self.checkpoint is not None or self.merge is not None)
+
+    @property
+    def is_composed(self) -> bool:
+        """Whether this is more, or other, than one training from the pretrained encoder."""
+        return self._composed is not None or self.step is not None
+
+    @property
+    def whole(self) -> Intermediate:
+        """The training on whose way a step's weights are taken."""
+        name = self.name
+        if self.step is not None and name is not None:
+            suffix = _at(self.step)
+            name = name.removesuffix(suffix) if name.endswith(suffix) and name != suffix else None
+        return self.model_copy(update={"step": None, "name": name})
+
+    def at_step(self, share: float) -> Intermediate:
+        """The arm of this training's weights after a share of its updates."""
+        name = self.name if self.name is None else f"{self.name}{_at(share)}"
+        return self.model_copy(update={"step": share, "name": name})
+
+    @property
+    def _composed(self) -> Foreign | Trainings | Merge | None:
+        return self.checkpoint or self.sequence or self.merge
 
     @property
     def label(self) -> str:
         """The arm's name in tables."""
         if self.name:
             return self.name
-        return _tuned_name(arm_name(self.tasks, self.masked_lm, self.align), self.tuning)
+        plain = self._composed.label if self._composed else arm_name(self.tasks, self.masked_lm, self.align)
+        parts = _tuned_name(plain, self.tuning)
+        return parts if self.step is None else f"{parts}{_at(self.step)}"
 
     @property
     def untuned_label(self) -> str:
         """The same without its tuning."""
         return self.label if self.tuning is None else self.label.removesuffix(f"+{self.tuning.word}")
+
+
+def _at(share: float) -> str:
+    """The end of the name of an arm at a step."""
+    return f"_at_{share:g}"
 
 
 def _mixture_name(name: str, data: dict[str, Any]) -> str:

@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field, ValidationError, field_validator, model_v
 from raystilts.errors import UserError
 from raystilts.schedules import Schedule
 from raystilts.study.adapters import FULL, Tuning
+from raystilts.study.arms import check_arms, with_steps
 from raystilts.study.base import (
     LONGEST_NAME,
     Fraction,
@@ -26,6 +27,7 @@ from raystilts.study.base import (
     read_yaml,
     set_key,
 )
+from raystilts.study.composed import FLAT
 from raystilts.study.hyperparameters import StudyHyperparameters
 from raystilts.study.intermediate import ALL, Alignment, Intermediate, MaskedLM, all_tasks_of
 from raystilts.study.search import Search
@@ -198,6 +200,8 @@ class Study(Model):
         encoder: The pretrained encoder that every arm starts from.
         intermediates: The arms: what the encoder is trained on before the target. `none` is the baseline.
         intermediate_fractions: Shares of the intermediates' training data, nested.
+        intermediate_steps: Shares of each training's updates, in (0, 1], after which its weights are an arm of their
+            own, named `<arm>_at_<share>`; 1 is the arm itself, which is there in any case.
         compare_at: The intermediate fraction at which arms compete; default the largest.
         baseline_seeds: Seeds of the arm `none`, where they differ from `seeds`.
         targets: The tasks to be transferred to.
@@ -235,6 +239,7 @@ class Study(Model):
     encoder: Encoder = Encoder()
     intermediates: Annotated[tuple[Intermediate, ...], Field(min_length=1)]
     intermediate_fractions: Fractions = Fractions()
+    intermediate_steps: Annotated[tuple[Fraction, ...], Field(exclude_if=lambda value: not value)] = ()
     compare_at: Fraction | None = None
     targets: Annotated[tuple[Target, ...], Field(min_length=1)]
     target_fractions: Fractions = Fractions()
@@ -294,11 +299,16 @@ class Study(Model):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        if self.intermediate_steps:
+            # As arms from here on: whoever reads the study finds them among the others.
+            object.__setattr__(self, "intermediates", with_steps(self.intermediates, set(self.intermediate_steps)))
+            object.__setattr__(self, "intermediate_steps", ())
         _check_distinct_seeds("seeds", self.seeds)
         _check_distinct_seeds("baseline_seeds", self.baseline_seeds or ())
         if not isinstance(self.schedule, str):
             self.schedule.check_seeds(len(self.seeds))
         _check_unique("intermediates", [arm.label for arm in self.intermediates])
+        check_arms(self.intermediates)
         _check_unique("targets", [target.task for target in self.targets])
         if self.compare_at is not None and self.compare_at not in self.intermediate_fractions.values:
             raise ValueError(
@@ -306,7 +316,7 @@ class Study(Model):
                 f"{list(self.intermediate_fractions.values)}"
             )
         for arm in self.intermediates:
-            if not arm.is_none and self.tuning_of(arm).method == "head_only":
+            if arm.trains and self.tuning_of(arm).method == "head_only":
                 raise ValueError(
                     f"tuning: head_only leaves the encoder as it is, so that intermediate {arm.label} would change "
                     "nothing; give tuning to the targets, or the intermediate one of its own"
@@ -350,7 +360,7 @@ def _check_distinct_seeds(name: str, seeds: tuple[int, ...]) -> None:
 def _check_unique(name: str, labels: list[str]) -> None:
     twice = sorted({label for label in labels if labels.count(label) > 1})
     if twice:
-        raise ValueError(f"{name}: {twice[0]!r} is given twice; drop one, or give a mixture another `name`")
+        raise ValueError(f"{name}: {twice[0]!r} is given twice; drop one, or give one another `name`")
 
 
 def _fields_at(place: tuple[int | str, ...]) -> list[str]:
@@ -372,7 +382,8 @@ def _fields_at(place: tuple[int | str, ...]) -> list[str]:
     }
     for part in reversed(place):
         if part in models:
-            return list(models[str(part)].model_fields)
+            more = [name for names in FLAT.values() for name in names] if part == "intermediates" else []
+            return [*models[str(part)].model_fields, *more]
     return list(Study.model_fields)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import re
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
@@ -122,6 +123,28 @@ def copa_question(rows: pa.Table, language: str) -> pa.Table:
     written = {"cause": "What was the cause?", "effect": "What happened as a result?"}
     texts = [written.get(value, value) for value in rows["question"].to_pylist()]
     return _replace(rows, "question", pa.array(texts, pa.string()))
+
+
+def similarity_as_label(rows: pa.Table, language: str) -> pa.Table:
+    """Names the column of STS-B's translations as GLUE does."""
+    return rows.rename_columns(["label" if name == "similarity_score" else name for name in rows.column_names])
+
+
+_QUOTED = re.compile(r'\s*"((?:[^"]|"")*)"')
+
+
+def quoted_cells(rows: pa.Table, language: str) -> pa.Table:
+    """Takes the quotes of CSV off texts (XStoryCloze's TSV files), which are part of the text in other TSV files."""
+    rows = rows.rename_columns([_unquoted(name) or name for name in rows.column_names])
+    for name in rows.column_names:
+        if pa.types.is_string(rows[name].type):
+            rows = _replace(rows, name, pa.array(map(_unquoted, rows[name].to_pylist()), pa.string()))
+    return rows
+
+
+def _unquoted(cell: str | None) -> str | None:
+    found = None if cell is None else _QUOTED.fullmatch(cell)
+    return cell if found is None else found[1].replace('""', '"')
 
 
 def no_dates(rows: pa.Table, language: str) -> pa.Table:
@@ -263,6 +286,8 @@ CONVERTERS: dict[str, Converter] = {
     "mmlu_items": mmlu_items,
     "tatoeba_sentences": tatoeba_sentences,
     "copa_question": copa_question,
+    "similarity_as_label": similarity_as_label,
+    "quoted_cells": quoted_cells,
     "no_dates": no_dates,
     "afriqa_items": afriqa_items,
     "bucc_sides": bucc_sides,

@@ -82,7 +82,8 @@ class Features:
         num_examples: Number of examples (retrieval: queries plus candidates).
         token_type_ids: int32, parallel to `input_ids`, for tokenizers that have them.
         labels: int64. Sequence and choice heads: shape [examples]. Span head: shape [features, 2], the first and
-            the last token of the answer in this window, or (0, 0) where it is not inside.
+            the last token of the answer in this window, or (0, 0) where it is not inside. Regression head: float32,
+            shape [examples], from 0 to 1.
         token_labels: int64, parallel to `input_ids`; -100 where there is nothing to predict.
         char_spans: int32, parallel to `input_ids` with shape [total, 2]: characters of the context that the token
             covers, (-1, -1) outside the context.
@@ -93,7 +94,7 @@ class Features:
     example: Longs
     num_examples: int
     token_type_ids: Ragged | None = None
-    labels: Longs | None = None
+    labels: Longs | Floats | None = None
     token_labels: Ragged | None = None
     char_spans: Ragged | None = None
     num_queries: int = 0
@@ -108,7 +109,8 @@ class SpanLogits:
 
 
 #: What the model says about a set of features, by head: "sequence" [examples, classes] and "choice" [examples,
-#: choices] logits, "embedding" [features, hidden] vectors; "token" the best tag a token; "span" start and end scores.
+#: choices] logits, "regression" [examples, 1] numbers, "embedding" [features, hidden] vectors; "token" the best tag a
+#: token; "span" start and end scores.
 Outputs = Floats | Ragged | SpanLogits
 
 

@@ -8,6 +8,7 @@ from raystilts.errors import UserError
 from raystilts.tasks.registry import all_tasks, get_task
 from raystilts.tasks.source import Generated, Source
 from raystilts.tasks.task import Task
+from raystilts.tasks.types.regression import Regression
 
 
 def facts_of(task: Task) -> dict[str, Any]:
@@ -21,6 +22,7 @@ def facts_of(task: Task) -> dict[str, Any]:
         "trains": task.requires_training,
         "train_data": None if task.train is None else list(task.train.identity),
         "labels": list(getattr(task.type, "labels", ())),
+        "scale": [task.type.low, task.type.high] if isinstance(task.type, Regression) else [],
         "data": "" if task.train is None else _origin(task.train),
         "licence": task.licence,
         "url": task.url,

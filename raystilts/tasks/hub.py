@@ -74,7 +74,7 @@ def identity(source: Source, language: str) -> list[str | None]:
     source = _own(source, language)
     name, split = names(source, language)
     most = [] if source.hub_rows is None else [str(source.hub_rows)]
-    return [source.path, source.revision, name, split, *most]
+    return [source.path, source.keyed_as or source.revision, name, split, *most]
 
 
 def read(source: Source, language: str) -> tuple[list[pa.Table], list[str]]:
@@ -113,7 +113,7 @@ def split_files(source: Source, language: str, listing: Listing) -> list[str]:
     config, splits = names(source, language)
     found: list[str] = []
     for split in splits.split("+"):
-        patterns = _patterns(source, config, split, listing)
+        patterns = _patterns(source, language, config, split, listing)
         matching = [name for name in listing.names if any(_matches(name, pattern) for pattern in patterns)]
         if not matching:
             raise UserError(
@@ -124,15 +124,18 @@ def split_files(source: Source, language: str, listing: Listing) -> list[str]:
     return found
 
 
-def _patterns(source: Source, config: str | None, split: str, listing: Listing) -> list[str]:
-    """Where the files of a split are: by the card, or as the hub's conversion lays them out."""
+def _patterns(source: Source, language: str, config: str | None, split: str, listing: Listing) -> list[str]:
+    """Where the files of a split are: as the source says, by the card, or as the hub lays Parquet files out."""
+    if source.hub_files is not None:
+        return [_fill(source.hub_files.replace("{split}", split), source, language)]
     if source.revision != CONVERTED and listing.configs:
         name = config or ("default" if "default" in listing.configs else next(iter(listing.configs)))
         if name not in listing.configs:
             hint = did_you_mean(name, listing.configs)
             raise UserError(f"{source.path}: no configuration {name!r} at {listing.commit[:7]}; {hint}")
         return listing.configs[name].get(split, [])
-    return [f"{config or 'default'}/{split}/*.parquet", f"{config or 'default'}/*{split}.parquet"]
+    folder = config or "default"
+    return [f"{folder}/{split}/*.parquet", f"{folder}/*{split}.parquet", f"{folder}/{split}-*.parquet"]
 
 
 def _what_there_is(config: str | None, listing: Listing) -> str:

@@ -109,6 +109,7 @@ def read(source: AnySource, language: str, data_dir: Path | None, *, columns: Se
     Raises:
         UserError: If there is no such data, it has no rows, or columns are missing.
     """
+    source = _own(source, language)
     tables, names = _tables(source, language, data_dir)
     table = joined(tables, names)
     counts = tuple((name, one.num_rows) for name, one in zip(names, tables, strict=True))
@@ -126,6 +127,10 @@ def read(source: AnySource, language: str, data_dir: Path | None, *, columns: Se
     if table.num_rows == 0:
         raise UserError(f"{names[0]}: no rows for language {language!r}; copy the file again or leave the language out")
     return Rows(table, counts, places)
+
+
+def _own(source: AnySource, language: str) -> AnySource:
+    return source if isinstance(source, Generated) else source.of(language)
 
 
 def _tables(source: AnySource, language: str, data_dir: Path | None) -> tuple[list[pa.Table], list[str]]:
@@ -178,6 +183,7 @@ def fingerprint(source: AnySource, language: str, data_dir: Path | None) -> Fing
         if rows is None:
             rows = load(source, language, None).num_rows
         return Fingerprint(_digest(source.generator, source.version, source.split, language), rows, True)
+    source = source.of(language)
     treatment = [
         source.converter and converter_identity(source.converter),
         source.carve and source.carve.model_dump(),
@@ -215,12 +221,15 @@ def folder_languages(source: AnySource, data_dir: Path | None) -> tuple[str, ...
     where = resolve_data_dir(data_dir)
     if isinstance(source, Generated) or where is None:
         return ()
-    return folder.languages(where, source)
+    others = {code for code in source.by_language if is_here(source, code, data_dir)}
+    own = set(folder.languages(where, source)) - set(source.by_language)
+    return tuple(sorted(own | others))
 
 
 def is_here(source: AnySource, language: str, data_dir: Path | None) -> bool:
     """Whether a language's data can be read: made in this process, in the data folder, or on the hub."""
     if isinstance(source, Generated):
         return True
+    source = source.of(language)
     where = _folder_of(source, language, data_dir)
     return source.path is not None if where is None else folder.has_split(where, source, language)

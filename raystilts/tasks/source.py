@@ -35,13 +35,16 @@ class Source(BaseModel):
         name: Its configuration; may hold ``{language}``, ``{iso3}``, ``{flores}``,
             ``{language_name}``.
         hub_split: Split on the hub, default `split`; may hold the same.
+        hub_files: Where its files are on the hub, where no card says so; may hold the same and ``{split}``, and ``*``.
         revision: Pinned commit on the hub; or its conversion to Parquet, "refs/convert/parquet".
+        keyed_as: The revision in keys of results, where the pin came after results were kept and the rows are the same.
         rows: Rows at full size, for plans made before the data is here.
         tokens_per_row: Rough sub-words a row, likewise; default by type.
         language_codes: Our language code to the hub's, where `{language}` needs another.
         hub_rows: No more rows than these are read from the hub, its first ones; None for all.
         files: Where a folder has the file, if not at the usual place, with ``{language}`` and ``{split}``; an absolute
             path, or one below the data folder.
+        by_language: Languages whose rows are another source's, of whatever data set, place and converter.
         converter: A conversion: the name of one in `raystilts.tasks.converters`, or a function in the file of the
             task, of a table and a language.
         carve: Which part of the split, if not all of it.
@@ -57,12 +60,15 @@ class Source(BaseModel):
     paths: dict[str, str] = {}
     name: str | None = None
     hub_split: str | None = None
+    hub_files: str | None = None
     revision: str = CONVERTED
+    keyed_as: str | None = None
     rows: int | None = None
     tokens_per_row: int | None = None
     language_codes: dict[str, str] = {}
     hub_rows: Annotated[int, Field(ge=1)] | None = None
     files: str | None = None
+    by_language: dict[str, Source] = {}
     converter: str | None = None
     carve: Carve | None = None
 
@@ -85,10 +91,14 @@ class Source(BaseModel):
             raise ValueError(f"{revision!r} moves; give the commit's hash, so that results can be told apart")
         return revision
 
+    def of(self, language: str) -> Source:
+        """The source of one language's rows."""
+        return self.by_language.get(language, self)
+
     @property
     def multilingual(self) -> bool:
         """Whether the hub's copy holds other languages beside the one that the task trains on."""
-        return "{" in f"{self.name}{self.hub_split}" or self.converter == "tydiqa_items"
+        return "{" in f"{self.name}{self.hub_split}{self.hub_files}" or self.converter == "tydiqa_items"
 
     @property
     def identity(self) -> tuple[str, str]:
@@ -105,7 +115,8 @@ class Source(BaseModel):
     ) -> Source:
         """Another split of the same data set, whole."""
         changes = {"split": split, "rows": rows, "hub_split": hub_split, "carve": None}
-        return self.model_copy(update={**changes, "fallback_splits": fallback_splits})
+        others = {code: one.other(split, hub_split=hub_split) for code, one in self.by_language.items()}
+        return self.model_copy(update={**changes, "fallback_splits": fallback_splits, "by_language": others})
 
     def carved(
         self,
@@ -117,8 +128,8 @@ class Source(BaseModel):
     ) -> Source:
         """One part of this split, see `Carve`."""
         carve = Carve(part=part, share=share, by=by)
-        return self.model_copy(update={"carve": carve, "rows": rows})
-
+        others = {code: one.carved(part, share=share, by=by) for code, one in self.by_language.items()}
+        return self.model_copy(update={"carve": carve, "rows": rows, "by_language": others})
 
     def cut(self, *, share: float, by: tuple[str, ...]) -> tuple[Source, Source]:
         """This split in two, train and dev, for a benchmark whose only other labelled split is what it reports.

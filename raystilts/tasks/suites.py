@@ -18,7 +18,8 @@ from raystilts.tasks.registry import all_tasks, get_task
 #: Groups in the order in which XTREME shows them.
 CLASSIFICATION, STRUCTURED, QA, RETRIEVAL = "classification", "structured", "QA", "retrieval"
 _GROUPS = {
-    "classification": CLASSIFICATION, "multiple_choice": CLASSIFICATION, "tagging": STRUCTURED, "span_qa": QA
+    "classification": CLASSIFICATION, "regression": CLASSIFICATION, "multiple_choice": CLASSIFICATION,
+    "tagging": STRUCTURED, "span_qa": QA,
 }  # fmt: skip
 
 

@@ -19,12 +19,21 @@ from raystilts.tasks.types.classification import SequenceClassification
 from raystilts.tasks.types.masked_lm import MaskedLM
 from raystilts.tasks.types.mining import Mining
 from raystilts.tasks.types.multiple_choice import MultipleChoice
+from raystilts.tasks.types.regression import Regression
 from raystilts.tasks.types.retrieval import AnswerRetrieval, Retrieval
 from raystilts.tasks.types.span_qa import SpanQA
 from raystilts.tasks.types.tagging import Tagging
 
 AnyType = Annotated[
-    SequenceClassification | MultipleChoice | SpanQA | Tagging | Retrieval | AnswerRetrieval | Mining | MaskedLM,
+    SequenceClassification
+    | Regression
+    | MultipleChoice
+    | SpanQA
+    | Tagging
+    | Retrieval
+    | AnswerRetrieval
+    | Mining
+    | MaskedLM,
     Field(discriminator="kind"),
 ]
 
@@ -110,13 +119,16 @@ class Task(BaseModel):
             "main_score": self.main_score,
         }
 
-    def load_train(self, data_dir: Path | None) -> pa.Table:
+    def load_train(self, data_dir: Path | None, said: list[str] | None = None) -> pa.Table:
         """The training rows, of all training languages one after the other, each fit for use.
+
+        Args:
+            said: Takes what is worth knowing and does not keep a row from use: blank texts.
 
         Raises:
             UserError: If the task has no training data, it cannot be read, or a row cannot be used: which and why.
         """
-        tables = [self._usable(self.read_train(code, data_dir), code) for code in self.train_languages]
+        tables = [self._usable(self.read_train(code, data_dir), code, said) for code in self.train_languages]
         return joined(tables, [f"the training data of {code!r}" for code in self.train_languages])
 
     def read_train(self, language: str, data_dir: Path | None) -> Rows:
@@ -131,9 +143,15 @@ class Task(BaseModel):
         """The test rows of a language; raises UserError if there are none."""
         return self.load_split("test", language, data_dir)
 
-    def load_split(self, split: Split, language: str, data_dir: Path | None) -> pa.Table:
-        """The rows of a split in a language; raises UserError if there are none, or one cannot be used."""
-        return self._usable(self.read_split(split, language, data_dir), language)
+    def load_split(
+        self, split: Split, language: str, data_dir: Path | None, said: list[str] | None = None
+    ) -> pa.Table:
+        """The rows of a split in a language; raises UserError if there are none, or one cannot be used.
+
+        Args:
+            said: As `load_train` has it.
+        """
+        return self._usable(self.read_split(split, language, data_dir), language, said)
 
     def read_split(self, split: Split, language: str, data_dir: Path | None) -> Rows:
         """The rows of a split in a language as they are, fit for use or not; raises UserError if there are none."""
@@ -146,11 +164,13 @@ class Task(BaseModel):
         except UserError as error:
             raise UserError(f"{rows.files[0][0]}: {error}") from None
 
-    def _usable(self, rows: Rows, language: str) -> pa.Table:
+    def _usable(self, rows: Rows, language: str, said: list[str] | None = None) -> pa.Table:
         """The rows, if all of them can be used."""
         for fault in self.type.check(rows.table, language):
             if fault.fatal:
                 raise UserError(rows.located(fault))
+            if said is not None:
+                said.append(rows.located(fault))
         return rows.table
 
     def train_fingerprint(self, data_dir: Path | None) -> tuple[Fingerprint, ...]:

@@ -31,6 +31,7 @@ from raystilts.tasks.loading import is_here
 from raystilts.tasks.source import Generated
 from raystilts.tasks.task import Task
 from raystilts.tasks.types.masked_lm import MaskedLM
+from raystilts.tasks.types.regression import Regression
 from raystilts.tasks.types.span_qa import SpanQA
 
 #: Rows by split (train, dev, test, pool), in the published form: what the task's source reads, before any conversion.
@@ -156,14 +157,15 @@ def shuffled_scores_less(task: Task, rows: Rows) -> None:
 
 
 def outputs_become_gold(task: Task, rows: Rows) -> None:
-    """What a sure and right model says is read as the gold answers (classes, choices and tags)."""
-    if task.type.head not in ("sequence", "choice", "token"):
+    """What a sure and right model says is read as the gold answers (classes, numbers, choices and tags)."""
+    if task.type.head not in ("sequence", "regression", "choice", "token"):
         return
     for split, language, whole in _scored(task, rows):
         table = task.type.sample(whole, TOKENISED)
         features = task.type.encode(table, _tokenizer(), max_length=LENGTH, training=False)
-        found = task.type.predict(_sure(task, features), features, table)
-        _require(found == task.type.gold(table), f"{split} {language}: the outputs of a perfect model are read wrongly")
+        found, gold = task.type.predict(_sure(task, features), features, table), task.type.gold(table)
+        same = np.allclose(found, gold, rtol=1e-5) if isinstance(task.type, Regression) else found == gold
+        _require(same, f"{split} {language}: the outputs of a perfect model are read wrongly")
 
 
 def constants_score_less(task: Task, rows: Rows) -> None:
@@ -270,6 +272,8 @@ def _sure(task: Task, features: Features) -> Any:
     if features.token_labels is not None:
         return Ragged(np.maximum(features.token_labels.values, 0), features.token_labels.offsets)
     assert features.labels is not None
+    if isinstance(task.type, Regression):
+        return features.labels[:, None]
     return np.eye(task.type.num_labels, dtype=np.float32)[features.labels]
 
 

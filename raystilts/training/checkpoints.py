@@ -84,6 +84,10 @@ class Checkpoints:
     def fetch_snapshot(self, train_key: str) -> None:
         """Brings a training in progress to this machine, where it is kept elsewhere."""
 
+    def snapshot_step(self, train_key: str) -> int:
+        """The updates that a training in progress on this machine has done, -1 where there is none."""
+        return _step(self.snapshot(train_key))
+
     def push_snapshot(self, train_key: str) -> None:
         """Brings a training in progress to where it is kept."""
 

@@ -226,7 +226,7 @@ class TrainingSet:
 
 def stage_masked_lm(stage: Stage) -> MaskedLM | None:
     """The masked LM that a stage trains with."""
-    return stage.intermediate.masked_lm if stage.kind == "intermediate" else None
+    return None if stage.trained is None else stage.trained.masked_lm
 
 
 def training_sets(stage: Stage, study: Study, reader: DataReader) -> list[TrainingSet]:
@@ -293,7 +293,7 @@ def _plain_text_set(masked_lm: MaskedLM, stage: Stage, reader: DataReader) -> Tr
 
 def training_updates(stage: Stage, study: Study, sets: list[TrainingSet]) -> list[Update]:
     """The fixed list of updates of a training on these sets."""
-    arm = stage.intermediate if stage.kind == "intermediate" else None
+    arm = stage.trained
     masked_lm, hp = stage_masked_lm(stage), stage.hyperparameters
     fraction, hold = _share(stage, study)
     rows = [one.hyperparameters.examples(one.features.num_examples) for one in sets[: len(stage.tasks)]]

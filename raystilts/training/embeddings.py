@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 Matrix = NDArray[np.float64]
 #: Sub-words of a text that are read, and padded sub-words of a forward pass.
 LENGTH, BATCH_TOKENS = 128, 4096
+#: Classes that the scale of a regression is cut into, all as wide.
+STEPS = 5
 
 
 def text_ids(loaded: Pretrained, texts: list[str]) -> Ragged:
@@ -89,8 +91,9 @@ def labelled_states(
 ) -> Labelled:
     """One forward pass over features with labels.
 
-    A row is a text of a classification task, a choice of a multiple-choice task (right or wrong), a word of a tagging
-    task, a sub-word of a span question (inside the answer or not, as many of each).
+    A row is a text of a classification task, or of a regression (whose scale is cut into `STEPS` classes), a choice of
+    a multiple-choice task (right or wrong), a word of a tagging task, a sub-word of a span question (inside the answer
+    or not, as many of each).
 
     Args:
         limit: The largest number of rows, a fixed random sample.
@@ -135,6 +138,8 @@ def _rows(
         return states[there], inside[there].long().numpy()
     pooled = pool_tokens(states, batch.attention_mask, pooling)
     right = np.asarray(features.labels)[features.example[rows]]
+    if head == "regression":
+        return pooled, np.minimum(right * STEPS, STEPS - 1).astype(np.int64)
     if head == "choice":
         return pooled, (rows % task.type.num_labels == right).astype(np.int64)
     return pooled, right.astype(np.int64)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from raystilts.errors import UserError, first_line
 from raystilts.planning.adapters import encoder_class
 from raystilts.planning.encoders import EncoderInfo
+from raystilts.planning.foreign import PROBE
 from raystilts.tasks.encoding import Tokenizer
 from raystilts.training.adapters import apply_change, load_changes
 from raystilts.training.fast_ops import use_bidirectional_attention, use_fast_dropout, use_sync_free_attention
@@ -77,10 +79,22 @@ class Pretrained:
             self.model.to(device)
             self.table, self.borrowed = None, True
         else:
-            self._fill(None if changes is not None else checkpoint, device)
+            own = self.weights if checkpoint is None or changes is not None else Weights.in_folder(checkpoint)
+            self.use(own, device, str(checkpoint))
         for change in changes or ():
             apply_change(self.model, change)
         return self.model
+
+    def whole(self, checkpoint: Path) -> Mapping[str, Tensor]:
+        """All weights of the encoder in a checkpoint folder; an adapter's with its change.
+
+        Raises:
+            UserError: the checkpoint does not fit the encoder.
+        """
+        if load_changes(checkpoint, self.info) is None:
+            return Weights.in_folder(checkpoint)
+        self.restore(checkpoint, torch.device("cpu"))
+        return {name: tensor.detach().clone() for name, tensor in self._tensors().items()}
 
     def _tensors(self) -> dict[str, Tensor]:
         """The model's own tensors by the names of `weights`."""
@@ -88,14 +102,20 @@ class Pretrained:
         named |= dict(self.model.named_buffers(remove_duplicate=False))
         return {name: named[name] for name in self.weights}
 
-    def _fill(self, checkpoint: Path | None, device: torch.device) -> None:
-        """Copies weights into tensors of the model's own; a table of words that is mapped is its own by the page."""
+    def use(self, weights: Weights, device: torch.device, source: str) -> nn.Module:
+        """Copies weights into tensors of the model's own; a table of words that is mapped is its own by the page.
+
+        Args:
+            source: Where they are from, for messages.
+
+        Raises:
+            UserError: they do not fit the encoder.
+        """
         if self.borrowed:
             for tensor in self._tensors().values():
                 tensor.data = torch.empty_like(tensor)
             self.borrowed = False
         self.model.to(device)
-        weights = self.weights if checkpoint is None else Weights.in_folder(checkpoint)
         state = self.model.state_dict()
         # A checkpoint holds tensors that have two names (T5's table of words) once.
         there = {state[name].data_ptr() for name in weights if name in state}
@@ -103,10 +123,11 @@ class Pretrained:
         unexpected = [n for n in weights if n not in state or weights.shape(n) != tuple(state[n].shape)]
         if missing or unexpected:
             raise UserError(
-                f"{checkpoint}: not a checkpoint of {self.info.location} (missing {missing[:2]}, "
+                f"{source}: not a checkpoint of {self.info.location} (missing {missing[:2]}, "
                 f"unexpected {unexpected[:2]})"
             )
         self.table = weights.load_into(state, word_embeddings(self.model).weight)
+        return self.model
 
 
 def _files(info: EncoderInfo) -> tuple[tuple[str, int, int], ...]:
@@ -122,7 +143,23 @@ def load_weights(folder: Path) -> dict[str, Tensor]:
     return {name: tensor for path in sorted(folder.glob("*.safetensors")) for name, tensor in load_file(path).items()}
 
 
-_WARM: dict[str, Pretrained] = {}
+def foreign_weights(info: EncoderInfo) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """The encoder of a checkpoint from elsewhere, and its masked-LM head by the names of `MaskedLMHead`.
+
+    Its other heads are dropped; the second part is empty where it has no masked-LM head.
+
+    Raises:
+        UserError: it does not load, or weights are missing.
+    """
+    try:
+        return open_model(info).state_dict(), _lm_head(info)
+    except UserError:
+        raise
+    except Exception as error:  # each architecture has mistakes of its own in what its configuration says
+        raise UserError(f"{info.location} does not load: {first_line(error, 160)}") from error
+
+
+_WARM: dict[tuple[str, str], Pretrained] = {}
 
 
 def pretrained(info: EncoderInfo) -> Pretrained:
@@ -131,14 +168,11 @@ def pretrained(info: EncoderInfo) -> Pretrained:
     Raises:
         UserError: the checkpoint cannot be opened as an encoder.
     """
-    if info.fingerprint not in _WARM:
+    key = (info.fingerprint, info.location)
+    if key not in _WARM:
         _WARM.clear()
-        _WARM[info.fingerprint] = _load(info)
-    return _WARM[info.fingerprint]
-
-
-#: Read to compare tokenizers: cases, accents, scripts, forms that NFKC and NFC change.
-_PROBE = "The Ärger of ÉCOLE №5, ﬁne İstanbul Ελλάς Москва नमस्ते العربية 日本語 한국어 ไทย  twice"
+        _WARM[key] = _load(info)
+    return _WARM[key]
 
 
 def _load(info: EncoderInfo) -> Pretrained:
@@ -246,7 +280,7 @@ def _check_vocabulary(info: EncoderInfo, tokenizer: Tokenizer, model: nn.Module)
             f"encoder.model_name_or_path: {info.location}: its tokenizer has ids up to {largest}, its word embeddings "
             f"{rows} rows; take the tokenizer that the encoder was made with"
         )
-    known = set(tokenizer(_PROBE, add_special_tokens=False)["input_ids"]) - {tokenizer.unk_token_id}
+    known = set(tokenizer(PROBE, add_special_tokens=False)["input_ids"]) - {tokenizer.unk_token_id}
     if len(vocabulary) <= len(set(tokenizer.all_special_ids)) or not known:
         raise UserError(
             f"encoder.model_name_or_path: {info.location}: its tokenizer knows no words; its vocabulary files are "
@@ -265,8 +299,8 @@ def tokenizer_notes(loaded: Pretrained) -> list[str]:
     own = Backend.from_file(str(file))
     own.no_truncation()
     own.no_padding()
-    ids = own.encode(_PROBE, add_special_tokens=False).ids
-    if ids == tokenizer(_PROBE, add_special_tokens=False)["input_ids"]:
+    ids = own.encode(PROBE, add_special_tokens=False).ids
+    if ids == tokenizer(PROBE, add_special_tokens=False)["input_ids"]:
         return []
     return [
         f"{info.location}: transformers' {type(tokenizer).__name__} gives other ids than {file.name} itself "

@@ -31,18 +31,20 @@ from raystilts.training.model import (
     Head,
     Model,
     Pooling,
+    RegressionHead,
     SequenceHead,
     SpanHead,
     TokenHead,
     pool_tokens,
 )
 
-HeadKind = Literal["sequence", "choice", "token", "span"]
+HeadKind = Literal["sequence", "regression", "choice", "token", "span"]
 #: The largest difference between outputs that is rounding: kernels for padded and unpadded batches round differently.
 TOLERANCE = 1e-4
 #: transformers' class for each head.
 CLASSES: dict[HeadKind, str] = {
     "sequence": "AutoModelForSequenceClassification",
+    "regression": "AutoModelForSequenceClassification",
     "choice": "AutoModelForMultipleChoice",
     "token": "AutoModelForTokenClassification",
     "span": "AutoModelForQuestionAnswering",
@@ -50,6 +52,7 @@ CLASSES: dict[HeadKind, str] = {
 #: Where transformers keeps a head's last layer, and the dense layer with tanh before it; the first that is there.
 _OUT: dict[HeadKind, tuple[str, ...]] = {
     "sequence": ("classifier.out_proj", "classifier"),
+    "regression": ("classifier.out_proj", "classifier"),
     "choice": ("classifier",),
     "token": ("classifier", "score"),
     "span": ("qa_outputs",),
@@ -65,10 +68,12 @@ class TrainedHead:
 
     Attributes:
         labels: Names of classes or tags, in the order of the outputs; none for other heads.
+        scale: Regression: the lowest and the highest number of the data; what is exported speaks on this scale.
     """
 
     kind: HeadKind
     labels: tuple[str, ...] = ()
+    scale: tuple[float, float] = (0.0, 1.0)
 
 
 def export_classifier(
@@ -189,6 +194,10 @@ def own_head(loaded: Pretrained, head: TrainedHead, pooling: Pooling, weights: M
     built: Head
     if head.kind == "sequence":
         built = SequenceHead(loaded.hidden, outputs, 0.0, pooling)
+    elif head.kind == "regression":
+        built = RegressionHead(loaded.hidden, 0.0, pooling)
+        low, high = head.scale
+        own |= {"out.weight": own["out.weight"] * (high - low), "out.bias": own["out.bias"] * (high - low) + low}
     elif head.kind == "choice":
         built = ChoiceHead(loaded.hidden, 2, 0.0, pooling)
     elif head.kind == "token":
@@ -207,6 +216,8 @@ def with_head(kind: Any, checkpoint: Path, head: TrainedHead, own: Head, refuse:
     if head.labels:
         config.id2label = dict(enumerate(head.labels))
         config.label2id = {label: index for index, label in enumerate(head.labels)}
+    if head.kind == "regression":
+        config.num_labels, config.problem_type = 1, "regression"
     for name in _ACTIVATIONS:
         if hasattr(config, name):
             setattr(config, name, "tanh")

@@ -41,7 +41,10 @@ from raystilts.training.export import (
 from raystilts.training.model import Model
 
 #: peft's names of what a model is for.
-_TASKS = {"sequence": "SEQ_CLS", "choice": "FEATURE_EXTRACTION", "token": "TOKEN_CLS", "span": "QUESTION_ANS"}
+_TASKS = {
+    "sequence": "SEQ_CLS", "regression": "SEQ_CLS", "choice": "FEATURE_EXTRACTION", "token": "TOKEN_CLS",
+    "span": "QUESTION_ANS",
+}  # fmt: skip
 
 
 @contextmanager

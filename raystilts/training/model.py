@@ -11,7 +11,7 @@ Heads. One small module a kind, with its loss.
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Literal, Self, cast
 
@@ -72,7 +72,7 @@ class CompactEmbedding(nn.Module):
 
     def _read(self, ids: Tensor, stored: StoredTable) -> Tensor:
         """Embeddings of trained rows, and of others as the file has them."""
-        new = ids[self._seen[ids] < 0].unique()
+        new = torch.unique(ids[self._seen[ids] < 0])
         if len(new):
             self._seen[new] = len(self.rows) + len(self._others) + torch.arange(len(new))
             self._others = torch.cat([self._others, stored.rows(new)])
@@ -184,6 +184,18 @@ class SequenceHead(Head):
             pooled = self.dropout(torch.tanh(self.dense(pooled)))
         logits: Tensor = self.out(pooled)
         return logits
+
+
+class RegressionHead(SequenceHead):
+    """One number a sequence, [features, 1], from 0 to 1 where the data's scale has its ends."""
+
+    def __init__(self, hidden: int, dropout: float, pooling: Pooling) -> None:
+        super().__init__(hidden, 1, dropout, pooling)
+
+    def loss(self, scores: Tensor, batch: Batch) -> Tensor:
+        """The squared error, summed over sequences."""
+        assert batch.labels is not None
+        return functional.mse_loss(scores[:, 0].float(), batch.labels.float(), reduction="sum")
 
 
 class ChoiceHead(SequenceHead):
@@ -305,6 +317,8 @@ def build_head(task: Task, pretrained: Pretrained, pooling: Pooling, seed: int) 
     dropout = 0.1 if stated is None else float(stated)
     if kind.head == "sequence":
         return _initialised(SequenceHead(pretrained.hidden, kind.num_labels, dropout, pooling))
+    if kind.head == "regression":
+        return _initialised(RegressionHead(pretrained.hidden, dropout, pooling))
     if kind.head == "choice":
         return _initialised(ChoiceHead(pretrained.hidden, kind.num_labels, dropout, pooling))
     if kind.head == "token":
@@ -312,10 +326,15 @@ def build_head(task: Task, pretrained: Pretrained, pooling: Pooling, seed: int) 
     if kind.head == "span":
         return _initialised(SpanHead(pretrained.hidden))
     assert kind.head == "masked_lm", kind.head
-    words = word_embeddings(pretrained.model)
-    head = _initialised(MaskedLMHead(pretrained.hidden, words, float(getattr(config, "layer_norm_eps", 1e-5))))
-    if pretrained.lm_head:
-        head.load_state_dict(pretrained.lm_head, strict=False)
+    return masked_lm_head(pretrained, pretrained.lm_head)
+
+
+def masked_lm_head(pretrained: Pretrained, weights: Mapping[str, Tensor]) -> Head:
+    """A masked-LM head with these weights; fresh as far as there are none."""
+    words, eps = word_embeddings(pretrained.model), float(getattr(pretrained.config, "layer_norm_eps", 1e-5))
+    head = _initialised(MaskedLMHead(pretrained.hidden, words, eps))
+    if weights:
+        head.load_state_dict(weights, strict=False)
     return head
 
 

@@ -101,6 +101,8 @@ def stage_kinds(stages: Iterable[Stage]) -> list[Stage]:
     """One stage of each kind: the same heads in the same order, with masked LM and alignment or without, as tuned."""
     found: dict[tuple[object, ...], Stage] = {}
     for stage in stages:
+        if not stage.trains and stage.kind == "intermediate":
+            continue  # nothing is computed that could differ
         found.setdefault(stage_kind(stage), stage)
     return list(found.values())
 
@@ -108,7 +110,7 @@ def stage_kinds(stages: Iterable[Stage]) -> list[Stage]:
 def stage_kind(stage: Stage) -> tuple[object, ...]:
     """What stages of one kind have in common."""
     heads = tuple(one.task.type.head for one in stage.tasks)
-    arm = stage.intermediate if stage.kind == "intermediate" else None
+    arm = stage.trained
     aligned = arm is not None and arm.align is not None
     return stage.kind, heads, stage_masked_lm(stage) is not None, aligned, stage.tuning
 

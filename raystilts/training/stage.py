@@ -40,9 +40,11 @@ from raystilts.training.encoder import Pretrained, pretrained, word_embeddings
 from raystilts.training.evaluate import Readout, evaluate_items
 from raystilts.training.limits import ENDED_EARLY, UNLIMITED, Limits
 from raystilts.training.loop import Job, Progress, Vocabulary, Watcher, train
+from raystilts.training.made import LM_HEAD, made_weights, take_lm_head
 from raystilts.training.memory import device_name, trim_memory
 from raystilts.training.model import Head, Model, build_head, compact_rows
 from raystilts.training.result import ItemScores, Score, StageResult, dev_means, mean_dev
+from raystilts.training.weights import Weights
 
 
 def stage_heads(stage: Stage, study: Study, loaded: Pretrained) -> list[Head]:
@@ -72,7 +74,7 @@ def stage_aligner(stage: Stage, reader: DataReader, heads: list[DomainHead], ste
 
 
 def _alignment(stage: Stage) -> Alignment | None:
-    return stage.intermediate.align if stage.kind == "intermediate" else None
+    return None if stage.trained is None else stage.trained.align
 
 
 #: Padded tokens a batch in evaluation; on a CPU what its caches hold, for more are slower.
@@ -159,7 +161,9 @@ class StageRun:
             return self._run()
 
     def _run(self) -> StageResult:
-        trains = self.stage.kind != "retrieval"
+        trains = self.stage.trains
+        if not trains and self.stage.kind == "intermediate":
+            return self._make()
         done = self.holding.enter_context(self.checkpoints.held(self.stage.train_key)) if trains else None
         progress = self._train() if trains and done is None else self._load(done)
         if trains and done is None and progress.step < self.steps and not progress.ended_early:
@@ -185,6 +189,16 @@ class StageRun:
         result = self._result(progress, scores, True, kept=False)
         there = [s for s in scores if s.step == rung]
         return replace(result, dev_score=mean_dev(there), dev_means=dev_means(there), paused_at=self.until)
+
+    def _make(self) -> StageResult:
+        """Weights that are taken from elsewhere, where they are not there yet; nothing is scored."""
+        there = self.checkpoints.has(self.stage.train_key)
+        if not there:
+            weights, heads = made_weights(self.stage, self.study, self.loaded, self._held)
+            encoder = self.loaded.use(Weights({}, weights), torch.device("cpu"), self.stage.intermediate.label)
+            self.model = Model(encoder, heads)
+            self._save(Progress(), **{LM_HEAD: bool(heads)})
+        return self._result(Progress(), [], False, kept=True)
 
     def _load(self, done: Path | None) -> Progress:
         """The weights of an earlier training of this stage, or of the parent where there is nothing to train."""
@@ -215,28 +229,45 @@ class StageRun:
     def _parent(self) -> Path | None:
         if self.stage.parent_train_key is None:
             return None
-        found = self.holding.enter_context(self.checkpoints.held(self.stage.parent_train_key))
+        return self._held(str(self.stage.parent), self.stage.parent_train_key)
+
+    def _held(self, key: str, train_key: str) -> Path:
+        """The kept weights of another stage."""
+        found = self.holding.enter_context(self.checkpoints.held(train_key))
         if found is None:
             raise UserError(
-                f"the checkpoint of intermediate {self.stage.intermediate.label!r} (seed {self.stage.seed}) is not in "
-                f"{self.checkpoints.folder}; run its stage first"
+                f"the checkpoint that {self.stage.intermediate.label!r} (seed {self.stage.seed}) is made of, of stage "
+                f"{key}, is not in {self.checkpoints.folder}; run its stage first"
             )
         return found
 
     def _train(self) -> Progress:
         sets = training_sets(self.stage, self.study, self.reader)
         updates = training_updates(self.stage, self.study, sets)
-        self.steps = len(updates)
-        key = self.stage.train_key
+        on_the_way = self.stage.ends_on_the_way
+        self.steps = self.stage.steps if on_the_way else len(updates)
         with self.training(sets, updates, self._parent()) as job:
-            self.checkpoints.fetch_snapshot(key)
+            if on_the_way:
+                job.stop_at = self.steps
+            key = self._snapshot_key()
             job.snapshot, job.on_snapshot = self.checkpoints.snapshot(key), lambda: self.checkpoints.push_snapshot(key)
             trim_memory()  # of what reading and tokenising took
             progress = train(job)
             trim_memory()  # of optimiser, gradients and states between layers
+        if on_the_way and progress.step == self.steps:
+            progress.best_step = progress.step  # these weights are asked for, not the best so far
         if not progress.best_step:
             progress.best_step = progress.step
         return progress
+
+    def _snapshot_key(self) -> str:
+        """By what the training in progress is kept: that of the whole, if it does not stand behind this stage's end."""
+        own, whole = self.stage.train_key, self.stage.whole_key or self.stage.train_key
+        self.checkpoints.fetch_snapshot(whole)
+        if whole == own or self.checkpoints.snapshot_step(whole) <= self.steps:
+            return whole
+        self.checkpoints.fetch_snapshot(own)
+        return own
 
     @contextmanager
     def training(self, sets: list[TrainingSet], updates: list[Update], parent: Path | None) -> Iterator[Job]:
@@ -250,6 +281,8 @@ class StageRun:
         encoder = self.loaded.restore(parent, self.device, shared=not tuning.is_full)
         before = () if parent is None else load_changes(parent, self.loaded.info)
         heads, domain = stage_heads(self.stage, self.study, self.loaded), domain_heads(self.stage, self.loaded)
+        if parent is not None and stage_masked_lm(self.stage) is not None:
+            take_lm_head(parent, self.checkpoints.metadata(parent), heads[-1])
         for head, one in zip(heads, sets, strict=True):
             head.label_smoothing = self.hp.label_smoothing_factor
             head.class_weights = balanced_weights(one) if self.hp.class_weight == "balanced" else None

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from raystilts.planning.data import data_folder
 from raystilts.planning.encoders import fetch_encoder
+from raystilts.study.arms import Arms
 from raystilts.study.hyperparameters import Hyperparameters
 from raystilts.study.schema import Study
 from raystilts.tasks.registry import get_task
@@ -71,7 +72,8 @@ def cosines(
 def text_similarities(study: Study, samples: int = SAMPLES) -> dict[tuple[str, str], float]:
     """The same for the trained targets and the arms of a study; `none` has no text and is left out."""
     targets = [target.task for target in study.targets if get_task(target.task).requires_training]
-    arms = {arm.label: tuple(arm.tasks) for arm in study.intermediates if arm.tasks}
+    known = Arms(study.intermediates)
+    arms = {label: tasks for label, arm in known.by_label.items() if (tasks := known.tasks_of(arm))}
     names = dict.fromkeys([*targets, *(name for tasks in arms.values() for name in tasks)])
     return cosines(task_states(study, list(names), samples), targets, arms) if targets and arms else {}
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,12 @@ _CHUNK = 1 << 22
 
 @dataclass(frozen=True, slots=True)
 class StoredTensor:
-    """A float32 tensor in a safetensors file, `start` bytes behind its beginning."""
+    """A float32 tensor in a safetensors file, `start` bytes behind its beginning.
 
-    path: Path
+    The file is held open, so that it can be read whoever removes it meanwhile.
+    """
+
+    file: FileIO
     shape: tuple[int, ...]
     start: int
 
@@ -40,7 +44,7 @@ class StoredTensor:
         """The tensor, of which the system reads what is looked at; what is written into it never reaches the file."""
         if self.size == 0:
             return torch.empty(self.shape)
-        return torch.from_numpy(np.memmap(self.path, "<f4", "c", self.start, self.shape))
+        return torch.from_numpy(np.memmap(self.file, "<f4", "c", self.start, self.shape))
 
     def copy_into(self, target: Tensor) -> None:
         """Reads the tensor into another of the same shape."""
@@ -62,33 +66,37 @@ class StoredTensor:
 
     def _chunks(self) -> Iterator[tuple[int, Tensor]]:
         for at in range(0, self.size, _CHUNK):
-            count = min(_CHUNK, self.size - at)
-            yield at, torch.from_numpy(np.fromfile(self.path, "<f4", count, offset=self.start + 4 * at))
+            yield at, self.read(at, min(_CHUNK, self.size - at))
+
+    def read(self, at: int, count: int) -> Tensor:
+        """So many of its numbers from one on, [count].
+
+        Raises:
+            OSError: the file was cut short.
+        """
+        numbers = bytearray(4 * count)
+        self.file.seek(self.start + 4 * at)
+        if self.file.readinto(numbers) != len(numbers):
+            raise OSError(f"{self.file.name}: cut short")
+        return torch.frombuffer(numbers, dtype=torch.float32) if count else torch.empty(0)
 
 
 class StoredTable:
-    """A table in a file that is held open, whoever removes it meanwhile: rows are read one by one."""
+    """A table in a file, of which rows are read one by one: a mapped file would bring along what lies around them."""
 
     def __init__(self, tensor: StoredTensor) -> None:
         self._tensor = tensor
-        self._file = tensor.path.open("rb", buffering=0)
 
     def rows(self, index: Tensor) -> Tensor:
-        """Some rows, [rows, columns]: a mapped file would bring along what lies around them.
+        """Some rows, [rows, columns].
 
         Args:
             index: Which, ascending, [rows].
         """
-        width, at = self._tensor.shape[1], 0
-        found = torch.empty(len(index), width)
-        ids = index.numpy()
-        for run in np.split(ids, np.flatnonzero(np.diff(ids) != 1) + 1) if len(ids) else []:
-            self._file.seek(self._tensor.start + 4 * width * int(run[0]))
-            part = memoryview(found[at : at + len(run)].numpy()).cast("B")  # type: ignore[arg-type]
-            if self._file.readinto(part) != part.nbytes:
-                raise OSError(f"{self._tensor.path}: cut short")
-            at += len(run)
-        return found
+        width, ids = self._tensor.shape[1], index.numpy()
+        runs = np.split(ids, np.flatnonzero(np.diff(ids) != 1) + 1) if len(ids) else []
+        parts = [self._tensor.read(width * int(run[0]), width * len(run)) for run in runs]
+        return torch.cat(parts).view(-1, width) if parts else torch.empty(0, width)
 
 
 class Weights(Mapping[str, Tensor]):
@@ -111,7 +119,8 @@ class Weights(Mapping[str, Tensor]):
         memory: dict[str, Tensor] = {}
         for path in sorted(folder.glob("*.safetensors")):
             start, entries = tensor_entries(path)
-            plain = {name: _place(path, start, entry) for name, entry in entries.items() if entry["dtype"] == "F32"}
+            opened = FileIO(path)
+            plain = {name: _place(opened, start, entry) for name, entry in entries.items() if entry["dtype"] == "F32"}
             stored |= plain
             if len(plain) < len(entries):
                 with safe_open(path, framework="pt") as file:
@@ -154,7 +163,7 @@ class Weights(Mapping[str, Tensor]):
         """The shape of a tensor."""
         return self._stored[name].shape if name in self._stored else tuple(self._memory[name].shape)
 
-    def load_into(self, state: Mapping[str, Tensor], words: nn.Parameter) -> StoredTable | None:
+    def load_into(self, state: Mapping[str, Tensor], words: Tensor) -> StoredTable | None:
         """Puts all tensors into a model; the table of words is mapped where it lies in a file and the model on a CPU.
 
         Args:
@@ -178,11 +187,11 @@ class Weights(Mapping[str, Tensor]):
         return found
 
 
-def _place(path: Path, start: int, entry: dict[str, Any]) -> StoredTensor:
-    return StoredTensor(path, tuple(entry["shape"]), start + int(entry["data_offsets"][0]))
+def _place(file: FileIO, start: int, entry: dict[str, Any]) -> StoredTensor:
+    return StoredTensor(file, tuple(entry["shape"]), start + int(entry["data_offsets"][0]))
 
 
-def own_memory(model: nn.Module, but: nn.Parameter) -> None:
+def own_memory(model: nn.Module, but: Tensor) -> None:
     """Gives a model's tensors memory of their own, so that files which a loader has mapped are let go.
 
     Args:

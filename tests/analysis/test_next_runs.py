@@ -144,3 +144,20 @@ def test_tables_without_a_study_cannot_be_run_again(results: Results, tmp_path: 
 @pytest.mark.parametrize(("seconds", "words"), [(39.4, "39 s"), (90.0, "1.5 min"), (7200.0, "2.0 h")])
 def test_durations(seconds: float, words: str) -> None:
     assert duration(seconds) == words
+
+
+def test_a_merge_is_asked_for_with_its_members(results: Results) -> None:
+    """`snli` as a merge of two far worse arms: more seeds of it need more seeds of these."""
+    path = Path(results.folder.url) / "study.json"
+    study = Study.model_validate_json(path.read_text())
+    arms = ["none", {"merge": ["mnli", "squad"], "name": "snli", "method": "ties"}, "squad", "mnli"]
+    changed = Study.model_validate(study.model_dump(mode="json") | {"intermediates": arms})
+    path.write_text(changed.model_dump_json())
+    found = next_runs(results)
+    needs = [need for need in found.needs if "snli" in need.arms]
+    assert needs
+    assert all({"mnli", "squad"} <= set(need.arms) for need in needs)
+    grid = next(grid for grid in found.grids if "snli" in grid.arms)
+    text = study_text(found, grid, grid_study(found, grid, "out/open"))
+    assert "- merge:\n  - mnli\n  - squad\n  method: ties\n  name: snli\n" in text
+    assert {"mnli", "squad", "snli"} <= {arm.label for arm in grid_study(found, grid, "out/open").intermediates}

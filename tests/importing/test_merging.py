@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,8 @@ import pytest
 from raystilts.errors import UserError
 from raystilts.importing.table import Imported, Options, import_table
 from raystilts.results.compaction import compact
+from raystilts.results.finals import finals_table
+from raystilts.results.reader import ResultsWarning
 from raystilts.results.results import Results
 
 Import = Callable[..., Imported]
@@ -242,3 +245,32 @@ def test_spellings_across_files(load: Import, scores: Scores) -> None:
     assert sum("differ only in case" in said for said in done.said) == 2
     load("intermediate,target,seed,value\nmnli,RTE,2,61\n", "b.csv", same_name=True)
     assert scores()[["intermediate", "target"]].drop_duplicates().values.tolist() == [["mnli", "rte"]]
+
+
+@pytest.mark.parametrize("order", [0, 1])
+def test_finals_of_imports_are_those_that_are_read_back(load: Import, tmp_path: Path, order: int) -> None:
+    """What is derived while importing and what `finals_table` makes of the tables are two ways to the same rows."""
+    with_fractions = (
+        "intermediate,fraction,target,seed,language,split,metric,step,value\n"
+        "none,,rte,1,en,test,acc,5,60\nnone,,rte,2,en,test,acc,5,61\nnone,,rte,1,de,test,acc,5,50\n"
+        "none,,rte,2,de,test,acc,5,51\nmnli,0.5,rte,1,en,test,acc,5,70\nmnli,0.5,rte,1,de,test,acc,5,55\n"
+        "mnli,1,rte,1,en,test,acc,4,71\nmnli,1,rte,1,en,test,acc,9,72\nmnli,1,rte,1,en,test,f1,9,73\n"
+        "mnli,1,rte,1,de,test,acc,9,56\nmnli,1,rte,1,sw,test,acc,9,57\nmnli,1,rte,1,en,dev,acc,9,80\n"
+    )
+    without = "intermediate,target,seed,value\n" + "".join(
+        f"{arm},{target},{seed},{50 + 7 * i + seed}\n"
+        for i, arm in enumerate(("none", "squad", "mnli")) for target in ("xnli", "stsb") for seed in (1, 2, 3)
+    )  # fmt: skip
+    files = [("a.csv", with_fractions), ("b.csv", without)]
+    for name, text in files[::-1] if order else files:
+        load(text, name)
+        found = pd.read_parquet(tmp_path / "out" / "finals.parquet")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResultsWarning)  # that a run has a language more
+            wanted = finals_table(Results(tmp_path / "out"))
+        by = ["target", "split", "intermediate", "intermediate_fraction", "seed", "language"]
+        pd.testing.assert_frame_equal(
+            found.sort_values(by, ignore_index=True), wanted.to_pandas().sort_values(by, ignore_index=True)
+        )
+    assert len(found) == 8 + 1 + 18
+    assert sorted(set(found["language"])) == ["de", "en"]

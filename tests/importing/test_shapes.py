@@ -13,6 +13,7 @@ import pytest
 
 from raystilts.errors import UserError
 from raystilts.importing.table import Imported
+from raystilts.results.reader import ResultsWarning
 from raystilts.results.results import Results
 
 Import = Callable[..., Imported]
@@ -153,13 +154,9 @@ def test_empty_cells_are_missing_not_failed(load: Import, scores: Scores, tmp_pa
     assert not Results(tmp_path / "out").best(target="boolq")["failed"].any()
 
 
-@pytest.mark.parametrize("wide", [False, True])
-def test_min_nan_is_a_language(load: Import, scores: Scores, wide: bool) -> None:
+def test_min_nan_is_a_language(load: Import, scores: Scores) -> None:
     """Its code is how many readers of CSV write a missing value."""
-    if wide:
-        load("intermediate,target,deu,nan\nnone,rte,55,51\nmnli,rte,66,61\n", across="language")
-    else:
-        load("intermediate,target,language,accuracy\nnone,rte,deu,55\nnone,rte,nan,51\nmnli,rte,nan,61\n")
+    load("intermediate,target,language,accuracy\nnone,rte,deu,55\nnone,rte,nan,51\nmnli,rte,nan,61\n")
     assert scores().query("language == 'nan'")["value"].tolist() == [0.61, 0.51]
 
 
@@ -315,3 +312,24 @@ def test_published_matrices_rank(published: Path, load: Import, tmp_path: Path) 
     matrix = results.matrix("gain").query("intermediate == 'MNLI' and target == 'XNLI' and language == 'macro'")
     np.testing.assert_allclose(matrix["gain"], gain / 100, atol=1e-9)
     assert not (results.matrix()["target"] == "Avg").any()
+
+
+def test_languages_of_training_and_of_test(load: Import, scores: Scores, tmp_path: Path) -> None:
+    """A matrix of languages by languages, with the numbers of rows that pandas writes."""
+    rows = "0,pos,en,en,96.4\n1,pos,en,nl,89.9\n2,pos,nl,en,88.1\n3,pos,nl,nl,95.2\n"
+    load(",task_name,lang_train,lang_pred,score\n" + rows, baseline="en")
+    frame = scores()[["intermediate", "target", "language", "value"]].round(6)
+    assert frame.sort_values(["intermediate", "language"]).values.tolist() == [
+        ["nl", "pos", "en", 0.881], ["nl", "pos", "nl", 0.952],
+        ["none", "pos", "en", 0.964], ["none", "pos", "nl", 0.899],
+    ]  # fmt: skip
+
+
+def test_no_language_in_every_run_is_told(load: Import, tmp_path: Path) -> None:
+    load("intermediate,target,seed,language,value\nnone,ner,1,bam,60\nnone,ner,2,zul,61\nmnli,ner,1,bam,70\n")
+    results = Results(tmp_path / "out")
+    with pytest.warns(ResultsWarning), pytest.raises(
+        UserError, match=r"ner: no language is in every run.*; name one: --language bam \(there are bam, zul\)"
+    ):  # fmt: skip
+        results.answers()
+    assert [answer.target for answer in results.answers(language="bam")] == ["ner"]

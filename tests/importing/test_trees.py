@@ -47,15 +47,45 @@ def test_mteb(load: Import, scores: Scores, tmp_path: Path) -> None:
         _mteb(root, model, "e4ce98", "STS", {"validation": [
             {"hf_subset": "default", "languages": ["deu-Latn"], "main_score": -0.02 + shift, "cosine_pearson": 0.1}
         ]})  # fmt: skip
+    _mteb(root, "me/e5-nli", "e4ce98", "GPUSpeedTask", {"test": [
+        {"hf_subset": "default", "languages": ["eng-Latn"], "main_score": 10130.1}
+    ]})  # fmt: skip
     done = load(root, baseline="intfloat/e5")
+    assert "left out, no score from 0 to 1: GPUSpeedTask" in done.said
     frame = scores().query("intermediate == 'me/e5-nli'")
     assert frame[["target", "language", "split", "value"]].round(6).values.tolist() == [
         ["Massive", "is", "test", 0.5], ["Massive", "zh-CN", "test", 0.6], ["Massive", "zh-TW", "test", 0.55],
         ["STS", "de", "test", 0.08],
     ]  # fmt: skip
-    assert done.said[0] == "MTEB results: 4 files"
+    assert done.said[0] == "MTEB results: 5 files"
     gains = Results(tmp_path / "out").matrix("gain").query("language == 'macro'")
     assert gains["gain"].round(6).tolist() == [0.1, 0.1]
+
+
+def _text_results(path: Path, f1: float) -> None:
+    """As the examples of transformers 2 and 3 wrote them, with the report of seqeval."""
+    report = "             precision    recall  f1-score   support\n\n         LOC       0.79      0.78      0.78   566"
+    _write(path, f"f1 = {f1}\nloss = 0.101587873096787\nprecision = 0.8149959250203749\nreport = {report}\n")
+
+
+def test_results_as_text(load: Import, scores: Scores, tmp_path: Path) -> None:
+    root = tmp_path / "baseline_results"
+    for language in ("bam", "zul"):
+        for model, f1 in (("xlmrbase", 0.7), ("afroxlmr", 0.8)):
+            for seed in (1, 2):
+                _text_results(root / f"{language}_{model}" / f"test_result{seed}.txt", f1 + seed / 100)
+    _text_results(root / "bam_xlmrbase" / "eval_results.txt", 0.5)
+    _write(root / "bam_xlmrbase" / "test_result3.txt", "killed\n")
+    names = "{language}_{intermediate}"
+    done = load(root, path=names, constants={"target": "ner"}, baseline="xlmrbase", metrics=["f1"])
+    frame = scores().query("metric == 'f1' and language == 'bam'").sort_values(["intermediate", "split", "seed"])
+    assert frame[["intermediate", "split", "seed", "value"]].round(6).values.tolist() == [
+        ["afroxlmr", "test", 1, 0.81], ["afroxlmr", "test", 2, 0.82],
+        ["none", "dev", 0, 0.5], ["none", "test", 1, 0.71], ["none", "test", 2, 0.72],
+    ]  # fmt: skip
+    assert any("no line such as 'f1 = 0.79', left out: bam_xlmrbase/test_result3.txt" in said for said in done.said)
+    assert any("left out (lower is better): loss" in said for said in done.said)
+    assert any("no seeds in 2 of" in said for said in done.said)
 
 
 def _lm_eval(root: Path, model: str, stamp: str, results: dict[str, Any], **more: Any) -> Path:

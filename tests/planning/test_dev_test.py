@@ -11,6 +11,8 @@ import pytest
 
 from raystilts import Study, plan
 from raystilts.errors import UserError
+from raystilts.planning.dev_test import shared_rows
+from raystilts.planning.resolve import resolve
 from raystilts.tasks import registry
 from raystilts.tasks.loading import folder_languages
 from raystilts.tasks.overlap import items, shared_items, too_many
@@ -65,6 +67,24 @@ def test_items_in_common_are_refused_in_whatever_order(study: Study, tmp_path: P
 def test_a_few_are_chance(study: Study, tmp_path: Path) -> None:
     write(tmp_path, "test", [*range(3000, 3275), *range(1000, 1025)])
     assert plan(study).cells
+
+
+def test_what_test_data_shares_is_counted_for_the_answers(study: Study, tmp_path: Path) -> None:
+    [target] = resolve(study).targets
+    assert shared_rows(target, tmp_path) == []
+    write(tmp_path, "test", [*range(3000, 3263), *range(1000, 1025), *range(12)])
+    assert shared_rows(target, tmp_path) == [
+        {"split": "train", "language": "en", "items": 12, "texts": 0, "rows": 300},
+        {"split": "dev", "language": "en", "items": 25, "texts": 0, "rows": 300},
+    ]
+
+
+def test_sentences_of_the_training_data_in_other_pairs(data_dir: Path) -> None:
+    one = Study(name="s", intermediates=["none"], targets=["pawsx"], seeds=[0], data_dir=str(data_dir))
+    [target] = resolve(one).targets
+    found = {(row["split"], row["language"]): row for row in shared_rows(target, data_dir)}
+    assert found["train", "en"]["texts"] == 523
+    assert found["train", "en"]["rows"] == 1000
 
 
 @pytest.mark.parametrize("name", [name for name, task in all_tasks().items() if isinstance(task.dev, Source)])

@@ -62,6 +62,21 @@ def test_arms_that_overlap_by_the_folder_do_not_compete(tmp_path: Path) -> None:
     }
 
 
+def test_what_test_data_shares_is_said_in_every_answer(tmp_path: Path) -> None:
+    train = {"split": "train", "language": "de", "items": 3, "texts": 523, "rows": 1000}
+    dev = {"split": "dev", "language": "de", "items": 7, "texts": 0, "rows": 1000}
+    other = {"split": "dev", "language": "fr", "items": 9, "texts": 0, "rows": 1000}
+    _write(tmp_path, mine=MINE | {"shared": [train, dev, other]})
+    for seed in (0, 1):
+        write(tmp_path, f"none{seed}", {"de": 0.5 + seed / 100}, intermediate="none", target="mine", seed=seed)
+    [answer] = Results(tmp_path).answers()
+    assert answer.notes[-3:] == (
+        "3 of 1,000 de test items are in its training data too",
+        "523 of 1,000 de test items hold a text of its training data",
+        "7 of 1,000 de test items are in its dev data too",
+    )
+
+
 def test_a_folder_without_facts_asks_the_catalogue(tmp_path: Path) -> None:
     known = read_tasks(open_folder(tmp_path), None)
     assert known.overlaps("mnli", "xnli")

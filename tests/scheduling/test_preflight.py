@@ -51,7 +51,7 @@ def test_every_split_is_looked_at(folder: Path) -> None:
         ("targets.0 (xnli)", "dev", "de"),
         ("targets.0 (xnli)", "test", "de"),
     ]
-    check_data(resolve(xnli(folder)))
+    assert check_data(resolve(xnli(folder))) == []
 
 
 @pytest.mark.parametrize(
@@ -75,6 +75,12 @@ def test_faults_in_data_name_place_and_file(folder: Path, columns: dict[str, lis
         put(path, columns)
     with pytest.raises(UserError, match=message):
         check_data(resolve(xnli(folder)))
+
+
+def test_blank_texts_are_used_and_told(folder: Path) -> None:
+    path = folder / "xnli" / "de" / "test.parquet"
+    put(path, {"premise": ["a", " "], "hypothesis": ["b", "c"], "label": [0, 1]})
+    assert check_data(resolve(xnli(folder))) == [f"{path}: empty 'premise' in 1 row (1)"]
 
 
 def test_a_file_that_is_no_parquet(folder: Path) -> None:

@@ -36,7 +36,8 @@ COMMIT = "c0" * 20
 
 #: Data sets whose pin is a commit of the hub's own conversion, and those that come as JSON Lines with a card.
 CONVERSIONS = {
-    "facebook/anli", "cambridgeltl/xcopa", "unimelb-nlp/wikiann", "masakhane/afrixnli",
+    "facebook/anli", "cambridgeltl/xcopa", "unimelb-nlp/wikiann", "masakhane/afrixnli", "allenai/social_i_qa",
+    "allenai/cosmos_qa",
 }  # fmt: skip
 JSON_LINES = {"mteb/tatoeba-bitext-mining", "facebook/belebele", "mteb/amazon_massive_intent"}
 
@@ -73,11 +74,15 @@ class Standin:
                     earlier = self.tables.get(split)
                     self.tables[split] = table if earlier is None else pa.concat_tables([earlier, table])
                     table = self.tables[split]
-                self._put(own, name, split, table)
+                self._put(own, name, split, table, language)
 
-    def _put(self, source: Source, config: str, split: str, table: pa.Table) -> None:
+    def _put(self, source: Source, config: str, split: str, table: pa.Table, language: str = "en") -> None:
         commit = COMMIT if source.revision == CONVERTED else source.revision
         files = self.files.setdefault((str(source.path), commit), {})
+        if source.hub_files is not None:
+            path = hub._fill(source.hub_files.replace("{split}", split), source, language)
+            files[path] = _plain(table, path, '"' if source.converter == "quoted_cells" else "")
+            return
         if source.path in JSON_LINES:
             path = f"{split}/{config}.jsonl.gz"
             files[path] = gzip.compress("".join(json.dumps(row) + "\n" for row in table.to_pylist()).encode())
@@ -234,6 +239,15 @@ def _value(kind: Any, value: Any) -> Any:
             return [_value(inner, one) for one in value or []]
         case _:
             return {name: _value(one, (value or {}).get(name)) for name, one in kind.items()}
+
+
+def _plain(table: pa.Table, path: str, quote: str) -> bytes:
+    """JSON Lines or TSV, as the name says."""
+    rows = table.to_pylist()
+    if path.endswith(".jsonl"):
+        return "".join(json.dumps(row) + "\n" for row in rows).encode()
+    lines = [table.column_names, *(row.values() for row in rows)]
+    return "".join("\t".join(f"{quote}{cell}{quote}" for cell in line) + "\n" for line in lines).encode()
 
 
 def _parquet(table: pa.Table) -> bytes:

@@ -16,6 +16,7 @@ from raystilts.tasks.source import Source
 from raystilts.tasks.task import AnyType, Task
 from raystilts.tasks.types.classification import SequenceClassification
 from raystilts.tasks.types.multiple_choice import MultipleChoice
+from raystilts.tasks.types.regression import Regression
 from raystilts.tasks.types.retrieval import Retrieval
 from raystilts.tasks.types.span_qa import SpanQA
 from raystilts.tasks.types.tagging import Tagging
@@ -25,6 +26,7 @@ TOPIC = SequenceClassification(text="text", labels=("sport", "news"))
 CHOICE = MultipleChoice(context="{ctx}", choices=("endings",), labels=("0", "1"))
 NER = Tagging(tags="tags", labels=("O", "B-PER", "I-PER"), scores="entities")
 PAIRS = Retrieval(query="a", candidate="b")
+SCORE = Regression(text="text", high=5.0)
 NAMES = '{"info": {"features": {"label": {"_type": "ClassLabel", "names": ["news", "sport"]}}}}'
 IN_PLACE = r"text == context\[start:start \+ len\(text\)\]"
 
@@ -82,6 +84,10 @@ BROKEN: dict[str, tuple[AnyType, pa.Table, str]] = {
     "not UTF-8": (TOPIC, unreadable("text"), r"'text' is not UTF-8 in 1 row \(1\); allowed: text in UTF-8"),
     "no rows": (TOPIC, pa.table({"text": T[:0], "label": L[:0]}), "no rows for language 'en'"),
     "column missing": (TOPIC, pa.table({"texts": T, "label": L}), r"column 'text' is missing \(did you mean 'texts'"),
+    "null score": (SCORE, pa.table({"text": T[:2], "score": [1.5, None]}), r"no score in 1 row \(1\): null; allowed"),
+    "score in words": (SCORE, pa.table({"text": T[:2], "score": ["1", "high"]}), r"no number in 1 row \(1\): 'high'"),
+    "score not a number": (SCORE, pa.table({"text": T[:1], "score": [float("nan")]}), r"no number in 1 row \(0\): nan"),
+    "score too high": (SCORE, pa.table({"text": T[:2], "score": [5.0, 5.1]}), r"\(1\): 5.1; allowed: a number from 0"),
     "null option": (
         CHOICE, pa.table({"ctx": T[:2], "endings": [["a", "b"], ["a", None]], "label": [0, 1]}),
         r"no choice in 1 row \(1\): null; allowed: a text for each choice"),

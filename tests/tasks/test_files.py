@@ -196,3 +196,25 @@ def test_a_converter_of_ones_own_is_a_function(tmp_path: Path) -> None:
     assert load(source, "en", tmp_path)["text"].to_pylist()[1] == "EN 2020-01-01"
     assert Source.model_validate_json(source.model_dump_json()) == source
     assert fingerprint(source, "en", tmp_path).value != fingerprint(SOURCE, "en", tmp_path).value
+
+
+def test_dev_data_of_a_language_may_be_another_data_set(tmp_path: Path) -> None:
+    dev = Source(
+        dataset="mine", split="validation",
+        by_language={"sw": Source(dataset="theirs", split="test", converter=upper)},
+    )  # fmt: skip
+    there = {"mine/en/validation": "a,x\n", "mine/sw/validation": "not this,x\n", "theirs/sw/test": "b,x\nc,x\n"}
+    for place, text in there.items():
+        path = tmp_path / f"{place}.csv"
+        path.parent.mkdir(parents=True)
+        path.write_text(f"text,label\n{text}")
+    assert load(dev, "en", tmp_path)["text"].to_pylist() == ["a"]
+    assert load(dev, "sw", tmp_path)["text"].to_pylist() == ["SW B", "SW C"]
+    assert fingerprint(dev, "sw", tmp_path).value == fingerprint(dev.by_language["sw"], "sw", tmp_path).value
+    assert fingerprint(dev, "sw", tmp_path).rows == 2
+    assert folder_languages(dev, tmp_path) == ("en", "sw")
+    assert Source.model_validate_json(dev.model_dump_json()) == dev
+    assert dev.other("train").of("sw").split == "train"
+    (tmp_path / "theirs" / "sw" / "test.csv").unlink()
+    assert not is_here(dev, "sw", tmp_path)
+    assert folder_languages(dev, tmp_path) == ("en",)

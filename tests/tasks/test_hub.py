@@ -131,6 +131,14 @@ def test_too_many_requests_are_waited_for(standin: Standin) -> None:
     assert standin.refused["owner/set"] == 2
 
 
+def test_a_pin_that_came_later_leaves_keys_as_they_were(standin: Standin) -> None:
+    put(standin)
+    moving = fingerprint(small(revision="refs/convert/parquet"), "de", None).value
+    assert fingerprint(small(), "de", None).value != moving
+    assert fingerprint(small(keyed_as="refs/convert/parquet"), "de", None).value == moving
+    assert load(small(keyed_as="refs/convert/parquet"), "de", None).num_rows == 2
+
+
 def test_data_that_is_not_on_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("RAYSTILTS_DATA_DIR", raising=False)
     with pytest.raises(UserError, match=r"set: not on the hub.*set/en/train.parquet"):

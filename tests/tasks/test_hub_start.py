@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import pyarrow as pa
+import pytest
+import yaml
+
+from raystilts.results.results import Results
 from raystilts.tasks.registry import get_task
+from raystilts.tasks.source import Source
 
 from .hub_standin import Standin, serving
+
+ROOT = Path(__file__).parents[2]
+#: The commit of Wikipedia's texts that masked-LM co-training reads.
+WIKIPEDIA = "b04c8d1ceb2f5cd4588862100d08de323dccfbaa"
 
 #: What the environment of these tests says of data.
 HERE = ("RAYSTILTS_DATA_DIR", "HF_HUB_OFFLINE")
@@ -24,6 +38,9 @@ hyperparameters: {max_steps: 3, per_device_train_batch_size: 4, max_length: 32}
 storage_path: results
 """
 
+#: The command line, without a program of its own.
+CALL = "import sys; sys.argv[0] = 'raystilts'; from raystilts.cli import script; script()"
+
 #: What a run does before it trains: every row is read and checked, and the plan made of what is here.
 START = """
 from raystilts import plan
@@ -35,23 +52,96 @@ print(plan(study).verified)
 """
 
 
-def test_a_start_on_a_warm_cache_asks_nothing_and_works_offline(tmp_path: Path, data_dir: Path) -> None:
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """A machine whose hub is a stand-in: a folder to work in, and an empty cache."""
+
+    standin: Standin
+    folder: Path
+    environment: dict[str, str]
+
+    def call(self, *command: str, **more: str) -> str:
+        """What a program prints that works with this hub."""
+        done = subprocess.run(
+            [sys.executable, *command], cwd=self.folder, env=self.environment | more, capture_output=True, text=True,
+            timeout=200,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+        return done.stdout
+
+    def asked(self, **more: str) -> list[str]:
+        """Requests for data sets of a start; `huggingface_hub` asks of other things at times."""
+        before = len(self.standin.asked)
+        assert self.call("-c", START, **more) == "True\n"
+        return [path for path in self.standin.asked[before:] if "/datasets/" in path]
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Iterator[Machine]:
+    """With an empty hub."""
     standin = Standin()
-    for name in ("mrpc", "xnli", "tatoeba"):
-        standin.add(get_task(name), data_dir, rows=40)
-    (tmp_path / "study.yaml").write_text(STUDY)
     with serving(standin) as address:
-        env = {name: value for name, value in os.environ.items() if name not in HERE}
-        env |= {"HF_ENDPOINT": address, "HF_HOME": str(tmp_path / "home"), "PYTHONPATH": os.pathsep.join(sys.path)}
+        environment = {name: value for name, value in os.environ.items() if name not in HERE}
+        own = {"HF_ENDPOINT": address, "HF_HOME": str(tmp_path / "home"), "PYTHONPATH": os.pathsep.join(sys.path)}
+        yield Machine(standin, tmp_path, environment | own)
 
-        def asked(**more: str) -> int:
-            """Requests for data sets of a start; `huggingface_hub` asks of other things at times."""
-            before = len(standin.asked)
-            command = [sys.executable, "-c", START]
-            done = subprocess.run(command, cwd=tmp_path, env=env | more, capture_output=True, text=True, timeout=100)
-            assert (done.returncode, done.stdout) == (0, "True\n"), done.stderr[-2000:]
-            return sum("/datasets/" in path for path in standin.asked[before:])
 
-        assert 0 < asked() <= 40
-        assert asked() == 0
-        assert asked(HF_HUB_OFFLINE="1") == 0
+def listings(asked: list[str]) -> list[str]:
+    """Which data sets were asked for their files."""
+    return [path.split("/datasets/")[1].split("/revision/")[0] for path in asked if path.startswith("/api/")]
+
+
+def test_a_start_on_a_warm_cache_asks_nothing_and_works_offline(machine: Machine, data_dir: Path) -> None:
+    for name in ("mrpc", "xnli", "tatoeba"):
+        machine.standin.add(get_task(name), data_dir, rows=40)
+    (machine.folder / "study.yaml").write_text(STUDY)
+    assert 0 < len(machine.asked()) <= 40
+    assert machine.asked() == []
+    assert machine.asked(HF_HUB_OFFLINE="1") == []
+
+
+def phang2020() -> dict[str, Any]:
+    """The grid of search_spaces/phang2020.yaml, without what only a folder has, on the embedded encoder."""
+    study: dict[str, Any] = yaml.safe_load((ROOT / "search_spaces" / "phang2020.yaml").read_text())
+    folders = ("ccg", "bucc2018")
+    arms = [arm for arm in study["intermediates"] if arm not in folders and "@" not in str(arm)]
+    arms = [arm for arm in arms if not (isinstance(arm, dict) and "tasks" in arm)]
+    targets = [target for target in study["targets"] if target["task"] not in folders]
+    encoder = {"model_name_or_path": "raystilts-mini"}
+    return study | {"encoder": encoder, "intermediates": arms, "targets": targets, "storage_path": "results"}
+
+
+def test_a_large_grid_asks_each_data_set_once_for_its_files_and_a_second_start_for_nothing(
+    machine: Machine, data_dir: Path
+) -> None:
+    study = phang2020()
+    (machine.folder / "study.yaml").write_text(yaml.safe_dump(study))
+    arms = ("mnli", "anli", "snli", "qqp", "squad", "squad_v2", "hellaswag", "cosmos_qa", "commonsense_qa")
+    for name in (*arms, *(target["task"] for target in study["targets"])):
+        machine.standin.add(get_task(name), data_dir, rows=40)
+    for language in next(arm for arm in study["intermediates"] if isinstance(arm, dict))["masked_lm"]["languages"]:
+        wikipedia = Source(
+            dataset="mono", split="train", path="wikimedia/wikipedia", revision=WIKIPEDIA, name="20231101.{language}"
+        )
+        texts = pa.table({"text": [f"{language} is a language, said {i} people in a text." for i in range(30)]})
+        machine.standin._put(wikipedia, f"20231101.{language}", "train", texts, language)
+    first = machine.asked()
+    assert len(listings(first)) == len(set(listings(first))) > 10
+    assert len(machine.asked()) <= 20
+
+
+@pytest.mark.slow
+def test_a_small_study_runs_from_the_hub_to_an_answer(machine: Machine, data_dir: Path) -> None:
+    for name in ("mrpc", "xnli", "tatoeba", "stsb"):
+        machine.standin.add(get_task(name), data_dir, rows=40)
+    with_similarity = STUDY.replace("targets: [", "targets: [{task: stsb, languages: [de]}, ")
+    (machine.folder / "study.yaml").write_text(with_similarity)
+    machine.call("-c", CALL, "run", "study.yaml")
+    asked = len(machine.standin.asked)
+    arms = json.loads(machine.call("-c", CALL, "best", "results/from_the_hub", "--json", HF_HUB_OFFLINE="1"))
+    assert {arm["target"] for arm in arms} == {"xnli", "tatoeba", "stsb"}
+    assert {(arm["intermediate"], arm["seeds"]) for arm in arms} == {("none", 1), ("mrpc", 1)}
+    attempts = len(Results(machine.folder / "results" / "from_the_hub").runs(all_attempts=True))
+    machine.call("-c", CALL, "run", "study.yaml", HF_HUB_OFFLINE="1")
+    assert len(Results(machine.folder / "results" / "from_the_hub").runs(all_attempts=True)) == attempts == 7
+    assert not [path for path in machine.standin.asked[asked:] if "/datasets/" in path]

@@ -157,6 +157,12 @@ def _gaps(number: int) -> pa.Table:
     return pa.Table.from_pylist(rows)
 
 
+def _similar(label: str) -> pa.Table:
+    pairs = [("A man plays the flute.", "A man is fluting."), ("Dogs bark.", "A cat sleeps."), ("Ice.", "Snow.")]
+    scores = [4.8, 0.6, 2.25]
+    return pa.table({"sentence1": [a for a, _ in pairs], "sentence2": [b for _, b in pairs], label: scores})
+
+
 def _topics(text: str, label: str, labels: str) -> dict[str, pa.Table]:
     names = labels.split()
     rows = [{text: f"This is number {i} about {name}.", label: name} for i, name in enumerate(names)]
@@ -172,7 +178,8 @@ TRUE_ROWS: dict[str, dict[str, pa.Table]] = {
     "masakhanews": _topics("text", "category", "business entertainment health politics religion sports technology"),
     "massive_intent": _topics("text", "label", "alarm_set iot_coffee play_radio weather_query"),
     "nusax_senti": _topics("text", "label", "negative neutral positive neutral"),
-    "taxi1500": _topics("verse", "classification", "Recommendation Faith Description Sin Grace Violence"),
+    "stsb": {"train": _similar("label"), "dev": _similar("label"), "test": _similar("similarity_score")},
+    "taxi1500": _topics("verse", "label", "Recommendation Faith Description Sin Grace Violence"),
     "ud": dict.fromkeys(
         ("train", "dev", "test"),
         pa.table({"tokens": [["Dogs", "bark", "."], ["It", "rains"]], "pos_tags": [["NOUN", "VERB", "PUNCT"],

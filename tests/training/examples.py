@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +84,7 @@ def weights(model: torch.nn.Module) -> dict[str, Tensor]:
     return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
 
 
-def equal(one: dict[str, Tensor], other: dict[str, Tensor], tolerance: float = 0.0) -> bool:
+def equal(one: Mapping[str, Tensor], other: Mapping[str, Tensor], tolerance: float = 0.0) -> bool:
     """Whether two sets of weights are the same, to the bit by default."""
     assert one.keys() == other.keys()
     return all(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -93,6 +94,15 @@ def test_the_encoder_is_plain_after_it_and_the_pretrained_weights_are_what_they_
     assert equal(weights(tiny.model), pretrained_weights)
 
 
+def test_training_all_of_an_encoder_that_was_shared_leaves_the_pretrained_weights(tiny: Pretrained) -> None:
+    before = {name: tensor.clone() for name, tensor in tiny.weights.items()}
+    tiny.restore(None, CPU, shared=True)
+    tiny.restore(None, CPU)
+    train(job(tiny, "cldr_names", 2))
+    assert not equal(weights(tiny.model), before)
+    assert equal(tiny.weights, before)
+
+
 def test_lora_starts_from_the_encoder_as_it_is_and_its_seed_alone_draws_it(tiny: Pretrained) -> None:
     drawn: list[Tensor] = []
     for seed in (0, 0, 1):
@@ -159,6 +169,17 @@ def test_a_stage_is_kept_as_what_it_trained_and_comes_back_bit_for_bit(
         assert equal(
             weights(plain), {n.removeprefix("encoder."): t for n, t in before.items() if "heads." not in n}, 1e-6
         )
+
+
+def test_a_kept_target_does_not_need_its_intermediate_any_more(tiny_encoder: Path, tmp_path: Path) -> None:
+    planned = plan(study(tiny_encoder, tuning="lora", keep_targets="all"))
+    parent, child = the(planned, "intermediate", "cldr_names"), the(planned, "target", "cldr_names")
+    run_stage(parent, planned.study, tmp_path, encoder=planned.encoder)
+    first = run_stage(child, planned.study, tmp_path, encoder=planned.encoder)
+    shutil.rmtree(tmp_path / parent.train_key)
+    again = run_stage(child, planned.study, tmp_path, encoder=planned.encoder)
+    assert not again.trained
+    assert again.scores == first.scores
 
 
 def test_a_target_starts_from_the_merged_encoder_of_its_intermediate(

@@ -27,7 +27,16 @@ from raystilts.training.checkpoints import Checkpoints
 from raystilts.training.collate import Batch
 from raystilts.training.encoder import pretrained
 from raystilts.training.export import TrainedHead, export_classifier, export_sentence_encoder
-from raystilts.training.model import ChoiceHead, Head, Model, SequenceHead, SpanHead, TokenHead, pool_tokens
+from raystilts.training.model import (
+    ChoiceHead,
+    Head,
+    Model,
+    RegressionHead,
+    SequenceHead,
+    SpanHead,
+    TokenHead,
+    pool_tokens,
+)
 
 from .examples import study
 
@@ -44,6 +53,7 @@ CONFIGS: dict[str, Any] = {
 LABELS = ("no", "perhaps", "yes")
 HEADS: dict[str, tuple[TrainedHead, str]] = {
     "sequence": (TrainedHead("sequence", LABELS), "AutoModelForSequenceClassification"),
+    "regression": (TrainedHead("regression", scale=(1.0, 5.0)), "AutoModelForSequenceClassification"),
     "choice": (TrainedHead("choice"), "AutoModelForMultipleChoice"),
     "token": (TrainedHead("token", LABELS), "AutoModelForTokenClassification"),
     "span": (TrainedHead("span"), "AutoModelForQuestionAnswering"),
@@ -60,6 +70,8 @@ def kept(folder: Path, name: str, tokenizer: Any, kind: str, pooling: Any = "fir
     head: Head
     if kind == "sequence":
         head = SequenceHead(16, 3, 0.1, pooling)
+    elif kind == "regression":
+        head = RegressionHead(16, 0.1, pooling)
     elif kind == "choice":
         head = ChoiceHead(16, 4, 0.1, pooling)
     else:
@@ -94,13 +106,16 @@ def test_logits_are_those_of_the_kept_weights(tmp_path: Path, tiny_tokenizer: An
     checkpoint, one, model = kept(tmp_path, name, tiny_tokenizer, kind)
     out = tmp_path / "out"
     # Another activation between the head's layers, which no setting changes.
-    if (name, kind) in {("electra", "sequence"), ("distilbert", "sequence"), ("distilbert", "choice")}:
+    refused = {("electra", "sequence"), ("electra", "regression"), ("distilbert", "choice")}
+    if (name, kind) in refused | {("distilbert", "sequence"), ("distilbert", "regression")}:
         with pytest.raises(UserError, match=rf"^{name}: transformers has no class that computes this model"):
             export_classifier(checkpoint, HEADS[kind][0], one, out, {})
         assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoints", "encoder"]
         return
     given = batch(len(tiny_tokenizer))
     ours = model.head(0)(model.states(given), given)
+    if kind == "regression":
+        ours = 1.0 + 4.0 * ours  # on the scale of the data, not from 0 to 1 as it was trained
     class_name = export_classifier(checkpoint, HEADS[kind][0], one, out, {"README.md": "the card"})
     found = theirs(out, kind, given)
     there = given.attention_mask.bool() if kind in ("token", "span") else slice(None)
@@ -108,6 +123,8 @@ def test_logits_are_those_of_the_kept_weights(tmp_path: Path, tiny_tokenizer: An
     config = json.loads((out / "config.json").read_text())
     assert config["architectures"] == [class_name]
     assert (out / "README.md").read_text() == "the card"
+    if kind == "regression":
+        assert config["problem_type"] == "regression"
     if kind in ("sequence", "token"):
         assert config["id2label"] == {"0": "no", "1": "perhaps", "2": "yes"}
         assert config["label2id"] == {"no": 0, "perhaps": 1, "yes": 2}

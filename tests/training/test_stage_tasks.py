@@ -119,3 +119,25 @@ def test_text_may_be_drawn_evenly_from_unequal_languages(tiny_encoder: Path, tmp
         assert result.steps_done == 4
         losses[smoothing] = result.losses
     assert losses[0.0] != losses[1.0]
+
+
+def test_similarity_is_learnt_as_a_number(tmp_path: Path) -> None:
+    """Pairs of equal sentences score 5, others 0: some updates tell them apart."""
+    words = ["dog", "house", "tree", "river", "stone", "bird", "ship", "king", "road", "fire", "snow", "bread"]
+    folder = tmp_path / "data" / "stsb" / "en"
+    folder.mkdir(parents=True)
+    for split, place in (("train", "a"), ("validation", "the"), ("test", "one")):
+        pairs = [(one, other) for one in words for other in (one, words[-1 - words.index(one)])]
+        rows = [
+            {"sentence1": f"{place} {a}", "sentence2": f"{place} {b}", "label": 5.0 if a == b else 0.0}
+            for a, b in pairs
+        ]
+        pq.write_table(pa.Table.from_pylist(rows), folder / f"{split}.parquet")
+    hp = {"learning_rate": 1e-3, "max_steps": 60, "per_device_train_batch_size": 12, "max_length": 16}
+    one = on_mini(tmp_path / "data", targets=[{"task": "stsb", "languages": ["en"]}], hyperparameters=hp,
+                  evaluation={"eval_steps": 0.5})  # fmt: skip
+    result = run(plan(one), "target", tmp_path / "out")
+    [test] = of(result, "test")
+    assert (test.metric, test.examples) == ("pearson_spearman", 24)
+    assert test.value > 0.5
+    assert {score.metric for score in result.scores} == {"pearson", "spearman", "pearson_spearman"}

@@ -10,11 +10,12 @@ import pandas as pd
 from raystilts.errors import UserError
 from raystilts.importing.files import read_file
 from raystilts.importing.reading import FILE, PLACES, Reading, of_records
-from raystilts.importing.trees import jiant, lm_eval, mlflow, mteb, ray_tune, trainer, wandb
+from raystilts.importing.trees import jiant, key_value, lm_eval, mlflow, mteb, ray_tune, trainer, wandb
 from raystilts.importing.trees.layout import Found, Layout, compiled, of_folder, relative
 
 LAYOUTS = (
-    mlflow.LAYOUT, wandb.LAYOUT, jiant.LAYOUT, ray_tune.LAYOUT, trainer.LAYOUT, lm_eval.LAYOUT, mteb.LAYOUT
+    mlflow.LAYOUT, wandb.LAYOUT, jiant.LAYOUT, ray_tune.LAYOUT, trainer.LAYOUT, lm_eval.LAYOUT, mteb.LAYOUT,
+    key_value.LAYOUT,
 )  # fmt: skip
 _TABLES = (".csv", ".tsv", ".parquet", ".pq", ".xlsx", ".jsonl", ".ndjson", ".json")
 _SKIPPED = ("__pycache__", "node_modules", "code", "artifacts")

@@ -28,6 +28,7 @@ def _is_result(data: Any) -> bool:
 
 def _read(root: Path, marks: Sequence[Path], every: Sequence[Path]) -> Found:
     found = Found(said=["the main score of each task counts; models are the arms (intermediate)"])
+    speeds: set[str] = set()
     for path in marks:
         data = load_json(path)
         if not _is_result(data):
@@ -38,11 +39,16 @@ def _read(root: Path, marks: Sequence[Path], every: Sequence[Path]) -> Found:
         for split, entries in data["scores"].items():
             for entry in entries if isinstance(entries, list) else []:
                 if is_number(entry.get("main_score")):
+                    if abs(entry["main_score"]) > 1.0:  # of a speed, not of quality: MTEB's scores are fractions
+                        speeds.add(str(data.get("task_name") or path.stem))
+                        continue
                     record: Record = {"intermediate": model, "target": data.get("task_name") or path.stem,
                                       "split": split,
                                       "language": _language(entry), "metric": "main_score",
                                       "value": float(entry["main_score"])}  # fmt: skip
                     found.records.append(with_file(record, root, path))
+    if speeds:
+        found.said.append(f"left out, no score from 0 to 1: {', '.join(sorted(speeds))}")
     revisions = {(Path(r[FILE]).parent.name, r["intermediate"]) for r in found.records}
     several = sorted({model for _, model in revisions if sum(m == model for _, m in revisions) > 1})
     if several:

@@ -13,6 +13,7 @@ import yaml
 from raystilts.report.html.gather import ReportData
 from raystilts.report.html.markup import Child, Markup, count, duration, table, tag
 from raystilts.results.reader import json_column
+from raystilts.study.composed import flattened
 from raystilts.study.schema import Study
 
 #: Failed runs that are listed one by one.
@@ -140,7 +141,7 @@ def _again(data: ReportData) -> Markup:
 def study_yaml(study: Study) -> str:
     """The study as a file that `raystilts run` takes; what was left to its default is left out."""
     fields = study.model_dump(mode="json", exclude_defaults=True)
-    fields["intermediates"] = [arm or "none" for arm in fields["intermediates"]]
+    fields["intermediates"] = [flattened(arm) or "none" for arm in fields["intermediates"]]
     text: str = yaml.safe_dump(fields, sort_keys=False, allow_unicode=True, width=100, default_flow_style=None)
     return text
 

@@ -1,7 +1,7 @@
 """Multiple choice: common sense and reading."""
 
 from raystilts.tasks.languages import codes
-from raystilts.tasks.source import Source
+from raystilts.tasks.source import CONVERTED, Source
 from raystilts.tasks.task import Task
 from raystilts.tasks.types.multiple_choice import MultipleChoice
 
@@ -39,7 +39,15 @@ COMMONSENSE_QA = Task(
 
 
 # Cosmos QA.
-COSMOS_QA_ROWS = Source(dataset="cosmos_qa", split="train", path="allenai/cosmos_qa", rows=25_262, tokens_per_row=440)
+COSMOS_QA_ROWS = Source(
+    dataset="cosmos_qa",
+    split="train",
+    path="allenai/cosmos_qa",
+    revision="ed50fe83db62b355759053b1cd5eef344ee371e0",
+    keyed_as=CONVERTED,
+    rows=25_262,
+    tokens_per_row=440,
+)
 COSMOS_QA_TRAIN, COSMOS_QA_DEV = COSMOS_QA_ROWS.cut(share=0.1, by=("context",))
 
 COSMOS_QA = Task(
@@ -94,7 +102,13 @@ HELLASWAG = Task(
 
 # Social IQa.
 SOCIAL_I_QA_ROWS = Source(
-    dataset="social_i_qa", split="train", path="allenai/social_i_qa", rows=33_410, tokens_per_row=115
+    dataset="social_i_qa",
+    split="train",
+    path="allenai/social_i_qa",
+    revision="537a2ec8ec565adc0b70b70752893e59e024df26",
+    keyed_as=CONVERTED,
+    rows=33_410,
+    tokens_per_row=115,
 )
 SOCIAL_I_QA_TRAIN, SOCIAL_I_QA_DEV = SOCIAL_I_QA_ROWS.cut(share=0.05, by=("context",))
 
@@ -123,6 +137,8 @@ XCOPA_TRAIN = Source(
     split="train",
     path="aps/super_glue",
     name="copa",
+    revision="3de24cf8022e94f4ee4b9d55a6f539891524d646",
+    keyed_as=CONVERTED,
     converter="copa_question",
     rows=400,
     tokens_per_row=44,
@@ -196,7 +212,16 @@ BELEBELE = Task(
 
 # XStoryCloze: the right ending of a story. The English training split is StoryCloze's dev set of 360 stories.
 XSTORYCLOZE_ROWS = Source(
-    dataset="xstorycloze", split="train", path="juletxara/xstory_cloze", name="{language}", rows=360, tokens_per_row=110
+    dataset="xstorycloze",
+    split="train",
+    path="juletxara/xstory_cloze",
+    name="{language}",
+    revision="c4c2d88a1ec8b37fe22166d2a610f272726724b6",
+    keyed_as=CONVERTED,
+    hub_files="spring2016.val.{language}.tsv.split_20_80_{split}.tsv",
+    converter="quoted_cells",
+    rows=360,
+    tokens_per_row=110,
 )
 XSTORYCLOZE_TRAIN, XSTORYCLOZE_DEV = XSTORYCLOZE_ROWS.cut(share=0.2, by=("input_sentence_1",))
 
@@ -228,6 +253,8 @@ WINOGRANDE_ROWS = Source(
     split="train",
     path="allenai/winogrande",
     name="winogrande_xl",
+    revision="01e74176c63542e6b0bcb004dcdea22d94fb67b5",
+    keyed_as=CONVERTED,
     rows=40_398,
     tokens_per_row=62,
 )
@@ -260,6 +287,9 @@ XWINOGRAD = WINOGRANDE.model_copy(
             split="test",
             path="Muennighoff/xwinograd",
             name="{language}",
+            revision="90b619ef5278605cd4f572e3e8506ab16afd44f2",
+            keyed_as=CONVERTED,
+            hub_files="test/{language}.jsonl",
             language_codes={"ja": "jp"},
             rows=300,
         ),
@@ -291,6 +321,8 @@ GLOBAL_MMLU = Task(
         split="test",
         path="CohereLabs/Global-MMLU-Lite",
         name="{language}",
+        revision="36c2fd756f19ccf13a9a96c8e53ccecc02192b8b",
+        keyed_as=CONVERTED,
         rows=400,
         tokens_per_row=320,
     ),

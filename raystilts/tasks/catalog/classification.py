@@ -1,7 +1,7 @@
 """Topics of sentences, and plain text for masked language modelling."""
 
 from raystilts.tasks.languages import codes
-from raystilts.tasks.source import Source
+from raystilts.tasks.source import CONVERTED, Source
 from raystilts.tasks.task import Task
 from raystilts.tasks.types.classification import SequenceClassification
 from raystilts.tasks.types.masked_lm import MaskedLM
@@ -12,6 +12,9 @@ SIB200_TRAIN = Source(
     split="train",
     path="Davlan/sib200",
     name="{flores}",
+    revision="38977a667f6fc264d5c26ec57a01e16db040b358",
+    keyed_as=CONVERTED,
+    hub_files="data/{flores}/{split}.tsv",
     rows=701,
     tokens_per_row=34,
 )
@@ -21,7 +24,7 @@ SIB200 = Task(
     name="sib200",
     type=SequenceClassification(text="text", label="category", labels=SIB200_TOPICS),
     train=SIB200_TRAIN,
-    dev=SIB200_TRAIN.other("validation", rows=99),
+    dev=SIB200_TRAIN.other("validation", rows=99).model_copy(update={"hub_files": "data/{flores}/dev.tsv"}),
     test=SIB200_TRAIN.other("test", rows=204),
     languages=codes(
         "af am ar bg bn cs de el en es et eu fa fi fr ha he hi hu id ig it ja ka kk ko lg "
@@ -66,7 +69,7 @@ MASAKHANEWS = Task(
     dev_languages=MASAKHANEWS_LANGUAGES,
     main_score="weighted_f1",
     description="Which of seven topics is the news article about?",
-    licence="CC BY-NC 4.0",
+    licence="CC BY-NC-SA 4.0 (LICENSE.md of the repository)",
     citation="Adelani et al. 2023, IJCNLP-AACL, arxiv.org/abs/2304.09972",
     url="https://github.com/masakhane-io/masakhane-news",
 )
@@ -150,7 +153,6 @@ TAXI1500 = Task(
     name="taxi1500",
     type=SequenceClassification(
         text="verse",
-        label="classification",
         labels=codes("Recommendation Faith Description Sin Grace Violence"),
         averages=("macro_f1",),
     ),
@@ -161,7 +163,7 @@ TAXI1500 = Task(
     dev_languages=("en",),
     main_score="macro_f1",
     description="Which of six topics is the verse about? 1,500 languages in the original.",
-    licence="by translation; given on request",
+    licence="labels Apache-2.0; verses by translation, given on request",
     citation="Ma et al. 2023, arxiv.org/abs/2305.08487",
     url="https://github.com/cisnlp/Taxi1500",
 )

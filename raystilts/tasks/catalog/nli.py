@@ -1,7 +1,7 @@
 """Natural language inference: the English corpora, XNLI, and tests in single languages."""
 
 from raystilts.tasks.languages import codes
-from raystilts.tasks.source import Source
+from raystilts.tasks.source import CONVERTED, Source
 from raystilts.tasks.task import Task
 from raystilts.tasks.types.classification import SequenceClassification
 
@@ -128,7 +128,14 @@ RTE = Task(
 
 # SciTail: does a sentence from the web entail an answer to a science question?
 SCITAIL_TRAIN = Source(
-    dataset="scitail", split="train", path="allenai/scitail", name="tsv_format", rows=23_097, tokens_per_row=44
+    dataset="scitail",
+    split="train",
+    path="allenai/scitail",
+    name="tsv_format",
+    revision="0cc4353235b289165dfde1c7c5d1be983f99ce44",
+    keyed_as=CONVERTED,
+    rows=23_097,
+    tokens_per_row=44,
 )
 
 SCITAIL = Task(
@@ -249,6 +256,11 @@ AFRIXNLI = Task(
 )
 
 
+_NLI_PINS = {
+    "clue/clue": "28178267a609dd08bdc703dd6c931dfc2c2f4431",
+    "klue/klue": "349481ec73fff722f88e0453ca05c77a447d967c",
+}
+
 # Inference tests in single languages, trained on MultiNLI; without a hub path they need a folder.
 # name language split | hub path | configuration | licence | citation | home page
 _NLI_TARGETS_TABLE = """
@@ -266,12 +278,21 @@ farstail fa test|||Apache-2.0|Amirkhani et al. 2023, Soft Computing|github.com/d
 def _nli_targets_task(line: str) -> Task:
     key, path, config, licence, citation, url = line.split("|")
     name, language, split = key.split()
+    source = Source(
+        dataset=name,
+        split=split,
+        path=path or None,
+        name=config or None,
+        revision=_NLI_PINS.get(path, CONVERTED),
+        keyed_as=CONVERTED if path in _NLI_PINS else None,
+        converter="premise_hypothesis",
+    )
     return Task(
         name=name,
         type=MNLI_TYPE,
         train=MNLI_TRAIN,
         dev=MNLI_DEV,
-        test=Source(dataset=name, split=split, path=path or None, name=config or None, converter="premise_hypothesis"),
+        test=source,
         languages=(language,),
         dev_languages=("en",),
         main_score="accuracy",

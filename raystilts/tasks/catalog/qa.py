@@ -1,7 +1,7 @@
 """Extractive question answering: the answer is a span of the passage."""
 
 from raystilts.tasks.languages import codes
-from raystilts.tasks.source import Source
+from raystilts.tasks.source import CONVERTED, Source
 from raystilts.tasks.task import Task
 from raystilts.tasks.types.span_qa import SpanQA
 
@@ -76,6 +76,8 @@ XQUAD = Task(
         split="validation",
         path="google/xquad",
         name="xquad.{language}",
+        revision="51adfef1c1287aab1d2d91b5bead9bcfb9c68583",
+        keyed_as=CONVERTED,
         converter="answers_in_place",
         rows=1_190,
         tokens_per_row=240,

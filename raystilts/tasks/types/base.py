@@ -14,7 +14,7 @@ from raystilts.tasks.encoding import Features, Outputs, Tokenizer
 from raystilts.tasks.splits import fixed_sample
 from raystilts.tasks.types.columns import Fault
 
-Head = Literal["sequence", "choice", "span", "token", "embedding", "masked_lm"]
+Head = Literal["sequence", "choice", "regression", "span", "token", "embedding", "masked_lm"]
 
 
 class TaskType(BaseModel, ABC):

@@ -1,0 +1,129 @@
+"""Checkpoints from elsewhere: found, fingerprinted, and compared with the study's encoder before anything trains.
+
+What is compared is what makes the encoder compute something else: the numbers and switches of the configuration, the
+vocabulary, and what the tokenizer makes of a text. That all its tensors are there is seen when it is loaded.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from raystilts.errors import UserError, first_line, shown
+from raystilts.planning.encoders import EncoderInfo, describe_encoder, fetch_encoder
+from raystilts.study.composed import Foreign
+from raystilts.study.schema import Encoder
+
+#: Read to compare tokenizers: cases, accents, scripts, forms that NFKC and NFC change.
+PROBE = "The Ärger of ÉCOLE №5, ﬁne İstanbul Ελλάς Москва नमस्ते العربية 日本語 한국어 ไทย  twice"
+#: Fields of a configuration that change what an encoder computes from the same weights, or the weights' shapes.
+_COMPARED = (
+    "model_type", "hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "intermediate_size",
+    "vocab_size", "type_vocab_size", "max_position_embeddings", "embedding_size", "head_dim", "pad_token_id",
+    "d_model", "d_ff", "d_kv", "num_layers", "num_heads", "n_layers", "n_heads", "dim", "hidden_dim",
+    "hidden_act", "hidden_activation", "activation", "activation_function", "feed_forward_proj",
+    "layer_norm_eps", "norm_eps", "layer_norm_epsilon", "rms_norm_eps", "position_embedding_type",
+    "relative_attention", "position_buckets", "max_relative_positions", "pos_att_type", "share_att_key",
+    "relative_attention_num_buckets", "relative_attention_max_distance", "local_attention",
+    "global_attn_every_n_layers", "rope_theta", "rope_scaling",
+)  # fmt: skip
+
+
+def describe_foreign(foreign: Foreign, encoder: Encoder, place: str) -> EncoderInfo:
+    """Finds a checkpoint from elsewhere without loading it, and compares what is here with the study's encoder.
+
+    Args:
+        place: Of its arm in the study file.
+
+    Raises:
+        UserError: it is not there or no checkpoint of safetensors, or is of another architecture or tokenizer.
+    """
+    place, same = f"{place}.checkpoint", _as_encoder(foreign, encoder)
+    info = _placed(place, lambda: describe_encoder(same))
+    own = describe_encoder(encoder)
+    if info.verified and own.verified:
+        check_same(own, info, place)
+    return info
+
+
+def fetch_foreign(foreign: Foreign, encoder: Encoder, place: str) -> EncoderInfo:
+    """Like `describe_foreign`, fetching a checkpoint on the hub first.
+
+    Raises:
+        UserError: also where it is not on the hub, or the hub does not answer.
+    """
+    same = _as_encoder(foreign, encoder)
+    _placed(f"{place}.checkpoint", lambda: fetch_encoder(same))
+    return describe_foreign(foreign, encoder, place)
+
+
+def _as_encoder(foreign: Foreign, encoder: Encoder) -> Encoder:
+    """Read as the study's encoder is, but for where it lies."""
+    return encoder.model_copy(update={"model_name_or_path": foreign.checkpoint, "revision": foreign.revision})
+
+
+def _placed(place: str, find: Any) -> EncoderInfo:
+    """What is said of an encoder's place in the study file is said of the checkpoint's."""
+    try:
+        found: EncoderInfo = find()
+    except UserError as error:
+        text = str(error).replace("encoder.model_name_or_path", place).replace("encoder.revision", f"{place}.revision")
+        raise UserError(text.replace(f"--set {place}", "--set encoder.model_name_or_path")) from None
+    return found
+
+
+def check_same(own: EncoderInfo, foreign: EncoderInfo, place: str) -> None:
+    """Compares a checkpoint that is here with the study's encoder.
+
+    Raises:
+        UserError: another architecture, vocabulary or tokenizer; names the field.
+    """
+    one, other = (_config(Path(info.location) / "config.json") for info in (own, foreign))
+    for field in _COMPARED:
+        if not _alike(one.get(field), other.get(field)):
+            raise UserError(
+                f"{place}: {foreign.location} is of another architecture than the encoder, {own.location}: {field} is "
+                f"{shown(other.get(field))}, not {shown(one.get(field))}; give a checkpoint that was trained from it"
+            )
+    difference = _tokenizer_difference(Path(own.location), Path(foreign.location), place)
+    if difference is not None:
+        raise UserError(
+            f"{place}: {foreign.location} has another tokenizer than the encoder, {own.location}: {difference}; give a "
+            "checkpoint that was trained with the encoder's own"
+        )
+
+
+def _config(path: Path) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return found
+
+
+def _alike(one: Any, other: Any) -> bool:
+    """Whether two values of a configuration are the same; one that a file leaves out is its architecture's default."""
+    if one is None or other is None:
+        return True
+    if isinstance(one, float) and isinstance(other, int | float):
+        return math.isclose(one, other, rel_tol=1e-6)
+    return bool(one == other)
+
+
+def _tokenizer_difference(own: Path, foreign: Path, place: str) -> str | None:
+    """What tells two tokenizers apart, in words; None where nothing does."""
+    files = [folder / "tokenizer.json" for folder in (own, foreign)]
+    if all(file.is_file() for file in files) and files[0].read_bytes() == files[1].read_bytes():
+        return None
+    from transformers import AutoTokenizer
+
+    try:
+        one, other = (AutoTokenizer.from_pretrained(str(folder)) for folder in (own, foreign))
+    except Exception as error:  # each tokenizer has mistakes of its own in what its files say
+        raise UserError(f"{place}: {foreign}: its tokenizer does not load: {first_line(error, 120)}") from None
+    words, others = one.get_vocab(), other.get_vocab()
+    if words != others:
+        word = min(word for word in {*words, *others} if words.get(word) != others.get(word))
+        return f"{len(others):,} words, not {len(words):,}; {shown(word)} is one of those that differ"
+    probes = [tokenizer(PROBE)["input_ids"] for tokenizer in (one, other)]
+    return None if probes[0] == probes[1] else "the same text gets other ids"
