@@ -17,6 +17,7 @@ from raystilts.filesystem import Folder, open_folder
 from raystilts.results import cells, queries
 from raystilts.results.answers import ArmAnswer, Question, Selection, TargetAnswer, answer_target
 from raystilts.results.cell_tables import CellTables
+from raystilts.results.compared import compared_fraction as compared_fraction
 from raystilts.results.item_noise import KnownItems, Stages, stages_of
 from raystilts.results.items import ItemSet, has_items, read_item_sets
 from raystilts.results.joint_choice import JointChoice, least_targets
@@ -445,19 +446,3 @@ def _nothing(results: Results) -> str:
     if counts:
         return f"The results hold no finished target stage ({counts}); the column error of Results.runs() says why"
     return "The results hold no finished target stage yet; run the study first: raystilts run STUDY"
-
-
-def compared_fraction(given: float | None, tests: Iterable[Stratum], study: Study | None) -> float | None:
-    """The fraction of intermediates at which arms compete: as given, as the study says, or the largest.
-
-    Raises:
-        UserError: No result has the fraction that is given.
-    """
-    fractions = (arm.intermediate_fraction for test in tests for arm in test.arms)
-    there = sorted({fraction for fraction in fractions if fraction is not None})
-    if given is not None and given not in there:
-        known = ", ".join(f"{fraction:g}" for fraction in there) or "none"
-        raise UserError(f"--intermediate-fraction {given:g}: the results hold {known}")
-    if given is None and study is not None and study.compared_fraction in there:
-        return study.compared_fraction
-    return given if given is not None else max(there, default=None)
