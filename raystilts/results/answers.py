@@ -410,9 +410,9 @@ def answer_notes(
 
 def _elsewhere(test: Stratum, study: Study | None) -> list[str]:
     """Arms of a stratum that are a checkpoint from elsewhere."""
-    given = [] if study is None else [arm.label for arm in study.intermediates if arm.checkpoint is not None]
     there = {arm.intermediate for row, arm in enumerate(test.arms) if was_run(test, row)}
-    return [label for label in given if label in there]
+    arms = () if study is None else study.intermediates
+    return [arm.label for arm in arms if arm.checkpoint is not None and arm.label in there]
 
 
 def shared_notes(shared: Sequence[SharedRows], languages: Sequence[str]) -> list[str]:
@@ -433,8 +433,7 @@ def _seen(test: Stratum, study: Study | None) -> list[str]:
     """Intermediates of a stratum that the encoder declares to have seen."""
     if study is None:
         return []
-    from raystilts.study.arms import Arms  # settings are read where there are some
-
+    from raystilts.study.arms import Arms
     arms = Arms(study.intermediates)
     known = {label: arms.tasks_of(arm) for label, arm in arms.by_label.items() if arm.is_composed}
     parts = [part for arm in test.arms for part in known.get(arm.intermediate, (arm.intermediate,))]

@@ -17,6 +17,7 @@ from raystilts.results import cells, queries
 from raystilts.results.answers import ArmAnswer, Question, Selection, TargetAnswer, answer_target
 from raystilts.results.asked import check_one, nothing_to_answer
 from raystilts.results.cell_tables import CellTables
+from raystilts.results.compared import compared_fraction as compared_fraction
 from raystilts.results.item_noise import KnownItems, Stages, stages_of
 from raystilts.results.items import ItemSet, has_items, read_item_sets
 from raystilts.results.joint_choice import JointChoice, least_targets
@@ -406,17 +407,3 @@ def _given(**values: object) -> dict[str, object]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def compared_fraction(given: float | None, tests: Iterable[Stratum], study: Study | None) -> float | None:
-    """The fraction of intermediates at which arms compete: as given, as the study says, or the largest.
-
-    Raises:
-        UserError: No result has the fraction that is given.
-    """
-    fractions = (arm.intermediate_fraction for test in tests for arm in test.arms)
-    there = sorted({fraction for fraction in fractions if fraction is not None})
-    if given is not None and given not in there:
-        known = ", ".join(f"{fraction:g}" for fraction in there) or "none"
-        raise UserError(f"--intermediate-fraction {given:g}: the results hold {known}")
-    if given is None and study is not None and study.compared_fraction in there:
-        return study.compared_fraction
-    return given if given is not None else max(there, default=None)

@@ -27,6 +27,8 @@ from raystilts.study.composed import FLAT
 from raystilts.study.encoder import Encoder as Encoder
 from raystilts.study.hyperparameters import StudyHyperparameters
 from raystilts.study.intermediate import ALL, Alignment, Intermediate, MaskedLM, all_tasks_of
+from raystilts.study.resources import Resources as Resources
+from raystilts.study.resources import StageResources as StageResources
 from raystilts.study.search import Search
 from raystilts.study.target import Examples, each_once
 from raystilts.study.target import Target as Target
@@ -81,61 +83,6 @@ class Evaluation(Model):
         every = self.every(steps)
         # A share of a budget that is a whole number of evaluations must not be pushed on by rounding.
         return min(steps, math.ceil(share * steps / every - 1e-9) * every)
-
-
-class StageResources(Model):
-    """What one stage takes.
-
-    Attributes:
-        cpus: CPU cores; also the stage's number of threads.
-        gpus: GPUs; a fraction lets stages share one.
-        gpu_memory_gb: Least memory of its GPU in GB; the stage goes to nodes with such GPUs.
-    """
-
-    cpus: Annotated[float, Field(gt=0)] = 1
-    gpus: Annotated[float, Field(ge=0)] = 0
-    gpu_memory_gb: Annotated[float, Field(gt=0)] | None = None
-
-
-class Resources(StageResources):
-    """What a stage takes, and kinds of stages that take something else.
-
-    Attributes:
-        auto: Pick the share of a GPU when the study runs, from measured memory.
-        by_kind: Other resources for one kind of stage.
-        price_per_gpu_hour: What a whole GPU costs an hour, in any currency.
-        price_per_cpu_hour: What a core costs an hour. Where a machine's price is of both, give the GPU's alone.
-    """
-
-    auto: bool = False
-    price_per_gpu_hour: Annotated[float, Field(ge=0, le=1e6)] | None = None
-    price_per_cpu_hour: Annotated[float, Field(ge=0, le=1e6)] | None = None
-    by_kind: dict[Literal["intermediate", "target", "retrieval"], StageResources] = Field(default_factory=dict)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _short_form(cls, data: Any) -> Any:
-        if isinstance(data, str) and data != "auto":
-            raise ValueError(f"{data!r} is neither auto nor a mapping, such as {{cpus: 4, gpus: 0.5}}")
-        if isinstance(data, dict) and data.get("gpus") == "auto":
-            raise ValueError("to have the share of a GPU picked, give auto: true and leave gpus out")
-        return {"auto": True} if data == "auto" else data
-
-    @model_validator(mode="after")
-    def _one_of_both(self) -> Self:
-        if self.auto and self.gpus:
-            raise ValueError(f"auto picks the share of a GPU; leave gpus out, or auto (given: gpus {self.gpus:g})")
-        return self
-
-    def of(self, kind: Literal["intermediate", "target", "retrieval"]) -> StageResources:
-        """The resources of one kind of stage."""
-        return self.by_kind.get(kind, self)
-
-    def price_per_hour(self, stage: StageResources) -> float | None:
-        """What a stage that takes so much costs an hour; None where the study has no price for what it takes."""
-        used = [(self.price_per_gpu_hour, stage.gpus), (self.price_per_cpu_hour, stage.cpus)]
-        priced = [price * amount for price, amount in used if price is not None and amount]
-        return sum(priced) if priced else None
 
 
 class Study(Model):
