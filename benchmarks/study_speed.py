@@ -36,10 +36,11 @@ from plain_cell import Step
 from transformers import AutoConfig
 
 from raystilts import Results, Study
-from raystilts.planning.cells import Cell, expand
+from raystilts.planning.cells import Cell
 from raystilts.planning.data import data_folder, dev_languages
 from raystilts.planning.encoders import describe_encoder
 from raystilts.planning.resolve import load_study, resolve
+from raystilts.planning.stages import plan
 from raystilts.tasks.registry import get_task
 
 #: A target, and whether the cell has an intermediate.
@@ -170,7 +171,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2, help="of the loop's processes")
     asked = parser.parse_args()
     study = load_study(asked.study, tuple(asked.assignments))
-    cells = expand(resolve(study))
+    cells = list(plan(study).cells)
     chosen, loop = sampled(cells, asked.sample), Loop()
     print(machine_line(asked.threads))
     for cell in chosen[: len(chosen) // 2]:

@@ -257,15 +257,16 @@ class RemoteFolder(Folder):
         with self._reaching("read", name):
             self._fs.get_file(f"{self._root}/{name}", str(path))
 
-    def below(self, folder: str) -> list[str]:
-        """Names of all files in a folder and the folders in it, sorted."""
+    def below(self, folder: str) -> dict[str, Any]:
+        """What the store says of all files in a folder and the folders in it, by their sorted names."""
         self._fs.invalidate_cache()
         start = len(self._root) + 1
         try:
             with self._reaching("list", folder):
-                return sorted(path[start:] for path in self._fs.find(f"{self._root}/{folder}"))
+                found = self._fs.find(f"{self._root}/{folder}".rstrip("/"), detail=True)
         except FileNotFoundError:
-            return []
+            return {}
+        return {path[start:]: found[path] for path in sorted(found)}
 
 
 #: Schemes whose first part names a bucket or container.

@@ -25,7 +25,7 @@ import raystilts
 from raystilts import schedules
 from raystilts.report.html import gather, page
 from raystilts.results.schema import ROWS
-from raystilts.study import adapters, composed, hyperparameters, intermediate, schema, search
+from raystilts.study import adapters, composed, hyperparameters, intermediate, schema, search, target
 from raystilts.tasks.source import Source
 from raystilts.tasks.task import Task
 from raystilts.tasks.types.classification import SequenceClassification
@@ -52,7 +52,7 @@ STUDY: tuple[tuple[type[BaseModel], str], ...] = (
     (composed.Foreign, "`checkpoint` of an intermediate, and what stands beside it"),
     (composed.Trainings, "`sequence` of an intermediate, and what stands beside it"),
     (composed.Merge, "`merge` of an intermediate, and what stands beside it"),
-    (schema.Target, "an entry of `targets`"),
+    (target.Target, "an entry of `targets`"),
     (adapters.Tuning, "`tuning` of the study, an intermediate or a target"),
     (schema.Fractions, "`intermediate_fractions`, `target_fractions`"),
     (adapters.Tuning, "`tuning` of the study, an intermediate or a target: [adapters](adapters.md)"),
@@ -67,7 +67,7 @@ STUDY: tuple[tuple[type[BaseModel], str], ...] = (
 ENTRY_FORMS = {
     intermediate.Intermediate: "Short forms: `none`, the name of a task, or a mapping with the fields below. `task` may"
     " be written for `tasks`.",
-    schema.Target: "Short form: the name of a task.",
+    target.Target: "Short form: the name of a task.",
     adapters.Tuning: "Short form: the name of a method. More: [adapters](adapters.md).",
     schema.Fractions: "Short form: the list of `values`.",
     schema.Resources: "Short form: `auto`.",

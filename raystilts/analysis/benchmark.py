@@ -11,6 +11,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from raystilts.analysis.presentation import count
 from raystilts.errors import UserError
 from raystilts.ranking.contrasts import Contrasts, Difference
 from raystilts.ranking.intervals import BoolArray, FloatArray
@@ -178,10 +179,17 @@ def _compared(answers: dict[str, TargetAnswer]) -> float | None:
     return max((arm.intermediate_fraction for arm in arms if arm.intermediate_fraction is not None), default=None)
 
 
+def _part_of(answer: TargetAnswer) -> str:
+    """How much of its data a target was trained on."""
+    if answer.target_examples is not None:
+        return count(answer.target_examples, "example")
+    return f"{100 * (answer.target_fraction or 1.0):g}% of its data"
+
+
 def _notes(suite: Suite, answers: dict[str, TargetAnswer], study: Study | None) -> tuple[str, ...]:
     members = [answers[member.target] for member in suite.members if member.target in answers]
     notes = [
-        f"{answer.target}: trained on {100 * answer.target_fraction:g}% of its data"
+        f"{answer.target}: trained on {_part_of(answer)}"
         for answer in members
         if answer.target_fraction not in (None, 1.0) and answer.target_fraction is not None
     ]

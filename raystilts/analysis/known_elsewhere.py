@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from raystilts.analysis.presentation import Row, wrap
 from raystilts.errors import UserError
 from raystilts.ranking.joint import prior_features
-from raystilts.results.earlier import earlier_scores
+from raystilts.results.earlier import earlier_studies
 from raystilts.study.schema import Study
 from raystilts.tasks.registry import get_task
 from raystilts.training.task_similarity import text_similarities
@@ -30,7 +30,7 @@ def earlier_ranking(study: Study, folders: Sequence[str]) -> list[Ranked]:
         UserError: A folder cannot be read, or none knows a target and an arm of this study.
     """
     targets, arms = _targets(study), [arm.label for arm in study.intermediates]
-    features, known = prior_features([earlier_scores(folder) for folder in folders], targets, arms)
+    features, known = prior_features([one for folder in folders for one in earlier_studies(folder)], targets, arms)
     found = [
         Ranked(target, arm, float(features[row, column]))
         for row, target in enumerate(targets)

@@ -21,7 +21,7 @@ import yaml
 from raystilts.analysis.presentation import count, printable, wrap
 from raystilts.errors import UserError
 from raystilts.ranking.advice import Advice, advise, advise_arms, arms_to_add
-from raystilts.results.answers import TargetAnswer, arm_label
+from raystilts.results.answers import TargetAnswer, target_label
 from raystilts.results.results import Results
 from raystilts.study.arms import Arms
 from raystilts.study.composed import flattened
@@ -52,11 +52,12 @@ class Need:
     arms: tuple[str, ...]
     seeds: tuple[int, ...]
     probability: float | None
+    target_examples: int | None = None
 
     @property
     def label(self) -> str:
         """The target as people read it."""
-        return arm_label(self.target, self.target_fraction)
+        return target_label(self.target, self.target_fraction, self.target_examples)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,7 @@ class Grid:
     seeds: tuple[int, ...]
     seconds: float
     runs: int
+    target_examples: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +200,7 @@ def _found(answer: TargetAnswer, times: StageTimes, advice: Advice) -> Need:
     fresh = (seed for seed in numbers() if seed not in used)
     seeds = tuple(next(fresh) for _ in range(advice.seeds or 1))
     arms = tuple(name for name in names if name != "none")
-    return Need(answer.target, answer.target_fraction, arms, seeds, advice.probability)
+    return Need(answer.target, answer.target_fraction, arms, seeds, advice.probability, answer.target_examples)
 
 
 #: Stands for the seeds of an intermediate that is the same for all of them.
@@ -297,7 +299,11 @@ def _grid(group: Sequence[Need], times: StageTimes) -> Grid:
     wide: list[Need] = [Need(need.target, need.target_fraction, arms, seeds, None) for need in group]
     seconds, runs = times.seconds_of(wide)
     fraction = next((need.target_fraction for need in group if need.target_fraction is not None), None)
-    return Grid(tuple(dict.fromkeys(need.target for need in group)), fraction, arms, seeds, seconds, runs)
+    targets = tuple(dict.fromkeys(need.target for need in group))
+    numbers = {need.target_examples for need in group if need.target_fraction is not None}
+    # Of one number the study says so; of others, which happen to be one share of their data, that share.
+    examples = numbers.pop() if len(numbers) == 1 else None
+    return Grid(targets, fraction, arms, seeds, seconds, runs, examples)
 
 
 def grid_study(found: NextRuns, grid: Grid, results: str) -> Study:
@@ -325,7 +331,11 @@ def grid_study(found: NextRuns, grid: Grid, results: str) -> Study:
         "storage_path": storage_path,
     }
     if grid.target_fraction is not None:
-        update["target_fractions"] = old.target_fractions.model_copy(update={"values": (grid.target_fraction,)})
+        whole = grid.target_examples is not None
+        values = (1.0,) if whole else (grid.target_fraction,)
+        update["target_fractions"] = old.target_fractions.model_copy(update={"values": values})
+        update["target_examples"] = (grid.target_examples,) if whole else None
+        update["targets"] = tuple(one.model_copy(update={"examples": None}) for one in update["targets"])
     return old.model_copy(update=update)
 
 

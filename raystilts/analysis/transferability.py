@@ -151,7 +151,10 @@ def score_rankings(study: Study, rankings: Mapping[str, Mapping[tuple[str, str],
     folder = open_folder(results_folder(study))
     if not folder.exists():
         return []
-    results = Results(folder)
+    parts = Results(folder).by_encoder()
+    results = next((one for one in parts if one.encoder in (None, study.encoder.label)), None)
+    if results is None:
+        return []
     table, tasks = _outcomes(results, study), results.tasks()
     rows = []
     for target in dict.fromkeys(target for scores in rankings.values() for target, _ in scores):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
@@ -14,16 +15,18 @@ import typer
 from raystilts.cli.common import (
     AsJson,
     Assignments,
+    EncoderName,
     ResultsFolder,
     Storage,
     StudyFile,
     app,
     find_study,
+    open_results,
     print_completeness,
     read_study,
     say,
 )
-from raystilts.cli.results import Compared, Language, Target
+from raystilts.cli.results import AtFraction, Language, Target
 from raystilts.errors import UserError
 
 if TYPE_CHECKING:
@@ -36,11 +39,19 @@ if TYPE_CHECKING:
 analyze_app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="The research questions: sizes of the data, gains by language, linguistic similarity, domain shift.",
 )
 
 
 app.add_typer(analyze_app, name="analyze")
+
+#: The encoder of `raystilts analyze --encoder NAME ...`, for the question that follows it.
+_ENCODER: ContextVar[str | None] = ContextVar("encoder", default=None)
+
+
+@analyze_app.callback()
+def analyze(encoder: EncoderName = None) -> None:
+    """The research questions: sizes of the data, gains by language, linguistic similarity, domain shift."""
+    _ENCODER.set(encoder)
 
 
 CsvFile = Annotated[Path | None, typer.Option("--csv", help="Write the table behind the answer here.")]
@@ -126,9 +137,7 @@ def _print_not_learnt(results: Results) -> None:
 
 def _opened(folder: str) -> tuple[Results, Study | None, KnownTasks]:
     """The results, their study, and what is known of their tasks."""
-    from raystilts.results.results import Results
-
-    loaded = Results(folder)
+    loaded = open_results(folder, _ENCODER.get())
     study = loaded.study()
     return loaded, study, loaded.tasks()
 
@@ -170,7 +179,7 @@ def _study_and_results(place: str) -> tuple[Study, Results | None]:
         study = read_study(path)
         folder = open_folder(results_folder(study))
         return study, Results(folder) if folder.exists() else None
-    results = Results(place)
+    results = open_results(place, _ENCODER.get())
     found = results.study()
     if found is None:
         raise UserError(f"{place}: holds no study.json; give the study file instead, which names data and encoder")
@@ -187,7 +196,7 @@ def _study_and_results(place: str) -> tuple[Study, Results | None]:
 def gains(
     results: ResultsFolder,
     target: Target = None,
-    intermediate_fraction: Compared = None,
+    intermediate_fraction: AtFraction = None,
     metric: Annotated[str | None, typer.Option(help="Another metric than the main one, such as f1 or em.")] = None,
     every: Annotated[bool, typer.Option("--all", help="Show every language, also of targets with many.")] = False,
     as_json: AsJson = False,
@@ -219,7 +228,7 @@ def language_similarity(
     results: ResultsFolder,
     target: Target = None,
     intermediate: Annotated[str | None, typer.Option(help="Only the gains of this arm.")] = None,
-    intermediate_fraction: Compared = None,
+    intermediate_fraction: AtFraction = None,
     distances: Annotated[
         Path | None, typer.Option(help="A CSV with columns language and distances, instead of URIEL+.")
     ] = None,
@@ -352,7 +361,7 @@ def target_size(
     target: Target = None,
     language: Language = None,
     metric: Metric = None,
-    intermediate_fraction: Compared = None,
+    intermediate_fraction: AtFraction = None,
     as_json: AsJson = False,
     csv: CsvFile = None,
     plot: PlotFile = None,

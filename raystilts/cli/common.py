@@ -50,6 +50,7 @@ Assignments = Annotated[
 ]
 Storage = Annotated[str | None, typer.Option(help="Folder of the results; they go into STORAGE_PATH/<study name>.")]
 ResultsFolder = Annotated[str, typer.Argument(help="A results folder: <storage_path>/<study name>.")]
+EncoderName = Annotated[str | None, typer.Option("--encoder", help="Of several encoders this one alone.")]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON on standard output.")]
 
 
@@ -66,6 +67,18 @@ def output() -> Console:
 def messages() -> Console:
     """Standard error, for what is told beside the answer."""
     return _console(stderr=True)
+
+
+def open_results(path: str, encoder: str | None) -> Results:
+    """The results of a folder, or the part of one encoder.
+
+    Raises:
+        UserError: there is no such folder, or encoder.
+    """
+    from raystilts.results.results import Results
+
+    loaded = Results(path)
+    return loaded if encoder is None else loaded.of_encoder(encoder)
 
 
 def print_completeness(results: Results) -> None:

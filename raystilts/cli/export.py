@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from raystilts.cli.common import ResultsFolder, app, messages, output
+from raystilts.cli.common import EncoderName, ResultsFolder, app, messages, open_results, output
 from raystilts.errors import UserError
 
 
@@ -22,6 +22,7 @@ def export(
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Which of its seeds.")] = None,
     best: Annotated[bool, typer.Option("--best", help="The seed with the best dev score.")] = False,
+    encoder: EncoderName = None,
     adapter: Annotated[bool, typer.Option("--adapter", help="LoRA's weights and the head alone, for peft.")] = False,
 ) -> None:
     """Write a trained model as a folder that transformers opens, with a model card.
@@ -35,12 +36,12 @@ def export(
         raise UserError("--seed and --best exclude each other; drop one of them")
     from raystilts.analysis.kept_models import choose_model, export_model
     from raystilts.report.model_card import model_card
-    from raystilts.results.results import Results
 
-    loaded = Results(results)
+    loaded = open_results(results, encoder)
     chosen = choose_model(loaded, target, intermediate, seed, best=best)
     exact = ["raystilts", "export", results, "--target", target, "--intermediate", chosen.intermediate]
     exact += [] if chosen.seed is None else ["--seed", str(chosen.seed)]
+    exact += [] if encoder is None else ["--encoder", encoder]
     exact += ["--adapter"] if adapter else []
     name = export_model(loaded, chosen, out, model_card(chosen, shlex.join([*exact, "-o", str(out)])), adapter=adapter)
     what = f"{chosen.intermediate} -> {chosen.target}" + ("" if chosen.seed is None else f", seed {chosen.seed}")

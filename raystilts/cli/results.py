@@ -5,22 +5,34 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from raystilts.cli.common import AsJson, ResultsFolder, app, output, print_completeness, say
+from raystilts.cli.common import AsJson, EncoderName, ResultsFolder, app, open_results, output, print_completeness, say
 from raystilts.errors import StorageError, UserError
+
+if TYPE_CHECKING:
+    from raystilts.analysis.encoders import EncoderComparison
+    from raystilts.results.answers import TargetAnswer
+    from raystilts.results.results import Results
 
 Target = Annotated[str | None, typer.Option(help="Only this target.")]
 Language = Annotated[str | None, typer.Option(help="One language instead of the mean.")]
-Compared = Annotated[float | None, typer.Option(help="The fraction at which arms compete.")]
+AtFraction = Annotated[float | None, typer.Option(help="The fraction at which arms compete.")]
 Overlap = Annotated[
     bool, typer.Option("--include-overlap", help="Let arms compete that train on the target's own data.")
 ]
+
+
+class Compared(StrEnum):
+    """What is put beside each other."""
+
+    encoders = "encoders"
 
 
 class Value(StrEnum):
@@ -36,50 +48,106 @@ def best(
     results: ResultsFolder,
     target: Target = None,
     language: Language = None,
-    intermediate_fraction: Compared = None,
+    intermediate_fraction: AtFraction = None,
     include_overlap: Overlap = False,
     strict: Annotated[
         bool, typer.Option("--strict", help="The best set by Hsu's worst-case test instead of the posterior.")
     ] = False,
     overall: Annotated[bool, typer.Option("--overall", help="Best on average over targets, alone.")] = False,
+    encoder: EncoderName = None,
+    compare: Annotated[Compared | None, typer.Option(help="Only the encoders beside each other.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """The best intermediate per target, how sure that is, and how much it gains over none.
 
+    Of a study with several encoders: that for each, and then the encoders beside each other.
+
     Example: raystilts best ~/raystilts_results/quickstart --target cldr_seasons
     """
+    if compare is not None and (encoder is not None or overall or strict):
+        raise UserError("--compare is over all encoders, target by target; drop --encoder, --overall and --strict")
     if overall and target is not None:
         raise UserError("--overall and --target exclude each other: --overall is over all targets; drop one of them")
     if overall and strict:
         raise UserError("--overall and --strict exclude each other: the worst-case set is of one target; drop one")
-    from raystilts.results.results import Results
-
-    loaded = Results(results)
+    loaded = open_results(results, encoder)
     study = loaded.study()
     if study is not None and study.search is not None:
         from raystilts.cli.search import print_search
 
         print_search(loaded, study, target, as_json=as_json)
         return
-    answers = loaded.answers(target, language, intermediate_fraction, include_overlap=include_overlap, strict=strict)
-    if as_json and not overall:
-        # An object a line: with indent, Python's own slow encoder would do it.
-        arms = [json.dumps(arm.to_json()) for answer in answers for arm in answer.arms]
-        print("[" + ",\n ".join(arms) + "]")
-        return
-    from raystilts.results.over_targets import over_targets
-
+    asked = _Asked(target, language, intermediate_fraction, include_overlap, strict)
+    parts = [] if compare is not None else loaded.by_encoder()
     if as_json:
-        print(json.dumps(over_targets(answers).to_json(), indent=1))
+        _best_json(loaded, parts, asked, overall=overall)
         return
+    texts = [_heading(part, parts) + _best_text(part, asked, overall=overall) for part in parts]
+    if compare is not None or (len(parts) > 1 and not overall):
+        from raystilts.report.encoder_text import comparison_text
+
+        texts.append(comparison_text(asked.compared(loaded)))
+    print_completeness(loaded)
+    say("\n".join(texts), end="")
+
+
+def _heading(part: Results, parts: Sequence[Results]) -> str:
+    """Says whose the answers below are, where there are several encoders."""
+    return f"== {part.encoder} ==\n\n" if len(parts) > 1 else ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What `best` is asked."""
+
+    target: str | None
+    language: str | None
+    intermediate_fraction: float | None
+    include_overlap: bool
+    strict: bool
+
+    def answers(self, part: Results) -> list[TargetAnswer]:
+        """The answers of one encoder."""
+        options = {"include_overlap": self.include_overlap, "strict": self.strict}
+        return part.answers(self.target, self.language, self.intermediate_fraction, **options)
+
+    def compared(self, loaded: Results) -> list[EncoderComparison]:
+        """The encoders beside each other."""
+        from raystilts.analysis.encoders import compare_encoders
+
+        place = self.target, self.language, self.intermediate_fraction
+        return compare_encoders(loaded, *place, include_overlap=self.include_overlap)
+
+
+def _best_json(loaded: Results, parts: Sequence[Results], asked: _Asked, *, overall: bool) -> None:
+    """Arms of all targets, or of all encoders; of several encoders each row says whose it is."""
+    if not parts:
+        print(json.dumps([asdict(one) for one in asked.compared(loaded)], indent=1))
+        return
+    whose = [{"encoder": part.encoder} if len(parts) > 1 else {} for part in parts]
+    if overall:
+        from raystilts.results.over_targets import over_targets
+
+        found = [own | over_targets(asked.answers(part)).to_json() for part, own in zip(parts, whose, strict=True)]
+        print(json.dumps(found[0] if len(found) == 1 else found, indent=1))
+        return
+    # An object a line: with indent, Python's own slow encoder would do it.
+    arms = [json.dumps(own | arm.to_json()) for part, own in zip(parts, whose, strict=True)
+            for answer in asked.answers(part) for arm in answer.arms]  # fmt: skip
+    print("[" + ",\n ".join(arms) + "]")
+
+
+def _best_text(part: Results, asked: _Asked, *, overall: bool) -> str:
+    """The answers of one encoder."""
     from raystilts.analysis.above_chance import with_constants
     from raystilts.report.text import best_table, overall_table
+    from raystilts.results.over_targets import over_targets
 
-    print_completeness(loaded)
-    parts = [] if overall else [best_table(answer) for answer in with_constants(loaded, answers)]
+    answers = asked.answers(part)
+    texts = [] if overall else [best_table(answer) for answer in with_constants(part, answers)]
     if overall or len(answers) > 1:
-        parts.append(overall_table(over_targets(answers)))
-    say("\n".join(parts), end="")
+        texts.append(overall_table(over_targets(answers)))
+    return "\n".join(texts)
 
 
 @app.command()
@@ -87,11 +155,12 @@ def matrix(
     results: ResultsFolder,
     value: Annotated[Value, typer.Option(help="What a cell holds.")] = Value.gain,
     language: Language = None,
-    intermediate_fraction: Compared = None,
+    intermediate_fraction: AtFraction = None,
     plot: Annotated[Path | None, typer.Option(help="Write a heatmap here, such as matrix.png.")] = None,
     as_csv: Annotated[bool, typer.Option("--csv", help="CSV on standard output.")] = False,
+    encoder: EncoderName = None,
 ) -> None:
-    """The transfer matrix: an arm a row, a target a column.
+    """The transfer matrix: an arm a row, a target a column. Of several encoders one below the other.
 
     Example: raystilts matrix ~/raystilts_results/quickstart --value gain --plot gains.png
     """
@@ -100,19 +169,19 @@ def matrix(
 
     if plot is not None:
         check_plot(plot)
-    from raystilts.results.results import Results
-
-    loaded = Results(results)
-    answers = loaded.answers(language=language, intermediate_fraction=intermediate_fraction)
-    found = transfer_matrix(answers, value.value)
+    loaded = open_results(results, encoder)
+    parts = [loaded] if plot is not None or as_csv else loaded.by_encoder()
+    answers = [part.answers(language=language, intermediate_fraction=intermediate_fraction) for part in parts]
+    found = [transfer_matrix(one, value.value) for one in answers]
     if plot is not None:
-        plot_matrix(found, plot)
+        plot_matrix(found[0], plot)
         print(plot, file=sys.stderr)
     if as_csv:
-        say(matrix_csv(found), end="")
+        say(matrix_csv(found[0]), end="")
     elif plot is None:
         print_completeness(loaded)
-        say(matrix_text(found), end="")
+        texts = [_heading(part, parts) + matrix_text(one) for part, one in zip(parts, found, strict=True)]
+        say("\n".join(texts), end="")
 
 
 @app.command("next")
@@ -122,6 +191,7 @@ def next_command(
     probability: Annotated[float, typer.Option(help="Wanted chance of settling each target.")] = 0.8,
     max_seeds: Annotated[int, typer.Option(help="The largest number of further seeds to think of.")] = 16,
     tolerance: Annotated[float, typer.Option(help="Points of loss that do not matter.")] = 0.0,
+    encoder: EncoderName = None,
 ) -> None:
     """The cheapest further runs that would settle the open targets, as a study file.
 
@@ -133,9 +203,8 @@ def next_command(
         raise UserError(f"--output {output}: there is no folder {output.absolute().parent}; make it first")
     from raystilts.analysis.next_runs import duration, need_sentence, next_runs, write_studies
     from raystilts.analysis.presentation import count, wrap
-    from raystilts.results.results import Results
 
-    loaded = Results(results)
+    loaded = open_results(results, encoder)
     found = next_runs(loaded, probability=probability, max_seeds=max_seeds, tolerance=tolerance / 100)
     print_completeness(loaded)
     lines = [f"settled: {', '.join(found.settled)}"] if found.settled else []
@@ -153,7 +222,8 @@ def next_command(
         say("\n".join(wrap(f"no study file: no further seeds are worth their cost, for the reasons above{written}")))
         raise typer.Exit(1)
     if output is None:
-        print(f"\nNext:\n  raystilts next {shlex.quote(results)} -o next.yaml")
+        whose = "" if encoder is None else f"--encoder {shlex.quote(encoder)} "
+        print(f"\nNext:\n  raystilts next {shlex.quote(results)} {whose}-o next.yaml")
         return
     paths = write_studies(found, output, loaded.folder.url)
     print("\nNext:")
@@ -168,8 +238,9 @@ def report(
     figures: Annotated[
         Path | None, typer.Option(help="Also write each chart as SVG and PDF into this folder (needs matplotlib).")
     ] = None,
+    encoder: EncoderName = None,
 ) -> None:
-    """Write one self-contained HTML page: answers, gains, curves, cost, provenance.
+    """Write one self-contained HTML page: answers, gains, curves, cost, provenance. Of several encoders, of one.
 
     Example: raystilts report ~/raystilts_results/quickstart -o report.html
     """
@@ -177,9 +248,8 @@ def report(
     if figures is not None and not figures.absolute().parent.is_dir():
         raise UserError(f"--figures {figures}: there is no folder {figures.absolute().parent}; make it first")
     from raystilts.report.html import gather, page
-    from raystilts.results.results import Results
 
-    loaded = Results(results)
+    loaded = open_results(results, encoder)
     study = loaded.study()
     data = None
     if study is not None and study.search is not None:
@@ -229,6 +299,7 @@ def benchmark(
         bool, typer.Option("--include-overlap", help="Let arms be best that train on the target's own data.")
     ] = False,
     as_json: AsJson = False,
+    encoder: EncoderName = None,
 ) -> None:
     """A benchmark's score without intermediate task, with each, and with the best per target.
 
@@ -236,10 +307,9 @@ def benchmark(
     """
     from raystilts.analysis.benchmark import benchmark as score_suite
     from raystilts.analysis.benchmark import suite_view
-    from raystilts.results.results import Results
     from raystilts.tasks.suites import get_suite
 
-    loaded = Results(results)
+    loaded = open_results(results, encoder)
     answer = score_suite(
         loaded,
         get_suite(suite),

@@ -119,13 +119,18 @@ def _print_matrix(results: str) -> None:
     try:
         loaded = Results(results)
         write_finals(loaded)
-        answers = loaded.answers()
+        answered = [(part, part.answers()) for part in loaded.by_encoder()]
     except UserError:
         return
     out = output()
-    say(matrix_text(transfer_matrix(answers, "gain")))
-    for answer in with_constants(loaded, answers):
-        out.print(f"{answer.target}: {verdict(answer)}", highlight=False)
+    for part, answers in answered:
+        if len(answered) > 1:
+            say(f"== {part.encoder} ==\n")
+        say(matrix_text(transfer_matrix(answers, "gain")))
+        for answer in with_constants(part, answers):
+            out.print(f"{answer.label}: {verdict(answer)}", highlight=False)
+        if len(answered) > 1:
+            say("")
     learnt = above_chance(loaded)
     if learnt is not None and learnt.stages:
         share = learnt.above / learnt.stages

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from raystilts.cli.common import ResultsFolder, app, output
+from raystilts.cli.common import EncoderName, ResultsFolder, app, open_results, output
 from raystilts.errors import UserError, first_line
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
@@ -20,6 +20,7 @@ def share(
     results: ResultsFolder,
     to: Annotated[str, typer.Option(help="A folder to write (./NAME), or a data set on the hub (OWNER/NAME).")],
     public: Annotated[bool, typer.Option("--public", help="Let everybody see a new data set on the hub.")] = False,
+    encoder: EncoderName = None,
 ) -> None:
     """Share tables and answers as a data set with a card, which datasets.load_dataset opens.
 
@@ -29,13 +30,12 @@ def share(
     Example: raystilts share ~/raystilts_results/quickstart --to ./quickstart-results
     """
     from raystilts.report.share import shared
-    from raystilts.results.results import Results
 
     on_hub = _is_hub_id(to)
     if public and not on_hub:
         raise UserError(f"--public is for the hub, and --to {to} is a folder; leave it out, or give OWNER/NAME")
     folder = None if on_hub else _empty_folder(to)
-    found = shared(Results(results))
+    found = shared(open_results(results, encoder))
     if folder is None:
         where = _upload(to, found.files, public=public)
     else:

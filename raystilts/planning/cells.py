@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from raystilts.planning.resolve import ResolvedArm, ResolvedStudy
+from raystilts.errors import UserError
+from raystilts.planning.resolve import ResolvedArm, ResolvedStudy, ResolvedTask
 from raystilts.study.schema import Study
-from raystilts.tasks.task import Task
+
+#: The shares of its training data that a target is trained on, each with its number of examples if that is set; None
+#: of a target that is not trained on.
+Points = Mapping[float | None, int | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +20,7 @@ class Cell:
 
     Axes that do not apply are None: `none` and a checkpoint from elsewhere have no intermediate fraction, a target
     without training no fraction, and no seed either where its encoder is one of these.
+    `encoder` is empty where the study has one alone.
     """
 
     intermediate: str
@@ -23,6 +28,7 @@ class Cell:
     target: str
     target_fraction: float | None
     seed: int | None
+    encoder: str = ""
 
 
 def arm_points(resolved: ResolvedStudy) -> Iterator[tuple[ResolvedArm, float | None, tuple[int, ...]]]:
@@ -39,18 +45,35 @@ def arm_points(resolved: ResolvedStudy) -> Iterator[tuple[ResolvedArm, float | N
             yield arm, fraction, study.seeds
 
 
-def target_points(study: Study, task: Task) -> tuple[float | None, ...]:
-    """The fractions of a target; (None,) for one that is not trained on."""
-    return study.target_fractions.values if task.requires_training else (None,)
+def target_points(study: Study, target: ResolvedTask, rows: int) -> Points:
+    """The points of a target.
+
+    Args:
+        rows: Its training examples at fraction 1; of no consequence where it is not trained on.
+
+    Raises:
+        UserError: the study asks for more examples than there are.
+    """
+    if not target.task.requires_training:
+        return {None: None}
+    asked = next(one for one in study.targets if one.task == target.task.name)
+    try:
+        return {share: number for share, number in study.target_points(asked, rows).items()}  # noqa: C416 (mypy)
+    except ValueError as error:
+        raise UserError(f"{target.place}: {error}") from None
 
 
-def expand(resolved: ResolvedStudy) -> list[Cell]:
-    """All cells of a study, each once, in the order of the study file."""
+def expand(resolved: ResolvedStudy, points: Mapping[str, Points]) -> list[Cell]:
+    """All cells of a study, each once, in the order of the study file.
+
+    Args:
+        points: See `target_points`, by target.
+    """
     cells: dict[Cell, None] = {}
     for target in resolved.targets:
         trained = target.task.requires_training
         for arm, fraction, seeds in arm_points(resolved):
-            for target_fraction in target_points(resolved.study, target.task):
+            for target_fraction in points[target.task.name]:
                 for seed in seeds:
                     own_seed = seed if trained or arm.has_seeds else None
                     cells[Cell(arm.intermediate.label, fraction, target.task.name, target_fraction, own_seed)] = None

@@ -51,6 +51,11 @@ def check_tasks(study: Study) -> None:
             )
     for index, target in enumerate(study.targets):
         task = _known_task(target.task, f"targets.{index}")
+        if "@" in target.task and not task.requires_training:
+            raise UserError(f"targets.{index}: {target.task}: nothing is trained on {task.name.partition('@')[0]}; "
+                            "leave its training languages out")  # fmt: skip
+        if target.examples is not None and not task.requires_training:
+            raise UserError(f"targets.{index}.examples: nothing is trained on {task.name}; leave them out")
         try:
             task.by_metric(target.metric)
         except UserError as error:
@@ -77,6 +82,8 @@ def _check_composed(study: Study, arm: Intermediate, place: str) -> None:
     for name in arm.sequence.sequence if arm.sequence is not None else ():
         for task in arms.member(name).tasks:
             _check_trains(_known_task(task, f"{place}.sequence"), f"{place}.sequence")
+    if arm.checkpoint is not None and study.encoders is not None:
+        raise UserError(f"{place}.checkpoint: a checkpoint is of one encoder; give that as `encoder`, not `encoders`")
     if arm.checkpoint is not None:
         for name in arm.checkpoint.trained_on:
             _known_task(name, f"{place}.trained_on")
@@ -138,6 +145,8 @@ def check_search(study: Study) -> None:
         )
     if study.search is None:
         return
+    if study.encoders is not None:
+        raise UserError("search: a search is of one encoder; give one as `encoder`, and search for each")
     for index, arm in enumerate(study.intermediates):
         if arm.is_composed:
             raise UserError(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import statistics
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -90,6 +90,8 @@ def estimate(
     Args:
         shares: The least and the most of each missing stage that its schedule is expected to train; default all.
     """
+    if plan.encoders:
+        return _together(plan, missing, list(recorded), shares)
     expected = {key: (1.0, 1.0) if shares is None else shares[key] for key in missing}
     recorded = list(recorded)
     price, kwh = _price(plan.study.resources), _kwh(recorded)
@@ -125,6 +127,24 @@ def _kwh(recorded: Iterable[RunTimes]) -> float | None:
     measured = [(row.energy_kwh, row.seconds * row.device_share) for row in recorded if row.energy_kwh is not None]
     seconds = sum(one for _, one in measured)
     return sum(kwh for kwh, _ in measured) / seconds * 3600 if seconds else None
+
+
+def _together(
+    plan: Plan,
+    missing: Mapping[str, Stage],
+    recorded: Sequence[RunTimes],
+    shares: Mapping[str, tuple[float, float]] | None,
+) -> Cost:
+    """The hours of several encoders, each by its own times."""
+    costs = []
+    for part in plan.each():
+        mine = {key: stage for key, stage in missing.items() if key in part.stages}
+        costs.append(estimate(part, mine, recorded, shares))
+    basis = costs[0].basis
+    if len({cost.basis for cost in costs}) > 1:
+        basis = "; ".join(f"{name}: {cost.basis}" for name, cost in zip(plan.encoders, costs, strict=True))
+    total = sum(c.hours for c in costs), sum(c.low for c in costs), sum(c.high for c in costs)
+    return Cost(*total, basis, costs[0].price, costs[0].kwh)  # a device hour is one whatever the encoder
 
 
 def _rates(plan: Plan, recorded: Iterable[RunTimes]) -> list[float]:
@@ -181,6 +201,9 @@ def disk_bytes(plan: Plan) -> int | None:
 
     With `keep: needed` too: intermediates stand at the start of the longest paths, so that all are trained first.
     """
+    if plan.encoders:
+        sizes = [disk_bytes(part) for part in plan.each()]
+        return None if None in sizes else sum(size for size in sizes if size is not None)
     if plan.encoder.parameters is None:
         return None
     kept = {s.train_key: kept_bytes(plan, s) for s in plan.of_kind("intermediate")}

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from raystilts.errors import UserError
+from raystilts.errors import UserError, did_you_mean
 from raystilts.planning import keys
 from raystilts.study.arms import Arms
 from raystilts.study.base import expanded
@@ -15,6 +15,7 @@ from raystilts.study.intermediate import MaskedLM
 from raystilts.study.schema import Study
 from raystilts.tasks.folder import HUB, beside_hub, data_dirs, joined_dirs
 from raystilts.tasks.loading import Fingerprint, fingerprint
+from raystilts.tasks.registry import all_tasks, get_task
 from raystilts.tasks.source import AnySource, Source
 from raystilts.tasks.task import Split, Task
 from raystilts.tasks.types.masked_lm import MaskedLM as MaskedLMType
@@ -129,6 +130,7 @@ class StudyData:
         key = (task.name, hp.max_train_samples, hp.max_length)
         if key not in self._training:
             assert task.train is not None
+            self._check_languages(task, task.train)
             found = [self._look(task, task.train, language) for language in task.train_languages]
             rows = sum(one.rows for one in found)
             limit = hp.max_train_samples
@@ -156,6 +158,30 @@ class StudyData:
                 rows, name, all(one.verified for one in found), sum(rows) * tokens_per_row(task, source)
             )
         return self._evaluation[key]
+
+    def _check_languages(self, task: Task, source: AnySource) -> None:
+        """Whether a task may have training data in languages that it is asked for ("xnli@sw"); a folder says by itself.
+
+        Intermediates whose translations must come from a folder can be planned before it is there.
+
+        Raises:
+            UserError: it has none.
+        """
+        base, _, asked = task.name.partition("@")
+        if not asked or base not in all_tasks() or (isinstance(source, Source) and self.folder is not None):
+            return
+        if isinstance(source, Source) and source.path is None:
+            if task.name not in {target.task for target in self.study.targets}:
+                return
+            raise UserError(
+                f"{self._place(task)}: {base} has no training data in {asked} on the hub; put it into a folder as "
+                f"{source.dataset}/{task.train_languages[0]}/{source.split}.parquet, and set data_dir"
+            )
+        known = sorted({*get_task(base).train_languages, *task.languages, *task.dev_languages})
+        for language in task.train_languages:
+            if language not in known:
+                hint = did_you_mean(language, known)
+                raise UserError(f"{self._place(task)}: {base} has no training data in {language!r}; {hint}")
 
     def _look(self, task: Task, source: AnySource, language: str) -> Fingerprint:
         try:

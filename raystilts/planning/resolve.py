@@ -19,7 +19,8 @@ from raystilts.study.adapters import FULL, Tuning
 from raystilts.study.arms import Arms, prefix_of
 from raystilts.study.hyperparameters import Hyperparameters
 from raystilts.study.intermediate import Intermediate
-from raystilts.study.schema import Study, Target
+from raystilts.study.schema import Study
+from raystilts.study.target import Target
 from raystilts.tasks.registry import get_task, load_task_file
 from raystilts.tasks.task import Task, shares_training_data
 

@@ -32,6 +32,8 @@ class Stage:
         arm: The intermediate, resolved, where the stage trains it.
         hyperparameters: What it trains with.
         overlap: Whether the intermediate trains on the target's own training data.
+        target_examples: The training examples of the target, where the study sets their number.
+        encoder: The name of its encoder, where the study has several; else empty.
         tuning: What its training changes of the encoder.
         foreign: The checkpoint from elsewhere that it takes in, in place of a training.
         whole_key: Of a training, or a part of it, that is done in several stages: the train key of the whole, by which
@@ -62,6 +64,8 @@ class Stage:
     arm: ResolvedArm | None = None
     hyperparameters: Hyperparameters = field(default_factory=Hyperparameters)
     overlap: bool = False
+    target_examples: int | None = None
+    encoder: str = ""
     tuning: Tuning = FULL
     foreign: EncoderInfo | None = None
     merged: tuple[tuple[str, str] | None, ...] = ()

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from raystilts.errors import UserError
 from raystilts.planning import keys
 from raystilts.planning.adapters import check_tunings, parts_of_encoder, target_modules
 from raystilts.planning.architectures import check_architecture, pooling_of
 from raystilts.planning.arm_stages import foreign_stage, merge_stage, stages_along
-from raystilts.planning.cells import Cell, arm_points, expand, target_points
+from raystilts.planning.cells import Cell, Points, arm_points, expand, target_points
 from raystilts.planning.data import StudyData, TrainingSet, data_folder
 from raystilts.planning.dev_test import check_dev_is_not_test
 from raystilts.planning.encoders import EncoderInfo, describe_encoder
@@ -73,6 +75,7 @@ class Plan:
         stages: By key; parents stand before their children.
         cell_stages: The stage of each cell, in the order of `cells`.
         verified: Whether all data and the encoder were here when the keys were made.
+        encoders: By name, where the study has several; `encoder` is the first of them.
     """
 
     study: Study
@@ -81,6 +84,7 @@ class Plan:
     stages: dict[str, Stage]
     cell_stages: tuple[str, ...]
     verified: bool
+    encoders: Mapping[str, EncoderInfo] = field(default_factory=dict)
 
     def behind(self, key: str) -> set[str]:
         """The stages whose weights a stage is made of or starts from, near or far."""
@@ -95,6 +99,26 @@ class Plan:
     def of_kind(self, kind: Kind) -> list[Stage]:
         """The stages of one kind."""
         return [stage for stage in self.stages.values() if stage.kind == kind]
+
+    def encoder_of(self, stage: Stage) -> EncoderInfo:
+        """The encoder that a stage begins with."""
+        return self.encoders.get(stage.encoder, self.encoder)
+
+    def study_of(self, stage: Stage) -> Study:
+        """The part of the study that is of a stage's encoder."""
+        return self.study.of_encoder(stage.encoder)
+
+    def each(self) -> list[Plan]:
+        """The part of each encoder, as a plan of its own."""
+        return [self] if not self.encoders else [self._of(name) for name in self.encoders]
+
+    def _of(self, name: str) -> Plan:
+        mine = [(cell, key) for cell, key in zip(self.cells, self.cell_stages, strict=True) if cell.encoder == name]
+        stages = {key: stage for key, stage in self.stages.items() if stage.encoder == name}
+        return Plan(
+            self.study.of_encoder(name), self.encoders[name], tuple(cell for cell, _ in mine), stages,
+            tuple(key for _, key in mine), self.verified,
+        )  # fmt: skip
 
 
 def plan(study: Study) -> Plan:
@@ -114,7 +138,34 @@ def plan_stages(resolved: ResolvedStudy) -> Plan:
     Raises:
         UserError: data or an encoder that cannot be used.
     """
-    return _Planner(resolved).plan()
+    study = resolved.study
+    if study.encoders is None:
+        return _Planner(resolved).plan()
+    labels = [one.label for one in study.encoders]
+    return _together(study, {name: _Planner(resolve(study.of_encoder(name))).plan() for name in labels})
+
+
+def _together(study: Study, parts: Mapping[str, Plan]) -> Plan:
+    """One plan of the plans of several encoders, which have no stage in common.
+
+    Raises:
+        UserError: two of them are the same encoder.
+    """
+    stages: dict[str, Stage] = {}
+    for name, part in parts.items():
+        for key, stage in part.stages.items():
+            if key in stages:
+                raise UserError(
+                    f"encoders: {name!r} is {stages[key].encoder!r} under another name: both would train the same; "
+                    "drop one (a retrieval_layer alone makes no other encoder; give it a study of its own)"
+                )
+            stages[key] = replace(stage, encoder=name)
+    cells = tuple(replace(cell, encoder=name) for name, part in parts.items() for cell in part.cells)
+    return Plan(
+        study, next(iter(parts.values())).encoder, cells, stages,
+        tuple(key for part in parts.values() for key in part.cell_stages),
+        all(part.verified for part in parts.values()), {name: part.encoder for name, part in parts.items()},
+    )  # fmt: skip
 
 
 def overlaps(plan: Plan) -> tuple[tuple[str, str], ...]:
@@ -142,6 +193,7 @@ class _Planner:
         pooling = pooling_of(self.study, self.encoder.architecture)
         self.base = keys.encoder_key(pooling, self.encoder.fingerprint)
         self.stages: dict[str, Stage] = {}
+        self.points: dict[str, Points] = {}
         self.recipes: dict[str, Recipe] = {}
 
     def plan(self) -> Plan:
@@ -155,16 +207,17 @@ class _Planner:
         found: dict[Cell, str] = {}
         for target in self.resolved.targets:
             recipe = self._target_recipe(target)
+            self.points[target.task.name] = target_points(self.study, target, sum(recipe.rows))
             overlap = {arm.intermediate.label: trains_on_target(arm, target) for arm in self.resolved.arms}
             for arm, fraction, seeds in arm_points(self.resolved):
                 label = arm.intermediate.label
-                for target_fraction in target_points(self.study, target.task):
+                for target_fraction in self.points[target.task.name]:
                     for seed in seeds:
                         parent = parents[label, fraction, seed]
                         stage = self._target(target, recipe, arm, target_fraction, seed, parent, overlap[label])
                         cell = Cell(label, fraction, target.task.name, target_fraction, stage.seed)
                         found[cell] = stage.key
-        cells = tuple(expand(self.resolved))
+        cells = tuple(expand(self.resolved, self.points))
         return Plan(self.study, self.encoder, cells, self.stages, tuple(found[c] for c in cells), self.verified)
 
     def _weights(self, arm: ResolvedArm, fraction: float | None, seed: int) -> Stage | None:
@@ -271,6 +324,7 @@ class _Planner:
             tasks=(target,),
             hyperparameters=recipe.hyperparameters,
             overlap=overlap,
+            target_examples=self.points[target.task.name][target_fraction],
             tuning=target.tuning,
         )
         return self.stages.setdefault(stage.key, stage)

@@ -12,6 +12,7 @@ from itertools import product
 from raystilts.analysis.presentation import count, listed
 from raystilts.results.answers import arm_label
 from raystilts.results.results import Results
+from raystilts.results.task_facts import KnownTasks
 from raystilts.study.arms import Arms
 from raystilts.study.schema import Study
 from raystilts.tasks.registry import all_tasks
@@ -59,10 +60,12 @@ def completeness(results: Results) -> Completeness | None:
     if study is None or study.search is not None:
         return None
     whole = study.schedule == "full"
-    asked = _asked(study)
+    asked = _asked(study, results.tasks())
     runs = results.runs()
     targets = runs[(runs["kind"] != "intermediate") & runs["status"].isin(["finished", "stopped"])]
-    rows = targets[["intermediate", "intermediate_fraction", "target", "target_fraction", "seed"]]
+    several = study.encoders is not None
+    targets = targets.assign(of=targets["encoder"] if several else "")
+    rows = targets[["intermediate", "intermediate_fraction", "target", "target_fraction", "seed", "of"]]
     rows = rows.astype(object).where(rows.notna(), None)
     there = {_key(row, whole) for row in rows.itertuples(index=False)}
     wanted = {_key(key, whole) for key in asked}
@@ -77,8 +80,8 @@ def completeness(results: Results) -> Completeness | None:
     )
 
 
-def _asked(study: Study) -> list[tuple[object, ...]]:
-    """Intermediate, fraction, target, target fraction and seed of every target stage."""
+def _asked(study: Study, tasks: KnownTasks) -> list[tuple[object, ...]]:
+    """Intermediate, fraction, target, target fraction, seed and encoder (where several) of every target stage."""
     known, arms = all_tasks(), Arms(study.intermediates)
     found: list[tuple[object, ...]] = []
     for target, arm in product(study.targets, study.intermediates):
@@ -88,14 +91,15 @@ def _asked(study: Study) -> list[tuple[object, ...]]:
         seeds: Iterable[int | None] = (study.baseline_seeds or study.seeds) if arm.is_none else study.seeds
         if not arms.has_seeds(arm) and not trained:
             seeds = (None,)
-        shares = study.target_fractions.values if trained else (None,)
+        shares = tasks.points(study, target) if trained else (None,)
         found += [(arm.label, f, target.task, s, seed) for f, s, seed in product(fractions, shares, seeds)]
-    return found
+    encoders = [one.label for one in study.encoders or ()] or [""]
+    return [(*key, encoder) for encoder in encoders for key in found]
 
 
 def _key(row: Iterable[object], whole: bool) -> tuple[object, ...]:
-    arm, fraction, target, share, seed = row
-    return (arm, fraction, target, share, seed if whole else None)
+    arm, fraction, target, share, seed, encoder = row
+    return (arm, fraction, target, share, seed if whole else None, encoder)
 
 
 def _words(wanted: list[tuple[object, ...]], there: set[tuple[object, ...]]) -> tuple[str, ...]:
@@ -113,7 +117,7 @@ def _words(wanted: list[tuple[object, ...]], there: set[tuple[object, ...]]) -> 
 
 def _arm(key: tuple[object, ...]) -> str:
     fraction = key[1] if isinstance(key[1], float) else None
-    return arm_label(str(key[0]), fraction)
+    return arm_label(str(key[0]), fraction) + (f" ({key[5]})" if key[5] else "")
 
 
 def _target(key: tuple[object, ...]) -> str:

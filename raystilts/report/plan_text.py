@@ -38,6 +38,7 @@ class PlanSummary:
         disk_bytes: Of all checkpoints that are kept, None where the encoder's size is not known.
         overlap: Pairs (intermediate, target) that train on the same data.
         verified: Whether all data and the encoder are here; otherwise counts rest on declared sizes.
+        encoders: Their names, where there are several: the counts are over all of them.
         aligned: Arms that read another task's training texts, without labels, and which task's.
         elsewhere: Arms that are a checkpoint from elsewhere, with what it is and what it is said to be trained on.
         tuned: Trainings that change a part of the encoder, and how much of it.
@@ -64,6 +65,7 @@ class PlanSummary:
     keep_targets: str
     verified: bool
     aligned: tuple[str, ...] = ()
+    encoders: tuple[str, ...] = ()
     made_stages: int = 0
     elsewhere: tuple[str, ...] = ()
     tuned: tuple[str, ...] = ()
@@ -109,6 +111,7 @@ def summarise(
         keep_targets=plan.study.keep_targets,
         verified=plan.verified,
         aligned=tuple(f"{arm.label} (to {domain_of(arm)})" for arm in plan.study.intermediates if domain_of(arm)),
+        encoders=tuple(plan.encoders),
         made_stages=sum(not stage.trains for stage in plan.of_kind("intermediate")),
         elsewhere=tuple(_elsewhere(stage) for stage in plan.stages.values() if stage.foreign is not None),
         tuned=_tuned(plan),
@@ -126,14 +129,17 @@ def _elsewhere(stage: Stage) -> str:
 
 def _tuned(plan: Plan) -> tuple[str, ...]:
     """A line for each tuning, with a word on learning rates that are those of whole encoders."""
-    tuned = {stage.tuning: stage.hyperparameters.learning_rate for stage in plan.stages.values()}
-    return tuple(_tuning_line(plan, tuning, rate) for tuning, rate in tuned.items() if not tuning.is_full)
+    lines = []
+    for part, name in zip(plan.each(), plan.encoders or ("the encoder",), strict=True):
+        tuned = {stage.tuning: stage.hyperparameters.learning_rate for stage in part.stages.values()}
+        lines += [_tuning_line(part, name, tuning, rate) for tuning, rate in tuned.items() if not tuning.is_full]
+    return tuple(lines)
 
 
-def _tuning_line(plan: Plan, tuning: Tuning, rate: float) -> str:
+def _tuning_line(plan: Plan, encoder: str, tuning: Tuning, rate: float) -> str:
     parts = parts_of_encoder(plan.encoder)
     count = "" if parts is None else f"{trained_count(tuning, parts):,} of {trained_count(FULL, parts):,} "
-    line = f"{tuning.word} trains {count}weights of the encoder"
+    line = f"{tuning.word} trains {count}weights of {encoder}"
     if tuning.method == "full" or rate >= LOW_RATE:
         return line
     return f"{line}; its learning rate, {rate:g}, is one of whole encoders: try ten times as much"
@@ -146,6 +152,8 @@ def plan_view(summary: PlanSummary) -> Group:
     table.add_column()
     saved = 1 - summary.examples / summary.examples_without_sharing if summary.examples_without_sharing else 0.0
     hours = summary.cost
+    if summary.encoders:
+        table.add_row("encoders", ", ".join(summary.encoders))
     table.add_row("cells", f"{summary.cells:,}")
     table.add_row(
         "stages",

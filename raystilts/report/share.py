@@ -66,14 +66,20 @@ def _tables(results: Results) -> dict[str, pa.Table]:
     runs["encoder"] = [public_encoder(str(name)) for name in runs["encoder"]]
     gains["encoder"] = [public_encoder(str(name)) for name in gains["encoder"]]
     found = {
-        "finals": finals_table(results),
+        "finals": _public(finals_table(results)),
         "answers": _arrow(results.best()),
         "gains": _arrow(gains),
         "runs": _arrow(runs),
         "scores": _arrow(results.scores()),
     }
     decisions = results.decisions()
-    return found | ({"decisions": _arrow(decisions)} if len(decisions) else {})
+    return found | ({"decisions": _public(_arrow(decisions))} if len(decisions) else {})
+
+
+def _public(table: pa.Table) -> pa.Table:
+    """A table whose encoders are named without their folders."""
+    names = [public_encoder(name or "") for name in table.column("encoder").to_pylist()]
+    return table.set_column(table.schema.get_field_index("encoder"), "encoder", pa.array(names, pa.string()))
 
 
 def public_encoder(name: str) -> str:

@@ -17,6 +17,7 @@ def best_table(answer: TargetAnswer) -> str:
     """One stratum in 80 columns: what follows in words, its arms, and what must be told."""
     share = answer.target_fraction or 1.0
     part = "" if share == 1.0 else f", {100 * share:g}% of its training data"
+    part = part if answer.target_examples is None else f", {count(answer.target_examples, 'training example')}"
     where = answer.language or f"mean of {len(answer.languages)}: {' '.join(answer.languages)}"
     lines = wrap(f"{answer.target}: {answer.metric} x 100 on test, {where}{part}")
     lines += wrap(verdict(answer), "  ")

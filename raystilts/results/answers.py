@@ -105,6 +105,7 @@ class TargetAnswer:
         choice: The posterior that chose, None where nothing has been ranked.
         gains: The posterior that the gains are from.
         choice_arms: Intermediate and fraction of each row of `choice`; likewise `gain_arms`.
+        target_examples: The training examples of the target, where the study sets their number.
         constant: Where the target is not learnt, the dev score of the best constant answer, 0 to 1, if it has been
             looked up (`analysis.above_chance.with_constants`).
     """
@@ -123,6 +124,7 @@ class TargetAnswer:
     choice_arms: tuple[tuple[str, float | None], ...] = field(default=(), repr=False, compare=False)
     gain_arms: tuple[tuple[str, float | None], ...] = field(default=(), repr=False, compare=False)
     constant: float | None = None
+    target_examples: int | None = None
 
     @property
     def learnt(self) -> bool:
@@ -131,8 +133,8 @@ class TargetAnswer:
 
     @property
     def label(self) -> str:
-        """The target as people read it: `xnli`, or `xnli 25%` for a part of its data."""
-        return arm_label(self.target, self.target_fraction)
+        """The target as people read it: `xnli`; for a part of its data `xnli 25%`, or `xnli k=16`."""
+        return target_label(self.target, self.target_fraction, self.target_examples)
 
     @cached_property
     def advice(self) -> Advice | None:
@@ -147,6 +149,11 @@ class TargetAnswer:
 def arm_label(intermediate: str, fraction: float | None) -> str:
     """An arm as people read it: `squad`, or `squad 25%` for a part of its data."""
     return intermediate if fraction is None or fraction == 1.0 else f"{intermediate} {100 * fraction:g}%"
+
+
+def target_label(target: str, fraction: float | None, examples: int | None = None) -> str:
+    """A target as people read it: `xnli`; for a part of its data `xnli 25%`, or `xnli k=16` where the number is set."""
+    return arm_label(target, fraction) if examples is None else f"{target} k={examples}"
 
 
 def arm_names(arms: Sequence[ArmAnswer]) -> list[str]:
@@ -274,6 +281,7 @@ def answer_target(
         gains=gains,
         choice_arms=tuple(arm[:2] for arm in choice_arms),
         gain_arms=tuple(arm[:2] for arm in test.arms),
+        target_examples=asked.tasks.examples_of(asked.study, test.target, test.target_fraction),
     )
 
 

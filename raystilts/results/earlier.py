@@ -11,23 +11,33 @@ from raystilts.results.results import Results
 from raystilts.results.stratum import Stratum
 
 
-def earlier_scores(path: str | Path) -> EarlierScores:
+def earlier_studies(path: str | Path) -> list[EarlierScores]:
+    """The earlier studies of a results folder, one an encoder; see `earlier_scores`."""
+    return [earlier_scores(part) for part in Results(path).by_encoder()]
+
+
+def earlier_scores(given: str | Path | Results) -> EarlierScores:
     """Scores of the finished runs of a results folder, by target and arm: on dev, or on test where it has no dev.
 
     A target is taken at its largest fraction, and an arm at its largest.
 
+    Args:
+        given: The folder, or the part of one encoder.
+
     Raises:
         UserError: There is no such folder, it holds no scores, or those of several encoders.
     """
+    results = given if isinstance(given, Results) else Results(given)
     found: dict[str, dict[str, list[float]]] = {}
     for split in ("test", "dev"):
         largest: dict[str, Stratum] = {}
-        for stratum in Results(path).strata(split):
+        for stratum in results.strata(split):
             if _fraction(stratum) >= _fraction(largest.get(stratum.target)):
                 largest[stratum.target] = stratum
         found |= {target: _by_arm(stratum) for target, stratum in largest.items()}
     if not found:
-        raise UserError(f"{path} holds no finished runs: a prior is the results folder of a study that was run")
+        place = results.folder.url
+        raise UserError(f"{place} holds no finished runs: a prior is the results folder of a study that was run")
     return found
 
 

@@ -35,18 +35,27 @@ SCHEMA = pa.schema(
         ("language", pa.string()),
         ("metric", pa.string()),
         ("value", pa.float64()),
+        ("encoder", pa.string()),
     ]
 )
 
 
 def finals_table(results: Results) -> pa.Table:
-    """The rows of `finals.parquet` as they would be now, in order of target and arm.
+    """The rows of `finals.parquet` as they would be now, in order of encoder, target and arm.
 
     `compared` says that an arm stands at the fraction at which arms compete (always true for `none`).
     """
+    there = results.encoders() or [""]
+    parts = [results] if len(there) == 1 else [results.of_encoder(name) for name in there]
+    tables = [_of_one(part, name) for part, name in zip(parts, there, strict=True)]
+    return pa.concat_tables([SCHEMA.empty_table(), *tables])
+
+
+def _of_one(results: Results, encoder: str) -> pa.Table:
+    """The rows of one encoder."""
     splits = {split: results.strata(split, each=True) for split in ("dev", "test")}
     compared = compared_fraction(None, splits["test"], results.study())
-    rows = [_rows(stratum, compared) for found in splits.values() for stratum in found]
+    rows = [_rows(stratum, compared, encoder) for found in splits.values() for stratum in found]
     return pa.concat_tables([SCHEMA.empty_table(), *rows])
 
 
@@ -60,7 +69,7 @@ def write_finals(results: Results) -> str | None:
     """Writes `finals.parquet` into the results folder; readers see the old file or the new one, never a part.
 
     Returns:
-        Why it was not written: scores of several encoders or metrics, which no table can average. None if it was.
+        Why it was not written: scores of several metrics, which no table can average. None if it was.
     """
     try:
         table = finals_table(results)
@@ -72,7 +81,7 @@ def write_finals(results: Results) -> str | None:
     return None
 
 
-def _rows(stratum: Stratum, compared: float | None) -> pa.Table:
+def _rows(stratum: Stratum, compared: float | None, encoder: str) -> pa.Table:
     """One row for each arm, seed and language that has a score; a score without a seed once."""
     values = stratum.by_language if stratum.by_language.shape[2] else stratum.scores[:, :, None]
     there = np.isfinite(values)
@@ -98,6 +107,7 @@ def _rows(stratum: Stratum, compared: float | None) -> pa.Table:
             "language": pa.array(list(stratum.languages), pa.string()).take(pa.array(language)),
             "metric": pa.repeat(pa.scalar(stratum.metric, pa.string()), number),
             "value": pa.array(values[there]),
+            "encoder": pa.repeat(pa.scalar(encoder, pa.string()), number),
         },
         schema=SCHEMA,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 from itertools import groupby
@@ -16,6 +15,7 @@ from raystilts.errors import UserError, did_you_mean
 from raystilts.filesystem import Folder, open_folder
 from raystilts.results import cells, queries
 from raystilts.results.answers import ArmAnswer, Question, Selection, TargetAnswer, answer_target
+from raystilts.results.asked import check_one, nothing_to_answer
 from raystilts.results.cell_tables import CellTables
 from raystilts.results.item_noise import KnownItems, Stages, stages_of
 from raystilts.results.items import ItemSet, has_items, read_item_sets
@@ -62,7 +62,7 @@ class Results:
                 f"The results folder {self.folder.url} does not exist. Run a study first "
                 "(`raystilts run STUDY`), or give the folder that its results were written to."
             )
-        self.encoder = encoder
+        self.encoder, self._only = encoder, stages
         self._tables = CellTables(self.folder, stages, encoder)
         self._together = JointChoice(self.folder)
 
@@ -122,7 +122,32 @@ class Results:
 
     def decisions(self) -> pd.DataFrame:
         """What early stopping decided, in order of time."""
-        return self._tables.rows(queries.DECISIONS)
+        found = self._tables.rows(queries.DECISIONS)
+        return found if self.encoder is None else found[found["encoder"].isin(["", self.encoder])]
+
+    def encoders(self) -> list[str]:
+        """The encoders of the finished target stages, in the order of the study."""
+        runs = self.runs()
+        there = set(runs[(runs["kind"] != "intermediate") & (runs["status"] == "finished")]["encoder"])
+        study = read_study(self.folder)
+        order = [] if study is None else [one.label for one in study.all_encoders]
+        return sorted(there, key=lambda name: (order.index(name) if name in order else len(order), name))
+
+    def of_encoder(self, encoder: str) -> Results:
+        """The part that is of one encoder.
+
+        Raises:
+            UserError: there is none of it.
+        """
+        there = self.encoders()
+        if encoder not in there:
+            raise UserError(f"--encoder {encoder}: not in these results; {did_you_mean(encoder, there)}")
+        return Results(self.folder, stages=self._only, encoder=encoder)
+
+    def by_encoder(self) -> list[Results]:
+        """The parts of each encoder; itself where there is one."""
+        there = [] if self.encoder is not None else self.encoders()
+        return [self] if len(there) < 2 else [self.of_encoder(name) for name in there]
 
     def matrix(self, value: Literal["gain", "score"] = "score", *, split: str = "test") -> pd.DataFrame:
         """The transfer matrix: final main scores of finished target and retrieval stages.
@@ -210,8 +235,8 @@ class Results:
         for (name, fraction), group in groupby(kept, key=itemgetter(1, 2)):
             mine = list(group)
             where = f"target {name!r}"
-            _check_one("metric", {row[3] for row in mine}, where)
-            _check_one("encoder", {row[0] for row in mine}, where)
+            check_one("metric", {row[3] for row in mine}, where)
+            check_one("encoder", {row[0] for row in mine}, where)
             place = Place(name, fraction, split, language, tuple(mine[0][4].split(",")), mine[0][3])
             strata.append(build_stratum(place, _finals(mine), unfinished.get((name, fraction), []), keep_degenerate))
         return strata
@@ -219,10 +244,15 @@ class Results:
     def study(self) -> Study | None:
         """The study that the folder was last run with, None for tables from elsewhere; see `read_study`.
 
+        Of one encoder's results the part of the study that is of it.
+
         Raises:
             UserError: it cannot be read.
         """
-        return read_study(self.folder)
+        study = read_study(self.folder)
+        if study is None or self.encoder is None or self.encoder not in [one.label for one in study.all_encoders]:
+            return study
+        return study.of_encoder(self.encoder)
 
     def tasks(self) -> KnownTasks:
         """What is known of the tasks that the tables name, without looking at any task file."""
@@ -351,7 +381,7 @@ class Results:
             return
         known = [s for s in self.strata("test") if np.isfinite(s.scores).any()]
         if not known:
-            raise UserError(_nothing(self))
+            raise UserError(nothing_to_answer(self.known(), self.runs()))
         targets = sorted({s.target for s in known})
         if target is not None and target not in targets:
             raise UserError(f"--target {target}: not in these results; {did_you_mean(target, targets)}")
@@ -374,41 +404,6 @@ def _finals(rows: Iterable[Any]) -> list[Final]:
 def _given(**values: object) -> dict[str, object]:
     """Parameters of a query that have a value."""
     return {name: value for name, value in values.items() if value is not None}
-
-
-def _check_one(column: str, found: Iterable[str], where: str) -> None:
-    values = sorted(set(found))
-    if len(values) > 1:
-        raise UserError(
-            f"The scores of {where} have several values of `{column}`: {', '.join(values)}. They "
-            f"cannot be compared; give one as `{column}`."
-        )
-
-
-def _nothing(results: Results) -> str:
-    """Why there is nothing to answer from."""
-    known = results.known()
-    if len(known):
-        targets = ", ".join(sorted(set(known["target"]))[:5])
-        languages = sorted({str(name) for names in known["languages"] for name in names})
-        return (
-            f"{targets}: no language is in every run, so that there is no mean over languages; name one: --language "
-            f"{languages[0]} (there are {', '.join(languages)})"
-        )
-    runs = results.runs()
-    ended = Counter(runs.loc[runs["kind"] != "intermediate", "status"])
-    if ended["finished"]:
-        known = results.known()
-        names = known.explode("languages").groupby("target")["languages"].agg(lambda found: ", ".join(sorted({*found})))
-        where = "; ".join(f"{target}: {languages}" for target, languages in names.items())
-        return (
-            f"No target has a language that all of its runs were scored in ({where}), so there is no mean over "
-            "languages; ask for one of them with --language, which ranks the runs that have it"
-        )
-    counts = ", ".join(f"{ended[word]} {word}" for word in ("failed", "stopped", "paused") if ended[word])
-    if counts:
-        return f"The results hold no finished target stage ({counts}); the column error of Results.runs() says why"
-    return "The results hold no finished target stage yet; run the study first: raystilts run STUDY"
 
 
 def compared_fraction(given: float | None, tests: Iterable[Stratum], study: Study | None) -> float | None:

@@ -206,6 +206,7 @@ class DecisionRow:
         scores: JSON object, arm to the score that was compared (null for one without).
         inputs_hash: Hash of these scores, to the last bit.
         decided_at: When it decided (UTC).
+        encoder: Whose runs it decided on, where the study has several encoders.
     """
 
     study: str
@@ -220,6 +221,7 @@ class DecisionRow:
     scores: str = "{}"
     inputs_hash: str
     decided_at: datetime
+    encoder: str = ""
 
 
 Row = RunRow | ScoreRow | DecisionRow
@@ -365,6 +367,8 @@ def encode_decision(decision: DecisionRow) -> tuple[str, bytes]:
     """File name and Parquet file of a decision; the same decision always has the same name."""
     values = dataclasses.asdict(decision)
     del values["decided_at"]
+    if not decision.encoder:  # a study with one encoder decides as it always has
+        del values["encoder"]
     stage = hashlib.sha256(_to_json(values).encode()).hexdigest()[:32]
     extra = {"stage": stage, "attempt": "1"}
     data = encode_table(to_table("decisions", [decision]), extra, small=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from raystilts.results.reader import ResultsWarning
 
 if TYPE_CHECKING:
     from raystilts.study.schema import Study
+    from raystilts.study.target import Target
 
 FILE = "tasks.json"
 #: Raised where a field changes its meaning. New fields do not raise it: readers leave out what they do not know.
@@ -117,6 +119,24 @@ class KnownTasks:
         """The (first) language that a target trains in; English for tasks that nobody knows."""
         task = self.get(target)
         return "en" if task is None else task.train_languages[0]
+
+    def points(self, study: Study, target: Target) -> dict[float, int | None]:
+        """The shares of a target's data that a study trains it on, see `Study.target_points`.
+
+        None where its number of examples is not known, or is smaller than what is asked for.
+        """
+        facts = self.get(target.task)
+        rows = 0 if facts is None or facts.rows is None else facts.rows
+        with suppress(ValueError):
+            return study.target_points(target, study.hyperparameters.resolve(target.task).examples(rows))
+        return {}
+
+    def examples_of(self, study: Study | None, name: str, fraction: float | None) -> int | None:
+        """The training examples of a target at a share of its data, where the study sets their number."""
+        target = None if study is None else next((one for one in study.targets if one.task == name), None)
+        if study is None or target is None or fraction is None:
+            return None
+        return self.points(study, target).get(fraction)
 
     def overlaps(self, intermediate: str, target: str) -> bool:
         """Whether an intermediate trains on the target's own training data."""

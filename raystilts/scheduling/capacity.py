@@ -208,17 +208,17 @@ def share_of(needed: int, total: int) -> float:
 
 
 def heaviest(stages: Iterable[Stage], study: Study) -> list[Stage]:
-    """The stages to measure: of each kind of work the one with most sub-words in a forward pass.
+    """The stages to measure: of each encoder and kind of work the one with most sub-words in a forward pass.
 
     Kinds of work are retrieval, which keeps the states of all layers, masked LM with its scores of all words,
     alignment with its second batch, and plain training; each apart where a part of the encoder trains. Kinds that the
     study gives resources of their own are left out.
     """
-    found: dict[str, Stage] = {}
+    found: dict[tuple[str, str], Stage] = {}
     for stage in stages:
         if stage.kind in study.resources.by_kind or (stage.kind == "intermediate" and not stage.trains):
             continue
-        work = _work(stage)
+        work = stage.encoder, _work(stage)
         if work not in found or _width(stage) > _width(found[work]):
             found[work] = stage
     return list(found.values())
@@ -358,11 +358,14 @@ def footprint_here(stages: Sequence[Stage], expected: Expected, threads: int) ->
     if not torch.cuda.is_available():
         raise RuntimeError("torch sees no GPU there")
     load_task_files(expected.study)
-    encoder = replace(expected.encoder, location=node_report(expected).encoder_location)
+    report = node_report(expected)
+    encoder = replace(expected.encoder, location=report.encoder_location)
+    several = {name: replace(info, location=report.locations[name]) for name, info in expected.encoders.items()}
     torch.cuda.init()  # type: ignore[no-untyped-call]
     torch.cuda.reset_peak_memory_stats()
     for stage in stages:
-        rehearse(stage, expected.study, device="cuda", threads=threads, encoder=encoder)
+        study = expected.study.of_encoder(stage.encoder)
+        rehearse(stage, study, device="cuda", threads=threads, encoder=several.get(stage.encoder, encoder))
         release_memory()
     free, total = torch.cuda.mem_get_info()
     return Footprint(torch.cuda.max_memory_allocated(), total - free - torch.cuda.memory_reserved(), total)

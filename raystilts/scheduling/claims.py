@@ -1,6 +1,7 @@
 """Which weights each study claims: those below one `storage_path` are shared, and no study removes what another wants.
 
-A study claims the weights that it keeps or still needs, in a file beside its tables; with the folder its claims go.
+A study claims the weights that it keeps or still needs, and the trainings that it may go on with, in a file beside its
+tables; with the folder its claims go.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass, field
 from raystilts.errors import StorageError, UserError
 from raystilts.filesystem import Folder, open_folder
 from raystilts.planning.cost import CHECKPOINTS
-from raystilts.planning.stages import Plan
+from raystilts.planning.stages import Plan, Stage
 from raystilts.results.ledger import Ledger
 from raystilts.results.study_file import read_study
 from raystilts.study.schema import Study
@@ -63,6 +64,22 @@ def claims_of(folder: Folder) -> set[str]:
         return set()
 
 
+def unfinished_of(folder: Folder) -> set[str] | None:
+    """The train keys of the trainings that a study may go on with; None where it does not say.
+
+    A search and an older version say nothing.
+    """
+    try:
+        return set(json.loads(folder.read(CLAIMS_FILE))["unfinished"])
+    except (OSError, ValueError, KeyError, TypeError, StorageError):
+        return None
+
+
+def trainings(stages: Iterable[Stage]) -> set[str]:
+    """The keys under which the trainings of stages are kept while they are in progress."""
+    return {stage.whole_key or stage.train_key for stage in stages if stage.steps}
+
+
 def _given_up(study: Study) -> set[str]:
     """The kinds of stages whose weights a study does not keep."""
     return {kind for kind, keep in (("intermediate", study.keep), ("target", study.keep_targets)) if keep == "none"}
@@ -73,23 +90,26 @@ class Claims:
     """The claims of one study, and what the others leave it to remove.
 
     Attributes:
-        own: Train keys that this study claims.
+        own: Train keys of the weights that this study claims.
+        unfinished: Train keys of the trainings that it may go on with.
     """
 
     results: str
     checkpoints: Checkpoints
     own: set[str] = field(default_factory=set)
+    unfinished: set[str] = field(default_factory=set)
     _others: set[str] = field(default_factory=set)
     _read_at: float = float("-inf")
 
-    def claim(self, train_keys: Iterable[str]) -> None:
-        """Says which weights this study wants, before it looks which are there."""
+    def claim(self, train_keys: Iterable[str], unfinished: Iterable[str]) -> None:
+        """Says which weights this study wants and what it may train, before it looks which are there."""
         self.own = set(train_keys)
-        self.write()
+        self.write(unfinished)
 
-    def write(self) -> None:
+    def write(self, unfinished: Iterable[str]) -> None:
         """Says what of it is still wanted."""
-        data = json.dumps({"train_keys": sorted(self.own)}).encode()
+        self.unfinished = set(unfinished)
+        data = json.dumps({"train_keys": sorted(self.own), "unfinished": sorted(self.unfinished)}).encode()
         open_folder(self.results).write(CLAIMS_FILE, data, overwrite=True)
 
     def remove(self, train_key: str) -> None:

@@ -45,7 +45,8 @@ from raystilts.scheduling.preflight import (
 )
 from raystilts.scheduling.stopping import SNAPSHOT_SECONDS, StopRequest, stoppable, tell_workers
 from raystilts.study.intermediate import Intermediate
-from raystilts.study.schema import Study, merged
+from raystilts.study.merging import merged
+from raystilts.study.schema import Study
 from raystilts.tasks.facts import facts_of
 from raystilts.tracking.check import Trackers, check_installed, prepare
 from raystilts.training.checkpoints import Checkpoints, open_checkpoints
@@ -62,7 +63,7 @@ if TYPE_CHECKING:
 
 
 def checked(study: Study, address: str | None, steps: Steps | None = None) -> tuple[ResolvedStudy, EncoderInfo]:
-    """The study as workers see it, resolved, and its encoder: what it needs is here, and can be used.
+    """The study as workers see it, resolved, and its (first) encoder: what it needs is here, and can be used.
 
     Args:
         address: The running Ray cluster; None for one of our own.
@@ -77,9 +78,11 @@ def checked(study: Study, address: str | None, steps: Steps | None = None) -> tu
     resolved = resolve(_with_absolute_paths(study))
     check_installed(study)
     if steps is not None:
-        steps.say(f"reading the encoder {study.encoder.model_name_or_path} and the data")
-    info = fetch_encoder(study.encoder)
-    check_encoder(info)
+        names = " and ".join(encoder.label for encoder in study.all_encoders)
+        steps.say(f"reading the encoder {names} and the data")
+    infos = [fetch_encoder(encoder) for encoder in study.all_encoders]
+    for info in infos:
+        check_encoder(info)
     if check_checkpoints(resolved):
         resolved = resolve(resolved.study)
     said = check_data(resolved, silent if steps is None else steps.say_if_silent)
@@ -87,7 +90,7 @@ def checked(study: Study, address: str | None, steps: Steps | None = None) -> tu
         more = [f"and {len(said) - SAID} more; raystilts tasks check names them all"] if len(said) > SAID else []
         for line in (*said[:SAID], *more):
             steps.say(f"note: {line}")
-    return resolved, info
+    return resolved, infos[0]
 
 
 def _with_absolute_paths(study: Study) -> Study:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import signal
 import socket
 import threading
 import time
@@ -19,6 +18,7 @@ from filelock import FileLock, Timeout
 
 from raystilts.errors import StorageError, UserError
 from raystilts.filesystem import Folder, open_folder
+from raystilts.scheduling.stop_request import ask_to_stop, listening
 
 LOCAL_LOCK, REMOTE_LOCK = ".driver.lock", "driver.lock"
 #: Who holds the lock on a disk, for those that want to stop it.
@@ -27,6 +27,8 @@ LOCAL_OWNER = ".driver.json"
 BEAT_SECONDS, DEAD_SECONDS = 20.0, 90.0
 #: Who waits for another driver looks this often whether it lives.
 LOOK_SECONDS = 1.0
+#: A lock on a disk is tried for so long: who only looks whether it is held holds it for a moment.
+TRY_SECONDS = 1.0
 
 
 @dataclass(slots=True)
@@ -59,48 +61,77 @@ def driver_lock(results: str, say: Callable[[str], None] = _nothing) -> Iterator
     """
     folder = open_folder(results)
     if folder.path is None:
-        with _object_lock(folder, say) as held:
+        with _object_lock(folder, say) as held, listening(folder):
             yield held
         return
-    lock = FileLock(folder.path / LOCAL_LOCK, timeout=0)
+    lock = FileLock(folder.path / LOCAL_LOCK, timeout=TRY_SECONDS)
     try:
         lock.acquire()
     except Timeout:
         raise _in_use(results) from None
     try:
         folder.write(LOCAL_OWNER, json.dumps(_ourselves()).encode(), overwrite=True)
-        yield HeldLock()
+        with listening(folder):
+            yield HeldLock()
     finally:
         with suppress(FileNotFoundError):
             (folder.path / LOCAL_OWNER).unlink()
         lock.release()
 
 
-def stop_driver(results: str) -> int:
-    """Asks the run that writes to a results folder to end as by Ctrl-C; returns its process.
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The process that writes to a results folder."""
 
-    Raises:
-        UserError: no run writes there, or one on another machine.
-    """
+    host: str
+    pid: int
+
+    def __str__(self) -> str:
+        return f"process {self.pid} on {self.host}"
+
+
+def live_owner(results: str | Folder) -> Owner | None:
+    """The driver at work in a results folder, on whichever machine; None where there is none."""
     folder = open_folder(results)
     owner = _owner(folder, REMOTE_LOCK if folder.path is None else LOCAL_OWNER)
     if not owner or not _is_held(folder) or _has_ended(owner):
+        return None
+    return Owner(str(owner.get("host")), int(owner.get("pid", 0)))
+
+
+def stop_driver(results: str, patience: float = DEAD_SECONDS) -> Owner:
+    """Asks the run that writes to a results folder to end as by Ctrl-C, and waits until it has heard.
+
+    Args:
+        patience: Seconds to wait: other machines see a new file on a shared disk after up to a minute.
+
+    Raises:
+        UserError: no run writes there, or it does not answer.
+    """
+    folder = open_folder(results)
+    owner = live_owner(folder)
+    if owner is None:
         raise UserError(f"{results}: no raystilts run is at work here; there is nothing to stop")
-    host, pid = owner.get("host"), int(owner["pid"])
-    if owner.get("processes") != _processes() or owner.get("processes") is None:
-        raise UserError(f"{results}: its run is process {pid} on {host}; stop it from there: kill -INT {pid}")
-    os.kill(pid, signal.SIGINT)
-    return pid
+    if not ask_to_stop(folder, lambda: live_owner(folder) is not None, patience):
+        raise UserError(
+            f"{results}: its run, {owner}, has not answered for {patience:.0f} s; stop it there: kill -INT {owner.pid}"
+        )
+    return owner
 
 
 def _is_held(folder: Folder) -> bool:
-    """Whether a driver holds the lock; on an object store what its owner says is all that is known."""
+    """Whether a driver holds the lock; on an object store it does while it gives signs of life."""
     if folder.path is None:
-        return True
-    lock = FileLock(folder.path / LOCAL_LOCK, timeout=0)
+        with suppress(FileNotFoundError):
+            return folder.age(REMOTE_LOCK) <= DEAD_SECONDS
+        return False
+    path = folder.path / LOCAL_LOCK
+    if not path.exists():
+        return False
+    lock = FileLock(path, timeout=0)
     try:
         lock.acquire()
-    except Timeout:
+    except (Timeout, PermissionError):  # who may not write there can only believe what the owner says
         return True
     lock.release()
     return False

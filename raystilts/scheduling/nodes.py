@@ -15,9 +15,9 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
@@ -29,13 +29,14 @@ from rich.table import Table
 from raystilts.errors import StorageError, UserError
 from raystilts.filesystem import open_folder
 from raystilts.planning.data import StudyData
-from raystilts.planning.encoders import EncoderInfo, fetch_encoder
+from raystilts.planning.encoders import EncoderInfo
 from raystilts.planning.keys import digest
 from raystilts.planning.resolve import ResolvedStudy, resolve
 from raystilts.planning.stages import Kind, Plan
+from raystilts.scheduling.node_encoders import local_encoder, locations
 from raystilts.scheduling.preflight import check_data, splits
 from raystilts.scheduling.record import versions
-from raystilts.study.schema import Encoder, Study
+from raystilts.study.schema import Study
 from raystilts.tasks.loading import fingerprint
 from raystilts.training.data import cache_folder
 
@@ -65,6 +66,7 @@ class Expected:
         results: The results folder, where the driver has written `RUN_FILE`.
         disk_bytes: Room that a stage takes on a node's own disk.
         gpu_kinds: Kinds of stages that ask for a GPU.
+        encoders: By name, where the study has several.
     """
 
     run: str
@@ -76,6 +78,7 @@ class Expected:
     results: str
     disk_bytes: int
     gpu_kinds: tuple[Kind, ...] = ()
+    encoders: Mapping[str, EncoderInfo] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +87,7 @@ class NodeReport:
 
     Attributes:
         run: The run that it looked for.
-        encoder_location: Where the encoder is on this node.
+        encoder_location: Where the encoder is on this node; in `locations` each of several, by name.
         shared: Whether it has read what the driver wrote into the results folder.
         disk_free: Bytes free for copies and tokenised data.
         counted_gpus: GPUs that Ray counts here.
@@ -106,6 +109,7 @@ class NodeReport:
     disk_place: str = ""
     counted_gpus: float = 0
     gpus: tuple[tuple[str, int], ...] = ()
+    locations: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,8 +257,9 @@ def announce(planned: Plan, results: str, kinds: Sequence[Kind]) -> Expected:
         code=code_digest(),
         data=data_digest(resolve(planned.study)),
         results=results,
-        disk_bytes=node_disk_bytes(planned.encoder, folder.path is None),
+        disk_bytes=max(node_disk_bytes(part.encoder, folder.path is None) for part in planned.each()),
         gpu_kinds=tuple(kind for kind in kinds if planned.study.resources.of(kind).gpus > 0),
+        encoders=planned.encoders,
     )
 
 
@@ -362,6 +367,7 @@ def _inputs(expected: Expected) -> dict[str, Any]:
     try:
         here = local_encoder(expected.study.encoder, expected.encoder)
         found |= {"encoder": here.fingerprint, "encoder_location": here.location}
+        found["locations"] = locations(expected.study, expected.encoders)
     except (UserError, OSError) as error:
         found["encoder_error"] = _line(error)
     try:
@@ -371,16 +377,6 @@ def _inputs(expected: Expected) -> dict[str, Any]:
     except (UserError, OSError, KeyError) as error:
         found["data_error"] = _line(error)
     return found
-
-
-def local_encoder(encoder: Encoder, planned: EncoderInfo) -> EncoderInfo:
-    """The planned encoder as it lies on this node, fetched in the planned revision.
-
-    Raises:
-        UserError: it is neither here nor on the hub.
-    """
-    pinned = encoder if planned.revision is None else encoder.model_copy(update={"revision": planned.revision})
-    return fetch_encoder(pinned)
 
 
 def _disk() -> dict[str, Any]:

@@ -111,7 +111,8 @@ def _copy(
 ) -> tuple[RunRow, list[ScoreRow]]:
     stage = planned.stages[row.stage]
     number = next_attempt(results, row.stage)
-    own = Attempt(stage, planned.study, planned.encoder, number, datetime.now(UTC), row.device_share).failed("", "")
+    study, encoder = planned.study_of(stage), planned.encoder_of(stage)
+    own = Attempt(stage, study, encoder, number, datetime.now(UTC), row.device_share).failed("", "")
     named = {name: getattr(own, name) for name in _OWN}
     mine = replace(row, **named, source=f"study {neighbour}")
     names = {name: named[name] for name in ("study", "attempt", "intermediate", "intermediate_fraction",
@@ -177,7 +178,8 @@ def turns_of(planned: Plan, first: Mapping[str, int] | None = None) -> dict[str,
     `order: anytime` takes the first seeds of all arms on all targets before the second seeds of any, and of the first
     seeds one arm after the other on all targets: so each target has an answer early, which gets better. Stages that
     others start from come with the first of these; of later seeds two seeds ahead, so that they are not waited for at
-    the end. `order: longest_first` takes the longest chains first, which many devices finish a little sooner.
+    the end. `order: longest_first` takes the longest chains first, which many devices finish a little sooner. Of
+    several encoders the first seeds of one come before those of the next: a process holds one encoder at a time.
 
     Args:
         first: Place of each target stage by a prediction, see `promising_first`.
@@ -187,18 +189,20 @@ def turns_of(planned: Plan, first: Mapping[str, int] | None = None) -> dict[str,
         return {key: (place,) for key, place in first.items()}
     arms = {arm.label: number for number, arm in enumerate(planned.study.intermediates)}
     seeds: dict[str, dict[int | None, int]] = defaultdict(dict)  # of each arm, numbered as they come
+    encoders = {name: number for number, name in enumerate(planned.encoders)}
     turns: dict[str, Turn] = {}
     for key, stage in planned.stages.items():
+        encoder = encoders.get(stage.encoder, 0)
         if stage.kind != "intermediate":
             label = stage.intermediate.label
             seed = seeds[label].setdefault(stage.seed, len(seeds[label]))
-            turns[key] = (seed, first.get(key, 0), 0 if seed else arms.get(label, 0))
+            turns[key] = (seed, encoder, first.get(key, 0), 0 if seed else arms.get(label, 0))
     for key, stage in reversed(planned.stages.items()):
         turn = turns.get(key)
         if turn is None:
             continue
         if stage.kind != "intermediate" and turn[0]:
-            turn = (max(0, turn[0] - _SEEDS_AHEAD), _AFTER_ALL, 0)
+            turn = (max(0, turn[0] - _SEEDS_AHEAD), _AFTER_ALL, turn[1], 0)
         for source in stage.after:
             turns[source] = min(turn, turns.get(source, turn))
     return turns

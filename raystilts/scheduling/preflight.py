@@ -213,7 +213,8 @@ def rehearse(planned: Plan, missing: Collection[str], console: Console, say: Say
     if not todo:
         return 0
     say(f"rehearsing {len(todo)} kinds of stages")
-    needed, free = REHEARSAL_COPIES * 4 * (planned.encoder.parameters or 0), available_memory()
+    largest = max(planned.encoder_of(stage).parameters or 0 for stage in todo)
+    needed, free = REHEARSAL_COPIES * 4 * largest, available_memory()
     if free is not None and free < needed:
         console.print(
             f"note: not rehearsed: that takes {_amount(needed)} of memory, of which {_amount(free)} are free here; "
@@ -226,7 +227,8 @@ def rehearse(planned: Plan, missing: Collection[str], console: Console, say: Say
     said: dict[str, None] = {}
     for stage in todo:
         try:
-            notes = compare_stage(stage, planned.study, device=device, threads=threads, encoder=planned.encoder)
+            study, encoder = planned.study_of(stage), planned.encoder_of(stage)
+            notes = compare_stage(stage, study, device=device, threads=threads, encoder=encoder)
         except UserError:
             raise
         except Exception as error:  # a task of the user's own may fail, and then fails alone

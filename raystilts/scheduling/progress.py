@@ -26,6 +26,7 @@ from rich.live import Live
 from raystilts.errors import StorageError
 from raystilts.filesystem import Folder, open_folder
 from raystilts.planning.stages import Stage
+from raystilts.results.answers import target_label
 from raystilts.scheduling.graph import StageGraph
 from raystilts.scheduling.status import FILE, Status, read_status, render
 from raystilts.scheduling.trial_board import TrialBoard, Work
@@ -167,7 +168,7 @@ class GridTally:
         started: Monotonic time of the start.
         work_done: Rough sub-words of the stages that have ended, and of those that are paused.
         shares: Share of its budget that each paused stage has reached.
-        dev: Dev scores by target (with its fraction below 1), then arm, of what may be called best. As in answers:
+        dev: Dev scores by target (see `target_name`), then arm, of what may be called best. As in answers:
             arms at the compared fraction that do not train on the target's own data, and no runs that broke.
         at_chance: How many of these runs are no better than guessing.
         running: Stages that run now, with their starts.
@@ -384,15 +385,17 @@ def arm_name(stage: Stage) -> str:
 
 
 def target_name(stage: Stage) -> str:
-    """A target as people read it: `xnli`, or `xnli 10%` below the whole data."""
-    part = "" if stage.target_fraction in (None, 1.0) else f" {100 * (stage.target_fraction or 1):g}%"
-    return f"{stage.target}{part}"
+    """A target as people read it: `xnli`, `xnli 10%` below the whole data, `xnli k=16`; with its encoder of several."""
+    name = target_label(str(stage.target), stage.target_fraction, stage.target_examples)
+    return f"{name} ({stage.encoder})" if stage.encoder else name
 
 
 def describe(stage: Stage) -> str:
     """A stage in a few words."""
     seed = "" if stage.seed is None else f" seed {stage.seed}"
-    return f"{arm_name(stage)} > {target_name(stage)}{seed}" if stage.target else f"train {arm_name(stage)}{seed}"
+    if stage.target:
+        return f"{arm_name(stage)} > {target_name(stage)}{seed}"
+    return f"train {arm_name(stage)}{seed}" + (f" ({stage.encoder})" if stage.encoder else "")
 
 
 def share_name(share: float) -> str:

@@ -112,7 +112,7 @@ class Attempt:
             target_fraction=stage.target_fraction,
             seed=stage.seed,
             hyperparameters=json.dumps(hp.model_dump(mode="json") | tuned, sort_keys=True),
-            encoder=study.encoder.model_name_or_path,
+            encoder=study.encoder.label,
             encoder_revision=self.encoder.revision or "",
             encoder_fingerprint=self.encoder.fingerprint,
             data_hash=stage.data_hash,
@@ -239,7 +239,9 @@ def _failed_source(planned: Plan, graph: StageGraph, key: str) -> str:
 
 def _row(planned: Plan, results: str, key: str, reason: str, error: str) -> RunRow:
     number = next_attempt(results, key)
-    attempt = Attempt(planned.stages[key], planned.study, planned.encoder, number, datetime.now(UTC), 0.0)
+    stage = planned.stages[key]
+    own, encoder = planned.study_of(stage), planned.encoder_of(stage)
+    attempt = Attempt(stage, own, encoder, number, datetime.now(UTC), 0.0)
     return attempt.failed(reason, error)
 
 
@@ -280,6 +282,7 @@ def decision_row(decision: Decision, study: Study) -> DecisionRow:
         scores=json.dumps(scores, sort_keys=True),
         inputs_hash=digest(scores),
         decided_at=datetime.now(UTC),
+        encoder=decision.encoder,
     )
 
 

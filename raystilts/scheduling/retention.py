@@ -15,7 +15,7 @@ from raystilts.scheduling.graph import StageGraph, State
 #: States of stages that will not be asked for again; `held` and `paused` ones may be, until the run ends.
 _SETTLED: tuple[State, ...] = ("finished", "stopped")
 _SETTLED_AT_END: tuple[State, ...] = (*_SETTLED, "held", "paused")
-Stratum = tuple[str, float | None]
+Stratum = tuple[str, str, float | None]
 Arm = tuple[str, float | None]
 
 
@@ -87,7 +87,8 @@ class BestArms:
 
 
 def _place(stage: Stage) -> tuple[Stratum, Arm]:
-    return (str(stage.target), stage.target_fraction), (stage.intermediate.label, stage.intermediate_fraction)
+    stratum = stage.encoder, str(stage.target), stage.target_fraction
+    return stratum, (stage.intermediate.label, stage.intermediate_fraction)
 
 
 class Snapshots(Protocol):

@@ -14,7 +14,7 @@ from raystilts.planning.stages import Plan, plan_stages
 from raystilts.results.joint_choice import write_prior
 from raystilts.results.ledger import Ledger
 from raystilts.scheduling.announce import Steps
-from raystilts.scheduling.claims import Claims, wanted_weights
+from raystilts.scheduling.claims import Claims, trainings, wanted_weights
 from raystilts.scheduling.cluster import set_ray_environment
 from raystilts.scheduling.driver import Driver, Job, checked, driving
 from raystilts.scheduling.graph import StageGraph
@@ -84,14 +84,14 @@ def run(
     turns = turns_of(planned, None if first is None else promising_first(planned, first))
     with driving(resolved, disk_bytes(planned), address, console, steps) as driver:
         claims = Claims(driver.results, driver.checkpoints)
-        claims.claim(wanted_weights(planned))
+        claims.claim(wanted_weights(planned), trainings(planned.stages.values()))
         adopt(planned, driver.results)
         graph = outstanding(planned, driver.results, turns)
         if graph.strata is not None and graph.strata.prior:
             write_prior(open_folder(driver.results), graph.strata.prior)
         rehearse(planned, graph.left().keys(), console, driver.say)
         errors = _train(planned, graph, driver, claims)
-        claims.write()
+        claims.write(trainings(graph.left().values()))
     return _outcome(planned, graph, driver.results, tuple(errors), started)
 
 

@@ -8,7 +8,7 @@ from statistics import fmean, pstdev
 
 from raystilts.planning.cost import stage_tokens
 from raystilts.planning.stages import Plan, Stage
-from raystilts.results.earlier import earlier_scores
+from raystilts.results.earlier import earlier_studies
 from raystilts.results.joint_choice import Prior, prior_from
 from raystilts.results.ledger import Ledger
 from raystilts.schedules import Run, TopTwoRule, TopTwoSettings
@@ -28,7 +28,8 @@ def prior_of(planned: Plan, sources: Sequence[str]) -> Prior:
         UserError: A folder is not there or holds no scores.
     """
     folders = [source for source in sources if source != TEXT]
-    found = dict(prior_from([earlier_scores(folder) for folder in folders], planned.study)) if folders else {}
+    earlier = [one for folder in folders for one in earlier_studies(folder)]
+    found = dict(prior_from(earlier, planned.study)) if folders else {}
     if TEXT not in sources:
         return found
     from raystilts.training.task_similarity import text_similarities  # here: it loads torch

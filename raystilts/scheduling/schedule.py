@@ -53,6 +53,7 @@ class Decision:
     target: str
     target_fraction: float
     verdict: Verdict
+    encoder: str = ""
 
 
 @dataclass(slots=True)
@@ -74,6 +75,7 @@ class Curve:
 class _Governed:
     """A stratum under a rule, with the stage of each of its runs and the share that is wanted of each stage."""
 
+    encoder: str
     target: str
     target_fraction: float
     rule: StratumRule
@@ -83,7 +85,7 @@ class _Governed:
     @property
     def name(self) -> str:
         """What a rule that governs several strata calls it."""
-        return _name(self.target, self.target_fraction)
+        return _name(self.encoder, self.target, self.target_fraction)
 
 
 class Strata:
@@ -189,7 +191,9 @@ class Strata:
         return changed
 
     def _keep(self, stratum: _Governed, verdicts: Iterable[Verdict]) -> None:
-        self.decisions += [Decision(stratum.target, stratum.target_fraction, verdict) for verdict in verdicts]
+        self.decisions += [
+            Decision(stratum.target, stratum.target_fraction, verdict, stratum.encoder) for verdict in verdicts
+        ]
 
     def _advance(self, stratum: _Governed) -> set[str]:
         """Reports what is known and wanted until nothing more is; then says what is wanted next."""
@@ -230,24 +234,29 @@ class Strata:
         if not isinstance(schedule, TopTwo):
             return [_Governed(*place, stratum_rule(schedule, stages), stages) for place, stages in found.items()]
         strata = {_name(*place): stages for place, stages in found.items()}
-        targets = {_name(*place): place[0] for place in found}
+        targets = {_name(*place): place[1] for place in found}
         self._joint = top_two_rule(planned, schedule, strata, targets, self.prior, self.spent)
         return [_Governed(*place, self._joint.of(_name(*place)), stages) for place, stages in found.items()]
 
 
-def _name(target: str, fraction: float) -> str:
-    return f"{target} {fraction:g}"
+#: Encoder (empty where the study has one alone), target and target fraction.
+_Stratum = tuple[str, str, float]
 
 
-def _competing(planned: Plan) -> dict[tuple[str, float], dict[Run, str]]:
+def _name(encoder: str, target: str, fraction: float) -> str:
+    return f"{encoder} {target} {fraction:g}".lstrip()
+
+
+def _competing(planned: Plan) -> dict[_Stratum, dict[Run, str]]:
     """The runs of each stratum that compete, with their stages, in the order of the study file."""
     study = planned.study
-    found: dict[tuple[str, float], dict[Run, str]] = {}
+    found: dict[_Stratum, dict[Run, str]] = {}
     for cell, key in zip(planned.cells, planned.cell_stages, strict=True):
         compared = cell.intermediate_fraction in (None, study.compared_fraction)
         if cell.target_fraction is None or not compared or not planned.stages[key].tasks[0].picking_languages:
             continue
         if planned.stages[key].overlap:
             continue  # never called best there, so no eligible arm may lose to it
-        found.setdefault((cell.target, cell.target_fraction), {})[Run(cell.intermediate, cell.seed)] = key
+        place = cell.encoder, cell.target, cell.target_fraction
+        found.setdefault(place, {})[Run(cell.intermediate, cell.seed)] = key
     return found

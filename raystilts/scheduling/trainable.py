@@ -125,8 +125,10 @@ def on_this_node(assignment: Assignment) -> tuple[Assignment, str | None]:
     wrong = faults(assignment.expected, report)
     if wrong:
         return assignment, f"a node that came later cannot take part.\n{fault_table([(report.host, wrong)])}"
-    encoder = replace(assignment.plan.encoder, location=report.encoder_location)
-    return replace(assignment, plan=replace(assignment.plan, encoder=encoder)), None
+    plan = assignment.plan
+    encoder = replace(plan.encoder, location=report.encoder_location)
+    encoders = {name: replace(info, location=report.locations[name]) for name, info in plan.encoders.items()}
+    return replace(assignment, plan=replace(plan, encoder=encoder, encoders=encoders)), None
 
 
 def run_and_record(stage: Stage, assignment: Assignment, until: float = 1.0) -> dict[str, Any]:
@@ -144,13 +146,13 @@ def run_and_record(stage: Stage, assignment: Assignment, until: float = 1.0) -> 
     from raystilts.training.memory import is_out_of_memory, release_memory
     from raystilts.training.stage import run_stage
 
-    study = assignment.plan.study
+    study, encoder = assignment.plan.study_of(stage), assignment.plan.encoder_of(stage)
     resources = study.resources.of(stage.kind)
     device = "cuda" if resources.gpus > 0 and torch.cuda.is_available() else "cpu"
     attempt = Attempt(
         stage=stage,
         study=study,
-        encoder=assignment.plan.encoder,
+        encoder=encoder,
         number=1 + assignment.attempts.get(stage.key, 0),  # taken or not: the writer knows
         started=datetime.now(UTC),
         device_share=device_share(resources),
@@ -164,7 +166,7 @@ def run_and_record(stage: Stage, assignment: Assignment, until: float = 1.0) -> 
             assignment.checkpoints,
             device=device,
             threads=max(1, int(resources.cpus)),
-            encoder=assignment.plan.encoder,
+            encoder=encoder,
             until=until,
             interrupted=None if assignment.run is None else asks_to_stop(assignment.run),
             watcher=reporter,

@@ -1,7 +1,4 @@
-"""What a user asks for: the models behind a study file, which are also the Python API.
-
-What a results folder holds after several studies of one name: the last one, and what earlier ones asked for.
-"""
+"""What a user asks for: the models behind a study file, which are also the Python API."""
 
 from __future__ import annotations
 
@@ -19,7 +16,6 @@ from raystilts.study.arms import check_arms, with_steps
 from raystilts.study.base import (
     LONGEST_NAME,
     Fraction,
-    Language,
     Model,
     Seed,
     expanded,
@@ -28,66 +24,16 @@ from raystilts.study.base import (
     set_key,
 )
 from raystilts.study.composed import FLAT
+from raystilts.study.encoder import Encoder as Encoder
 from raystilts.study.hyperparameters import StudyHyperparameters
 from raystilts.study.intermediate import ALL, Alignment, Intermediate, MaskedLM, all_tasks_of
 from raystilts.study.search import Search
+from raystilts.study.target import Examples, each_once
+from raystilts.study.target import Target as Target
 
 Order = Literal["anytime", "longest_first"]
 #: Experiment trackers, by the names that Hugging Face's `TrainingArguments` gives them.
 TrackerName = Literal["tensorboard", "wandb", "mlflow", "trackio"]
-
-
-class Encoder(Model):
-    """The pretrained encoder that every arm starts from.
-
-    Attributes:
-        model_name_or_path: A folder, an id on the Hugging Face hub, or `raystilts-mini`, the embedded one.
-        revision: Commit or tag on the hub.
-        has_seen: Tasks that its pretraining already held; every answer says so.
-        pooling: What a sequence is for classification: its first token, the mean over its tokens, or its last token;
-            default the first, and of a decoder, whose first token sees no other, the last.
-        retrieval_layer: Hidden state (0 = embeddings) for retrieval targets; default 14 for 24 layers (as in the
-            paper, XLM-R Large), otherwise the middle one; -1 is the last.
-        attention: `bidirectional` lets the tokens of a decoder see what follows them too.
-        retrieval_pooling: What a sequence is there: the mean over its tokens, as in the paper, or its first token.
-    """
-
-    model_name_or_path: Annotated[str, Field(min_length=1)] = "raystilts-mini"
-    revision: str | None = None
-    has_seen: tuple[str, ...] = ()
-    pooling: Literal["first", "mean", "last"] | None = None
-    retrieval_layer: int | None = None
-    attention: Annotated[Literal["bidirectional"] | None, Field(exclude_if=lambda value: value is None)] = None
-    # Left out of keys at the mean, which it has always been.
-    retrieval_pooling: Annotated[Literal["first", "mean"], Field(exclude_if=lambda value: value == "mean")] = "mean"
-
-    def sentence_layer(self, layers: int) -> int:
-        """The hidden state that stands for sentences, in an encoder of so many layers."""
-        if self.retrieval_layer is not None:
-            return self.retrieval_layer
-        return 14 if layers == 24 else layers // 2
-
-
-class Target(Model):
-    """A task to be transferred to.
-
-    Attributes:
-        task: Name of the task.
-        languages: Languages to score; default all that the task has.
-        metric: The score by which checkpoints are picked and arms compared; default the task's own.
-        tuning: What its training changes of the encoder; default the study's.
-    """
-
-    task: str
-    languages: Annotated[tuple[Language, ...], Field(min_length=1)] | None = None
-    # Left out where it is the task's own, so that older studies are what they were.
-    metric: Annotated[str | None, Field(exclude_if=lambda value: value is None)] = None
-    tuning: Annotated[Tuning | None, Field(exclude_if=lambda value: value is None)] = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _short_form(cls, data: Any) -> Any:
-        return {"task": data} if isinstance(data, str) else data
 
 
 class Fractions(Model):
@@ -198,11 +144,14 @@ class Study(Model):
     Attributes:
         name: Of the study: results go to `<storage_path>/<name>`.
         encoder: The pretrained encoder that every arm starts from.
+        encoders: Encoders to run the grid with, each apart from the others; instead of `encoder`, which is then the
+            first of them.
         intermediates: The arms: what the encoder is trained on before the target. `none` is the baseline.
         intermediate_fractions: Shares of the intermediates' training data, nested.
         intermediate_steps: Shares of each training's updates, in (0, 1], after which its weights are an arm of their
             own, named `<arm>_at_<share>`; 1 is the arm itself, which is there in any case.
         compare_at: The intermediate fraction at which arms compete; default the largest.
+        target_examples: Train targets on so many examples, a column of the matrix each, instead of `target_fractions`.
         baseline_seeds: Seeds of the arm `none`, where they differ from `seeds`.
         targets: The tasks to be transferred to.
         target_fractions: Shares of the targets' training data, nested.
@@ -237,12 +186,18 @@ class Study(Model):
 
     name: Annotated[str, Field(pattern=r"^[\w][\w.-]*$", max_length=LONGEST_NAME)]
     encoder: Encoder = Encoder()
+    encoders: Annotated[
+        tuple[Encoder, ...] | None, Field(min_length=1, exclude_if=lambda value: value is None)
+    ] = None
     intermediates: Annotated[tuple[Intermediate, ...], Field(min_length=1)]
     intermediate_fractions: Fractions = Fractions()
     intermediate_steps: Annotated[tuple[Fraction, ...], Field(exclude_if=lambda value: not value)] = ()
     compare_at: Fraction | None = None
     targets: Annotated[tuple[Target, ...], Field(min_length=1)]
     target_fractions: Fractions = Fractions()
+    target_examples: Annotated[
+        tuple[Examples, ...] | None, Field(min_length=1, exclude_if=lambda value: value is None)
+    ] = None
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1)]
     baseline_seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] | None = None
     hyperparameters: StudyHyperparameters = StudyHyperparameters()
@@ -262,6 +217,17 @@ class Study(Model):
     report_to: tuple[TrackerName, ...] = ()
     predictions: Literal["none", "dev", "all"] = "none"
     search: Search | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _first_encoder(cls, data: Any) -> Any:
+        if not isinstance(data, dict) or not isinstance(data.get("encoders"), list | tuple) or not data["encoders"]:
+            return data
+        first, given = data["encoders"][0], data.get("encoder")
+        if given is not None and Encoder.model_validate(given) != Encoder.model_validate(first):
+            raise ValueError("encoder and encoders are both given; put all of them into encoders")
+        # One alone is the study's encoder, and the study is what it was.
+        return {**data, "encoder": first, "encoders": data["encoders"] if len(data["encoders"]) > 1 else None}
 
     @field_validator("data_dir", mode="before")
     @classmethod
@@ -297,8 +263,18 @@ class Study(Model):
         tasks = all_tasks_of([arm.tasks for arm in arms])
         return tuple(arm.model_copy(update={"tasks": tasks}) if arm.tasks == (ALL,) else arm for arm in arms)
 
+    @field_validator("target_examples")
+    @classmethod
+    def _distinct_examples(cls, given: tuple[Examples, ...] | None) -> tuple[Examples, ...] | None:
+        return each_once(given)
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        if self.target_examples is not None and self.target_fractions.values != (1.0,):
+            raise ValueError(
+                f"target_examples: {list(self.target_examples)} and target_fractions: "
+                f"{list(self.target_fractions.values)} are both given; drop one (`all` among the examples is all data)"
+            )
         if self.intermediate_steps:
             # As arms from here on: whoever reads the study finds them among the others.
             object.__setattr__(self, "intermediates", with_steps(self.intermediates, set(self.intermediate_steps)))
@@ -307,6 +283,7 @@ class Study(Model):
         _check_distinct_seeds("baseline_seeds", self.baseline_seeds or ())
         if not isinstance(self.schedule, str):
             self.schedule.check_seeds(len(self.seeds))
+        _check_encoders(self.encoder, self.encoders)
         _check_unique("intermediates", [arm.label for arm in self.intermediates])
         check_arms(self.intermediates)
         _check_unique("targets", [target.task for target in self.targets])
@@ -331,6 +308,45 @@ class Study(Model):
     def compared_fraction(self) -> float:
         """The intermediate fraction at which arms compete."""
         return self.compare_at if self.compare_at is not None else max(self.intermediate_fractions.values)
+
+    @property
+    def all_encoders(self) -> tuple[Encoder, ...]:
+        """The encoders of the study, one as a rule."""
+        return self.encoders or (self.encoder,)
+
+    def of_encoder(self, label: str) -> Study:
+        """The part of the study that is of one encoder; itself where it has one alone.
+
+        Raises:
+            KeyError: it has no such encoder.
+        """
+        if self.encoders is None:
+            return self
+        encoder = {one.label: one for one in self.encoders}[label]
+        own = {} if encoder.hyperparameters is None else encoder.hyperparameters.model_dump(exclude_unset=True)
+        hyperparameters = self.hyperparameters.model_copy(update={k: v for k, v in own.items() if v is not None})
+        alone = encoder.model_copy(update={"hyperparameters": None})
+        return self.model_copy(update={"encoder": alone, "encoders": None, "hyperparameters": hyperparameters})
+
+    def target_points(self, target: Target, rows: int) -> dict[float, int | None]:
+        """The shares of its training data that a target is trained on, each with its number of examples if that is set.
+
+        Args:
+            rows: Its training examples at fraction 1.
+
+        Raises:
+            ValueError: it has not so many examples.
+        """
+        numbers = target.examples if target.examples is not None else self.target_examples
+        if numbers is None:
+            return dict.fromkeys(self.target_fractions.values)
+        few = [number for number in numbers if number != "all"]
+        if few and max(few) > rows:
+            raise ValueError(
+                f"{max(few):,} training examples are asked for, and {target.task} has {rows:,}; `all` takes them all"
+            )
+        shares: dict[float, int | None] = {number / rows: number for number in few}
+        return shares | ({1.0: None} if "all" in numbers else {})
 
     @classmethod
     def from_file(cls, path: str | Path, assignments: tuple[str, ...] = ()) -> Study:
@@ -357,6 +373,18 @@ def _check_distinct_seeds(name: str, seeds: tuple[int, ...]) -> None:
         raise ValueError(f"{name}: {twice[0]} is given twice; a seed is one replicate, name each once")
 
 
+def _check_encoders(encoder: Encoder, encoders: tuple[Encoder, ...] | None) -> None:
+    """Whether encoders can be told apart in tables."""
+    if encoders is None:
+        if encoder.hyperparameters is not None:
+            raise ValueError("encoder.hyperparameters: with one encoder they stand under the study's `hyperparameters`")
+        return
+    labels = [one.label for one in encoders]
+    twice = sorted({label for label in labels if labels.count(label) > 1})
+    if twice:
+        raise ValueError(f"encoders: {twice[0]!r} is given twice; drop one, or give each a `name`")
+
+
 def _check_unique(name: str, labels: list[str]) -> None:
     twice = sorted({label for label in labels if labels.count(label) > 1})
     if twice:
@@ -367,6 +395,7 @@ def _fields_at(place: tuple[int | str, ...]) -> list[str]:
     """Field names of the model at a place of a study file."""
     models: dict[str, type[BaseModel]] = {
         "encoder": Encoder,
+        "encoders": Encoder,
         "intermediates": Intermediate,
         "masked_lm": MaskedLM,
         "align": Alignment,
@@ -385,38 +414,3 @@ def _fields_at(place: tuple[int | str, ...]) -> list[str]:
             more = [name for names in FLAT.values() for name in names] if part == "intermediates" else []
             return [*models[str(part)].model_fields, *more]
     return list(Study.model_fields)
-
-
-def merged(old: Study, new: Study) -> Study:
-    """The new study, with arms, targets, fractions and seeds that only the old one has.
-
-    So a study that adds a few runs to a folder does not hide from its readers what the other rows are. Where the two
-    have different encoders, the new one alone.
-    """
-    if old.encoder != new.encoder:
-        return new
-    fractions = _fractions(old.intermediate_fractions, new.intermediate_fractions)
-    hyperparameters = new.hyperparameters.model_copy(
-        update={"tasks": {**old.hyperparameters.tasks, **new.hyperparameters.tasks}}
-    )
-    labels, tasks = {arm.label for arm in new.intermediates}, {target.task for target in new.targets}
-    update: dict[str, Any] = {
-        "intermediates": new.intermediates + tuple(arm for arm in old.intermediates if arm.label not in labels),
-        "intermediate_fractions": fractions,
-        "compare_at": new.compared_fraction if new.compared_fraction != max(fractions.values) else new.compare_at,
-        "targets": new.targets + tuple(target for target in old.targets if target.task not in tasks),
-        "target_fractions": _fractions(old.target_fractions, new.target_fractions),
-        "seeds": tuple(sorted({*old.seeds, *new.seeds})),
-        "hyperparameters": hyperparameters,
-        "task_files": tuple(dict.fromkeys((*old.task_files, *new.task_files))),
-    }
-    if old.baseline_seeds or new.baseline_seeds:
-        baseline = {*(old.baseline_seeds or old.seeds), *(new.baseline_seeds or new.seeds)}
-        update["baseline_seeds"] = tuple(sorted(baseline))
-    return new.model_copy(update=update)
-
-
-def _fractions(old: Fractions, new: Fractions) -> Fractions:
-    if old.hold != new.hold:
-        return new
-    return new.model_copy(update={"values": tuple(sorted({*old.values, *new.values}))})

@@ -61,6 +61,8 @@ def get_task(name: str) -> Task:
         raise UserError(f"task {shown(name)} is unknown; {did_you_mean(base, tasks)}")
     if "@" in name and not all(codes.split("+")):
         raise UserError(f"task {name!r}: no language after '@'; write {base}@de or {base}@sw+hi")
+    if len(set(codes.split("+"))) < len(codes.split("+")):
+        raise UserError(f"task {name!r}: a language is given twice; name each once")
     return tasks[base].in_language(codes) if codes else tasks[base]
 
 

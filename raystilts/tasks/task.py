@@ -237,7 +237,7 @@ class Task(BaseModel):
         for code in codes.split("+"):
             check_language(code)
         update: dict[str, Any] = {"name": f"{self.name}@{codes}", "train_language": codes}
-        if isinstance(self.train, Source) and not self.train.multilingual:
+        if isinstance(self.train, Source) and not self.train.multilingual and codes != self.train_language:
             # The hub's copy is English whatever language is asked for: translations come from the data folder.
             update["train"] = self.train.model_copy(update={"path": None})
         return self.model_copy(update=update)

@@ -99,7 +99,7 @@ def reason_of(error: BaseException) -> str:
 def tracked(stage: Stage, study: Study, results: str, settings: Mapping[str, str] | None = None) -> TrackedStage:
     """A stage of a study as trackers know it."""
     config: dict[str, Any] = {
-        "encoder": study.encoder.model_name_or_path,
+        "encoder": study.encoder.label,
         "encoder_revision": study.encoder.revision,
         "intermediate": stage.intermediate.label,
         "intermediate_fraction": stage.intermediate_fraction,

@@ -112,7 +112,7 @@ def stage_kind(stage: Stage) -> tuple[object, ...]:
     heads = tuple(one.task.type.head for one in stage.tasks)
     arm = stage.trained
     aligned = arm is not None and arm.align is not None
-    return stage.kind, heads, stage_masked_lm(stage) is not None, aligned, stage.tuning
+    return stage.encoder, stage.kind, heads, stage_masked_lm(stage) is not None, aligned, stage.tuning
 
 
 def compare_stage(

@@ -9,8 +9,9 @@ from typing import Literal
 from raystilts.errors import UserError
 from raystilts.planning.stages import Stage, plan
 from raystilts.study.intermediate import Intermediate
-from raystilts.study.schema import Study, Target
+from raystilts.study.schema import Study
 from raystilts.study.search import Range, Search, Space, Value
+from raystilts.study.target import Target
 from raystilts.tasks.registry import get_task
 
 Role = Literal["intermediate", "target"]
@@ -100,6 +101,10 @@ def _targets(study: Study, unit: Unit) -> tuple[Target, ...]:
     target = next(t for t in study.targets if t.task == unit.name)
     task = get_task(target.task)
     given = target.languages or task.languages
+    numbers = target.examples or study.target_examples
+    if numbers is not None:  # a trial trains on the most that the study does
+        most = "all" if "all" in numbers else max(number for number in numbers if number != "all")
+        target = target.model_copy(update={"examples": (most,)})
     if study.selection == "target_dev":
         return (target,)
     source = task.train_languages[0]

@@ -13,7 +13,7 @@ from raystilts.planning.cost import checkpoints_folder, results_folder
 from raystilts.planning.resolve import resolve
 from raystilts.planning.stages import Plan, plan
 from raystilts.results.ledger import write_attempt
-from raystilts.scheduling.claims import CLAIMS_FILE, Claims, wanted_weights
+from raystilts.scheduling.claims import CLAIMS_FILE, Claims, trainings, wanted_weights
 from raystilts.scheduling.driver import write_study
 from raystilts.scheduling.graph import StageGraph
 from raystilts.scheduling.retention import Retention
@@ -27,7 +27,7 @@ def begin(tmp_path: Path, name: str, **changes: Any) -> tuple[Plan, Claims]:
     planned = plan(study(tmp_path, name=name, **changes))
     weights = Checkpoints(Path(checkpoints_folder(planned.study)))
     claims = Claims(results_folder(planned.study), weights)
-    claims.claim(wanted_weights(planned))
+    claims.claim(wanted_weights(planned), trainings(planned.stages.values()))
     for stage in planned.of_kind("intermediate"):
         (weights.folder / stage.train_key).mkdir(parents=True, exist_ok=True)
         (weights.folder / stage.train_key / MARKER).write_text("{}")
@@ -40,7 +40,7 @@ def end(planned: Plan, claims: Claims) -> None:
     while (key := graph.take()) is not None:
         graph.finish(key)
     Retention(planned, graph, claims, {}).end()
-    claims.write()
+    claims.write(())
 
 
 def there(planned: Plan, claims: Claims) -> list[bool]:
@@ -54,7 +54,7 @@ def test_weights_that_another_study_keeps_stay(tmp_path: Path, keep: str) -> Non
     end(*second)
     assert there(*first) == [True]
     shutil.rmtree(first[1].results)
-    second[1].claim(wanted_weights(second[0]))
+    second[1].claim(wanted_weights(second[0]), ())
     end(second[0], Claims(second[1].results, second[1].checkpoints))
     assert there(*first) == [False], "with the folder of its results a study's claims go"
 

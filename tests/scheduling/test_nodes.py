@@ -12,6 +12,7 @@ from raystilts.filesystem import open_folder
 from raystilts.planning.encoders import EMBEDDED, describe_encoder
 from raystilts.planning.resolve import resolve
 from raystilts.planning.stages import plan
+from raystilts.scheduling.node_encoders import local_encoder
 from raystilts.scheduling.nodes import (
     CLOCK_SECONDS,
     RUN_FILE,
@@ -24,7 +25,6 @@ from raystilts.scheduling.nodes import (
     data_digest,
     fault_table,
     faults,
-    local_encoder,
     look,
     node_disk_bytes,
     node_report,

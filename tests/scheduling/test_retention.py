@@ -164,7 +164,7 @@ def test_a_restart_knows_the_best_arm(tmp_path: Path) -> None:
     left = {s.key: s for s in one.of_kind("target") if s.intermediate.label == "cldr_same"}
     known = {s.key: SCORES[arm, fraction] for (arm, fraction, _), s in targets.items() if s.key not in left}
     run = Run(one, tmp_path / "checkpoints", left, **known)
-    assert run.keeping.best.best["cldr_units", 1.0] == (0.7, ("cldr_names", 1.0))
+    assert run.keeping.best.best["", "cldr_units", 1.0] == (0.7, ("cldr_names", 1.0))
     for seed in (0, 1):
         run.end(targets["cldr_same", 1.0, seed], 0.2)
     assert run.kept == set()

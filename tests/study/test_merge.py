@@ -2,7 +2,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from raystilts.study.schema import Study, merged
+from raystilts.study.merging import merged
+from raystilts.study.schema import Study
 
 
 def study(**changes: Any) -> Study:

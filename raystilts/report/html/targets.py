@@ -234,4 +234,6 @@ def _measured(answer: TargetAnswer) -> str:
     where = f"mean of {count(len(names), 'language')}: {', '.join(names)}" if len(names) > 1 else f"in {listed(names)}"
     part = answer.target_fraction
     size = f" Trained on {share(part)} of its data." if part is not None and part != 1.0 else ""
+    if answer.target_examples is not None:
+        size = f" Trained on {count(answer.target_examples, 'example')}."
     return f"Score: {answer.metric} × 100 on test, {where}.{size}"
