@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -36,22 +37,28 @@ SPECIALS = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
 
 
 #: Folders whose slow tests start Ray.
-WITH_RAY = ("cluster", "importing", "results", "scheduling")
+WITH_RAY = ("cluster", "importing", "results", "scheduling", "tracking")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Where pytest-xdist shares tests among processes: those that start Ray first and all in one, a module in one."""
-    if not config.pluginmanager.hasplugin("xdist"):
-        return
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Where pytest-xdist shares tests among processes: modules that start Ray all in one, all others as they come.
 
-    def with_ray(item: pytest.Item) -> bool:
-        return item.get_closest_marker("slow") is not None and item.path.parent.name in WITH_RAY
+    Its `--dist loadgroup` would say the same, but version 3.8 forgets the groups with pytest 9.2.
+    """
+    from xdist.scheduler import LoadScopeScheduling
 
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group("ray" if with_ray(item) else item.path.stem))
-    if config.getoption("numprocesses", None) or hasattr(config, "workerinput"):
-        items.sort(key=lambda item: not with_ray(item))
+    scheduling = LoadScopeScheduling(config, log)
+    scheduling._split_scope = lambda nodeid: scope_of(nodeid.partition("::")[0])
+    return scheduling
+
+
+@cache
+def scope_of(module: str) -> str:
+    """What runs in one process: a module, or all that start Ray."""
+    path = Path(__file__).parents[1] / module
+    starts_ray = path.parent.name in WITH_RAY and "mark.slow" in path.read_text(encoding="utf-8")
+    return "ray" if starts_ray else module
 
 
 @pytest.fixture(scope="module", autouse=True)
