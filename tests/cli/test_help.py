@@ -47,7 +47,8 @@ def test_a_shell_completes_names(tmp_path: Path) -> None:
     environment = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
 
     def bash(text: str) -> str:
-        done = subprocess.run(["bash", "-c", text], env=environment, capture_output=True, text=True, check=True)
+        # Two commands: with one, bash gives its process away, and is no longer there to be found as the shell.
+        done = subprocess.run(["bash", "-c", f"{text}\n:"], env=environment, capture_output=True, text=True, check=True)
         return done.stdout
 
     shown = bash("raystilts --show-completion")
