@@ -41,13 +41,6 @@ def nothing_to_answer(known: pd.DataFrame, runs: pd.DataFrame) -> str:
             f"{languages[0]} (there are {', '.join(languages)})"
         )
     ended = Counter(runs.loc[runs["kind"] != "intermediate", "status"])
-    if ended["finished"]:
-        names = known.explode("languages").groupby("target")["languages"].agg(lambda found: ", ".join(sorted({*found})))
-        where = "; ".join(f"{target}: {languages}" for target, languages in names.items())
-        return (
-            f"No target has a language that all of its runs were scored in ({where}), so there is no mean over "
-            "languages; ask for one of them with --language, which ranks the runs that have it"
-        )
     counts = ", ".join(f"{ended[word]} {word}" for word in ("failed", "stopped", "paused") if ended[word])
     if counts:
         return f"The results hold no finished target stage ({counts}); the column error of Results.runs() says why"

@@ -236,8 +236,8 @@ class StageRun:
         found = self.holding.enter_context(self.checkpoints.held(train_key))
         if found is None:
             raise UserError(
-                f"the checkpoint that {self.stage.intermediate.label!r} (seed {self.stage.seed}) is made of, of stage "
-                f"{key}, is not in {self.checkpoints.folder}; run its stage first"
+                f"the checkpoint that {self.stage.intermediate.label!r} (seed {self.stage.seed}) starts from is not in "
+                f"{self.checkpoints.folder}; run its stage first: {key}"
             )
         return found
 

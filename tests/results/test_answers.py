@@ -137,7 +137,7 @@ def test_no_language_that_all_runs_have_is_said_and_one_can_be_asked_for(tmp_pat
             run = run_row(f"{arm}{seed}", intermediate=arm, intermediate_fraction=fraction, seed=seed)
             values = {name: 0.5 + 0.01 * seed for name in ("de", "en", "sw") if name != lacking}
             write_attempt(tmp_path, run, score_rows(run, values, examples=5000))
-    why = r"No target has a language that all .* \(xnli: de, en, sw\).*--language"
+    why = r"xnli: no language is in every run.*; name one: --language de \(there are de, en, sw\)"
     alone = "over no language.*Ask for one of these with --language"
     with pytest.warns(ResultsWarning, match=alone), pytest.raises(UserError, match=why):
         Results(tmp_path).answers()

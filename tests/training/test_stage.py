@@ -39,7 +39,7 @@ def final(result: StageResult) -> set[tuple[str, str, str]]:
 
 def test_the_stages_of_a_small_study(tiny_encoder: Path, tmp_path: Path) -> None:
     planned = plan(study(tiny_encoder))
-    with pytest.raises(UserError, match=r"the checkpoint of intermediate 'cldr_names' \(seed 0\) is not in"):
+    with pytest.raises(UserError, match=r"the checkpoint that 'cldr_names' \(seed 0\) starts from is not in"):
         run(planned, "target", "cldr_names", tmp_path)
     parent = run(planned, "intermediate", "cldr_names", tmp_path)
     assert final(parent) == {("cldr_names", "dev", "en")}
