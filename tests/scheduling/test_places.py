@@ -53,6 +53,12 @@ def run_as_nobody(place: Path, *arguments: str, **environment: str) -> subproces
     )  # fmt: skip
 
 
+def error_lines(found: subprocess.CompletedProcess[str]) -> int:
+    """Lines of an error, after those that say what is being done."""
+    doing = ("raystilts: reading", "raystilts: rehearsing")
+    return sum(not line.startswith(doing) for line in found.stderr.splitlines())
+
+
 def foreign(place: Path, name: str) -> str:
     """A folder that belongs to somebody else."""
     (place / name).mkdir(mode=0o755)
@@ -75,7 +81,7 @@ def foreign(place: Path, name: str) -> str:
 def test_a_place_that_cannot_be_written_is_a_line(open_place: Path, environment: dict[str, str], words: str) -> None:
     places = {"foreign": foreign(open_place, "f"), "open": str(open_place)}
     found = run_as_nobody(open_place, **{name: value.format(**places) for name, value in environment.items()})
-    assert (found.returncode, found.stderr.count("\n")) == (2, 1), found.stderr
+    assert (found.returncode, error_lines(found)) == (2, 1), found.stderr
     assert words in found.stderr
     assert not list(open_place.rglob("study.json"))
 
@@ -92,7 +98,7 @@ def test_a_full_disk_is_a_line(open_place: Path, name: str) -> None:
         found = run_as_nobody(open_place, HOME=str(open_place), **{name: str(small)})
     finally:
         subprocess.run(["umount", "-l", str(small)], check=True)
-    assert (found.returncode, found.stderr.count("\n")) == (1, 1), found.stderr
+    assert (found.returncode, error_lines(found)) == (1, 1), found.stderr
     assert f"no space left for {'Ray' if 'RAY_' in name else 'tokenised data'}" in found.stderr
     assert f"{name}=/path" in found.stderr
     assert not list(open_place.rglob("study.json"))
