@@ -161,7 +161,8 @@ def _print_report(report: TaskReport) -> None:
     out = output()
     rows = sum(part.rows for part in report.parts)
     absent = [f"{part.split} {part.language}" for part in report.parts if part.absent]
-    verdict = f"{len(report.faults)} faults" if report.faults else "ok" if report.here else "no data here"
+    faults = "1 fault" if len(report.faults) == 1 else f"{len(report.faults)} faults"
+    verdict = faults if report.faults else "ok" if report.here else "no data here"
     out.print(f"{report.task:16} {verdict:12} {rows:>9,} rows, {len(report.here)} of {len(report.parts)} parts",
               highlight=False, markup=False)  # fmt: skip
     for fault in report.faults:

@@ -43,8 +43,8 @@ class Derived:
     Attributes:
         connection: Where the queries can be asked.
         runs: All runs, in the order of the ledger; likewise `scores`.
-        finals: The rows of `finals.parquet`; None where a target has scores of several encoders, which no table can
-            average.
+        finals: The rows of `finals.parquet`; None where there are several encoders, each with arms of its own to
+            compare.
         number: Runs, of which `failed` have no score.
     """
 
@@ -276,7 +276,7 @@ def _finals_query(at_once: bool) -> str:
     select target, target_fraction, intermediate, intermediate_fraction, hyperparameters,
         coalesce(intermediate_fraction = (select max(intermediate_fraction) from last where split = 'test'), true)
             as compared,
-        seed, split, language, metric, value
+        seed, split, language, metric, value, encoder
     from last semi join shared on last.split = shared.split and last.target = shared.target
         and last.language = shared.language and last.target_fraction is not distinct from shared.target_fraction
     order by split, target, target_fraction nulls last, intermediate <> 'none', intermediate,
@@ -285,7 +285,7 @@ def _finals_query(at_once: bool) -> str:
 
 
 _SEVERAL_ENCODERS = f"""
-select 1 from ({_last_query(True)}) group by target, target_fraction, split having count(distinct encoder) > 1
+select 1 from ({_last_query(True)}) having count(distinct encoder) > 1
 """
 _RUNS, _RUNS_OF_ONE = _runs_query(False), _runs_query(True)
 _SCORES, _SCORES_AT_ONCE = _scores_query(False), _scores_query(True)

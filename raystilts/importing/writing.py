@@ -79,7 +79,7 @@ def _publish(folder: Folder, old: Manifest, state: str, derived: Derived, group:
 
 
 def _finals(derived: Derived) -> bytes | None:
-    """The file of finals of imports alone; None where there can be none."""
+    """The file of finals of imports alone; None where they are of several encoders."""
     if derived.finals is None:
         return None
     with tempfile.TemporaryDirectory(prefix="raystilts-") as temporary:
@@ -90,9 +90,9 @@ def _finals(derived: Derived) -> bytes | None:
 
 def _write_finals(folder: Folder, finals: bytes | None) -> None:
     """Writes `finals.parquet`: of imports alone as they were derived, which takes less memory than to read it all."""
-    if len(load_manifest(folder).parts["runs"]) > 1 or folder.names("runs"):
+    if finals is None or len(load_manifest(folder).parts["runs"]) > 1 or folder.names("runs"):
         write_finals(Results(folder))
-    elif finals is not None:
+    else:
         folder.write(FINALS, finals, overwrite=True)
 
 

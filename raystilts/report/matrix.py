@@ -116,7 +116,9 @@ def matrix_text(matrix: Matrix) -> str:
         lines.append("")
         start = end
     if matrix.value == "gain":
-        lines.append("* the interval excludes zero; (...) trains on the target's own training data")
+        own = any(arm is not None and arm.overlap for row in matrix.cells for arm in row)
+        overlap = "; (...) trains on the target's own training data" if own else ""
+        lines.append(f"* the interval excludes zero{overlap}")
         cells = (matrix.number(r, c) for r in range(len(matrix.arms)) for c in range(len(matrix.targets)))
         if not matrix.not_learnt and all(cell is None for cell in cells):
             lines.append("no gains: none has no finished run (--value score or p_best needs none)")

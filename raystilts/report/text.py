@@ -121,9 +121,11 @@ def not_learnt(answer: TargetAnswer) -> str:
         what = "every run scores 0"
     elif not known:
         what = "half of its runs or more are no better than guessing"
+    earlier = len(answer.arms) > len({(arm.intermediate, arm.intermediate_fraction) for arm in answer.arms})
+    more = " Runs with other hyperparameters count too: a study of another name leaves them out and trains nothing twice."
     return (
         f"Not learnt at this size: {what} on dev. No arm is better than another; train longer or on more data, try "
-        "another learning rate or a larger encoder."
+        f"another learning rate or a larger encoder.{more if earlier else ''}"
     )
 
 
@@ -181,7 +183,8 @@ def _overall_verdict(answer: OverallAnswer) -> str:
         return "No arm can be called best over targets."
     if answer.by_rank == answer.by_gain:
         return f"Best on average, by mean rank and by scaled gain: {_either(answer.by_rank)}."
-    by_gain = f"; by scaled gain: {_either(answer.by_gain)}" if answer.by_gain else ""
+    gains = any(arm.scaled_gain is not None for arm in answer.arms)
+    by_gain = f"; by scaled gain: {_either(answer.by_gain)}" if answer.by_gain and gains else ""
     return f"Best on average by mean rank: {_either(answer.by_rank)}{by_gain}."
 
 

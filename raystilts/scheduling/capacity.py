@@ -95,7 +95,9 @@ class Capacity:
         known = [*self.nodes, *self.types]
         cpus = max((one.cpus for one in known), default=0)
         gpus = max((one.gpus for one in known), default=0)
-        remedy = "try --set resources.gpus=0 or --set resources.cpus=1"
+        over = [f"--set resources.gpus={gpus:g}"] if wanted.gpus > gpus else []
+        over += [f"--set resources.cpus={max(1, cpus):g}"] if wanted.cpus > cpus else []
+        remedy = f"try {' '.join(over) or '--set resources.gpus=0'}"
         asked, most = f"{wanted.cpus:g} CPUs and {wanted.gpus:g} GPUs", f"{cpus:g} CPUs and {gpus:g} GPUs"
         if wanted.gpus and wanted.gpu_memory_gb:
             asked += f" of {wanted.gpu_memory_gb:g} GB"
@@ -104,7 +106,7 @@ class Capacity:
         if self.types:
             named = ", ".join(f"{one.name} ({one.cpus:g} CPUs, {one.gpus:g} GPUs)" for one in self.types)
             remedy += f"; the cluster file {CLUSTER_FILE} can start: {named}"
-        return f"resources: a {kind} stage asks for {asked}, but no machine has more than {most}; {remedy}"
+        return f"resources: each {kind} stage asks for {asked}, but no machine has more than {most}; {remedy}"
 
     def fitting_gpus(self, wanted: StageResources) -> tuple[str, ...]:
         """Ray's names for the GPUs that a stage may go to; () where all have the memory that it asks for."""

@@ -274,3 +274,13 @@ def test_finals_of_imports_are_those_that_are_read_back(load: Import, tmp_path: 
         )
     assert len(found) == 8 + 1 + 18
     assert sorted(set(found["language"])) == ["de", "en"]
+
+
+def test_finals_of_several_encoders_stand_beside_each_other(load: Import, tmp_path: Path) -> None:
+    rows = "".join(
+        f"{encoder},{arm},xnli,{seed},{50 + seed}\n" for encoder in "ba" for arm in ("none", "mnli") for seed in (1, 2)
+    )
+    load("encoder,intermediate,target,seed,value\n" + rows, "a.csv")
+    found = pd.read_parquet(tmp_path / "out" / "finals.parquet")
+    assert found.groupby("encoder").size().to_dict() == {"a": 4, "b": 4}
+    assert found.equals(finals_table(Results(tmp_path / "out")).to_pandas())

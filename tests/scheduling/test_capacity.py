@@ -42,7 +42,7 @@ def test_slots_are_those_of_the_grown_cluster() -> None:
 
 def test_gpus_that_no_node_type_has() -> None:
     with pytest.raises(
-        UserError, match=r"^resources: a target stage asks for 1 CPUs and 1 GPUs, but no machine has"
+        UserError, match=r"^resources: each target stage asks for 1 CPUs and 1 GPUs, but no machine has"
     ) as e:
         Capacity((HEAD,)).slots(of(gpus=1), ["target"])
     assert "than 4 CPUs and 0 GPUs; try --set resources.gpus=0" in str(e.value)

@@ -115,6 +115,14 @@ CASES = {
         },
         {"question": [None], "key": [None], "candidate": ["Oslo is a city. It is old."], "keys": [["Q585"]]},
     ),
+    "similarity_as_label": (
+        {"sentence1": ["A plane."], "sentence2": ["A bird."], "similarity_score": [1.25]},
+        {"sentence1": ["A plane."], "sentence2": ["A bird."], "label": [1.25]},
+    ),
+    "quoted_cells": (
+        {'"text"': ['"He said ""no""."', 'She "waited".', None], "label": [1, 0, 1]},
+        {"text": ['He said "no".', 'She "waited".', None], "label": [1, 0, 1]},
+    ),
 }  # fmt: skip
 
 
