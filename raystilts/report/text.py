@@ -122,7 +122,7 @@ def not_learnt(answer: TargetAnswer) -> str:
     elif not known:
         what = "half of its runs or more are no better than guessing"
     earlier = len(answer.arms) > len({(arm.intermediate, arm.intermediate_fraction) for arm in answer.arms})
-    more = " Runs with other hyperparameters count too: a study of another name leaves them out and trains nothing twice."
+    more = " Earlier hyperparameters count too: a study of another name leaves them out and trains nothing twice."
     return (
         f"Not learnt at this size: {what} on dev. No arm is better than another; train longer or on more data, try "
         f"another learning rate or a larger encoder.{more if earlier else ''}"
