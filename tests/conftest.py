@@ -17,8 +17,11 @@ from raystilts.tasks import registry
 settings.register_profile("raystilts", deadline=None)
 settings.load_profile("raystilts")
 
-#: The machine's data folder; out of the environment, so that only tests that ask for `data_dir` depend on it.
-DATA_DIR = os.environ.pop("RAYSTILTS_DATA_DIR", None)
+#: The machine's data folder; out of the environment, so that only tests that ask for `data_dir` depend on it. The
+#: processes of pytest-xdist, which start afterwards, have it by another name.
+DATA_DIR = os.environ.pop("RAYSTILTS_DATA_DIR", None) or os.environ.get("RAYSTILTS_TESTS_DATA_DIR")
+if DATA_DIR:
+    os.environ["RAYSTILTS_TESTS_DATA_DIR"] = DATA_DIR
 
 #: Characters that the tiny tokenizer knows one by one, in nine scripts, and a few whole words.
 LETTERS = (

@@ -27,8 +27,11 @@ WIDTH = 80
 
 
 def wrap(text: str, indent: str = "") -> list[str]:
-    """A sentence in lines of at most 80 columns."""
-    return textwrap.wrap(text, WIDTH, initial_indent=indent, subsequent_indent=indent + "  ", break_on_hyphens=False)
+    """A sentence in lines of at most 80 columns, in which a longer word, such as a path, stays whole."""
+    return textwrap.wrap(
+        text, WIDTH, initial_indent=indent, subsequent_indent=indent + "  ", break_on_hyphens=False,
+        break_long_words=False,
+    )  # fmt: skip
 
 
 def listed(names: Sequence[str], word: str = "and") -> str:
