@@ -91,7 +91,7 @@ class Reporter:
         """Hands on what is new in a training."""
         self._reported = time.monotonic()
         points = loss_points(progress.losses[self._losses :], self._losses)
-        points += score_points(Score(**record) for record in progress.records[self._records :])
+        points += score_points((Score(**record) for record in progress.records[self._records :]), self.stage.mixed)
         self.resumed(progress)
         if points:
             self._tell(points)
@@ -103,8 +103,9 @@ class Reporter:
             seconds: How long to wait for all of them.
         """
         self._ended = True
-        ending = Ending(status) if result is None else Ending(status, summary_of(result), points_of(result))
-        self._tell(ending)
+        mixed = self.stage.mixed
+        known = () if result is None else (summary_of(result, mixed), points_of(result, mixed))
+        self._tell(Ending(status, *known))
         until = time.monotonic() + seconds
         failed = {}
         for name, line in self._lines.items():
