@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -79,6 +80,26 @@ class Ending:
     status: str
     summary: Mapping[str, float] = field(default_factory=dict)
     points: Sequence[Point] = ()
+
+
+def by_step(points: Sequence[Point]) -> list[tuple[int, dict[str, float]]]:
+    """The values of each step by their tags, for trackers that take a step at a time."""
+    found: dict[int, dict[str, float]] = {}
+    for tag, step, value in points:
+        found.setdefault(step, {})[tag] = value
+    return sorted(found.items())
+
+
+def environment_of(names: Sequence[str]) -> dict[str, str]:
+    """The settings that this process has in its environment, for workers."""
+    return {name: os.environ[name] for name in names if name in os.environ}
+
+
+def take_over(names: Sequence[str], settings: Mapping[str, str]) -> None:
+    """Puts settings into the environment where this process has none of its own."""
+    for name in names:
+        if name in settings:
+            os.environ.setdefault(name, settings[name])
 
 
 class Tracker(Protocol):
