@@ -124,6 +124,7 @@ class Adapter:
 
     def _free(self) -> None:
         """Leaves the encoder with plain layers, all of which can be trained."""
+        self._layers, self._own = {}, {}
         for name, module in list(self._encoder.named_modules()):
             if hasattr(module, "base_layer"):
                 self._encoder.set_submodule(name, module.base_layer)
@@ -136,16 +137,20 @@ class Adapter:
     ) -> None:
         if self.tuning.is_full:
             return
-        if self.tuning.method == "lora":
-            self.switch(True)
-            layers = {name: (_a(one).cpu(), _b(one).cpu()) for name, one in self._layers.items()}
-            self.change = self._low_rank(layers)
-            self.switch(False)
-            self._layers, self._own = {}, {}
-        else:
+        try:
+            self.change = self._changed()
+        finally:
+            self._free()
+
+    def _changed(self) -> Change:
+        """What was trained; it is part of the encoder's weights then."""
+        if self.tuning.method != "lora":
             named = dict(self._encoder.named_parameters())
-            self.change = Replaced({name: named[name].detach() for name in self._trained})
-        self._free()
+            return Replaced({name: named[name].detach() for name in self._trained})
+        self.switch(True)
+        change = self._low_rank({name: (_a(one).cpu(), _b(one).cpu()) for name, one in self._layers.items()})
+        self.switch(False)
+        return change
 
     def switch(self, training: bool) -> None:
         """To training, or to reading the plain encoder with what has been trained so far."""

@@ -116,6 +116,25 @@ def test_an_adapter_that_does_not_fit_into_memory_leaves_the_encoder_to_others(
     assert equal(weights(tiny.model), tiny.weights)
 
 
+def test_an_adapter_that_cannot_be_merged_leaves_the_encoder_to_others(
+    tiny: Pretrained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left, merged = iter(range(1)), LowRank.merged
+
+    def full(self: LowRank, name: str, weight: Tensor) -> Tensor:
+        if next(left, None) is None:
+            raise MemoryError
+        return merged(self, name, weight)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LowRank, "merged", full)
+        with pytest.raises(MemoryError), Adapter(tiny.model, Tuning(method="lora"), 1):
+            pass
+    tiny.restore(None, CPU)
+    assert equal(weights(tiny.model), tiny.weights)
+    assert all(p.requires_grad for p in tiny.model.parameters())
+
+
 def test_training_all_of_an_encoder_that_was_shared_leaves_the_pretrained_weights(tiny: Pretrained) -> None:
     before = {name: tensor.clone() for name, tensor in tiny.weights.items()}
     tiny.restore(None, CPU, shared=True)
