@@ -6,7 +6,7 @@ items the wrong way round is of no more use than one that says the same of all o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,3 +50,11 @@ def _correlation(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
     one, other = one - one.mean(), other - other.mean()
     found = float(one @ other) / float(np.sqrt((one @ one) * (other @ other)))
     return min(1.0, max(0.0, found))
+
+
+#: What a regression reports, by name.
+METRICS: dict[str, Callable[[Sequence[float], Sequence[float]], float]] = {
+    "pearson": pearson,
+    "spearman": spearman,
+    "pearson_spearman": pearson_spearman,
+}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -47,6 +48,7 @@ class TrackedStage:
         config: The cell and its hyperparameters.
         results: The results folder, a path or a URI.
         settings: What the driver found out for all workers, such as where MLflow's runs go.
+        mixed: Whether it trains several tasks at once; the tags of their scores then name them.
     """
 
     project: str
@@ -57,6 +59,7 @@ class TrackedStage:
     config: Config
     results: str
     settings: Mapping[str, str] = field(default_factory=dict)
+    mixed: bool = False
 
     @property
     def folder(self) -> Path | None:
@@ -77,6 +80,26 @@ class Ending:
     status: str
     summary: Mapping[str, float] = field(default_factory=dict)
     points: Sequence[Point] = ()
+
+
+def by_step(points: Sequence[Point]) -> list[tuple[int, dict[str, float]]]:
+    """The values of each step by their tags, for trackers that take a step at a time."""
+    found: dict[int, dict[str, float]] = {}
+    for tag, step, value in points:
+        found.setdefault(step, {})[tag] = value
+    return sorted(found.items())
+
+
+def environment_of(names: Sequence[str]) -> dict[str, str]:
+    """The settings that this process has in its environment, for workers."""
+    return {name: os.environ[name] for name in names if name in os.environ}
+
+
+def take_over(names: Sequence[str], settings: Mapping[str, str]) -> None:
+    """Puts settings into the environment where this process has none of its own."""
+    for name in names:
+        if name in settings:
+            os.environ.setdefault(name, settings[name])
 
 
 class Tracker(Protocol):
@@ -113,7 +136,8 @@ def tracked(stage: Stage, study: Study, results: str, settings: Mapping[str, str
     }
     name = f"{stage_name(stage)}-{stage.key[:6]}"
     group = stage.target or stage.intermediate.label
-    return TrackedStage(study.name, name, stage.key, stage.kind, group, config, results, settings or {})
+    mixed = len(stage.tasks) > 1
+    return TrackedStage(study.name, name, stage.key, stage.kind, group, config, results, settings or {}, mixed)
 
 
 def stage_name(stage: Stage) -> str:
@@ -135,29 +159,37 @@ def loss_points(losses: Sequence[float], first: int = 0) -> list[Point]:
     return [Point("train/loss", first + int(part[-1]) + 1, float(values[part].mean())) for part in parts if len(part)]
 
 
-def score_points(scores: Iterable[Score]) -> list[Point]:
-    """`dev/<language>/<metric>`, and `dev/mean` of the main scores, by the update of each evaluation."""
+def _tag(score: Score, mixed: bool) -> str:
+    return f"{score.split}/{f'{score.task}/' if mixed else ''}{score.language}/{score.metric}"
+
+
+def score_points(scores: Iterable[Score], mixed: bool = False) -> list[Point]:
+    """`dev/<language>/<metric>`, and `dev/mean` of the main scores, by the update of each evaluation.
+
+    Args:
+        mixed: Whether there are several tasks: `dev/<task>/<language>/<metric>`.
+    """
     found, means = [], dict[int, list[float]]()
     for score in scores:
         if score.split == "dev":
-            found.append(Point(f"dev/{score.language}/{score.metric}", score.step, score.value))
+            found.append(Point(_tag(score, mixed), score.step, score.value))
             if score.is_main:
                 means.setdefault(score.step, []).append(score.value)
     return found + [Point("dev/mean", step, sum(values) / len(values)) for step, values in means.items()]
 
 
-def points_of(result: StageResult) -> list[Point]:
+def points_of(result: StageResult, mixed: bool = False) -> list[Point]:
     """All points of a stage, from its first update."""
-    return loss_points(result.losses) + score_points(result.scores)
+    return loss_points(result.losses) + score_points(result.scores, mixed)
 
 
-def summary_of(result: StageResult) -> dict[str, float]:
+def summary_of(result: StageResult, mixed: bool = False) -> dict[str, float]:
     """A stage's last numbers: each score of the weights that it ended with, means of the main ones, and its work."""
     found: dict[str, float] = {}
     means: dict[str, list[float]] = {}
     for score in result.scores:
         if score.is_final:
-            found[f"final/{score.split}/{score.language}/{score.metric}"] = score.value
+            found[f"final/{_tag(score, mixed)}"] = score.value
             if score.is_main:
                 means.setdefault(score.split, []).append(score.value)
     found |= {f"final/{split}/mean": sum(values) / len(values) for split, values in means.items()}

@@ -59,7 +59,7 @@ def reporter_of(stage: Stage, study: Study, results: str, settings: Mapping[str,
 
 @dataclass(slots=True)
 class Reporter:
-    """A stage's runs in all trackers of its study.
+    """A stage's runs in all trackers of its study; without any it asks nothing of the training.
 
     Attributes:
         stage: What they are told it is.
@@ -85,13 +85,15 @@ class Reporter:
     def is_due(self) -> bool:
         """Whether it is time for a report outside evaluations."""
         now = time.monotonic()
-        return now - self._reported > max(REPORT_SECONDS, REPORT_SHARE * (now - self._began))
+        return bool(self._lines) and now - self._reported > max(REPORT_SECONDS, REPORT_SHARE * (now - self._began))
 
     def report(self, progress: Progress) -> None:
         """Hands on what is new in a training."""
+        if not self._lines:
+            return
         self._reported = time.monotonic()
         points = loss_points(progress.losses[self._losses :], self._losses)
-        points += score_points(Score(**record) for record in progress.records[self._records :])
+        points += score_points((Score(**record) for record in progress.records[self._records :]), self.stage.mixed)
         self.resumed(progress)
         if points:
             self._tell(points)
@@ -103,8 +105,11 @@ class Reporter:
             seconds: How long to wait for all of them.
         """
         self._ended = True
-        ending = Ending(status) if result is None else Ending(status, summary_of(result), points_of(result))
-        self._tell(ending)
+        if not self._lines:
+            return {}
+        mixed = self.stage.mixed
+        known = () if result is None else (summary_of(result, mixed), points_of(result, mixed))
+        self._tell(Ending(status, *known))
         until = time.monotonic() + seconds
         failed = {}
         for name, line in self._lines.items():

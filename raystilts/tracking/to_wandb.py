@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from raystilts.errors import UserError
-from raystilts.tracking.cell import Ending, Point, TrackedStage
+from raystilts.tracking.cell import Ending, Point, TrackedStage, by_step, environment_of, take_over
 
 #: Settings that workers take over from the driver where they have none; keys and passwords are not among them.
 SETTINGS = ("WANDB_MODE", "WANDB_PROJECT", "WANDB_ENTITY", "WANDB_BASE_URL", "WANDB_DIR", "WANDB_TAGS", "WANDB_NOTES")
@@ -24,7 +24,7 @@ def prepare() -> dict[str, str]:
         raise UserError(
             "report_to: wandb: nobody is logged in to Weights & Biases here; run wandb login, or set WANDB_MODE=offline"
         )
-    return {name: os.environ[name] for name in SETTINGS if name in os.environ}
+    return environment_of(SETTINGS)
 
 
 def _key() -> str | None:
@@ -40,9 +40,7 @@ class WandbRun:
     def __init__(self, stage: TrackedStage) -> None:
         import wandb
 
-        for name, value in stage.settings.items():
-            if name in SETTINGS:
-                os.environ.setdefault(name, value)
+        take_over(SETTINGS, stage.settings)
         folder = os.environ.get("WANDB_DIR") or stage.folder
         self.run: Any = wandb.init(
             project=os.environ.get("WANDB_PROJECT", stage.project),
@@ -63,11 +61,8 @@ class WandbRun:
 
     def log(self, points: Sequence[Point]) -> None:
         """Takes further points."""
-        by_step: dict[int, dict[str, float]] = {}
-        for tag, step, value in points:
-            by_step.setdefault(step, {})[tag] = value
-        for step in sorted(by_step):
-            self.run.log({"update": step, **by_step[step]})
+        for step, values in by_step(points):
+            self.run.log({"update": step, **values})
 
     def end(self, ending: Ending) -> None:
         """Takes the last numbers, and closes the run."""

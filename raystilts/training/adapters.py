@@ -104,6 +104,14 @@ class Adapter:
     def __enter__(self) -> Self:
         if self.tuning.is_full:
             return self
+        try:
+            self._begin()
+        except BaseException:  # memory, mostly: the encoder is kept warm for other stages, which may train all of it
+            self._free()
+            raise
+        return self
+
+    def _begin(self) -> None:
         parts = parts_of(self._encoder)
         self._encoder.requires_grad_(False)
         self._trained = trained_parameters(self.tuning, parts)
@@ -113,25 +121,36 @@ class Adapter:
             named[name].requires_grad_(True)
         if self.tuning.method == "lora":
             self._add(adapted_layers(self.tuning, parts))
-        return self
+
+    def _free(self) -> None:
+        """Leaves the encoder with plain layers, all of which can be trained."""
+        self._layers, self._own = {}, {}
+        for name, module in list(self._encoder.named_modules()):
+            if hasattr(module, "base_layer"):
+                self._encoder.set_submodule(name, module.base_layer)
+        if hasattr(self._encoder, "peft_config"):
+            del self._encoder.peft_config
+        self._encoder.requires_grad_(True)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self.tuning.is_full:
             return
-        if self.tuning.method == "lora":
-            self.switch(True)
-            layers = {name: (_a(one).cpu(), _b(one).cpu()) for name, one in self._layers.items()}
-            self.change = self._low_rank(layers)
-            self.switch(False)
-            self._layers, self._own = {}, {}
-            if hasattr(self._encoder, "peft_config"):
-                del self._encoder.peft_config  # the encoder has no adapter any more
-        else:
+        try:
+            self.change = self._changed()
+        finally:
+            self._free()
+
+    def _changed(self) -> Change:
+        """What was trained; it is part of the encoder's weights then."""
+        if self.tuning.method != "lora":
             named = dict(self._encoder.named_parameters())
-            self.change = Replaced({name: named[name].detach() for name in self._trained})
-        self._encoder.requires_grad_(True)
+            return Replaced({name: named[name].detach() for name in self._trained})
+        self.switch(True)
+        change = self._low_rank({name: (_a(one).cpu(), _b(one).cpu()) for name, one in self._layers.items()})
+        self.switch(False)
+        return change
 
     def switch(self, training: bool) -> None:
         """To training, or to reading the plain encoder with what has been trained so far."""

@@ -41,7 +41,6 @@ def mean_states(model: nn.Module, ids: Ragged, pad_id: int, layer: int) -> Matri
     """
     import torch
 
-    from raystilts.tasks.encoding import Features
     from raystilts.training.collate import collate, length_batches
     from raystilts.training.encoder import hidden_states
     from raystilts.training.model import pool_tokens
@@ -75,7 +74,6 @@ def language_offsets(means: Mapping[tuple[str, str], Matrix], base: str = "en") 
         if (name, base) in means:
             found.setdefault(language, []).append(mean - means[name, base])
     return {language: np.mean(differences, axis=0) for language, differences in found.items()}
-
 
 
 @dataclass(frozen=True, slots=True)

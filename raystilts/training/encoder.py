@@ -86,15 +86,15 @@ class Pretrained:
         return self.model
 
     def whole(self, checkpoint: Path) -> Mapping[str, Tensor]:
-        """All weights of the encoder in a checkpoint folder; an adapter's with its change.
+        """All weights of the encoder in a checkpoint folder, to be read; an adapter's with its change.
 
         Raises:
             UserError: the checkpoint does not fit the encoder.
         """
         if load_changes(checkpoint, self.info) is None:
             return Weights.in_folder(checkpoint)
-        self.restore(checkpoint, torch.device("cpu"))
-        return {name: tensor.detach().clone() for name, tensor in self._tensors().items()}
+        self.restore(checkpoint, torch.device("cpu"), shared=True)
+        return {name: tensor.detach() for name, tensor in self._tensors().items()}
 
     def _tensors(self) -> dict[str, Tensor]:
         """The model's own tensors by the names of `weights`."""

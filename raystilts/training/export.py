@@ -26,21 +26,13 @@ from raystilts.planning.encoders import describe_encoder
 from raystilts.study.schema import Encoder, Study
 from raystilts.training.collate import Batch
 from raystilts.training.encoder import Pretrained, load_weights, pretrained
-from raystilts.training.model import (
-    ChoiceHead,
-    Head,
-    Model,
-    Pooling,
-    RegressionHead,
-    SequenceHead,
-    SpanHead,
-    TokenHead,
-    pool_tokens,
-)
+from raystilts.training.model import Head, Model, Pooling, plain_head, pool_tokens
 
 HeadKind = Literal["sequence", "regression", "choice", "token", "span"]
 #: The largest difference between outputs that is rounding: kernels for padded and unpadded batches round differently.
 TOLERANCE = 1e-4
+#: Choices of an item that outputs are compared on.
+CHOICES = 2
 #: transformers' class for each head.
 CLASSES: dict[HeadKind, str] = {
     "sequence": "AutoModelForSequenceClassification",
@@ -103,8 +95,7 @@ def export_classifier(
         loaded.tokenizer.save_pretrained(folder)
         write_documents(folder, documents)
         again = kind.from_pretrained(folder, dtype=torch.float32, use_safetensors=True).eval()
-        unit = 2 if head.kind == "choice" else 1
-        check_equal(own_outputs(loaded, own, head.kind), class_outputs(again, head.kind), loaded, unit, refuse)
+        check_equal(own_outputs(loaded, own, head.kind), class_outputs(again, head.kind), loaded, refuse)
     return type(exported).__name__
 
 
@@ -140,7 +131,7 @@ def export_sentence_encoder(checkpoint: Path, study: Study, out: Path, documents
             states = again(input_ids=batch.input_ids, attention_mask=batch.attention_mask).last_hidden_state
             return pool_tokens(states, batch.attention_mask, pooling)
 
-        check_equal(ours, theirs, loaded, 1, refuse)
+        check_equal(ours, theirs, loaded, refuse)
     return "SentenceTransformer"
 
 
@@ -190,20 +181,11 @@ def _kept_encoder(checkpoint: Path, encoder: Encoder) -> Pretrained:
 def own_head(loaded: Pretrained, head: TrainedHead, pooling: Pooling, weights: Mapping[str, Tensor]) -> Head:
     """The trained head: the first one of the training."""
     own = {name.removeprefix("0."): tensor for name, tensor in weights.items() if name.startswith("0.")}
-    outputs = len(own["out.weight"])
-    built: Head
-    if head.kind == "sequence":
-        built = SequenceHead(loaded.hidden, outputs, 0.0, pooling)
-    elif head.kind == "regression":
-        built = RegressionHead(loaded.hidden, 0.0, pooling)
+    if head.kind == "regression":
         low, high = head.scale
         own |= {"out.weight": own["out.weight"] * (high - low), "out.bias": own["out.bias"] * (high - low) + low}
-    elif head.kind == "choice":
-        built = ChoiceHead(loaded.hidden, 2, 0.0, pooling)
-    elif head.kind == "token":
-        built = TokenHead(loaded.hidden, outputs, 0.0)
-    else:
-        built = SpanHead(loaded.hidden)
+    outputs = CHOICES if head.kind == "choice" else len(own["out.weight"])
+    built = plain_head(head.kind, loaded.hidden, outputs, 0.0, pooling)
     built.load_state_dict(own)
     return built.eval()
 
@@ -275,7 +257,7 @@ def class_outputs(model: Any, kind: HeadKind) -> Outputs:
     def outputs(batch: Batch) -> Tensor:
         inputs = {"input_ids": batch.input_ids, "attention_mask": batch.attention_mask}
         if kind == "choice":
-            inputs = {name: tensor.view(-1, 2, tensor.shape[1]) for name, tensor in inputs.items()}
+            inputs = {name: tensor.view(-1, CHOICES, tensor.shape[1]) for name, tensor in inputs.items()}
         found = model(**inputs)
         if kind == "span":
             return _unpadded(torch.stack([found.start_logits, found.end_logits], dim=-1), batch)
@@ -288,29 +270,29 @@ def _unpadded(scores: Tensor, batch: Batch) -> Tensor:
     return scores[batch.attention_mask.bool()]
 
 
-def check_equal(ours: Outputs, theirs: Outputs, loaded: Pretrained, unit: int, refuse: Refusal) -> None:
+def check_equal(ours: Outputs, theirs: Outputs, loaded: Pretrained, refuse: Refusal) -> None:
     """Compares what is said of sequences of several lengths.
 
     Raises:
         UserError: it differs by more than rounding.
     """
     with torch.no_grad():
-        batch = _probe(loaded, unit)
+        batch = _probe(loaded)
         mine, its = ours(batch), theirs(batch)
     if mine.shape != its.shape or not torch.allclose(mine, its, rtol=TOLERANCE, atol=TOLERANCE):
         apart = f"by up to {float((mine - its).abs().max()):.3g}" if mine.shape == its.shape else "in shape"
         raise refuse.because(f"its outputs differ from ours {apart}")
 
 
-def _probe(loaded: Pretrained, unit: int, sequences: int = 8) -> Batch:
+def _probe(loaded: Pretrained, sequences: int = 8 * CHOICES) -> Batch:
     """Random tokens in sequences of several lengths, padded."""
     generator = torch.Generator().manual_seed(0)
     longest = min(24, loaded.positions or 24)
-    ids = torch.randint(0, len(loaded.tokenizer), (sequences * unit, longest), generator=generator)
+    ids = torch.randint(0, len(loaded.tokenizer), (sequences, longest), generator=generator)
     special = torch.tensor(loaded.tokenizer.all_special_ids)
     usual = next(i for i in range(len(loaded.tokenizer)) if i not in set(special.tolist()))
     ids = torch.where(torch.isin(ids, special), torch.full_like(ids, usual), ids)
-    lengths = torch.linspace(2, longest, sequences * unit).long()
+    lengths = torch.linspace(2, longest, sequences).long()
     mask = (torch.arange(longest) < lengths[:, None]).long()
     return Batch(torch.where(mask.bool(), ids, loaded.tokenizer.pad_token_id), mask, None, None)
 

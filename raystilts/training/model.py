@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from raystilts.tasks.task import Task
+from raystilts.tasks.types.base import Head as HeadName
 from raystilts.training.adapters import Adapter, Change
 from raystilts.training.collate import IGNORED, Batch
 from raystilts.training.encoder import Pretrained, hidden_states, word_embeddings
@@ -315,18 +316,27 @@ def build_head(task: Task, pretrained: Pretrained, pooling: Pooling, seed: int) 
     config, kind = pretrained.config, task.type
     stated = getattr(config, "hidden_dropout_prob", None)
     dropout = 0.1 if stated is None else float(stated)
-    if kind.head == "sequence":
-        return _initialised(SequenceHead(pretrained.hidden, kind.num_labels, dropout, pooling))
-    if kind.head == "regression":
-        return _initialised(RegressionHead(pretrained.hidden, dropout, pooling))
-    if kind.head == "choice":
-        return _initialised(ChoiceHead(pretrained.hidden, kind.num_labels, dropout, pooling))
-    if kind.head == "token":
-        return _initialised(TokenHead(pretrained.hidden, kind.num_labels, dropout))
-    if kind.head == "span":
-        return _initialised(SpanHead(pretrained.hidden))
-    assert kind.head == "masked_lm", kind.head
-    return masked_lm_head(pretrained, pretrained.lm_head)
+    if kind.head == "masked_lm":
+        return masked_lm_head(pretrained, pretrained.lm_head)
+    return _initialised(plain_head(kind.head, pretrained.hidden, kind.num_labels, dropout, pooling))
+
+
+def plain_head(kind: HeadName, hidden: int, outputs: int, dropout: float, pooling: Pooling) -> Head:
+    """A head by its name, as torch initialises its layers.
+
+    Args:
+        outputs: Classes or tags; choices a row.
+    """
+    if kind == "sequence":
+        return SequenceHead(hidden, outputs, dropout, pooling)
+    if kind == "regression":
+        return RegressionHead(hidden, dropout, pooling)
+    if kind == "choice":
+        return ChoiceHead(hidden, outputs, dropout, pooling)
+    if kind == "token":
+        return TokenHead(hidden, outputs, dropout)
+    assert kind == "span", kind
+    return SpanHead(hidden)
 
 
 def masked_lm_head(pretrained: Pretrained, weights: Mapping[str, Tensor]) -> Head:

@@ -31,6 +31,17 @@ def test_points() -> None:
     assert points_of(replace(result(()), scores=())) == []
 
 
+def test_scores_of_several_tasks_have_tags_of_their_own() -> None:
+    one = result(())
+    both = replace(one, scores=(*one.scores, *(replace(s, task="u", value=s.value / 2) for s in one.scores)))
+    points, summary = points_of(both, mixed=True), summary_of(both, mixed=True)
+    assert len({(tag, step) for tag, step, _ in points}) == len(points)
+    assert ("dev/t/en/f1", 4, 0.75) in points
+    assert ("dev/u/en/f1", 4, 0.375) in points
+    assert (summary["final/dev/t/en/f1"], summary["final/dev/u/en/f1"]) == (0.75, 0.375)
+    assert summary["final/dev/mean"] == 0.375
+
+
 def test_a_report_goes_on_where_the_last_one_ended() -> None:
     assert loss_points([2.0, 1.0], first=7) == [Point("train/loss", 8, 2.0), Point("train/loss", 9, 1.0)]
 

@@ -94,6 +94,47 @@ def test_the_encoder_is_plain_after_it_and_the_pretrained_weights_are_what_they_
     assert equal(weights(tiny.model), pretrained_weights)
 
 
+@pytest.mark.parametrize("name", ["lora", "lora above a layer"])
+def test_an_adapter_that_does_not_fit_into_memory_leaves_the_encoder_to_others(
+    tiny: Pretrained, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Half of the layers were wrapped by then."""
+    drawn = iter([nn.init.kaiming_uniform_])
+
+    def full(*given: Any, **more: Any) -> Tensor:
+        return next(drawn)(*given, **more)
+
+    adapter = Adapter(tiny.model, Tuning.model_validate(TUNINGS[name]), 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(nn.init, "kaiming_uniform_", full)
+        with pytest.raises(StopIteration), adapter:
+            pass
+    assert all(p.requires_grad for p in tiny.model.parameters()), "else a later stage would train its head alone"
+    assert weights(tiny.model).keys() == tiny.weights.keys()
+    assert not hasattr(tiny.model, "peft_config")
+    tiny.restore(None, CPU)
+    assert equal(weights(tiny.model), tiny.weights)
+
+
+def test_an_adapter_that_cannot_be_merged_leaves_the_encoder_to_others(
+    tiny: Pretrained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left, merged = iter(range(1)), LowRank.merged
+
+    def full(self: LowRank, name: str, weight: Tensor) -> Tensor:
+        if next(left, None) is None:
+            raise MemoryError
+        return merged(self, name, weight)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LowRank, "merged", full)
+        with pytest.raises(MemoryError), Adapter(tiny.model, Tuning(method="lora"), 1):
+            pass
+    tiny.restore(None, CPU)
+    assert equal(weights(tiny.model), tiny.weights)
+    assert all(p.requires_grad for p in tiny.model.parameters())
+
+
 def test_training_all_of_an_encoder_that_was_shared_leaves_the_pretrained_weights(tiny: Pretrained) -> None:
     before = {name: tensor.clone() for name, tensor in tiny.weights.items()}
     tiny.restore(None, CPU, shared=True)

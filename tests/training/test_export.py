@@ -25,18 +25,9 @@ from raystilts.planning.encoders import describe_encoder
 from raystilts.study.schema import Encoder, Study
 from raystilts.training.checkpoints import Checkpoints
 from raystilts.training.collate import Batch
-from raystilts.training.encoder import pretrained
+from raystilts.training.encoder import Pretrained, pretrained
 from raystilts.training.export import TrainedHead, export_classifier, export_sentence_encoder
-from raystilts.training.model import (
-    ChoiceHead,
-    Head,
-    Model,
-    RegressionHead,
-    SequenceHead,
-    SpanHead,
-    TokenHead,
-    pool_tokens,
-)
+from raystilts.training.model import Head, Model, plain_head, pool_tokens
 
 from .examples import study
 
@@ -60,23 +51,24 @@ HEADS: dict[str, tuple[TrainedHead, str]] = {
 }
 
 
-def kept(folder: Path, name: str, tokenizer: Any, kind: str, pooling: Any = "first") -> tuple[Path, Study, Model]:
-    """A training of an architecture that is kept, with a head whose weights are of the size of trained ones."""
+def fresh(folder: Path, name: str, tokenizer: Any) -> Pretrained:
+    """A tiny encoder of an architecture."""
     torch.manual_seed(1)
     config = CONFIGS[name].__class__.from_dict(CONFIGS[name].to_dict() | {"vocab_size": len(tokenizer)})
     AutoModel.from_config(config).save_pretrained(folder / "encoder")
     tokenizer.save_pretrained(folder / "encoder")
-    loaded = pretrained(describe_encoder(Encoder(model_name_or_path=str(folder / "encoder"))))
-    head: Head
-    if kind == "sequence":
-        head = SequenceHead(16, 3, 0.1, pooling)
-    elif kind == "regression":
-        head = RegressionHead(16, 0.1, pooling)
-    elif kind == "choice":
-        head = ChoiceHead(16, 4, 0.1, pooling)
-    else:
-        head = TokenHead(16, 3, 0.1) if kind == "token" else SpanHead(16)
-    model = Model(loaded.model, [head]).eval()
+    return pretrained(describe_encoder(Encoder(model_name_or_path=str(folder / "encoder"))))
+
+
+def head_of(kind: Any, pooling: Any = "first") -> Head:
+    """A head whose weights are of the size of trained ones, of 3 classes or 4 choices."""
+    return plain_head(kind, 16, 4 if kind == "choice" else 3, 0.1, pooling)
+
+
+def kept(folder: Path, name: str, tokenizer: Any, kind: str, pooling: Any = "first") -> tuple[Path, Study, Model]:
+    """A training of an architecture that is kept."""
+    loaded = fresh(folder, name, tokenizer)
+    model = Model(loaded.model, [head_of(kind, pooling)]).eval()
     checkpoint = Checkpoints(folder / "checkpoints").save("key", model, loaded, {})
     return checkpoint, study(folder / "encoder", encoder={"model_name_or_path": "x", "pooling": pooling}), model
 
@@ -90,7 +82,11 @@ def batch(vocabulary: int) -> Batch:
 
 def theirs(folder: Path, kind: str, given: Batch) -> Tensor:
     """What plain transformers says, with nothing of ours."""
-    model = getattr(transformers, HEADS[kind][1]).from_pretrained(folder).eval()
+    return logits_of(getattr(transformers, HEADS[kind][1]).from_pretrained(folder).eval(), kind, given)
+
+
+def logits_of(model: Any, kind: str, given: Batch) -> Tensor:
+    """The outputs of a model of transformers, or of peft around one."""
     inputs = {"input_ids": given.input_ids, "attention_mask": given.attention_mask}
     if kind == "choice":
         inputs = {name: tensor.view(2, 4, -1) for name, tensor in inputs.items()}

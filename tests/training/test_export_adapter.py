@@ -13,17 +13,15 @@ from torch import Tensor
 from transformers import AutoConfig, AutoModel
 
 from raystilts.errors import UserError
-from raystilts.planning.encoders import describe_encoder
-from raystilts.study.schema import Encoder, Study
+from raystilts.study.schema import Study
 from raystilts.training.adapters import Change, LowRank, Replaced, apply_change
 from raystilts.training.checkpoints import Checkpoints
-from raystilts.training.encoder import pretrained
 from raystilts.training.export import export_classifier
 from raystilts.training.export_adapter import export_adapter, whole_checkpoint
-from raystilts.training.model import ChoiceHead, Head, Model, SequenceHead, SpanHead, TokenHead
+from raystilts.training.model import Model
 
 from .examples import study
-from .test_export import CONFIGS, HEADS, batch
+from .test_export import HEADS, batch, fresh, head_of, logits_of
 
 peft = pytest.importorskip("peft")
 NAMES = ("query", "value")
@@ -51,19 +49,11 @@ def kept(
     folder: Path, name: str, tokenizer: Any, kind: str, changes: tuple[Change, ...] | None
 ) -> tuple[Path, Study, Model]:
     """A training of an architecture whose adapters are kept, or all of it."""
-    torch.manual_seed(1)
-    config = CONFIGS[name].__class__.from_dict(CONFIGS[name].to_dict() | {"vocab_size": len(tokenizer)})
-    AutoModel.from_config(config).save_pretrained(folder / "encoder")
-    tokenizer.save_pretrained(folder / "encoder")
-    loaded = pretrained(describe_encoder(Encoder(model_name_or_path=str(folder / "encoder"))))
-    heads: dict[str, Head] = {
-        "sequence": SequenceHead(16, 3, 0.1, "first"), "choice": ChoiceHead(16, 4, 0.1, "first"),
-        "token": TokenHead(16, 3, 0.1), "span": SpanHead(16),
-    }  # fmt: skip
+    loaded = fresh(folder, name, tokenizer)
     loaded.restore(None, torch.device("cpu"))
     for change in changes or ():
         apply_change(loaded.model, change)
-    model = Model(loaded.model, [heads[kind]]).eval()
+    model = Model(loaded.model, [head_of(kind)]).eval()
     model.changes = changes
     checkpoint = Checkpoints(folder / "checkpoints").save("key", model, loaded, {})
     return checkpoint, study(folder / "encoder"), model
@@ -73,13 +63,7 @@ def theirs(folder: Path, kind: str, given: Any) -> Tensor:
     """What peft and transformers say, with nothing of ours."""
     base = json.loads((folder / "adapter_config.json").read_text())["base_model_name_or_path"]
     plain = getattr(transformers, HEADS[kind][1]).from_pretrained(base, config=AutoConfig.from_pretrained(folder))
-    model = peft.PeftModel.from_pretrained(plain, folder).eval()
-    inputs = {"input_ids": given.input_ids, "attention_mask": given.attention_mask}
-    if kind == "choice":
-        inputs = {name: tensor.view(2, 4, -1) for name, tensor in inputs.items()}
-    found = model(**inputs)
-    logits: Tensor = torch.stack([found.start_logits, found.end_logits], -1) if kind == "span" else found.logits
-    return logits
+    return logits_of(peft.PeftModel.from_pretrained(plain, folder).eval(), kind, given)
 
 
 @torch.no_grad()

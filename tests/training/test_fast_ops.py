@@ -19,6 +19,7 @@ from raystilts.training.encoder import hidden_states, pretrained
 from raystilts.training.fast_ops import (
     FastDropout,
     PackedLinear,
+    _mixed,
     _noise,
     can_pack,
     fast_dropout,
@@ -201,6 +202,26 @@ def test_attention_that_draws_its_dropout_is_attention(
         # That of the keys' biases is zero but for rounding.
         scale = max(largest / 100, float(gradient.abs().max()))
         torch.testing.assert_close(found[1][1][name], gradient, atol=2 * tolerance * scale, rtol=0)
+
+
+@pytest.mark.parametrize("dropped", [0, 6554, 30_000])
+def test_dropped_attention_keeps_less_and_computes_the_same(dropped: int) -> None:
+    torch.manual_seed(0)
+    given = [torch.randn(2, 3, 7, 7).softmax(-1), torch.randn(2, 7, 3, 5).transpose(1, 2)]
+    grad = torch.randn(2, 3, 7, 5)
+    found = []
+    for own in (True, False):
+        weights, values = (one.clone().requires_grad_() for one in given)
+        torch.manual_seed(1)
+        if own:
+            mixed = _mixed(weights, values, dropped)
+        else:
+            mixed = (weights * _noise(weights, dropped) if dropped else weights) @ values
+        mixed.backward(grad)  # type: ignore[no-untyped-call]
+        assert weights.grad is not None
+        assert values.grad is not None
+        found.append((mixed.detach(), weights.grad, values.grad))
+    assert all(torch.equal(one, other) for one, other in zip(*found, strict=True))
 
 
 @torch.no_grad()

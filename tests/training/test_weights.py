@@ -11,7 +11,6 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from raystilts.training.encoder import Pretrained
-from raystilts.training.fast_ops import _mixed, _noise
 from raystilts.training.model import CompactEmbedding
 from raystilts.training.weights import StoredTable, Weights
 
@@ -102,23 +101,3 @@ def test_a_compact_table_reads_from_a_file_what_it_reads_from_the_table(file: Pa
     words.weight.data.copy_(TABLE)
     compact.publish()
     assert torch.equal(words.weight[used], compact.rows)
-
-
-@pytest.mark.parametrize("dropped", [0, 6554, 30_000])
-def test_dropped_attention_keeps_less_and_computes_the_same(dropped: int) -> None:
-    torch.manual_seed(0)
-    given = [torch.randn(2, 3, 7, 7).softmax(-1), torch.randn(2, 7, 3, 5).transpose(1, 2)]
-    grad = torch.randn(2, 3, 7, 5)
-    found = []
-    for own in (True, False):
-        weights, values = (one.clone().requires_grad_() for one in given)
-        torch.manual_seed(1)
-        if own:
-            mixed = _mixed(weights, values, dropped)
-        else:
-            mixed = (weights * _noise(weights, dropped) if dropped else weights) @ values
-        mixed.backward(grad)  # type: ignore[no-untyped-call]
-        assert weights.grad is not None
-        assert values.grad is not None
-        found.append((mixed.detach(), weights.grad, values.grad))
-    assert all(torch.equal(one, other) for one, other in zip(*found, strict=True))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal, Self, cast
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import pyarrow as pa
@@ -10,8 +10,8 @@ from pydantic import Field, field_validator
 
 from raystilts.errors import UserError, did_you_mean
 from raystilts.metrics import classification
-from raystilts.tasks.encoding import Features, Floats, Outputs, Tokenizer, encode_texts
-from raystilts.tasks.types.base import Head, TaskType
+from raystilts.tasks.encoding import Longs
+from raystilts.tasks.types.base import Head
 from raystilts.tasks.types.columns import (
     Fault,
     allowed_labels,
@@ -22,14 +22,14 @@ from raystilts.tasks.types.columns import (
     text_faults,
     versioned,
 )
+from raystilts.tasks.types.one_of_several import OneOfSeveral
+from raystilts.tasks.types.text_pair import TextPair
 
 
-class SequenceClassification(TaskType):
+class SequenceClassification(OneOfSeveral, TextPair):
     """One class for each text or pair.
 
     Attributes:
-        text: Column of the (first) text.
-        text_pair: Column of the second text, if there is one.
         label: Column of the class: its name, or its index (as a number or a string) where no name is a number.
         labels: Names of the classes in the order of their indices.
         positive: The class whose F1 is reported beside accuracy (paraphrase tasks), if any.
@@ -37,8 +37,6 @@ class SequenceClassification(TaskType):
     """
 
     kind: Literal["classification"] = "classification"
-    text: str
-    text_pair: str | None = None
     label: str = "label"
     labels: tuple[str, ...] = Field(min_length=2)
     positive: int | None = None
@@ -54,19 +52,6 @@ class SequenceClassification(TaskType):
         return names
 
     head: ClassVar[Head] = "sequence"
-    default_max_length: ClassVar[int] = 128
-    tokens_per_row: ClassVar[int] = 45
-
-    def columns(self) -> tuple[str, ...]:
-        """The text columns and the label column."""
-        return (*self._texts(), self.label)
-
-    def text_columns(self) -> tuple[str, ...]:
-        """The sentences of a pair; a single text is the item itself."""
-        return () if self.text_pair is None else self._texts()
-
-    def _texts(self) -> tuple[str, ...]:
-        return (self.text,) if self.text_pair is None else (self.text, self.text_pair)
 
     @property
     def version(self) -> int:
@@ -78,35 +63,13 @@ class SequenceClassification(TaskType):
         """The number of classes."""
         return len(self.labels)
 
-    def _gold(self, rows: pa.Table) -> list[int]:
+    def gold(self, rows: pa.Table) -> list[Any]:
+        """The index of the label of every row."""
         table, allowed = label_table(self.labels), allowed_labels(self.labels)
         return index_labels(column(rows, self.label), table, self.label, allowed)
 
-    def encode(self, rows: pa.Table, tokenizer: Tokenizer, *, max_length: int, training: bool) -> Features:
-        """One sequence a row; the longer text of a pair is truncated first. Labels have shape
-        [rows]."""
-        self.require(rows)
-        second = None if self.text_pair is None else column(rows, self.text_pair)
-        ids, types = encode_texts(tokenizer, column(rows, self.text), second, max_length=max_length)
-        return Features(
-            input_ids=ids,
-            example=np.arange(rows.num_rows, dtype=np.int64),
-            num_examples=rows.num_rows,
-            token_type_ids=types,
-            labels=np.asarray(self._gold(rows), dtype=np.int64),
-        )
-
-    def predict(self, outputs: Outputs, features: Features, rows: pa.Table) -> list[Any]:
-        """The index of the class with the highest logit, one a row."""
-        return cast(list[Any], np.argmax(cast(Floats, outputs), axis=1).tolist())
-
-    def gold(self, rows: pa.Table) -> list[Any]:
-        """The index of the label of every row."""
-        return self._gold(rows)
-
-    def constant_predictions(self, rows: pa.Table) -> list[list[Any]]:
-        """Each label for every row."""
-        return [[label] * rows.num_rows for label in range(self.num_labels)]
+    def _labels(self, rows: pa.Table) -> Longs:
+        return np.asarray(self.gold(rows), dtype=np.int64)
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -128,7 +91,7 @@ class SequenceClassification(TaskType):
 
     def score(self, predictions: list[Any], rows: pa.Table, language: str) -> dict[str, float]:
         """Accuracy, and the F1 of the `positive` class where the task names one."""
-        gold = self._gold(rows)
+        gold = self.gold(rows)
         scores = {"accuracy": classification.accuracy(predictions, gold)}
         if self.positive is not None:
             mine = [int(p == self.positive) for p in predictions]
@@ -137,10 +100,6 @@ class SequenceClassification(TaskType):
         for name in self.averages:
             scores[name] = classification.METRICS[name](predictions, gold)
         return scores
-
-    def item_scores(self, predictions: list[Any], rows: pa.Table, language: str, metric: str) -> list[float]:
-        """Right or wrong."""
-        return [float(p == g) for p, g in zip(predictions, self._gold(rows), strict=True)]
 
     def check(self, rows: pa.Table, language: str) -> list[Fault]:
         """Missing and blank texts, and labels that are not the task's."""

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import string
-from typing import Any, ClassVar, Literal, cast
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pyarrow as pa
 from pydantic import Field
 
 from raystilts.metrics import classification
-from raystilts.tasks.encoding import Features, Floats, Outputs, Tokenizer, encode_texts
-from raystilts.tasks.types.base import Head, TaskType
+from raystilts.tasks.encoding import Features, Tokenizer, encode_texts
+from raystilts.tasks.types.base import Head
 from raystilts.tasks.types.columns import (
     Fault,
     allowed_labels,
@@ -22,9 +22,10 @@ from raystilts.tasks.types.columns import (
     label_table,
     text_faults,
 )
+from raystilts.tasks.types.one_of_several import OneOfSeveral
 
 
-class MultipleChoice(TaskType):
+class MultipleChoice(OneOfSeveral):
     """k choices a row, of which one is right.
 
     Attributes:
@@ -65,7 +66,8 @@ class MultipleChoice(TaskType):
         columns = [column(rows, name) for name in self.choices]
         return [list(row) for row in zip(*columns, strict=True)]
 
-    def _gold(self, rows: pa.Table) -> list[int]:
+    def gold(self, rows: pa.Table) -> list[Any]:
+        """The index of the right choice of every row."""
         return index_labels(column(rows, self.label), self._table(), self.label, allowed_labels(self.labels))
 
     def _table(self) -> dict[str, int]:
@@ -96,28 +98,12 @@ class MultipleChoice(TaskType):
             example=np.repeat(np.arange(rows.num_rows, dtype=np.int64), len(self.labels)),
             num_examples=rows.num_rows,
             token_type_ids=types,
-            labels=np.asarray(self._gold(rows), dtype=np.int64),
+            labels=np.asarray(self.gold(rows), dtype=np.int64),
         )
-
-    def predict(self, outputs: Outputs, features: Features, rows: pa.Table) -> list[Any]:
-        """The index of the choice with the highest score, one a row."""
-        return cast(list[Any], np.argmax(cast(Floats, outputs), axis=1).tolist())
-
-    def gold(self, rows: pa.Table) -> list[Any]:
-        """The index of the label of every row."""
-        return self._gold(rows)
-
-    def constant_predictions(self, rows: pa.Table) -> list[list[Any]]:
-        """Each label for every row."""
-        return [[label] * rows.num_rows for label in range(self.num_labels)]
 
     def score(self, predictions: list[Any], rows: pa.Table, language: str) -> dict[str, float]:
         """Accuracy."""
-        return {"accuracy": classification.accuracy(predictions, self._gold(rows))}
-
-    def item_scores(self, predictions: list[Any], rows: pa.Table, language: str, metric: str) -> list[float]:
-        """Right or wrong."""
-        return [float(p == g) for p, g in zip(predictions, self._gold(rows), strict=True)]
+        return {"accuracy": classification.accuracy(predictions, self.gold(rows))}
 
     def check(self, rows: pa.Table, language: str) -> list[Fault]:
         """Missing texts, labels that are not the task's, a wrong number of choices, empty choices."""

@@ -11,49 +11,33 @@ from pydantic import model_validator
 
 from raystilts.errors import UserError
 from raystilts.metrics import regression
-from raystilts.tasks.encoding import Features, Floats, Outputs, Tokenizer, encode_texts
-from raystilts.tasks.types.base import Head, TaskType
+from raystilts.tasks.encoding import Features, Floats, Outputs
+from raystilts.tasks.types.base import Head
 from raystilts.tasks.types.columns import Fault, column, faults, text_faults
+from raystilts.tasks.types.text_pair import TextPair
 
 
-class Regression(TaskType):
+class Regression(TextPair):
     """One number for each text or pair.
 
     Attributes:
-        text: Column of the (first) text.
-        text_pair: Column of the second text, if there is one.
         label: Column of the number: a number, or a text that is one.
         low: The lowest number that there is.
         high: The highest.
     """
 
     kind: Literal["regression"] = "regression"
-    text: str
-    text_pair: str | None = None
     label: str = "score"
     low: float = 0.0
     high: float = 1.0
 
     head: ClassVar[Head] = "regression"
-    default_max_length: ClassVar[int] = 128
-    tokens_per_row: ClassVar[int] = 45
 
     @model_validator(mode="after")
     def _has_a_range(self) -> Self:
         if not self.low < self.high:
             raise ValueError(f"low {self.low:g} is not below high {self.high:g}")
         return self
-
-    def columns(self) -> tuple[str, ...]:
-        """The text columns and the label column."""
-        return (*self._texts(), self.label)
-
-    def text_columns(self) -> tuple[str, ...]:
-        """The sentences of a pair; a single text is the item itself."""
-        return () if self.text_pair is None else self._texts()
-
-    def _texts(self) -> tuple[str, ...]:
-        return (self.text,) if self.text_pair is None else (self.text, self.text_pair)
 
     @property
     def num_labels(self) -> int:
@@ -63,7 +47,7 @@ class Regression(TaskType):
     @property
     def metrics(self) -> tuple[str, ...]:
         """Both correlations and their mean; a negative one counts as 0."""
-        return ("pearson", "spearman", "pearson_spearman")
+        return tuple(regression.METRICS)
 
     @property
     def _allowed(self) -> str:
@@ -78,22 +62,10 @@ class Regression(TaskType):
                 raise UserError(f"{self.label} of row {row}: {values[row]!r} is not {self._allowed}; drop such rows")
         return found
 
-    def encode(self, rows: pa.Table, tokenizer: Tokenizer, *, max_length: int, training: bool) -> Features:
-        """One sequence a row; the longer text of a pair is truncated first.
-
-        Labels have shape [rows], and go from 0 (`low`) to 1 (`high`): one learning rate suits every scale.
-        """
-        self.require(rows)
-        second = None if self.text_pair is None else column(rows, self.text_pair)
-        ids, types = encode_texts(tokenizer, column(rows, self.text), second, max_length=max_length)
+    def _labels(self, rows: pa.Table) -> Floats:
+        """From 0 (`low`) to 1 (`high`): one learning rate suits every scale."""
         unit = (np.asarray(self.gold(rows), dtype=np.float64) - self.low) / (self.high - self.low)
-        return Features(
-            input_ids=ids,
-            example=np.arange(rows.num_rows, dtype=np.int64),
-            num_examples=rows.num_rows,
-            token_type_ids=types,
-            labels=unit.astype(np.float32),
-        )
+        return unit.astype(np.float32)
 
     def predict(self, outputs: Outputs, features: Features, rows: pa.Table) -> list[Any]:
         """The number that the head says, one a row, on the scale of the data; it may lie beyond its ends."""
@@ -103,8 +75,7 @@ class Regression(TaskType):
     def score(self, predictions: list[Any], rows: pa.Table, language: str) -> dict[str, float]:
         """Pearson's and Spearman's correlation, and their mean."""
         gold = self.gold(rows)
-        both = regression.pearson(predictions, gold), regression.spearman(predictions, gold)
-        return dict(zip(self.metrics, (*both, sum(both) / 2), strict=True))
+        return {name: metric(predictions, gold) for name, metric in regression.METRICS.items()}
 
     def constant_predictions(self, rows: pa.Table) -> list[list[Any]]:
         """The middle of the scale for every row: no constant has a correlation with anything."""
