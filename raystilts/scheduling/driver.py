@@ -229,6 +229,8 @@ class Driver:
                 self._end_early(fitting, job, run)
         if fitting.error is not None:
             raise fitting.error
+        if job.search.halted is not None:
+            job.view.state = "stopped"
 
     def _end_early(self, fitting: _Fitting, job: Job, run: str) -> None:
         """Has what runs keep a snapshot, and waits for that for a while."""

@@ -65,7 +65,7 @@ class ProgressView(tune.Callback):  # type: ignore[misc]
         results: The folder of the tables, where `progress.json` goes.
 
     Attributes:
-        state: Whether the run is at work, has come to its end, or was asked to stop.
+        state: Whether the run is at work, has come to its end, or has stopped before.
     """
 
     def __init__(self, tally: Tally, results: str | Path, console: Console) -> None:
@@ -85,10 +85,11 @@ class ProgressView(tune.Callback):  # type: ignore[misc]
             self.live.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if self.live:
             self.live.stop()
-        self.state = "ended" if self.state == "running" else self.state
+        if self.state == "running":
+            self.state = "ended" if kind is None else "stopped"
         self._file()
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:

@@ -113,10 +113,9 @@ def read_status(folder: Folder) -> Status | None:
         StorageError: the folder cannot be read.
     """
     try:
-        data = json.loads(folder.read(FILE))
-    except (FileNotFoundError, ValueError):
+        return Status.from_json(json.loads(folder.read(FILE)))
+    except (FileNotFoundError, ValueError, TypeError, KeyError, AttributeError):
         return None
-    return Status.from_json(data) if isinstance(data, dict) else None
 
 
 def render(status: Status, width: int) -> Group:

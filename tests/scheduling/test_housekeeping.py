@@ -81,8 +81,9 @@ def test_what_each_study_takes(storage: Path) -> None:
     assert found.total == tables + 100 + 20 + 1000 + 500 + 7, "what is shared counts once"
 
 
-def test_a_list_says_what_is_done_and_what_runs(storage: Path) -> None:
-    (storage / "second" / "progress.json").write_text(json.dumps({"state": "running"}))
+@pytest.mark.parametrize("state", ["preparing", "running"])
+def test_a_list_says_what_is_done_and_what_runs(storage: Path, state: str) -> None:
+    (storage / "second" / "progress.json").write_text(json.dumps({"state": state}))
     with driver_lock(str(storage / "first")):
         answer = CliRunner().invoke(app, ["ls", str(storage), "--json"])
     first, second = json.loads(answer.stdout)["studies"]
