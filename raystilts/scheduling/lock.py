@@ -70,7 +70,8 @@ def driver_lock(results: str, say: Callable[[str], None] = _nothing) -> Iterator
     except Timeout:
         raise _in_use(results) from None
     try:
-        folder.write(LOCAL_OWNER, json.dumps(_ourselves()).encode(), overwrite=True)
+        with suppress(StorageError):  # a full disk: who cleans it needs the lock all the same
+            folder.write(LOCAL_OWNER, json.dumps(_ourselves()).encode(), overwrite=True)
         with listening(folder):
             yield HeldLock()
     finally:
