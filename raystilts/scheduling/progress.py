@@ -26,7 +26,7 @@ from rich.live import Live
 from raystilts.errors import StorageError
 from raystilts.filesystem import Folder, open_folder
 from raystilts.planning.stages import Stage
-from raystilts.results.answers import target_label
+from raystilts.results.answers import arm_label, target_label
 from raystilts.scheduling.graph import StageGraph
 from raystilts.scheduling.status import FILE, Status, read_status, render
 from raystilts.scheduling.trial_board import TrialBoard, Work
@@ -380,9 +380,7 @@ def stage_work(stage: Stage) -> float:
 
 def arm_name(stage: Stage) -> str:
     """An arm as people read it: `squad`, or `squad 25%` below the whole data."""
-    fraction = stage.intermediate_fraction
-    label = stage.intermediate.label
-    return label if fraction in (None, 1.0) else f"{label} {100 * fraction:g}%" if fraction else label
+    return arm_label(stage.intermediate.label, stage.intermediate_fraction)
 
 
 def target_name(stage: Stage) -> str:
