@@ -97,9 +97,10 @@ def run(
 
 def _train(planned: Plan, graph: StageGraph, driver: Driver, claims: Claims) -> list[str]:
     """Trains what is left to do; returns a line for each stage that failed."""
-    from raystilts.scheduling.progress import GridProgress, GridTally
+    from raystilts.scheduling.progress import GridProgress
     from raystilts.scheduling.retention import Retention, drop_handed_on
     from raystilts.scheduling.searchers import StageSearch
+    from raystilts.scheduling.tally import GridTally
     from raystilts.scheduling.trainable import StageTrainable
 
     study, results, checkpoints = planned.study, driver.results, driver.checkpoints

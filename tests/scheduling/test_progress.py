@@ -12,11 +12,12 @@ from raystilts.scheduling.announce import Steps
 from raystilts.scheduling.driver import Driver, Job, _Fitting
 from raystilts.scheduling.graph import StageGraph
 from raystilts.scheduling.lock import HeldLock
-from raystilts.scheduling.progress import GridProgress, GridTally, arm_name, describe, stage_work
+from raystilts.scheduling.progress import GridProgress
 from raystilts.scheduling.schedule import Strata
 from raystilts.scheduling.searchers import StageSearch
 from raystilts.scheduling.status import Status, clock, render
 from raystilts.scheduling.stopping import StopRequest
+from raystilts.scheduling.tally import GridTally, arm_name, describe, stage_work
 from raystilts.training.checkpoints import open_checkpoints
 
 from .examples import study

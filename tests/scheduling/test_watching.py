@@ -13,8 +13,7 @@ import pytest
 from rich.console import Console
 
 from raystilts.errors import UserError
-from raystilts.scheduling.progress import note_not_begun, note_preparing
-from raystilts.scheduling.status import Status, render
+from raystilts.scheduling.status import Status, note_not_begun, note_preparing, render
 from raystilts.scheduling.watching import Outcome, Watch
 
 
