@@ -30,9 +30,10 @@ from raystilts.results.ledger import write_attempt
 from raystilts.scheduling.cluster import RAY_ENVIRONMENT
 from raystilts.scheduling.fit import TRIALS_A_FIT, fit
 from raystilts.scheduling.graph import StageGraph
-from raystilts.scheduling.progress import GridProgress, GridTally
+from raystilts.scheduling.progress import GridProgress
 from raystilts.scheduling.record import Attempt
 from raystilts.scheduling.searchers import StageSearch
+from raystilts.scheduling.tally import GridTally
 from raystilts.scheduling.trainable import Assignment, StageTrainable
 from raystilts.training.result import Score, StageResult
 

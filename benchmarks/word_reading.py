@@ -65,16 +65,16 @@ def scores(asked: argparse.Namespace, task: str, languages: list[str], seed: int
 
 def kept(asked: argparse.Namespace, task: str, languages: list[str], seed: int) -> dict[str, float]:
     """The same, from the file where this training has been done before."""
-    size = [asked.train, asked.test, asked.epochs, asked.learning_rate]
+    setting = [asked.encoder, languages, asked.train, asked.test, asked.epochs, asked.learning_rate]
     if asked.keep is not None and asked.keep.exists():
         for line in asked.keep.read_text().splitlines():
             one = json.loads(line)
-            if [one["task"], one["seed"], one["size"]] == [task, seed, size]:
+            if [one["task"], one["seed"], one.get("setting")] == [task, seed, setting]:
                 return dict(one["scores"])
     found = scores(asked, task, languages, seed)
     if asked.keep is not None:
         with asked.keep.open("a") as file:
-            print(json.dumps({"task": task, "seed": seed, "size": size, "scores": found}), file=file)
+            print(json.dumps({"task": task, "seed": seed, "setting": setting, "scores": found}), file=file)
     return found
 
 

@@ -53,7 +53,6 @@ STUDY: tuple[tuple[type[BaseModel], str], ...] = (
     (composed.Trainings, "`sequence` of an intermediate, and what stands beside it"),
     (composed.Merge, "`merge` of an intermediate, and what stands beside it"),
     (target.Target, "an entry of `targets`"),
-    (adapters.Tuning, "`tuning` of the study, an intermediate or a target"),
     (schema.Fractions, "`intermediate_fractions`, `target_fractions`"),
     (adapters.Tuning, "`tuning` of the study, an intermediate or a target: [adapters](adapters.md)"),
     (hyperparameters.StudyHyperparameters, "`hyperparameters`"),

@@ -39,8 +39,8 @@ WORDS = ("▁the", "▁a", "▁of", "▁in", "▁is", "▁and", "ing", "ed", "er
 SPECIALS = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
 
 
-#: Folders whose slow tests start Ray.
-WITH_RAY = ("cluster", "importing", "results", "scheduling", "tracking")
+#: Folders whose slow tests start Ray, and modules of other folders.
+WITH_RAY = ("cluster", "importing", "results", "scheduling", "tracking", "test_hub_start.py", "test_tutorial.py")
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -60,8 +60,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 def scope_of(module: str) -> str:
     """What runs in one process: a module, or all that start Ray."""
     path = Path(__file__).parents[1] / module
-    starts_ray = path.parent.name in WITH_RAY and "mark.slow" in path.read_text(encoding="utf-8")
-    return "ray" if starts_ray else module
+    named = path.parent.name in WITH_RAY or path.name in WITH_RAY
+    return "ray" if named and "mark.slow" in path.read_text(encoding="utf-8") else module
 
 
 @pytest.fixture(scope="module", autouse=True)

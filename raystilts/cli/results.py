@@ -294,7 +294,7 @@ def benchmark(
     results: ResultsFolder,
     suite: Annotated[str, typer.Option(help="xtreme, xtreme_r, or targets such as pawsx,xnli.")] = "xtreme",
     languages: Annotated[str, typer.Option(help='The one set of languages, such as "de,sw,zh".')] = "",
-    intermediate_fraction: Annotated[float | None, typer.Option(help="The fraction at which arms compete.")] = None,
+    intermediate_fraction: AtFraction = None,
     include_overlap: Annotated[
         bool, typer.Option("--include-overlap", help="Let arms be best that train on the target's own data.")
     ] = False,

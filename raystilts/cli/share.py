@@ -71,8 +71,12 @@ def _upload(name: str, files: Mapping[str, bytes], *, public: bool) -> str:
     api = HfApi()
     try:
         api.create_repo(name, repo_type="dataset", private=not public, exist_ok=True)
+        if not public and not api.dataset_info(name).private:
+            raise UserError(f"--to {name}: everybody sees this data set; --public writes into it, or give another name")
         operations = [CommitOperationAdd(path, data) for path, data in files.items()]
         done = api.create_commit(name, operations, commit_message="Results by raystilts", repo_type="dataset")
+    except UserError:
+        raise
     except Exception as error:  # of the client's own kinds, and those of the connection
         raise UserError(
             f"--to {name}: the hub did not take it ({first_line(error)}); log in with a token that may write: "

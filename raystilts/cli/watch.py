@@ -26,7 +26,7 @@ def watch(results: ResultsFolder) -> None:
 
 
 def _answer(results: str) -> str:
-    """What the tables say now: a verdict for each target."""
+    """What the tables say now: a verdict for each target, of each encoder."""
     from raystilts.analysis.above_chance import with_constants
     from raystilts.analysis.presentation import wrap
     from raystilts.errors import UserError
@@ -34,8 +34,11 @@ def _answer(results: str) -> str:
     from raystilts.results.results import Results
 
     try:
-        loaded = Results(results)
-        answers = with_constants(loaded, loaded.answers())
+        answered = [(part, with_constants(part, part.answers())) for part in Results(results).by_encoder()]
     except UserError:  # a search, or nothing that can be compared yet
         return ""
-    return "".join(f"{line}\n" for answer in answers for line in wrap(f"{answer.target}: {verdict(answer)}"))
+    lines = []
+    for part, answers in answered:
+        whose = f" ({part.encoder})" if len(answered) > 1 else ""
+        lines += [line for one in answers for line in wrap(f"{one.label}{whose}: {verdict(one)}")]
+    return "".join(f"{line}\n" for line in lines)

@@ -15,11 +15,12 @@ from raystilts.filesystem import open_folder
 from raystilts.planning.cost import CHECKPOINTS
 from raystilts.results.study_file import read_study
 from raystilts.scheduling.lock import driver_lock
-from raystilts.scheduling.storage import Storage, StoredStudy, read_storage
+from raystilts.scheduling.storage import IN_PROGRESS, Storage, StoredStudy, read_storage
 from raystilts.training.checkpoints import LEFTOVER_SECONDS, open_checkpoints
 
 #: Names of weights and snapshots; whatever else lies among them is somebody else's.
 _TRAIN_KEY = re.compile(r"[0-9a-f]{32}")
+_TEMPORARY = re.compile(rf"({IN_PROGRESS}/)?\.{_TRAIN_KEY.pattern}\..+")
 _KEPT = {"intermediate": "keep", "target": "keep_targets"}
 
 
@@ -114,7 +115,7 @@ def _hidden(storage: Storage) -> Iterator[Spare]:
     """What has been under a temporary name among the weights for so long that its writer is gone."""
     for name, files in sorted(storage.hidden.items()):
         newest = max((one.written for one in files if one.written is not None), default=None)
-        if _is_old(newest):
+        if _TEMPORARY.fullmatch(name) and _is_old(newest):
             yield Spare("leftover", name, "of a killed writer", sum(one.size for one in files))
 
 

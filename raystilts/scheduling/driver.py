@@ -43,6 +43,7 @@ from raystilts.scheduling.preflight import (
     check_places,
     check_storage,
 )
+from raystilts.scheduling.status import note_not_begun, note_preparing
 from raystilts.scheduling.stopping import SNAPSHOT_SECONDS, StopRequest, stoppable, tell_workers
 from raystilts.study.intermediate import Intermediate
 from raystilts.study.merging import merged
@@ -159,8 +160,6 @@ class Driver:
 
     def say(self, doing: str) -> None:
         """Says what is done before the first stage, here and to those who watch from elsewhere."""
-        from raystilts.scheduling.progress import note_preparing
-
         self.steps.say(doing)
         note_preparing(self.results, doing)
 
@@ -229,6 +228,8 @@ class Driver:
                 self._end_early(fitting, job, run)
         if fitting.error is not None:
             raise fitting.error
+        if job.search.halted is not None:
+            job.view.state = "stopped"
 
     def _end_early(self, fitting: _Fitting, job: Job, run: str) -> None:
         """Has what runs keep a snapshot, and waits for that for a while."""
@@ -277,8 +278,6 @@ def driving(
     results = results_folder(resolved.study)
     check_storage(results, disk_bytes)
     say = partial(console.print, highlight=False, soft_wrap=True)
-    from raystilts.scheduling.progress import note_not_begun
-
     with stoppable() as stop, driver_lock(results, say) as lock:
         write_study(results, resolved)
         checkpoints = open_checkpoints(checkpoints_folder(resolved.study))

@@ -70,8 +70,9 @@ def driver_lock(results: str, say: Callable[[str], None] = _nothing) -> Iterator
     except Timeout:
         raise _in_use(results) from None
     try:
-        folder.write(LOCAL_OWNER, json.dumps(_ourselves()).encode(), overwrite=True)
-        with listening(folder):
+        with listening(folder):  # before anybody can find out whom to stop
+            with suppress(StorageError):  # a full disk: who cleans it needs the lock all the same
+                folder.write(LOCAL_OWNER, json.dumps(_ourselves()).encode(), overwrite=True)
             yield HeldLock()
     finally:
         with suppress(FileNotFoundError):

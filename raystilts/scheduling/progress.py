@@ -1,46 +1,27 @@
-"""How a run is getting on, for people and for programs: a live table, plain lines, `progress.json`.
+"""How a run is getting on, for people: a live table or plain lines, and `progress.json` beside them.
 
 One screen (`ProgressView`) follows a grid and a search alike: it shows a tally, which counts what has come of either.
 """
 
 from __future__ import annotations
 
-import json
-import math
-import os
-import socket
 import time
-from collections import Counter, defaultdict
 from collections.abc import Mapping
-from contextlib import suppress
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from fractions import Fraction
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 from ray import tune
 from rich.console import Console
 from rich.live import Live
 
-from raystilts.errors import StorageError
-from raystilts.filesystem import Folder, open_folder
-from raystilts.planning.stages import Stage
-from raystilts.results.answers import target_label
-from raystilts.scheduling.graph import StageGraph
-from raystilts.scheduling.status import FILE, Status, read_status, render
-from raystilts.scheduling.trial_board import TrialBoard, Work
+from raystilts.filesystem import open_folder
+from raystilts.scheduling.status import State, Status, render, signed, write_status
+from raystilts.scheduling.tally import GridTally, SearchTally, describe, describe_work, share_name
+from raystilts.scheduling.trial_board import Work
 
-State = Literal["preparing", "running", "ended", "stopped"]
 #: Seconds between two plain lines of many stages, between lines where nothing ends, two redraws, and two writes of
 #: `progress.json`.
 PLAIN_SECONDS, STILL_SECONDS, LIVE_SECONDS, FILE_SECONDS = 10.0, 60.0, 0.5, 2.0
-#: Counts before the first stage.
-NOTHING_YET = {"done": 0, "running": 0, "waiting": 0, "failed": 0}
-#: Lines of failed stages that `progress.json` holds.
-LAST_ERRORS = 20
-#: Stages or trials up to which each gets a plain line of its own.
-FEW = 100
 
 
 class Tally(Protocol):
@@ -65,7 +46,7 @@ class ProgressView(tune.Callback):  # type: ignore[misc]
         results: The folder of the tables, where `progress.json` goes.
 
     Attributes:
-        state: Whether the run is at work, has come to its end, or was asked to stop.
+        state: Whether the run is at work, has come to its end, or has stopped before.
     """
 
     def __init__(self, tally: Tally, results: str | Path, console: Console) -> None:
@@ -85,10 +66,11 @@ class ProgressView(tune.Callback):  # type: ignore[misc]
             self.live.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if self.live:
             self.live.stop()
-        self.state = "ended" if self.state == "running" else self.state
+        if self.state == "running":
+            self.state = "ended" if kind is None else "stopped"
         self._file()
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
@@ -129,142 +111,10 @@ class ProgressView(tune.Callback):  # type: ignore[misc]
                 self.say(f"warning: report_to: {name} no longer gets all runs of this study: {reason}")
 
     def _json(self) -> dict[str, Any]:
-        return _written_by_us(self.state) | self.tally.as_json()
+        return signed(self.state) | self.tally.as_json()
 
     def _file(self) -> None:
-        _write(self.folder, self._json())
-
-
-def note_preparing(results: str | Path, doing: str) -> None:
-    """Says in `progress.json` what a run does before its first stage."""
-    _write(open_folder(results), _written_by_us("preparing") | {"doing": doing} | NOTHING_YET)
-
-
-def note_not_begun(results: str | Path) -> None:
-    """A run has ended before its first stage: those who watch need not wait for it."""
-    folder = open_folder(results)
-    with suppress(StorageError):
-        status = read_status(folder)
-        if status is not None and status.state == "preparing":
-            _write(folder, _written_by_us("stopped") | NOTHING_YET)
-
-
-def _written_by_us(state: State) -> dict[str, Any]:
-    now = datetime.now(UTC).isoformat(timespec="seconds")
-    return {"state": state, "updated_at": now, "host": socket.gethostname(), "pid": os.getpid()}
-
-
-def _write(folder: Folder, data: dict[str, Any]) -> None:
-    # A view that cannot be written must not end a run; the ledger will say what is wrong.
-    with suppress(OSError, StorageError):
-        folder.write(FILE, json.dumps(data, indent=1).encode(), overwrite=True)
-
-
-@dataclass(slots=True)
-class GridTally:
-    """What a run of a grid has seen so far.
-
-    Attributes:
-        started: Monotonic time of the start.
-        work_done: Rough sub-words of the stages that have ended, and of those that are paused.
-        shares: Share of its budget that each paused stage has reached.
-        dev: Dev scores by target (see `target_name`), then arm, of what may be called best. As in answers:
-            arms at the compared fraction that do not train on the target's own data, and no runs that broke.
-        at_chance: How many of these runs are no better than guessing.
-        running: Stages that run now, with their starts.
-        already: Stages that were in the ledger before.
-        compared: The fraction of intermediates at which arms compete; None for any.
-    """
-
-    graph: StageGraph
-    already: int
-    started: float = field(default_factory=time.monotonic)
-    work_done: float = 0.0
-    shares: dict[str, float] = field(default_factory=dict)
-    dev: dict[str, dict[str, list[float]]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(list)))
-    at_chance: Counter[str] = field(default_factory=Counter)
-    running: dict[str, float] = field(default_factory=dict)
-    errors: list[str] = field(default_factory=list)
-    compared: float | None = None
-
-    def start(self, key: str) -> None:
-        """A stage has a device."""
-        self.running[key] = time.monotonic()
-
-    def end(self, key: str, result: Mapping[str, Any], until: float = 1.0) -> None:
-        """A stage has ended, or paused at a share of its budget."""
-        self.running.pop(key, None)
-        stage = self.graph.stages[key]
-        share = until if result.get("status") == "paused" else 1.0
-        self.work_done += stage_work(stage) * (share - self.shares.get(key, 0.0))
-        self.shares[key] = share
-        if result.get("status") == "finished" and not result.get("flagged"):
-            self.count(stage, result.get("dev_score"), at_chance=bool(result.get("at_chance")))
-        if result.get("status") not in ("finished", "paused"):
-            self.errors.append(f"{describe(stage)}: {_reason(result)}")
-
-    def count(self, stage: Stage, dev_score: float | None, *, at_chance: bool = False) -> None:
-        """Takes in the dev score of a finished stage, where its arm may be called best."""
-        if stage.target is not None and dev_score is not None and math.isfinite(dev_score) and self._competes(stage):
-            self.dev[target_name(stage)][arm_name(stage)].append(float(dev_score))
-            self.at_chance[target_name(stage)] += at_chance
-
-    def _competes(self, stage: Stage) -> bool:
-        """Whether a stage's arm may be called best."""
-        fractions = (None, self.compared if self.compared is not None else stage.intermediate_fraction)
-        return not stage.overlap and stage.intermediate_fraction in fractions
-
-    @property
-    def seconds_left(self) -> float | None:
-        """Time left by the work done so far; None before the first stage has ended."""
-        if self.work_done <= 0:
-            return None
-        elapsed = time.monotonic() - self.started
-        return elapsed * self.work_left() / self.work_done
-
-    def work_left(self) -> float:
-        """Rough sub-words of what runs, waits or is undecided: at most so much, where a schedule may stop some."""
-        open_states = ("waiting", "ready", "running", "held", "paused")
-        return sum(
-            stage_work(stage) * (1.0 - self.shares.get(key, 0.0))
-            for key, stage in self.graph.stages.items()
-            if self.graph.state[key] in open_states
-        )
-
-    def best(self) -> dict[str, tuple[str, float]]:
-        """The arm with the best mean dev score so far, by target.
-
-        None for a target where `none` alone has run, or that is not learnt: half of its runs or more are at chance.
-        """
-        learnt = {t: arms for t, arms in self.dev.items() if 2 * self.at_chance[t] < sum(map(len, arms.values()))}
-        means = {t: {a: sum(v) / len(v) for a, v in arms.items()} for t, arms in learnt.items()}
-        return {t: max(arms.items(), key=lambda item: item[1]) for t, arms in means.items() if arms.keys() - {"none"}}
-
-    def as_json(self) -> dict[str, Any]:
-        """For programs."""
-        counts, now = self.graph.counts, time.monotonic()
-        return {
-            "done": counts["finished"] + self.already,
-            "running": len(self.running),
-            "waiting": counts["waiting"] + counts["ready"] + counts["running"] - len(self.running),
-            "undecided": counts["held"],
-            "paused": counts["paused"],
-            "stopped": counts["stopped"],
-            "failed": counts["failed"],
-            "not_run": counts["skipped"],
-            **_times(self.started, self.seconds_left),
-            "best_so_far": {
-                t: {"arm": a, "dev": round(v, 4), "arms": len(self.dev[t])} for t, (a, v) in self.best().items()
-            },
-            "targets": list(dict.fromkeys(target_name(s) for s in self.graph.stages.values() if s.target)),
-            "running_now": [[describe(self.graph.stages[k]), round(now - t, 1)] for k, t in self.running.items()],
-            "errors": self.errors[-LAST_ERRORS:],
-        }
-
-    @property
-    def many(self) -> bool:
-        """Whether there are too many stages to tell of each."""
-        return len(self.graph.stages) > FEW
+        write_status(self.folder, self._json())
 
 
 class GridProgress(ProgressView):
@@ -304,59 +154,6 @@ class GridProgress(ProgressView):
         self.tell(describe(self.tally.graph.stages[key]), outcome, failed=failed)
 
 
-@dataclass(slots=True)
-class SearchTally:
-    """What a run of a search has seen so far.
-
-    Attributes:
-        best: By unit, the best finished trial's score and values.
-        done: Segments that ended in this run.
-    """
-
-    board: TrialBoard
-    started: float = field(default_factory=time.monotonic)
-    best: dict[str, tuple[float, str]] = field(default_factory=dict)
-    done: int = 0
-    errors: list[str] = field(default_factory=list)
-
-    def end(self, work: Work, result: Mapping[str, Any]) -> None:
-        """A piece of work has ended."""
-        self.done += 1
-        score = result.get("score")
-        if result["status"] == "failed":
-            self.errors.append(f"{describe_work(work)}: {_reason(result)}")
-        elif result["status"] == "finished" and not work.is_parent and score is not None:
-            self.best[work.unit.name] = max(self.best.get(work.unit.name, (-1.0, "")), (score, values_text(work)))
-
-    @property
-    def seconds_left(self) -> float | None:
-        """Time left if the trials that are left take as long as those of this run; None before the first."""
-        counts = self.board.counts
-        ended = counts["ended"] + counts["resting"]
-        if not self.done or not ended:
-            return None
-        return (time.monotonic() - self.started) * max(0, counts["asked"] - ended) / max(1, min(self.done, ended))
-
-    def as_json(self) -> dict[str, Any]:
-        """For programs."""
-        counts = self.board.counts
-        return {
-            "done": counts["ended"],
-            "running": counts["running"],
-            "resting": counts["resting"],
-            "waiting": counts["asked"] - counts["ended"] - counts["running"] - counts["resting"],
-            "failed": len(self.board.failed),
-            **_times(self.started, self.seconds_left),
-            "best_so_far": {name: {"dev": round(s, 4), "values": v} for name, (s, v) in self.best.items()},
-            "errors": self.errors[-LAST_ERRORS:],
-        }
-
-    @property
-    def many(self) -> bool:
-        """Whether there are too many trials to tell of each."""
-        return self.board.counts["asked"] > FEW
-
-
 class SearchProgress(ProgressView):
     """Follows a run of a search, one piece of work after the other."""
 
@@ -370,61 +167,3 @@ class SearchProgress(ProgressView):
         share = "" if result["status"] != "paused" else f" at {work.until:g}"
         outcome = "done" if score is None or work.is_parent else f"dev {score:.3f}{share}"
         self.tell(describe_work(work), outcome, failed=result["status"] == "failed")
-
-
-def stage_work(stage: Stage) -> float:
-    """Rough cost of a stage: a sub-word trained on costs three times one evaluated; something for the start."""
-    return 3.0 * stage.tokens + stage.eval_tokens + 2000.0
-
-
-def arm_name(stage: Stage) -> str:
-    """An arm as people read it: `squad`, or `squad 25%` below the whole data."""
-    fraction = stage.intermediate_fraction
-    label = stage.intermediate.label
-    return label if fraction in (None, 1.0) else f"{label} {100 * fraction:g}%" if fraction else label
-
-
-def target_name(stage: Stage) -> str:
-    """A target as people read it: `xnli`, `xnli 10%` below the whole data, `xnli k=16`; with its encoder of several."""
-    name = target_label(str(stage.target), stage.target_fraction, stage.target_examples)
-    return f"{name} ({stage.encoder})" if stage.encoder else name
-
-
-def describe(stage: Stage) -> str:
-    """A stage in a few words."""
-    seed = "" if stage.seed is None else f" seed {stage.seed}"
-    if stage.target:
-        return f"{arm_name(stage)} > {target_name(stage)}{seed}"
-    return f"train {arm_name(stage)}{seed}" + (f" ({stage.encoder})" if stage.encoder else "")
-
-
-def share_name(share: float) -> str:
-    """A share of a budget as people read it: `1/2`, or `0.37`."""
-    near = Fraction(share).limit_denominator(20)
-    return str(near) if abs(near - share) < 1e-3 else f"{share:.2f}"
-
-
-def values_text(work: Work) -> str:
-    """A trial's values in a few words."""
-    return ", ".join(f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}"
-                     for name, value in work.values.items())  # fmt: skip
-
-
-def describe_work(work: Work) -> str:
-    """A piece of work in a few words."""
-    if work.is_parent:
-        return f"train {work.stage.intermediate.label}"
-    return f"{work.unit.name} ({values_text(work)})"
-
-
-def _reason(result: Mapping[str, Any]) -> str:
-    """Why something failed: the last line of its trace."""
-    return str(result.get("error") or "the worker died").strip().splitlines()[-1]
-
-
-def _times(started: float, left: float | None) -> dict[str, Any]:
-    """Seconds since a monotonic time, and those that are left, for programs."""
-    return {
-        "seconds": round(time.monotonic() - started, 1),
-        "seconds_left": None if left is None else round(left),
-    }

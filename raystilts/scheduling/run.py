@@ -97,9 +97,10 @@ def run(
 
 def _train(planned: Plan, graph: StageGraph, driver: Driver, claims: Claims) -> list[str]:
     """Trains what is left to do; returns a line for each stage that failed."""
-    from raystilts.scheduling.progress import GridProgress, GridTally
+    from raystilts.scheduling.progress import GridProgress
     from raystilts.scheduling.retention import Retention, drop_handed_on
     from raystilts.scheduling.searchers import StageSearch
+    from raystilts.scheduling.tally import GridTally
     from raystilts.scheduling.trainable import StageTrainable
 
     study, results, checkpoints = planned.study, driver.results, driver.checkpoints
@@ -109,12 +110,13 @@ def _train(planned: Plan, graph: StageGraph, driver: Driver, claims: Claims) -> 
         record(graph.strata.take_decisions(), graph.take_stopped())
     already = len(planned.stages) - len(graph.stages)
     best_only = study.keep_targets == "best"
-    finals = _finals(planned, results) if best_only or not graph.ended else {}
+    curves = known_curves(planned, results) if best_only or not graph.ended else {}
+    finals = {key: curve.final for key, curve in curves.items() if curve.final is not None}
     retention = Retention(planned, graph, claims, finals if best_only else {})
     tally = GridTally(graph, already=already, compared=planned.study.compared_fraction)
     for key, score in finals.items():
         if key not in graph.stages:
-            tally.count(planned.stages[key], score)
+            tally.count(planned.stages[key], score, at_chance=curves[key].at_chance)
     if not graph.ended:
         search = StageSearch(graph, record)
         stages = graph.stages.values()
@@ -134,11 +136,6 @@ def _train(planned: Plan, graph: StageGraph, driver: Driver, claims: Claims) -> 
     retention.end()
     drop_handed_on(planned, graph, checkpoints)
     return tally.errors
-
-
-def _finals(planned: Plan, results: str) -> dict[str, float]:
-    """Dev scores of the target stages that have finished; not a number of those that broke."""
-    return {key: curve.final for key, curve in known_curves(planned, results).items() if curve.final is not None}
 
 
 def _outcome(planned: Plan, graph: StageGraph, results: str, errors: tuple[str, ...], started: float) -> RunOutcome:

@@ -79,8 +79,9 @@ def run_search(study: Study, *, address: str | None = None, console: Console | N
 
 def _train(study: Study, info: EncoderInfo, board: TrialBoard, driver: Driver) -> list[str]:
     """Trains the trials that are left; returns a line for each that failed."""
-    from raystilts.scheduling.progress import SearchProgress, SearchTally
+    from raystilts.scheduling.progress import SearchProgress
     from raystilts.scheduling.searchers import TrialSearch
+    from raystilts.scheduling.tally import SearchTally
     from raystilts.scheduling.trainable import TrialTrainable
 
     tally = SearchTally(board)

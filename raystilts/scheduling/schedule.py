@@ -15,6 +15,7 @@ from raystilts.planning.stages import Plan
 from raystilts.ranking.degenerate import is_broken
 from raystilts.results.joint_choice import Prior
 from raystilts.results.results import Results
+from raystilts.results.stratum import CHANCE
 from raystilts.schedules import Run, StratumRule, TopTwoRule, Verdict, stratum_rule
 from raystilts.schedules.asha import Asha
 from raystilts.schedules.top_two import TopTwo
@@ -29,20 +30,23 @@ def known_curves(planned: Plan, results: str | Path) -> dict[str, Curve]:
     languages = {
         key: stage.tasks[0].picking_languages for key, stage in planned.stages.items() if stage.target is not None
     }
-    points: dict[tuple[str, int, str, bool, int], list[tuple[float, bool]]] = defaultdict(list)
+    points: dict[tuple[str, int, str, int], list[tuple[float, bool]]] = defaultdict(list)
+    rules: dict[tuple[str, int], str | None] = {}
     frame = Results(results, stages=planned.stages).dev_scores()
     for stage, attempt, status, rule, step, language, value, is_final in frame.itertuples(index=False):
         if language in languages[stage]:
-            points[stage, attempt, status, is_broken(rule), step].append((value, is_final))
+            points[stage, attempt, status, step].append((value, is_final))
+            rules[stage, attempt] = rule
     curves: dict[str, Curve] = {}
-    for (stage, _, status, broken, step), scores in points.items():
+    for (stage, attempt, status, step), scores in points.items():
         if len(scores) < len(languages[stage]):
             continue  # evaluated on fewer languages, by a study that selects otherwise
         mean = math.fsum(value for value, _ in scores) / len(scores)
         curve = curves.setdefault(stage, Curve())
         curve.steps[step] = mean
         if status == "finished" and all(is_final for _, is_final in scores):
-            curve.final = math.nan if broken else mean
+            rule = rules[stage, attempt]
+            curve.final, curve.at_chance = math.nan if is_broken(rule) else mean, rule == CHANCE
     return curves
 
 
@@ -63,11 +67,13 @@ class Curve:
     Attributes:
         steps: Score by the number of updates, of what was evaluated during training.
         final: Score of the weights that it ended with; None before its end.
+        at_chance: Whether these are no better than guessing.
         failed: Whether it has failed, and will score no more.
     """
 
     steps: dict[int, float] = field(default_factory=dict)
     final: float | None = None
+    at_chance: bool = False
     failed: bool = False
 
 

@@ -1,24 +1,33 @@
-"""How a run is getting on, as `progress.json` says it: for people on a screen, in this process or in another."""
+"""`progress.json`: how a run is getting on, written by it and shown on a screen, in its process or in another."""
 
 from __future__ import annotations
 
 import json
+import os
+import socket
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
 
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from raystilts.filesystem import Folder
+from raystilts.errors import StorageError
+from raystilts.filesystem import Folder, open_folder
 
+State = Literal["preparing", "running", "ended", "stopped"]
 #: The file in the results folder.
 FILE = "progress.json"
 #: Counts in the order in which they are shown; those in `_ALWAYS` also where they are 0.
 COUNTS = ("done", "running", "waiting", "resting", "paused", "undecided", "stopped", "failed", "not_run")
 _ALWAYS = ("done", "running", "waiting", "failed")
 _COLOURS = {"done": "green", "paused": "yellow", "undecided": "yellow", "stopped": "yellow", "failed": "red"}
+#: Counts before the first stage.
+_NOTHING_YET = dict.fromkeys(_ALWAYS, 0)
 #: Running stages that are named.
 NAMED = 4
 
@@ -113,10 +122,35 @@ def read_status(folder: Folder) -> Status | None:
         StorageError: the folder cannot be read.
     """
     try:
-        data = json.loads(folder.read(FILE))
-    except (FileNotFoundError, ValueError):
+        return Status.from_json(json.loads(folder.read(FILE)))
+    except (FileNotFoundError, ValueError, TypeError, KeyError, AttributeError):
         return None
-    return Status.from_json(data) if isinstance(data, dict) else None
+
+
+def note_preparing(results: str | Path, doing: str) -> None:
+    """Says in `progress.json` what a run does before its first stage."""
+    write_status(open_folder(results), signed("preparing") | {"doing": doing} | _NOTHING_YET)
+
+
+def note_not_begun(results: str | Path) -> None:
+    """A run has ended before its first stage: those who watch need not wait for it."""
+    folder = open_folder(results)
+    with suppress(StorageError):
+        status = read_status(folder)
+        if status is not None and status.state == "preparing":
+            write_status(folder, signed("stopped") | _NOTHING_YET)
+
+
+def signed(state: State) -> dict[str, Any]:
+    """What every `progress.json` begins with: the state, and who says so when."""
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    return {"state": state, "updated_at": now, "host": socket.gethostname(), "pid": os.getpid()}
+
+
+def write_status(folder: Folder, data: dict[str, Any]) -> None:
+    """Writes `progress.json`, if that can be: it must not end a run, and the ledger will say what is wrong."""
+    with suppress(OSError, StorageError):
+        folder.write(FILE, json.dumps(data, indent=1).encode(), overwrite=True)
 
 
 def render(status: Status, width: int) -> Group:

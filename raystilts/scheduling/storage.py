@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections import Counter
 from collections.abc import Iterator
@@ -22,6 +21,7 @@ from raystilts.results.schema import RunRow
 from raystilts.results.study_file import FILE as STUDY_FILE
 from raystilts.scheduling.claims import claims_of, unfinished_of
 from raystilts.scheduling.lock import Owner, live_owner
+from raystilts.scheduling.status import read_status
 
 Kind = Literal["tables", "intermediates", "targets", "unfinished"]
 _WEIGHTS: dict[str, Kind] = {"intermediate": "intermediates", "target": "targets"}
@@ -118,11 +118,12 @@ class StoredStudy:
         """`running`, how its last run came to its end (`ended`, `stopped`, `killed`), or `not run here`."""
         if self.owner is not None:
             return "running"
-        try:
-            state = str(json.loads(self.folder.read("progress.json"))["state"])
-        except (OSError, StorageError, ValueError, KeyError, TypeError):
+        status = None
+        with suppress(OSError, StorageError):
+            status = read_status(self.folder)
+        if status is None:
             return "ended" if self.unfinished is not None else "not run here"
-        return "killed" if state == "running" else state
+        return "killed" if status.state in ("preparing", "running") else status.state
 
 
 @dataclass

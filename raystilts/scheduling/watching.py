@@ -120,7 +120,7 @@ class Watch:
             self._say(f"the run has ended: {status.head.partition(';')[0]}")
             return Outcome.failures if status.counts.get("failed", 0) else Outcome.done
         if status.state == "stopped":
-            self._say(f"the run was asked to stop: {status.head.partition(';')[0]}; the same command goes on")
+            self._say(f"the run stopped before its end: {status.head.partition(';')[0]}; the same command goes on")
             return Outcome.unfinished
         limit = PREPARING_SECONDS if status.state == "preparing" else SILENT_SECONDS
         if now - seen.changed > limit or _age(status) > 20 * limit:

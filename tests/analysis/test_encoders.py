@@ -197,3 +197,13 @@ def test_finals_say_whose_they_are(tmp_path: Path) -> None:
     assert means["large"] - means["base"] == pytest.approx(
         np.mean([score("large", "none", s) - score("base", "none", s) for s in SEEDS])
     )
+
+
+def test_watching_ends_with_what_holds_for_each_encoder(tmp_path: Path, call: Call) -> None:
+    folder = write(tmp_path / "both")
+    (folder / "progress.json").write_text(json.dumps({"state": "ended", "done": 24, "failed": 0}))
+    code, out, _ = call("watch", str(folder))
+    assert code == 0
+    assert [line.partition(":")[0] for line in out.splitlines() if line.startswith("xnli")] == [
+        "xnli (base)", "xnli (large)"
+    ]  # fmt: skip

@@ -23,6 +23,7 @@ class Hub(BaseHTTPRequestHandler):
     """Takes a data set in one commit, as public documents and the client say."""
 
     seen: ClassVar[list[tuple[str, Any]]] = []
+    private: ClassVar[bool] = True
 
     def log_message(self, *given: Any) -> None:
         """Nothing."""
@@ -39,6 +40,12 @@ class Hub(BaseHTTPRequestHandler):
             answer = {"files": files}
         else:
             answer = {"commitUrl": f"{home}/commit/{'0' * 40}", "commitOid": "0" * 40, "success": True}
+        self.answer(answer)
+
+    def do_GET(self) -> None:
+        self.answer({"id": "anna/results", "private": self.private, "sha": "0" * 40, "tags": [], "siblings": []})
+
+    def answer(self, answer: dict[str, Any]) -> None:
         data = json.dumps(answer).encode()
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
@@ -50,7 +57,7 @@ class Hub(BaseHTTPRequestHandler):
 @pytest.fixture
 def hub() -> Iterator[tuple[str, list[tuple[str, Any]]]]:
     """The address, and what has been asked."""
-    Hub.seen = []
+    Hub.seen, Hub.private = [], True
     server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}", Hub.seen
@@ -78,6 +85,21 @@ def test_to_the_hub_in_one_commit(tmp_path: Path, hub: tuple[str, list[tuple[str
     assert {"README.md", "finals.parquet", "answers.parquet", "runs.parquet", "scores.parquet"} <= files.keys()
     assert files["README.md"].startswith(b"---\npretty_name")
     assert files["finals.parquet"][:4] == b"PAR1"
+
+
+def test_a_data_set_that_everybody_sees_is_written_only_when_asked(
+    tmp_path: Path, hub: tuple[str, list[tuple[str, Any]]]
+) -> None:
+    address, seen = hub
+    Hub.private = False
+    results = write_everything(tmp_path / "results")
+    asked = ("share", str(results), "--to", "anna/results")
+    there = {"HF_ENDPOINT": address, "HF_HUB_OFFLINE": "0", "HF_TOKEN": "hf_x", "HF_HOME": str(tmp_path / "home")}
+    done = raystilts(*asked, **there)
+    assert done.returncode == 2
+    assert "everybody sees this data set; --public writes into it" in done.stderr
+    assert not [path for path, _ in seen if "/commit/" in path]
+    assert raystilts(*asked, "--public", **there).returncode == 0
 
 
 def test_a_hub_that_is_not_there(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import random
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -73,6 +74,18 @@ def test_curves_are_the_means_that_training_saw(one: Plan, tmp_path: Path) -> No
     assert curves.keys() == {paused, ended}
     assert (curves[paused].steps, curves[paused].final) == ({1: 0.1, 2: 0.3}, None)
     assert (curves[ended].steps, curves[ended].final) == ({1: 0.2, 2: 0.4, 3: 0.7, 4: 0.5}, 0.7)
+    assert not curves[ended].at_chance
+
+
+def test_a_finished_run_at_chance_is_known_as_one_in_the_next_run(one: Plan, tmp_path: Path) -> None:
+    rules = {key_of(one, "cldr_same"): "chance", key_of(one, "cldr_names"): "nan", key_of(one, "cldr_dates"): None}
+    for key, rule in rules.items():
+        attempt = Attempt(one.stages[key], one.study, one.encoder, 1, datetime.now(UTC), 1.0)
+        row, scores = attempt.finished(result(4, {1: 0.2, 2: 0.4, 3: 0.7, 4: 0.5}, best=3))
+        write_attempt(tmp_path, replace(row, degenerate_rule=rule), scores)
+    curves = known_curves(one, tmp_path)
+    assert [curves[key].at_chance for key in rules] == [True, False, False]
+    assert [curves[key].final for key in rules] == pytest.approx([0.7, math.nan, 0.7], nan_ok=True)
 
 
 def test_a_curve_has_the_steps_at_which_every_selecting_language_was_scored(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from raystilts.cli.common import app
 from raystilts.errors import StorageError, UserError
+from raystilts.filesystem import LocalFolder
 from raystilts.planning.cost import checkpoints_folder, results_folder
 from raystilts.planning.resolve import resolve
 from raystilts.planning.stages import Plan, plan
@@ -81,8 +82,9 @@ def test_what_each_study_takes(storage: Path) -> None:
     assert found.total == tables + 100 + 20 + 1000 + 500 + 7, "what is shared counts once"
 
 
-def test_a_list_says_what_is_done_and_what_runs(storage: Path) -> None:
-    (storage / "second" / "progress.json").write_text(json.dumps({"state": "running"}))
+@pytest.mark.parametrize("state", ["preparing", "running"])
+def test_a_list_says_what_is_done_and_what_runs(storage: Path, state: str) -> None:
+    (storage / "second" / "progress.json").write_text(json.dumps({"state": state}))
     with driver_lock(str(storage / "first")):
         answer = CliRunner().invoke(app, ["ls", str(storage), "--json"])
     first, second = json.loads(answer.stdout)["studies"]
@@ -144,11 +146,23 @@ def test_what_killed_writers_left_goes_after_an_hour(storage: Path) -> None:
     table.write_bytes(b"12")
     assert {one.size for one in find_spare(str(storage / "first")).spare} == {1000, 500}
     old = time.time() - LEFTOVER_SECONDS - 60
-    for path in (hidden / MARKER, table):
+    theirs = storage / "checkpoints" / ".snapshot"
+    put(theirs, 5)
+    for path in (hidden / MARKER, table, theirs / MARKER):
         os.utime(path, (old, old))
     remove(find_spare(str(storage / "first")))
     assert not hidden.exists()
     assert not table.exists()
+    assert theirs.exists(), "whatever else lies among the weights is somebody else's"
+
+
+def test_a_full_disk_can_be_cleaned(storage: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*given: object, **more: object) -> bool:
+        raise StorageError("no space left")
+
+    found = find_spare(str(storage / "first"))
+    monkeypatch.setattr(LocalFolder, "write", full)
+    assert remove(found).size == 1500
 
 
 def test_nothing_goes_without_yes_or_while_a_run_is_at_work(storage: Path) -> None:

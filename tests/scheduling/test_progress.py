@@ -8,10 +8,17 @@ import pytest
 from rich.console import Console
 
 from raystilts.planning.stages import Plan, plan
+from raystilts.scheduling.announce import Steps
+from raystilts.scheduling.driver import Driver, Job, _Fitting
 from raystilts.scheduling.graph import StageGraph
-from raystilts.scheduling.progress import GridProgress, GridTally, arm_name, describe, stage_work
+from raystilts.scheduling.lock import HeldLock
+from raystilts.scheduling.progress import GridProgress
 from raystilts.scheduling.schedule import Strata
+from raystilts.scheduling.searchers import StageSearch
 from raystilts.scheduling.status import Status, clock, render
+from raystilts.scheduling.stopping import StopRequest
+from raystilts.scheduling.tally import GridTally, arm_name, describe, stage_work
+from raystilts.training.checkpoints import open_checkpoints
 
 from .examples import study
 from .test_strata import SCORES
@@ -133,6 +140,28 @@ def test_plain_lines_and_the_file(planned: Plan, tmp_path: Path) -> None:
     assert lines[1].endswith(": FAILED")
     found = json.loads((tmp_path / "progress.json").read_text())
     assert (found["done"], found["failed"]) == (1, 1)
+
+
+def test_the_file_does_not_say_ended_where_stages_are_left_to_the_next_run(planned: Plan, tmp_path: Path) -> None:
+    def state() -> str:
+        return str(json.loads((tmp_path / "progress.json").read_text())["state"])
+
+    console = Console(file=io.StringIO(), width=80)
+    tally = GridTally(StageGraph(planned.stages), already=0)
+    view = GridProgress(tally, tmp_path, console)
+    with pytest.raises(RuntimeError, match="of Ray"), view:
+        raise RuntimeError("of Ray")
+    assert state() == "stopped"
+    search = StageSearch(tally.graph)
+    search.halt("no space left")
+    job = Job(planned, (), (), search, object, GridProgress(tally, tmp_path, console), lambda: None)
+    checkpoints = open_checkpoints(tmp_path / "checkpoints")
+    driver = Driver(str(tmp_path), checkpoints, console, None, HeldLock(), StopRequest(), Steps(console))
+    fitting = _Fitting(lambda: None)
+    fitting.start()
+    with job.view:
+        driver._watch(fitting, job, "a run")
+    assert state() == "stopped"
 
 
 def test_the_live_view_fits_a_narrow_terminal(planned: Plan) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from raystilts.errors import UserError
+from raystilts.filesystem import LocalFolder
 from raystilts.scheduling.lock import LOCAL_OWNER, Owner, driver_lock, live_owner, stop_driver
 from raystilts.scheduling.stop_request import STOP_FILE
 
@@ -72,6 +73,19 @@ def test_what_was_asked_of_an_earlier_run_does_not_stop_the_next(tmp_path: Path)
     (tmp_path / STOP_FILE).write_text("stop")
     with driver_lock(str(tmp_path)):
         assert not (tmp_path / STOP_FILE).exists()
+
+
+def test_a_stop_is_heard_from_the_first_moment_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a run deletes before it listens was asked before anybody could know that it is there."""
+    known = []
+
+    def delete(folder: LocalFolder, name: str) -> None:
+        known.append(live_owner(folder))
+
+    monkeypatch.setattr(LocalFolder, "delete", delete)
+    with driver_lock(str(tmp_path)):
+        assert live_owner(str(tmp_path)) is not None
+    assert known == [None]
 
 
 def test_what_a_killed_run_leaves_is_no_run(tmp_path: Path) -> None:

@@ -13,8 +13,7 @@ import pytest
 from rich.console import Console
 
 from raystilts.errors import UserError
-from raystilts.scheduling.progress import note_not_begun, note_preparing
-from raystilts.scheduling.status import Status, render
+from raystilts.scheduling.status import Status, note_not_begun, note_preparing, render
 from raystilts.scheduling.watching import Outcome, Watch
 
 
@@ -83,7 +82,8 @@ def test_it_waits_for_a_run_and_says_what_that_prepares(tmp_path: Path) -> None:
     assert lines[:2] == [
         "no run has begun in this folder yet; waiting for one", "preparing: rehearsing 4 kinds of stages",
     ]  # fmt: skip
-    assert lines[-1] == "the run was asked to stop: 3 done, 1 running, 2 waiting, 0 failed; the same command goes on"
+    counts = "3 done, 1 running, 2 waiting, 0 failed"
+    assert lines[-1] == f"the run stopped before its end: {counts}; the same command goes on"
 
 
 def test_a_run_that_ends_before_its_first_stage_is_not_waited_for(tmp_path: Path) -> None:
