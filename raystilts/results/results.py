@@ -17,7 +17,7 @@ from raystilts.results import cells, queries
 from raystilts.results.answers import ArmAnswer, Question, Selection, TargetAnswer, answer_target
 from raystilts.results.asked import check_one, nothing_to_answer
 from raystilts.results.cell_tables import CellTables
-from raystilts.results.compared import compared_fraction as compared_fraction
+from raystilts.results.compared import compared_fraction
 from raystilts.results.item_noise import KnownItems, Stages, stages_of
 from raystilts.results.items import ItemSet, has_items, read_item_sets
 from raystilts.results.joint_choice import JointChoice, least_targets
@@ -128,8 +128,9 @@ class Results:
 
     def encoders(self) -> list[str]:
         """The encoders of the finished target stages, in the order of the study."""
-        runs = self.runs()
-        there = set(runs[(runs["kind"] != "intermediate") & (runs["status"] == "finished")]["encoder"])
+        there = [str(name) for (name,) in self._tables.lists(queries.ENCODERS)]
+        if len(there) < 2:
+            return there
         study = read_study(self.folder)
         order = [] if study is None else [one.label for one in study.all_encoders]
         return sorted(there, key=lambda name: (order.index(name) if name in order else len(order), name))
@@ -143,12 +144,15 @@ class Results:
         there = self.encoders()
         if encoder not in there:
             raise UserError(f"--encoder {encoder}: not in these results; {did_you_mean(encoder, there)}")
-        return Results(self.folder, stages=self._only, encoder=encoder)
+        return self._part(encoder)
 
     def by_encoder(self) -> list[Results]:
         """The parts of each encoder; itself where there is one."""
         there = [] if self.encoder is not None else self.encoders()
-        return [self] if len(there) < 2 else [self.of_encoder(name) for name in there]
+        return [self] if len(there) < 2 else [self._part(name) for name in there]
+
+    def _part(self, encoder: str) -> Results:
+        return Results(self.folder, stages=self._only, encoder=encoder)
 
     def matrix(self, value: Literal["gain", "score"] = "score", *, split: str = "test") -> pd.DataFrame:
         """The transfer matrix: final main scores of finished target and retrieval stages.
