@@ -14,13 +14,14 @@ import numpy as np
 from raystilts.errors import UserError, did_you_mean
 from raystilts.filesystem import Folder, open_folder
 from raystilts.results import cells, queries
-from raystilts.results.answers import ArmAnswer, Question, Selection, TargetAnswer, answer_target
+from raystilts.results.answers import ArmAnswer, Question, TargetAnswer, answer_target
 from raystilts.results.asked import check_one, nothing_to_answer
 from raystilts.results.cell_tables import CellTables
 from raystilts.results.compared import compared_fraction
 from raystilts.results.item_noise import KnownItems, Stages, stages_of
 from raystilts.results.items import ItemSet, has_items, read_item_sets
 from raystilts.results.joint_choice import JointChoice, least_targets
+from raystilts.results.notes import Selection
 from raystilts.results.over_targets import OverallAnswer, over_targets
 from raystilts.results.stratum import Arm, Final, Place, Stratum, build_stratum
 from raystilts.results.study_file import read_study
