@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from raystilts.analysis.presentation import WIDTH, csv_text, save_figure, wrap
+from raystilts.analysis.presentation import WIDTH, csv_text, pyplot, save_figure, wrap
 from raystilts.results.answers import ArmAnswer, TargetAnswer, arm_names
 
 Value = Literal["gain", "score", "p_best"]
@@ -148,11 +148,7 @@ def plot_matrix(matrix: Matrix, path: Path) -> None:
 
     A gain whose 95 % interval excludes zero is bold; one that is not told apart from zero is hatched.
     """
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    from matplotlib import pyplot as plt
-
+    plt = pyplot()
     shape = len(matrix.arms), len(matrix.targets)
     values = np.array([matrix.number(r, c) for r in range(shape[0]) for c in range(shape[1])], dtype=float)
     values = values.reshape(shape) * (1.0 if matrix.value == "p_best" else 100.0)
