@@ -67,6 +67,7 @@ class Results:
         self.encoder, self._only = encoder, stages
         self._tables = CellTables(self.folder, stages, encoder)
         self._together = JointChoice(self.folder)
+        self._items: tuple[tuple[int, str | None], dict[str, KnownItems]] | None = None
 
     def runs(self, *, all_attempts: bool = False) -> pd.DataFrame:
         """One row a stage: its latest finished attempt, else its latest attempt.
@@ -330,16 +331,20 @@ class Results:
         return read_item_sets(self.folder, target, split)
 
     def known_items(self, target: str | None = None) -> dict[str, KnownItems]:
-        """What is known of the luck of the items of each split."""
+        """What is known of the luck of the items of each split; read once a moment, for questions of many languages."""
         counts: dict[str, dict[tuple[str, float | None, str], int]] = {"dev": {}, "test": {}}
         for split, name, share, language, items in self._tables.lists(queries.ITEM_COUNTS, target=target):
             counts.setdefault(split, {})[name, share, language] = int(items)
         if not has_items(self.folder):
             return {split: KnownItems((), {}, known) for split, known in counts.items()}
-        return {
-            split: KnownItems(self.item_sets(target, split), self._stages(split), known)
-            for split, known in counts.items()
-        }
+        # Items are there before the run that they are of.
+        if self._items is None or self._items[0] != (self._tables.moment, target):
+            asked = self._tables.moment, target
+            self._items = asked, {
+                split: KnownItems(self.item_sets(target, split), self._stages(split), known)
+                for split, known in counts.items()
+            }
+        return self._items[1]
 
     def _stages(self, split: str) -> Stages:
         """The stage behind each score of a split."""
