@@ -9,7 +9,7 @@ from results.examples import write_results
 from results.rows import run_row, score_rows, write
 from typer.testing import CliRunner
 
-from raystilts.cli import app
+from raystilts.cli.common import app
 from raystilts.report.text import best_table, interval, marks, verdict
 from raystilts.results.answers import TargetAnswer, arm_names
 from raystilts.results.ledger import write_attempt
