@@ -15,7 +15,8 @@ from raystilts.analysis.presentation import count
 from raystilts.errors import UserError
 from raystilts.ranking.contrasts import Contrasts, Difference
 from raystilts.ranking.intervals import BoolArray, FloatArray
-from raystilts.results.answers import ArmAnswer, Selection, TargetAnswer, arm_label
+from raystilts.results.answers import ArmAnswer, TargetAnswer, arm_label
+from raystilts.results.notes import Selection
 from raystilts.results.reader import json_column
 from raystilts.results.results import Results
 from raystilts.study.schema import Study

@@ -163,13 +163,19 @@ def style(index: int) -> dict[str, Any]:
     return {"linestyle": line, "marker": marker, "color": grey, "markersize": 4, "linewidth": 1.2}
 
 
-def panels(number: int, width: float = 3.4, height: float = 2.6, columns: int = 3) -> tuple[Any, list[Any]]:
-    """A figure with so many axes in a grid."""
+def pyplot() -> Any:
+    """matplotlib for files, without a screen."""
     import matplotlib as mpl
 
     mpl.use("Agg")
     from matplotlib import pyplot as plt
 
+    return plt
+
+
+def panels(number: int, width: float = 3.4, height: float = 2.6, columns: int = 3) -> tuple[Any, list[Any]]:
+    """A figure with so many axes in a grid."""
+    plt = pyplot()
     across = min(columns, max(1, number))
     down = -(-max(1, number) // across)
     figure, axes = plt.subplots(

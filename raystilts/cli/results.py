@@ -140,13 +140,15 @@ def _best_json(loaded: Results, parts: Sequence[Results], asked: _Asked, *, over
 def _best_text(part: Results, asked: _Asked, *, overall: bool) -> str:
     """The answers of one encoder."""
     from raystilts.analysis.above_chance import with_constants
-    from raystilts.report.text import best_table, overall_table
+    from raystilts.report.text import best_table, left_out, overall_table
     from raystilts.results.over_targets import over_targets
 
     answers = asked.answers(part)
     texts = [] if overall else [best_table(answer) for answer in with_constants(part, answers)]
     if overall or len(answers) > 1:
         texts.append(overall_table(over_targets(answers)))
+    if asked.target is None and (lost := left_out(part, answers, asked.language)):
+        texts.append(lost)
     return "\n".join(texts)
 
 
@@ -166,6 +168,7 @@ def matrix(
     """
     from raystilts.analysis.presentation import check_plot
     from raystilts.report.matrix import matrix_csv, matrix_text, plot_matrix, transfer_matrix
+    from raystilts.report.text import left_out
 
     if plot is not None:
         check_plot(plot)
@@ -180,7 +183,10 @@ def matrix(
         say(matrix_csv(found[0]), end="")
     elif plot is None:
         print_completeness(loaded)
-        texts = [_heading(part, parts) + matrix_text(one) for part, one in zip(parts, found, strict=True)]
+        texts = [
+            _heading(part, parts) + matrix_text(one) + left_out(part, answered, language)
+            for part, one, answered in zip(parts, found, answers, strict=True)
+        ]
         say("\n".join(texts), end="")
 
 

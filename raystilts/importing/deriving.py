@@ -16,10 +16,10 @@ from raystilts.importing.scales import to_shares
 from raystilts.importing.state import SMALL, STUDY, State
 from raystilts.results.schema import sql_columns
 
-#: Metrics by which a target is judged where nothing is said and its scores are equally many, the first first.
 _CELL_TEXT = " || chr(31) || ".join(f"coalesce({name}::varchar, '')" for name in CELL)
 #: The key of a run, from what it is known by.
 _STAGE = f"substr(sha256({_CELL_TEXT}), 1, 32)"
+#: Metrics by which a target is judged where nothing is said and its scores are equally many, the first first.
 _PREFERRED = (
     "main_score",
     "major",

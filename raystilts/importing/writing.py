@@ -89,7 +89,7 @@ def _finals(derived: Derived) -> bytes | None:
 
 
 def _write_finals(folder: Folder, finals: bytes | None) -> None:
-    """Writes `finals.parquet`: of imports alone as they were derived, which takes less memory than to read it all."""
+    """Writes `finals.parquet`: of imports alone as they were derived, which is quicker than to read it all again."""
     if finals is None or len(load_manifest(folder).parts["runs"]) > 1 or folder.names("runs"):
         write_finals(Results(folder))
     else:

@@ -10,11 +10,10 @@ from dataclasses import dataclass
 import pandas as pd
 
 from raystilts.report.completeness import completeness
-from raystilts.report.html.provenance import runs_hash
+from raystilts.report.html.provenance import runs_hash, versions
 from raystilts.report.matrix import matrix_text, transfer_matrix
 from raystilts.report.text import verdict
 from raystilts.results.answers import TargetAnswer
-from raystilts.results.reader import json_column
 from raystilts.results.results import Results
 from raystilts.study.schema import Study
 
@@ -92,10 +91,6 @@ def _tables(tables: Sequence[SharedTable]) -> str:
 
 
 def _made(runs: pd.DataFrame) -> str:
-    versions: dict[str, set[str]] = {}
-    for text in runs["versions"].dropna().unique():
-        for package, number in json_column(text, dict).items():
-            versions.setdefault(package, set()).add(str(number))
     seeds = sorted({int(seed) for seed in runs["seed"].dropna()})
     devices = sorted({str(device) for device in runs["device"].dropna()} - {""})
     weights = sorted({str(one) for one in runs["encoder_fingerprint"].dropna()} - {""})
@@ -106,7 +101,7 @@ def _made(runs: pd.DataFrame) -> str:
         "checkpoints and arms picked on": ", ".join(sorted(set(runs["selection"].dropna()))),
         "devices": ", ".join(devices),
         "device hours": f"{hours:.2f}" if hours else "",
-        "versions": ", ".join(f"{name} {' and '.join(sorted(found))}" for name, found in sorted(versions.items())),
+        "versions": versions(runs),
         "hash of the runs": f"`{runs_hash(runs)}`",
     }
     return "\n".join(f"- {name}: {value}" for name, value in facts.items() if value)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from raystilts.analysis.presentation import check_plot, save_figure
+from raystilts.analysis.presentation import check_plot, pyplot, save_figure
 from raystilts.report.html.distances import LEAST, Place, places_of, shown_arm
 from raystilts.report.html.gather import ReportData
 from raystilts.report.matrix import plot_matrix, transfer_matrix
@@ -92,11 +92,7 @@ def scatter(title: str, places: Sequence[Place]) -> Any:
 
 
 def _pyplot() -> Any:
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    from matplotlib import pyplot as plt
-
+    plt = pyplot()
     plt.rcParams["svg.fonttype"] = "none"  # text stays text
     plt.rcParams["pdf.fonttype"] = 42
     return plt

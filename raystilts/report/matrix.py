@@ -14,7 +14,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from raystilts.analysis.presentation import WIDTH, csv_text, save_figure, wrap
+from raystilts.analysis.presentation import WIDTH, csv_text, pyplot, save_figure, wrap
+from raystilts.report.text import choosing
 from raystilts.results.answers import ArmAnswer, TargetAnswer, arm_names
 
 Value = Literal["gain", "score", "p_best"]
@@ -119,6 +120,9 @@ def matrix_text(matrix: Matrix) -> str:
         own = any(arm is not None and arm.overlap for row in matrix.cells for arm in row)
         overlap = "; (...) trains on the target's own training data" if own else ""
         lines.append(f"* the interval excludes zero{overlap}")
+        chooser = choosing(arm for row in matrix.cells for arm in row if arm is not None)
+        if chooser:
+            lines += wrap(f"gains are on test, the best arms are chosen by {chooser}, so that the two may disagree")
         cells = (matrix.number(r, c) for r in range(len(matrix.arms)) for c in range(len(matrix.targets)))
         if not matrix.not_learnt and all(cell is None for cell in cells):
             lines.append("no gains: none has no finished run (--value score or p_best needs none)")
@@ -148,11 +152,7 @@ def plot_matrix(matrix: Matrix, path: Path) -> None:
 
     A gain whose 95 % interval excludes zero is bold; one that is not told apart from zero is hatched.
     """
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    from matplotlib import pyplot as plt
-
+    plt = pyplot()
     shape = len(matrix.arms), len(matrix.targets)
     values = np.array([matrix.number(r, c) for r in range(shape[0]) for c in range(shape[1])], dtype=float)
     values = values.reshape(shape) * (1.0 if matrix.value == "p_best" else 100.0)

@@ -19,6 +19,9 @@ from raystilts.report.dataset_card import SharedTable, dataset_card
 from raystilts.report.html.provenance import study_yaml
 from raystilts.results.finals import finals_table
 from raystilts.results.results import Results
+from raystilts.schedules.top_two import TopTwo
+from raystilts.study.encoder import Encoder
+from raystilts.study.intermediate import Intermediate
 from raystilts.study.schema import Study
 
 #: Columns of the tables that name machines, folders and files of whoever ran the study.
@@ -89,18 +92,31 @@ def public_encoder(name: str) -> str:
 
 def public_study(study: Study) -> Study:
     """A study without the places of whoever ran it."""
-    encoder = study.encoder.model_copy(
-        update={"model_name_or_path": public_encoder(study.encoder.model_name_or_path)}
-    )
-    return study.model_copy(
-        update={
-            "encoder": encoder,
-            "storage_path": Study.model_fields["storage_path"].default,
-            "data_dir": None,
-            "task_files": tuple(Path(path).name for path in study.task_files),
-            "report_to": (),
-        }
-    )
+    update: dict[str, object] = {
+        "encoder": _public_encoder(study.encoder),
+        "encoders": None if study.encoders is None else tuple(_public_encoder(one) for one in study.encoders),
+        "intermediates": tuple(_public_arm(arm) for arm in study.intermediates),
+        "storage_path": Study.model_fields["storage_path"].default,
+        "data_dir": None,
+        "task_files": tuple(Path(path).name for path in study.task_files),
+        "report_to": (),
+    }
+    if isinstance(study.schedule, TopTwo):
+        prior = tuple(public_encoder(place) for place in study.schedule.prior)
+        update["schedule"] = study.schedule.model_copy(update={"prior": prior})
+    return study.model_copy(update=update)
+
+
+def _public_encoder(encoder: Encoder) -> Encoder:
+    return encoder.model_copy(update={"model_name_or_path": public_encoder(encoder.model_name_or_path)})
+
+
+def _public_arm(arm: Intermediate) -> Intermediate:
+    """An arm; a checkpoint from elsewhere keeps its id on the hub, as an encoder does, and its arm keeps its name."""
+    if arm.checkpoint is None:
+        return arm
+    given = arm.checkpoint.model_copy(update={"checkpoint": public_encoder(arm.checkpoint.checkpoint)})
+    return arm.model_copy(update={"checkpoint": given})
 
 
 def _arrow(frame: pd.DataFrame) -> pa.Table:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 from raystilts.analysis.presentation import count, listed, wrap
 from raystilts.results.answers import LOOK_AHEAD, ArmAnswer, TargetAnswer, arm_names
 from raystilts.results.over_targets import ArmOverall, OverallAnswer
+
+if TYPE_CHECKING:
+    from raystilts.results.results import Results
 
 _ARM, _NUMBERS = 24, (5, 6, 15, 7, 6, 5)
 
@@ -27,17 +31,35 @@ def best_table(answer: TargetAnswer) -> str:
     if answer.best:
         bound = "Hsu's worst-case test at 95 %" if answer.strict else "it holds the best with at least 95 %"
         lines += wrap(f"* best set, the arms not told apart from the best: {bound}", "  ")
-    chooser = choosing(answer)
+    chooser = choosing(answer.arms)
     if chooser:
         lines += wrap(f"means and gains are on test; the order, P(best) and regret by {chooser}", "  ")
+    if _gains_are_shrunk(answer):
+        lines += wrap("gains are estimated from all arms together; they need not be the differences of the means", "  ")
     for note in answer.notes:
         lines += wrap(f"note: {note}", "  ")
     return "\n".join(lines) + "\n"
 
 
-def choosing(answer: TargetAnswer) -> str:
+def _gains_are_shrunk(answer: TargetAnswer) -> bool:
+    """Whether a gain is seen not to be the difference of two means, as printed to a tenth of a point."""
+    base = next((arm.mean for arm in answer.arms if arm.intermediate == "none" and arm.mean is not None), None)
+    pairs = [(arm.gain, arm.mean) for arm in answer.arms if arm.gain is not None and arm.mean is not None]
+    return base is not None and any(abs(gain - (mean - base)) >= 0.0015 for gain, mean in pairs)
+
+
+def left_out(results: Results, answers: Sequence[TargetAnswer], language: str | None) -> str:
+    """The targets that a question in one language has no answer for, in words; empty where there is none."""
+    if language is None:
+        return ""
+    answered = {answer.target for answer in answers}
+    names = [name for name in dict.fromkeys(results.known()["target"]) if name not in answered]
+    return "\n".join(wrap(f"left out, without scores in {language}: {', '.join(names)}")) + "\n" if names else ""
+
+
+def choosing(arms: Iterable[ArmAnswer]) -> str:
     """Which data the arms are ordered by, where it is not the data that their means are of."""
-    rules = {arm.selection for arm in answer.arms if arm.p_best is not None}
+    rules = {arm.selection for arm in arms if arm.p_best is not None}
     if not rules - {"test"}:
         return ""
     return "dev data in the training language" if "en_dev" in rules else "the target languages' dev data"

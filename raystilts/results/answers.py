@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from raystilts.ranking.advice import Advice, advise
@@ -15,23 +14,16 @@ from raystilts.ranking.intervals import FloatArray
 from raystilts.ranking.mcb import compare_with_best
 from raystilts.ranking.posterior import NO_REPEATS, Posterior, number, with_items
 from raystilts.results.item_noise import ItemLuck, KnownItems
-from raystilts.results.reader import json_column
+from raystilts.results.notes import GAINS_ALONE, TOGETHER, Selection, answer_notes, parsed, shared_notes
 from raystilts.results.stratum import Arm, Stratum, rank_stratum, scores_of, was_run
-from raystilts.results.task_facts import KnownTasks, SharedRows
+from raystilts.results.task_facts import KnownTasks
 
 if TYPE_CHECKING:
-
     from raystilts.study.schema import Study
 
 
-TOGETHER = (
-    "P(best) is from one posterior of all targets, for the schedule gave most arms one seed; means and gains are of "
-    "this target alone"
-)
-GAINS_ALONE = "no arm has two seeds on this target: its gains have no interval"
 #: Further seeds that are thought about in a sentence.
 LOOK_AHEAD = 8
-Selection = Literal["en_dev", "target_dev", "test"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,9 +286,7 @@ def _variances(luck: ItemLuck | None) -> FloatArray | None:
     return None if luck is None else luck.counted
 
 
-def _not_run(
-    arms: Sequence[ArmAnswer], together: Chosen, best: Sequence[int]
-) -> list[ArmAnswer]:
+def _not_run(arms: Sequence[ArmAnswer], together: Chosen, best: Sequence[int]) -> list[ArmAnswer]:
     """Arms that have no run on the target and may still be the best there."""
     there = {(arm.intermediate, arm.intermediate_fraction) for arm in arms}
     empty: dict[str, Any] = dict.fromkeys(("mean", "gain", "gain_low", "gain_high", "stopped_at"))
@@ -352,90 +342,9 @@ def _arm_answer(
         stopped=int(test.stopped[i]),
         failed=int(test.failed[i]),
         degenerate=int(test.degenerate[i]),
-        hyperparameters=dict(_parsed(arm.hyperparameters)),
+        hyperparameters=dict(parsed(arm.hyperparameters)),
         metric=test.metric or "",
         split="test",
         selection=selection,
         stopped_at=test.stopped_at[i] if test.stopped_at else None,
     )
-
-
-@lru_cache(maxsize=4096)
-def _parsed(text: str) -> dict[str, Any]:
-    return json_column(text, dict)
-
-
-def answer_notes(
-    test: Stratum,
-    gains: Posterior,
-    chosen: Posterior,
-    selection: Selection,
-    overlap: Sequence[bool],
-    include_overlap: bool,
-    study: Study | None,
-) -> tuple[str, ...]:
-    """The notes of one stratum, one sentence each."""
-    notes = [] if not chosen.learnt else list(dict.fromkeys([*gains.notes, *chosen.notes]))
-    if selection == "test" and chosen.learnt:
-        notes.append("no dev data: chosen and scored on the same test data, so P(best) is exploratory")
-    if any(overlap):
-        shared = ", ".join(dict.fromkeys(a.intermediate for a, o in zip(test.arms, overlap, strict=True) if o))
-        rule = "competes all the same" if include_overlap else "is left out of best (--include-overlap lets it in)"
-        notes.append(f"{shared} trains on this target's own training data and {rule}")
-    if test.at_chance and test.learnt:
-        notes.append(
-            f"{test.at_chance} runs are no better than guessing on dev; they count all the same, for all runs of "
-            "their arms are"
-        )
-    if test.degenerate.any():
-        notes.append(
-            f"{int(test.degenerate.sum())} runs count as failed by how they trained (not a number, no better than "
-            "guessing on dev, or a loss that does not fall) and are in no mean"
-        )
-    given = [(arm.intermediate, arm.hyperparameters) for arm in test.arms if arm.hyperparameters not in ("", "{}")]
-    broken = {name for name, text in given if not _parsed(text)}
-    if broken:
-        names = ", ".join(sorted(broken))
-        notes.append(f"the hyperparameters of {names} are no JSON object in some rows, and are shown as none")
-    seen = _seen(test, study)
-    if seen:
-        names = ", ".join(seen)
-        notes.append(f"the encoder has seen {names} in pretraining: gains of these look smaller than they are")
-    elsewhere = _elsewhere(test, study)
-    if elsewhere:
-        one = "is one checkpoint" if len(elsewhere) == 1 else "are one checkpoint each"
-        notes.append(f"{', '.join(elsewhere)} {one} for all seeds: no seed variance of its own training is in its runs")
-    return tuple(notes)
-
-
-def _elsewhere(test: Stratum, study: Study | None) -> list[str]:
-    """Arms of a stratum that are a checkpoint from elsewhere."""
-    there = {arm.intermediate for row, arm in enumerate(test.arms) if was_run(test, row)}
-    arms = () if study is None else study.intermediates
-    return [arm.label for arm in arms if arm.checkpoint is not None and arm.label in there]
-
-
-def shared_notes(shared: Sequence[SharedRows], languages: Sequence[str]) -> list[str]:
-    """What test data in these languages has in common with training and dev data."""
-    notes = []
-    for one in shared:
-        if one.language not in languages:
-            continue
-        of, data = f"{one.rows:,} {one.language} test items", "training" if one.split == "train" else "dev"
-        if one.items:
-            notes.append(f"{one.items:,} of {of} are in its {data} data too")
-        if one.texts > one.items:
-            notes.append(f"{one.texts:,} of {of} hold a text of its {data} data")
-    return notes
-
-
-def _seen(test: Stratum, study: Study | None) -> list[str]:
-    """Intermediates of a stratum that the encoder declares to have seen."""
-    if study is None:
-        return []
-    from raystilts.study.arms import Arms
-    arms = Arms(study.intermediates)
-    known = {label: arms.tasks_of(arm) for label, arm in arms.by_label.items() if arm.is_composed}
-    parts = [part for arm in test.arms for part in known.get(arm.intermediate, (arm.intermediate,))]
-    words = {word for part in parts for word in re.split(r"[+@]", part)}
-    return [name for name in study.encoder.has_seen if name in words]

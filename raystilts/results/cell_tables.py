@@ -36,6 +36,11 @@ class CellTables:
         self._names: dict[tuple[str, str | None, bool], str] = {}
         self._ended: tuple[int, dict[tuple[str, float | None], list[Unfinished]]] = (0, {})
 
+    @property
+    def moment(self) -> int:
+        """Goes up whenever a question sees something new."""
+        return self._tables.moment
+
     def rows(self, query: str, **values: object) -> pd.DataFrame:
         """The rows of a query over the views of `queries`."""
         return self._tables.query(lambda connection: to_frame(self._views(connection), query, values))

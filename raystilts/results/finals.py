@@ -15,7 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from raystilts.errors import UserError
-from raystilts.results.results import Results, compared_fraction
+from raystilts.results.compared import compared_fraction
+from raystilts.results.results import Results
 from raystilts.results.stratum import Stratum
 
 if TYPE_CHECKING:
@@ -45,9 +46,8 @@ def finals_table(results: Results) -> pa.Table:
 
     `compared` says that an arm stands at the fraction at which arms compete (always true for `none`).
     """
-    there = results.encoders() or [""]
-    parts = [results] if len(there) == 1 else [results.of_encoder(name) for name in there]
-    tables = [_of_one(part, name) for part, name in zip(parts, there, strict=True)]
+    alone = next(iter(results.encoders()), "")
+    tables = [_of_one(part, part.encoder or alone) for part in results.by_encoder()]
     return pa.concat_tables([SCHEMA.empty_table(), *tables])
 
 

@@ -11,7 +11,8 @@ import numpy as np
 from raystilts.filesystem import Folder
 from raystilts.ranking.joint import EarlierScores, prior_features
 from raystilts.ranking.together import TargetTable, rank_together
-from raystilts.results.answers import Chosen, Question, Selection, eligible_arms
+from raystilts.results.answers import Chosen, Question, eligible_arms
+from raystilts.results.notes import Selection
 from raystilts.results.stratum import Arm, Stratum, scores_of
 from raystilts.schedules import schedule_name
 from raystilts.schedules.base import BASELINE
@@ -103,35 +104,36 @@ class JointChoice:
         }
         if asked.study is None or len(governed) < least:
             return {}
-        same: list[object] = [asked.compared, asked.include_overlap]
+        prior = read_prior(self.folder, asked.study)
+        same: list[object] = [asked.compared, asked.include_overlap, asked.study, prior]
         for key, dev in governed.items():
             same += [key, dev.arms, dev.scores.tobytes()]
         if same != self._asked:
-            self._asked, self._found = same, self._choose(tests, governed, asked, asked.study)
+            self._asked, self._found = same, _choose(tests, governed, asked, asked.study, prior)
         return self._found
 
-    def _choose(
-        self, tests: Mapping[Key, Stratum], devs: Mapping[Key, Stratum], asked: Question, study: Study
-    ) -> dict[Key, Chosen]:
-        prior = read_prior(self.folder, study)
-        rows = {key: _rows(tests[key], dev, asked, study) for key, dev in devs.items()}
-        tables = [
-            TargetTable(
-                [_name(arm, arms) for arm in arms],
-                np.vstack([dev.scores, np.full((len(arms) - len(dev.arms), dev.scores.shape[1]), np.nan)]),
-                np.array(competes),
-                {_name(arm, arms): (prior or {}).get((key[0], arm.intermediate), 0.0) for arm in arms},
-            )
-            for (key, dev), (arms, competes) in zip(devs.items(), rows.values(), strict=True)
-        ]
-        found = rank_together(tables, stream=study.name) if tables else None
-        if found is None:
-            return {}
-        notes = () if prior is not None else (LOST_PRIOR,)
-        return {
-            key: Chosen(posterior, tuple(arms), notes)
-            for (key, (arms, _)), posterior in zip(rows.items(), found, strict=True)
-        }
+
+def _choose(
+    tests: Mapping[Key, Stratum], devs: Mapping[Key, Stratum], asked: Question, study: Study, prior: Prior | None
+) -> dict[Key, Chosen]:
+    rows = {key: _rows(tests[key], dev, asked, study) for key, dev in devs.items()}
+    tables = [
+        TargetTable(
+            [_name(arm, arms) for arm in arms],
+            np.vstack([dev.scores, np.full((len(arms) - len(dev.arms), dev.scores.shape[1]), np.nan)]),
+            np.array(competes),
+            {_name(arm, arms): (prior or {}).get((key[0], arm.intermediate), 0.0) for arm in arms},
+        )
+        for (key, dev), (arms, competes) in zip(devs.items(), rows.values(), strict=True)
+    ]
+    found = rank_together(tables, stream=study.name) if tables else None
+    if found is None:
+        return {}
+    notes = () if prior is not None else (LOST_PRIOR,)
+    return {
+        key: Chosen(posterior, tuple(arms), notes)
+        for (key, (arms, _)), posterior in zip(rows.items(), found, strict=True)
+    }
 
 
 LOST_PRIOR = (

@@ -104,10 +104,13 @@ order by s.stage, s.attempt, s.step, s.language, s.metric
 
 #: Items behind final main scores of ``$target``, null for all.
 ITEM_COUNTS = """
-select split, target, target_fraction, language, min(examples) as items
-from scores where is_main and is_final and kind <> 'intermediate' and ($target is null or target = $target)
+select s.split, s.target, s.target_fraction, s.language, min(s.examples) as items
+from scores s join winners w on s.stage = w.stage and s.attempt = w.attempt
+where s.is_main and s.is_final and s.kind <> 'intermediate' and ($target is null or s.target = $target)
 group by all
 """
+
+ENCODERS = "select distinct encoder from winners where kind <> 'intermediate'"
 
 RULES = "select distinct rule from decisions"
 

@@ -14,13 +14,14 @@ import numpy as np
 from raystilts.errors import UserError, did_you_mean
 from raystilts.filesystem import Folder, open_folder
 from raystilts.results import cells, queries
-from raystilts.results.answers import ArmAnswer, Question, Selection, TargetAnswer, answer_target
+from raystilts.results.answers import ArmAnswer, Question, TargetAnswer, answer_target
 from raystilts.results.asked import check_one, nothing_to_answer
 from raystilts.results.cell_tables import CellTables
-from raystilts.results.compared import compared_fraction as compared_fraction
+from raystilts.results.compared import compared_fraction
 from raystilts.results.item_noise import KnownItems, Stages, stages_of
 from raystilts.results.items import ItemSet, has_items, read_item_sets
 from raystilts.results.joint_choice import JointChoice, least_targets
+from raystilts.results.notes import Selection
 from raystilts.results.over_targets import OverallAnswer, over_targets
 from raystilts.results.stratum import Arm, Final, Place, Stratum, build_stratum
 from raystilts.results.study_file import read_study
@@ -66,6 +67,7 @@ class Results:
         self.encoder, self._only = encoder, stages
         self._tables = CellTables(self.folder, stages, encoder)
         self._together = JointChoice(self.folder)
+        self._items: tuple[tuple[int, str | None], dict[str, KnownItems]] | None = None
 
     def runs(self, *, all_attempts: bool = False) -> pd.DataFrame:
         """One row a stage: its latest finished attempt, else its latest attempt.
@@ -128,8 +130,9 @@ class Results:
 
     def encoders(self) -> list[str]:
         """The encoders of the finished target stages, in the order of the study."""
-        runs = self.runs()
-        there = set(runs[(runs["kind"] != "intermediate") & (runs["status"] == "finished")]["encoder"])
+        there = [str(name) for (name,) in self._tables.lists(queries.ENCODERS)]
+        if len(there) < 2:
+            return there
         study = read_study(self.folder)
         order = [] if study is None else [one.label for one in study.all_encoders]
         return sorted(there, key=lambda name: (order.index(name) if name in order else len(order), name))
@@ -143,12 +146,15 @@ class Results:
         there = self.encoders()
         if encoder not in there:
             raise UserError(f"--encoder {encoder}: not in these results; {did_you_mean(encoder, there)}")
-        return Results(self.folder, stages=self._only, encoder=encoder)
+        return self._part(encoder)
 
     def by_encoder(self) -> list[Results]:
         """The parts of each encoder; itself where there is one."""
         there = [] if self.encoder is not None else self.encoders()
-        return [self] if len(there) < 2 else [self.of_encoder(name) for name in there]
+        return [self] if len(there) < 2 else [self._part(name) for name in there]
+
+    def _part(self, encoder: str) -> Results:
+        return Results(self.folder, stages=self._only, encoder=encoder)
 
     def matrix(self, value: Literal["gain", "score"] = "score", *, split: str = "test") -> pd.DataFrame:
         """The transfer matrix: final main scores of finished target and retrieval stages.
@@ -325,16 +331,20 @@ class Results:
         return read_item_sets(self.folder, target, split)
 
     def known_items(self, target: str | None = None) -> dict[str, KnownItems]:
-        """What is known of the luck of the items of each split."""
+        """What is known of the luck of the items of each split; read once a moment, for questions of many languages."""
         counts: dict[str, dict[tuple[str, float | None, str], int]] = {"dev": {}, "test": {}}
         for split, name, share, language, items in self._tables.lists(queries.ITEM_COUNTS, target=target):
             counts.setdefault(split, {})[name, share, language] = int(items)
         if not has_items(self.folder):
             return {split: KnownItems((), {}, known) for split, known in counts.items()}
-        return {
-            split: KnownItems(self.item_sets(target, split), self._stages(split), known)
-            for split, known in counts.items()
-        }
+        # Items are there before the run that they are of.
+        if self._items is None or self._items[0] != (self._tables.moment, target):
+            asked = self._tables.moment, target
+            self._items = asked, {
+                split: KnownItems(self.item_sets(target, split), self._stages(split), known)
+                for split, known in counts.items()
+            }
+        return self._items[1]
 
     def _stages(self, split: str) -> Stages:
         """The stage behind each score of a split."""

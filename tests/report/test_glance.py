@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from results.examples import write_results
 from typer.testing import CliRunner
@@ -56,6 +57,10 @@ def test_methods_hold_the_numbers_of_the_study(data: ReportData) -> None:
     assert "zero-shot" in said
     assert "test items are taken as given" in said
     assert methods(replace(data, study=None)) != said
+    few = [replace(answer, gains=replace(answer.gains, items=np.zeros(9))) for answer in data.answers if answer.gains]
+    assert "intervals over seeds and test items. A set" in methods(replace(data, answers=few))
+    some = methods(replace(data, answers=[few[0], data.answers[1]]))
+    assert f"intervals over seeds, on {few[0].label} also over test items. A set" in some
     assert "Methods" in page(data)
 
 

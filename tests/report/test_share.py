@@ -17,6 +17,7 @@ import yaml
 from results.rows import run_row
 
 from raystilts.errors import UserError
+from raystilts.report.html.provenance import study_yaml
 from raystilts.report.share import PRIVATE, public_encoder, public_study, shared
 from raystilts.results.finals import finals
 from raystilts.results.ledger import write_attempt
@@ -123,6 +124,19 @@ def test_a_study_without_places_has_the_same_cells() -> None:
     found = public_study(one)
     assert (found.data_dir, found.storage_path) == (None, "~/raystilts_results")
     assert (found.intermediates, found.targets, found.seeds) == (one.intermediates, one.targets, one.seeds)
+
+
+def test_no_folder_of_a_study_is_left() -> None:
+    one = study(
+        encoder=None, encoders=["raystilts-mini", {"model_name_or_path": "/home/anna/models/b", "name": "b"}],
+        intermediates=["none", "squad", {"checkpoint": "/home/anna/mine"}, {"checkpoint": "them/squad-model"}],
+        schedule={"top_two": {"prior": ["/home/anna/results/earlier"]}},
+    )  # fmt: skip
+    text = study_yaml(public_study(one))
+    assert "anna" not in text
+    again = Study.model_validate(yaml.safe_load(text))
+    assert [arm.label for arm in again.intermediates] == [arm.label for arm in one.intermediates]
+    assert [one.label for one in again.all_encoders] == ["raystilts-mini", "b"]
 
 
 def test_a_name_that_is_a_folder_of_the_user_is_not_shared(tmp_path: Path) -> None:

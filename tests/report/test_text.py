@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 from results.examples import write_results
 from results.rows import run_row, score_rows, write
+from typer.testing import CliRunner
 
+from raystilts.cli.common import app
 from raystilts.report.text import best_table, interval, marks, verdict
 from raystilts.results.answers import TargetAnswer, arm_names
 from raystilts.results.ledger import write_attempt
@@ -38,6 +40,25 @@ def test_interval_and_verdict(answer: TargetAnswer) -> None:
     assert verdict(replace(answer, best=())) == "No arm can be called best yet: run more seeds."
     assert verdict(replace(answer, best=("a", "b", "c"))).startswith("a, b or c: not told apart with 3 seeds")
     assert verdict(replace(answer, best=("none",))).startswith("No intermediate task helps here: training without")
+
+
+def test_gains_that_are_not_differences_of_means_are_said_to_be_none(answer: TargetAnswer) -> None:
+    said = "they need not be the differences of the means"
+    assert said not in " ".join(best_table(answer).split())
+    first = replace(answer.arms[0], gain=(answer.arms[0].gain or 0.0) - 0.01)
+    assert said in " ".join(best_table(replace(answer, arms=(first, *answer.arms[1:]))).split())
+
+
+def test_targets_without_a_language_are_named(tmp_path: Path) -> None:
+    folder = write_results(tmp_path)
+    for arm in ("none", "squad"):
+        write(folder, arm, {"sw": 0.5}, intermediate=arm, target="pawsx")
+    for command in (["best"], ["matrix"]):
+        run = [*command, str(folder), "--language"]
+        assert "left out, without scores in de: pawsx\n" in CliRunner().invoke(app, [*run, "de"]).stdout
+        assert "left out, without scores in sw: xnli\n" in CliRunner().invoke(app, [*run, "sw"]).stdout
+    for more in ([], ["--language", "de", "--target", "xnli"]):
+        assert "without scores in" not in CliRunner().invoke(app, ["best", str(folder), *more]).stdout
 
 
 def close(folder: Path, gap: float, seeds: int = 3, noise: float = 0.01) -> TargetAnswer:

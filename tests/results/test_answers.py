@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from raystilts.errors import UserError
+from raystilts.report.matrix import matrix_text, transfer_matrix
 from raystilts.report.text import best_table
 from raystilts.results.answers import ArmAnswer, TargetAnswer, arm_label
 from raystilts.results.ledger import write_attempt
@@ -152,3 +153,6 @@ def test_which_data_choose_is_said_where_they_are_others_than_those_of_the_means
     assert said in " ".join(best_table(by_dev).split())
     [by_test] = Results(write_results(tmp_path / "other", dev=False)).answers()
     assert "means and gains are on test" not in best_table(by_test)
+    shown = [" ".join(matrix_text(transfer_matrix([answer], "gain")).split()) for answer in (by_dev, by_test)]
+    assert "gains are on test, the best arms are chosen by dev data in the training language, so that" in shown[0]
+    assert "gains are on test" not in shown[1]

@@ -174,3 +174,15 @@ def test_imported_scores_of_items_count_too(tmp_path: Path) -> None:
     mine, other = answer(ours), answer(theirs)
     assert [arm.to_json() for arm in mine.arms] == [arm.to_json() for arm in other.arms]
     assert mine.notes == other.notes
+
+
+def test_items_are_counted_of_the_runs_that_are_asked_for(tmp_path: Path) -> None:
+    """Another encoder with few items, and an attempt that was done again, say nothing of these scores."""
+    grid(tmp_path, luck=0.0, items=False)
+    few = run_row("few", encoder="other")
+    failed = run_row("mnli-0", intermediate="mnli", intermediate_fraction=1.0, status="failed", stop_reason="error",
+                     attempt=2)  # fmt: skip
+    for run, items in ((few, 20), (failed, 9)):
+        write_attempt(tmp_path, run, score_rows(run, {"en": 0.5}, split="dev", examples=items))
+    [answer] = Results(tmp_path, encoder="encoder").answers("xnli")
+    assert [note for note in answer.notes if f"the {ITEMS} dev items" in note]

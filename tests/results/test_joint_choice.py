@@ -11,9 +11,9 @@ import pytest
 
 from raystilts.filesystem import open_folder
 from raystilts.report.text import best_table
-from raystilts.results.answers import TOGETHER
 from raystilts.results.joint_choice import LOST_PRIOR, least_targets, read_prior, write_prior
 from raystilts.results.ledger import write_attempt
+from raystilts.results.notes import TOGETHER
 from raystilts.results.results import Results
 
 from .examples import study
@@ -98,6 +98,15 @@ def test_an_arm_that_was_not_run_on_a_target_may_be_its_best(tmp_path: Path) -> 
     assert "mnli" in answers["copa"].best
     assert "not run on this target" in best_table(answers["copa"])
     assert len(Results(tmp_path).overall().arms) == 4
+
+
+def test_an_open_folder_sees_a_prior_that_is_written_later(folder: Path) -> None:
+    results = Results(folder)
+    [before] = results.answers("pawsx")
+    write_prior(open_folder(folder), {("pawsx", "squad"): 3.0, ("pawsx", "mnli"): -3.0})
+    [after] = results.answers("pawsx")
+    assert after.arms == Results(folder).answers("pawsx")[0].arms
+    assert after.arms != before.arms
 
 
 def test_the_worst_case_set_is_of_one_target(folder: Path) -> None:

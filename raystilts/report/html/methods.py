@@ -85,8 +85,11 @@ def _selection(data: ReportData) -> str:
 def _statistics(data: ReportData) -> str:
     together = any(arm.posterior == "study" for answer in data.answers for arm in answer.arms)
     whose = "one joint posterior of all targets" if together else "a hierarchical posterior of each target"
-    measured = any("measured item by item" in note for answer in data.answers for note in answer.notes)
-    items = "seeds and test items" if measured else "seeds; test items are taken as given"
+    known = [answer for answer in data.answers if answer.learnt and answer.gains is not None]
+    drawn = [answer.label for answer in known if answer.gains is not None and answer.gains.items is not None]
+    items = "seeds and test items"
+    if len(drawn) < len(known):
+        items = f"seeds, on {listed(drawn)} also over test items" if drawn else "seeds; test items are taken as given"
     return (
         f"Gains and probabilities of being the best are from {whose} with seeds as blocks and moderated variances "
         f"(raystilts {__version__}); intervals are central 95 % intervals over {items}. A set of arms not told apart "

@@ -37,7 +37,7 @@ def _facts(data: ReportData) -> list[tuple[str, Child]]:
         ("Hash of the runs", tag("code", runs_hash(runs))),
         ("Encoder", _codes(_encoders(runs))),
         ("Imported from", _codes(sorted({str(source) for source in runs["source"].dropna()} - {""}))),
-        ("Runs by", _versions(runs)),
+        ("Runs by", versions(runs)),
         ("Selection of checkpoints", _plain(runs, "selection")),
         ("Precision", _plain(runs, "precision")),
         ("Threads", _plain(runs, "threads")),
@@ -65,7 +65,7 @@ def _encoders(runs: pd.DataFrame) -> list[str]:
     ]
 
 
-def _versions(runs: pd.DataFrame) -> str:
+def versions(runs: pd.DataFrame) -> str:
     """Packages with their versions; several where runs differ."""
     found: dict[str, set[str]] = {}
     for text in runs["versions"].dropna().unique():
