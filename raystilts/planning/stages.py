@@ -194,7 +194,8 @@ class _Planner:
         self.base = keys.encoder_key(pooling, self.encoder.fingerprint)
         self.stages: dict[str, Stage] = {}
         self.points: dict[str, Points] = {}
-        self.recipes: dict[str, Recipe] = {}
+        self.recipes: dict[Intermediate, Recipe] = {}
+        self.starts = {one.intermediate for arm in resolved.all_arms if arm.start for one in arm.start.parts}
 
     def plan(self) -> Plan:
         """All intermediates first, then the targets."""
@@ -243,16 +244,14 @@ class _Planner:
 
     def _along(self, arm: ResolvedArm, fraction: float, seed: int) -> tuple[list[Stage], Stage]:
         """The stages on the way of a training whose weights are arms of their own, and the one that ends it."""
-        whole = self._intermediate(arm, fraction, seed)
         if fraction not in self.study.intermediate_fractions.values:  # it is but the start of other trainings
-            return [], whole
-        return stages_along(arm, whole)
+            arm = replace(arm, along=tuple(one for one in arm.along if one in self.starts))
+        return stages_along(arm, self._intermediate(arm, fraction, seed))
 
     def _recipe_of(self, arm: ResolvedArm) -> Recipe:
-        label = arm.intermediate.label
-        if label not in self.recipes:
-            self.recipes[label] = self._arm_recipe(arm)
-        return self.recipes[label]
+        if arm.intermediate not in self.recipes:
+            self.recipes[arm.intermediate] = self._arm_recipe(arm)
+        return self.recipes[arm.intermediate]
 
     def _intermediate(self, arm: ResolvedArm, fraction: float, seed: int) -> Stage:
         start = None
