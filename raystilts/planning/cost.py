@@ -243,6 +243,7 @@ def _paused_bytes(plan: Plan) -> int:
         return 0
     competing: Counter[tuple[str | None, float | None]] = Counter()
     for stage in plan.of_kind("target"):
-        if stage.intermediate_fraction == plan.study.compared_fraction or stage.intermediate.is_composed:
+        compared = stage.intermediate_fraction in (None, plan.study.compared_fraction)
+        if compared and not stage.intermediate.is_none:  # which runs to the end
             competing[stage.target, stage.target_fraction] += _trained(plan, stage)
     return 4 * 4 * max(competing.values(), default=0)
