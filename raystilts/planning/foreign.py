@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ def describe_foreign(foreign: Foreign, encoder: Encoder, place: str) -> EncoderI
         UserError: it is not there or no checkpoint of safetensors, or is of another architecture or tokenizer.
     """
     place, same = f"{place}.checkpoint", _as_encoder(foreign, encoder)
-    info = _placed(place, lambda: describe_encoder(same))
+    info = _placed(place, describe_encoder, same)
     own = describe_encoder(encoder)
     if info.verified and own.verified:
         check_same(own, info, place)
@@ -56,7 +57,7 @@ def fetch_foreign(foreign: Foreign, encoder: Encoder, place: str) -> EncoderInfo
         UserError: also where it is not on the hub, or the hub does not answer.
     """
     same = _as_encoder(foreign, encoder)
-    _placed(f"{place}.checkpoint", lambda: fetch_encoder(same))
+    _placed(f"{place}.checkpoint", fetch_encoder, same)
     return describe_foreign(foreign, encoder, place)
 
 
@@ -65,18 +66,18 @@ def _as_encoder(foreign: Foreign, encoder: Encoder) -> Encoder:
     return encoder.model_copy(update={"model_name_or_path": foreign.checkpoint, "revision": foreign.revision})
 
 
-def _placed(place: str, find: Any) -> EncoderInfo:
+def _placed(place: str, find: Callable[[Encoder], EncoderInfo], encoder: Encoder) -> EncoderInfo:
     """What is said of an encoder's place in the study file is said of the checkpoint's."""
     try:
-        found: EncoderInfo = find()
+        return find(encoder)
     except UserError as error:
         text = str(error).replace("encoder.model_name_or_path", place).replace("encoder.revision", f"{place}.revision")
         raise UserError(text.replace(f"--set {place}", "--set encoder.model_name_or_path")) from None
-    return found
 
 
+@cache
 def check_same(own: EncoderInfo, foreign: EncoderInfo, place: str) -> None:
-    """Compares a checkpoint that is here with the study's encoder.
+    """Compares a checkpoint that is here with the study's encoder, once: its fingerprint is of all that is compared.
 
     Raises:
         UserError: another architecture, vocabulary or tokenizer; names the field.
