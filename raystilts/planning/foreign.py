@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
@@ -42,11 +43,10 @@ def describe_foreign(foreign: Foreign, encoder: Encoder, place: str) -> EncoderI
     Raises:
         UserError: it is not there or no checkpoint of safetensors, or is of another architecture or tokenizer.
     """
-    place, same = f"{place}.checkpoint", _as_encoder(foreign, encoder)
-    info = _placed(place, describe_encoder, same)
+    info = _placed(place, describe_encoder, _as_encoder(foreign, encoder))
     own = describe_encoder(encoder)
     if info.verified and own.verified:
-        check_same(own, info, place)
+        check_same(own, info, f"{place}.checkpoint")
     return info
 
 
@@ -56,8 +56,7 @@ def fetch_foreign(foreign: Foreign, encoder: Encoder, place: str) -> EncoderInfo
     Raises:
         UserError: also where it is not on the hub, or the hub does not answer.
     """
-    same = _as_encoder(foreign, encoder)
-    _placed(f"{place}.checkpoint", fetch_encoder, same)
+    _placed(place, fetch_encoder, _as_encoder(foreign, encoder))
     return describe_foreign(foreign, encoder, place)
 
 
@@ -71,8 +70,9 @@ def _placed(place: str, find: Callable[[Encoder], EncoderInfo], encoder: Encoder
     try:
         return find(encoder)
     except UserError as error:
-        text = str(error).replace("encoder.model_name_or_path", place).replace("encoder.revision", f"{place}.revision")
-        raise UserError(text.replace(f"--set {place}", "--set encoder.model_name_or_path")) from None
+        text = re.sub(r": --set \S+$", "", str(error))  # sets the encoder's; no item of a list can be set so
+        text = text.replace("encoder.model_name_or_path", f"{place}.checkpoint")
+        raise UserError(text.replace("encoder.revision", f"{place}.revision")) from None
 
 
 @cache

@@ -179,6 +179,13 @@ def test_a_checkpoint_that_is_merged_is_named_by_its_own_place(tmp_path: Path) -
         planned("none", {"merge": ["theirs", "none"]}, {"checkpoint": str(tmp_path / "gone"), "name": "theirs"})
 
 
+def test_what_is_wrong_with_a_checkpoint_is_not_mended_by_setting_the_encoder() -> None:
+    with pytest.raises(UserError) as caught:
+        planned("none", {"checkpoint": "raystilts-mini", "revision": "v1", "name": "theirs"})
+    assert str(caught.value).startswith("intermediates.1.revision: 'v1': ")
+    assert str(caught.value).endswith("has no revisions; leave it out")
+
+
 def test_fractions_shrink_the_last_member_or_all() -> None:
     arms = {"sequence": ["cldr_names", "cldr_units"]}
     found = planned("none", arms, intermediate_fractions=[0.25, 1.0], seeds=[0])
