@@ -19,9 +19,11 @@ from raystilts.errors import UserError
 from raystilts.filesystem import check_scheme, normal_place
 from raystilts.planning.adapters import parts_of_encoder, trained_count
 from raystilts.planning.encoders import EncoderInfo
-from raystilts.planning.stages import Plan, Stage
+from raystilts.planning.stage import Stage
+from raystilts.planning.stages import Plan
 from raystilts.schedules.asha import Asha
-from raystilts.study.schema import Resources, StageResources, Study
+from raystilts.study.resources import Resources, StageResources
+from raystilts.study.schema import Study
 
 #: The folder below a `storage_path` with the weights that its studies share.
 CHECKPOINTS = "checkpoints"

@@ -17,7 +17,7 @@ from typing import Any
 from raystilts.errors import UserError, first_line, shown
 from raystilts.planning.encoders import EncoderInfo, describe_encoder, fetch_encoder
 from raystilts.study.composed import Foreign
-from raystilts.study.schema import Encoder
+from raystilts.study.encoder import Encoder
 
 #: Read to compare tokenizers: cases, accents, scripts, forms that NFKC and NFC change.
 PROBE = "The Ärger of ÉCOLE №5, ﬁne İstanbul Ελλάς Москва नमस्ते العربية 日本語 한국어 ไทย  twice"

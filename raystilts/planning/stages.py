@@ -17,9 +17,7 @@ from raystilts.planning.data import StudyData, TrainingSet, data_folder
 from raystilts.planning.dev_test import check_dev_is_not_test
 from raystilts.planning.encoders import EncoderInfo, describe_encoder
 from raystilts.planning.resolve import ResolvedArm, ResolvedStudy, ResolvedTask, resolve, trains_on_target
-from raystilts.planning.stage import Kind as Kind
-from raystilts.planning.stage import Recipe
-from raystilts.planning.stage import Stage as Stage
+from raystilts.planning.stage import Kind, Recipe, Stage
 from raystilts.study.adapters import Tuning
 from raystilts.study.hyperparameters import Hyperparameters
 from raystilts.study.intermediate import Intermediate

@@ -25,7 +25,7 @@ from rich.live import Live
 
 from raystilts.errors import StorageError
 from raystilts.filesystem import Folder, open_folder
-from raystilts.planning.stages import Stage
+from raystilts.planning.stage import Stage
 from raystilts.results.answers import target_label
 from raystilts.scheduling.graph import StageGraph
 from raystilts.scheduling.status import FILE, Status, read_status, render

@@ -14,7 +14,8 @@ from raystilts import plan
 from raystilts.errors import UserError
 from raystilts.planning.cost import disk_bytes
 from raystilts.planning.encoders import EMBEDDED
-from raystilts.planning.stages import Plan, Stage, overlaps
+from raystilts.planning.stage import Stage
+from raystilts.planning.stages import Plan, overlaps
 
 from .examples import study
 

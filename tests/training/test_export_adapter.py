@@ -14,7 +14,8 @@ from transformers import AutoConfig, AutoModel
 
 from raystilts.errors import UserError
 from raystilts.planning.encoders import describe_encoder
-from raystilts.study.schema import Encoder, Study
+from raystilts.study.encoder import Encoder
+from raystilts.study.schema import Study
 from raystilts.training.adapters import Change, LowRank, Replaced, apply_change
 from raystilts.training.checkpoints import Checkpoints
 from raystilts.training.encoder import pretrained
