@@ -193,7 +193,9 @@ class _Planner:
         self.stages: dict[str, Stage] = {}
         self.points: dict[str, Points] = {}
         self.recipes: dict[Intermediate, Recipe] = {}
-        self.starts = {one.intermediate for arm in resolved.all_arms if arm.start for one in arm.start.parts}
+        # Of sequences that always start with all data, whatever the study's fractions.
+        whole = [arm.start for arm in resolved.all_arms if arm.start is not None and _starts_whole(arm.intermediate)]
+        self.starts = {one.intermediate for start in whole for one in start.parts}
 
     def plan(self) -> Plan:
         """All intermediates first, then the targets."""
@@ -253,9 +255,8 @@ class _Planner:
 
     def _intermediate(self, arm: ResolvedArm, fraction: float, seed: int) -> Stage:
         start = None
-        if arm.start is not None and arm.intermediate.sequence is not None:
-            all_of_it = arm.intermediate.sequence.fractions == "last"
-            start = self._weights(arm.start, 1.0 if all_of_it else fraction, seed)
+        if arm.start is not None:
+            start = self._weights(arm.start, 1.0 if _starts_whole(arm.intermediate) else fraction, seed)
         recipe = self._recipe_of(arm)
         hold = self.study.intermediate_fractions.hold
         train_key = keys.train_key(start.train_key if start else self.base, recipe.train, fraction, hold, seed)
@@ -406,6 +407,11 @@ class _Planner:
             picking_tokens=picking.tokens,
             final_tokens=final_tokens,
         )
+
+
+def _starts_whole(arm: Intermediate) -> bool:
+    """Whether the study's fractions shrink only the last training of a sequence."""
+    return arm.sequence is not None and arm.sequence.fractions == "last"
 
 
 def _tokens_per_example(parts: list[TrainingSet], domain: TrainingSet | None) -> float:
