@@ -100,7 +100,7 @@ def from_folder(folder: str, name: str, rows: int, device: torch.device) -> Work
     from transformers import AutoModelForSequenceClassification, AutoModelForTokenClassification
 
     from raystilts.planning.encoders import describe_encoder
-    from raystilts.study.schema import Encoder
+    from raystilts.study.encoder import Encoder
     from raystilts.training.data import DataReader
     from raystilts.training.encoder import pretrained
 

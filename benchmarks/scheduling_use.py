@@ -20,13 +20,13 @@ import numpy as np
 import ray
 from ray import tune
 
-from raystilts.planning.stages import Stage
+from raystilts.planning.stage import Stage
 from raystilts.scheduling.cluster import RAY_ENVIRONMENT
 from raystilts.scheduling.fit import fit
 from raystilts.scheduling.graph import StageGraph
 from raystilts.scheduling.searchers import StageSearch
 from raystilts.study.intermediate import Intermediate
-from raystilts.study.schema import Resources
+from raystilts.study.resources import Resources
 
 INTERMEDIATES, TARGETS, SLOW = 8, 12, 6.0
 #: Sub-words that stand for a second: what the schedule knows of the length of a stage.

@@ -21,7 +21,8 @@ from machine import machine_line
 
 import raystilts.training.stage as stage_module
 from raystilts import Study, plan
-from raystilts.planning.stages import Plan, Stage
+from raystilts.planning.stage import Stage
+from raystilts.planning.stages import Plan
 from raystilts.training.loop import Job, Progress
 
 

@@ -70,7 +70,7 @@ def from_folder(folder: str, task: str, rows: int) -> Workload:
     from transformers import AutoModelForSequenceClassification
 
     from raystilts.planning.encoders import describe_encoder
-    from raystilts.study.schema import Encoder
+    from raystilts.study.encoder import Encoder
     from raystilts.tasks.registry import get_task
     from raystilts.training.data import DataReader
     from raystilts.training.encoder import pretrained

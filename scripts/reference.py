@@ -25,7 +25,17 @@ import raystilts
 from raystilts import schedules
 from raystilts.report.html import gather, page
 from raystilts.results.schema import ROWS
-from raystilts.study import adapters, composed, hyperparameters, intermediate, schema, search, target
+from raystilts.study import (
+    adapters,
+    composed,
+    encoder,
+    hyperparameters,
+    intermediate,
+    resources,
+    schema,
+    search,
+    target,
+)
 from raystilts.tasks.source import Source
 from raystilts.tasks.task import Task
 from raystilts.tasks.types.classification import SequenceClassification
@@ -45,7 +55,7 @@ MADE = "<!-- This page is made by `python scripts/reference.py`; change the docs
 #: Sections of the study file: the model, and what it is in the file.
 STUDY: tuple[tuple[type[BaseModel], str], ...] = (
     (schema.Study, "The whole file"),
-    (schema.Encoder, "`encoder`"),
+    (encoder.Encoder, "`encoder`"),
     (intermediate.Intermediate, "an entry of `intermediates`"),
     (intermediate.MaskedLM, "`masked_lm` of an intermediate"),
     (intermediate.Alignment, "`align` of an intermediate"),
@@ -57,8 +67,8 @@ STUDY: tuple[tuple[type[BaseModel], str], ...] = (
     (adapters.Tuning, "`tuning` of the study, an intermediate or a target: [adapters](adapters.md)"),
     (hyperparameters.StudyHyperparameters, "`hyperparameters`"),
     (schema.Evaluation, "`evaluation`"),
-    (schema.Resources, "`resources`"),
-    (schema.StageResources, "an entry of `resources.by_kind`"),
+    (resources.Resources, "`resources`"),
+    (resources.StageResources, "an entry of `resources.by_kind`"),
     *((model, f"`schedule: {{{name}: ...}}`") for name, model in schedules._MODELS.items()),
     (search.Search, "`search`"),
     (search.TaskSearch, "an entry of `search.tasks`"),
@@ -69,7 +79,7 @@ ENTRY_FORMS = {
     target.Target: "Short form: the name of a task.",
     adapters.Tuning: "Short form: the name of a method. More: [adapters](adapters.md).",
     schema.Fractions: "Short form: the list of `values`.",
-    schema.Resources: "Short form: `auto`.",
+    resources.Resources: "Short form: `auto`.",
     hyperparameters.StudyHyperparameters: "The names are those of Hugging Face's `TrainingArguments`. `from: FILE`"
     " takes the values that a [search](../howto/search.md) has found.",
     search.Search: "A range is one of `{loguniform: [1e-6, 1e-4]}`, `{uniform: [0, 0.1]}`, `{int: [1, 5]}` and"

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from raystilts.analysis.domain_distances import Counts, jensen_shannon
 from raystilts.errors import UserError
 from raystilts.planning.encoders import describe_encoder
-from raystilts.study.schema import Encoder
+from raystilts.study.encoder import Encoder
 from raystilts.tasks.languages import iso3_code
 
 FloatArray = npt.NDArray[np.float64]

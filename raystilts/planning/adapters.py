@@ -173,7 +173,9 @@ def check_tunings(resolved: ResolvedStudy, info: EncoderInfo) -> None:
         UserError: naming the place in the study file.
     """
     study = resolved.study
-    given = [(f"intermediates.{i}", arm.tuning, arm.intermediate.tuning) for i, arm in enumerate(resolved.arms)]
+    # Single trainings first: a tuning that a sequence has of its last member is said of that.
+    arms = sorted(resolved.all_arms, key=lambda arm: arm.intermediate.is_composed)
+    given = [(arm.place, arm.tuning, arm.intermediate.tuning) for arm in arms]
     given += [(f"targets.{i}", one.tuning, study.targets[i].tuning) for i, one in enumerate(resolved.targets)]
     for place, tuning, own in given:
         if not tuning.is_full:

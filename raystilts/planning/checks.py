@@ -272,7 +272,8 @@ def _race(schedule: Race, n_seeds: int) -> list[str]:
 
 def _top_two(schedule: TopTwo) -> list[str]:
     least = schedule.usual
-    known = "with a prior" if schedule.prior else "without a prior"
+    prior = {TopTwo.BUDGET_ALONE: "without a prior", TopTwo.BUDGET_BY_TEXT: "with the similarity of texts alone"}
+    known = prior.get(least, "with a prior")
     if schedule.budget is None or schedule.budget >= least - _ROUNDED:
         return []
     return [

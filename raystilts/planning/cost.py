@@ -19,9 +19,11 @@ from raystilts.errors import UserError
 from raystilts.filesystem import check_scheme, normal_place
 from raystilts.planning.adapters import parts_of_encoder, trained_count
 from raystilts.planning.encoders import EncoderInfo
-from raystilts.planning.stages import Plan, Stage
+from raystilts.planning.stage import Stage
+from raystilts.planning.stages import Plan
 from raystilts.schedules.asha import Asha
-from raystilts.study.schema import Resources, StageResources, Study
+from raystilts.study.resources import Resources, StageResources
+from raystilts.study.schema import Study
 
 #: The folder below a `storage_path` with the weights that its studies share.
 CHECKPOINTS = "checkpoints"
@@ -243,6 +245,7 @@ def _paused_bytes(plan: Plan) -> int:
         return 0
     competing: Counter[tuple[str | None, float | None]] = Counter()
     for stage in plan.of_kind("target"):
-        if stage.intermediate_fraction == plan.study.compared_fraction or stage.intermediate.is_composed:
+        compared = stage.intermediate_fraction in (None, plan.study.compared_fraction)
+        if compared and not stage.intermediate.is_none:  # which runs to the end
             competing[stage.target, stage.target_fraction] += _trained(plan, stage)
     return 4 * 4 * max(competing.values(), default=0)

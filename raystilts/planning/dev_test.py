@@ -56,13 +56,7 @@ def _shared_with(
     one, other = (fingerprint(given, language, folder) for given in (source, test))
     if not one.verified or not other.verified:
         return []
-    pair = _Pair(task, language, folder)
-    texts = 0
-    if split == "train":
-        items, rows = _shared(pair, one.value, other.value, "train")
-        texts = _shared_texts(pair, one.value, other.value)
-    else:
-        items, rows = _shared(pair, one.value, other.value)
+    items, texts, rows = _shared(_Pair(task, language, folder), one.value, other.value, split)
     counts = {"split": split, "language": language, "items": items, "texts": texts, "rows": rows}
     return [counts] if items or texts else []
 
@@ -75,7 +69,7 @@ def _check(target: ResolvedTask, language: str, folder: Path | None) -> None:
         dev, test = (fingerprint(source, language, folder) for source in (task.dev, task.test))
         if not dev.verified or not test.verified:
             return
-        shared, rows = _shared(_Pair(task, language, folder), dev.value, test.value)
+        shared, _, rows = _shared(_Pair(task, language, folder), dev.value, test.value, "dev")
     except UserError as error:
         raise UserError(f"{target.place}: {error}") from None
     except UnicodeDecodeError:  # told with file and row by the check of the rows
@@ -104,24 +98,17 @@ class _Pair:
         assert source is not None
         return read(source, self.language, self.folder, columns=self.task.type.columns()).table
 
-    def items(self, source: AnySource | None) -> list[overlap.Key | None]:
-        """What the rows of a split ask."""
-        return overlap.items(self.task, self.rows(source))
-
-    def texts(self, source: AnySource | None) -> list[tuple[overlap.Key, ...]]:
-        """The texts of a split that may stand in other items too."""
-        return overlap.texts(self.task, self.rows(source))
-
 
 @lru_cache(maxsize=4096)
-def _shared(pair: _Pair, earlier: str, test: str, split: str = "dev") -> tuple[int, int]:
-    """Test items that are items of an earlier split, and all test items; `earlier` and `test` name the content."""
-    known = {item for item in pair.items(pair.task.train if split == "train" else pair.task.dev) if item is not None}
-    asked = [item for item in pair.items(pair.task.test) if item is not None]
-    return sum(item in known for item in asked), len(asked)
+def _shared(pair: _Pair, earlier: str, test: str, split: str) -> tuple[int, int, int]:
+    """What the test data has of an earlier split; `earlier` and `test` name the content.
 
-
-@lru_cache(maxsize=4096)
-def _shared_texts(pair: _Pair, train: str, test: str) -> int:
-    """Test rows that hold a text of the training data, in whatever company."""
-    return len(overlap.shared_texts(pair.task, pair.texts(pair.task.train), pair.rows(pair.task.test)))
+    Returns:
+        Test items that are items there, test rows that hold a text of it in whatever company (0 of dev data, where
+        they are not counted), and all test items.
+    """
+    task = pair.task
+    before, rows = pair.rows(task.train if split == "train" else task.dev), pair.rows(task.test)
+    items = len(overlap.shared_items(task, overlap.items(task, before), rows))
+    texts = len(overlap.shared_texts(task, overlap.texts(task, before), rows)) if split == "train" else 0
+    return items, texts, sum(item is not None for item in overlap.items(task, rows))

@@ -13,7 +13,7 @@ from typing import Any
 from raystilts.errors import UserError, first_line, shown
 from raystilts.planning.architectures import Architecture, read_architecture
 from raystilts.study.base import expanded
-from raystilts.study.schema import Encoder
+from raystilts.study.encoder import Encoder
 
 #: Files that a tokenizer can be made of.
 _VOCABULARY = ("tokenizer*", "*.model", "vocab*", "merges*", "added_tokens.json", "special_tokens_map.json")

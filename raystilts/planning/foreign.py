@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from raystilts.errors import UserError, first_line, shown
 from raystilts.planning.encoders import EncoderInfo, describe_encoder, fetch_encoder
 from raystilts.study.composed import Foreign
-from raystilts.study.schema import Encoder
+from raystilts.study.encoder import Encoder
 
 #: Read to compare tokenizers: cases, accents, scripts, forms that NFKC and NFC change.
 PROBE = "The Ärger of ÉCOLE №5, ﬁne İstanbul Ελλάς Москва नमस्ते العربية 日本語 한국어 ไทย  twice"
@@ -41,11 +43,10 @@ def describe_foreign(foreign: Foreign, encoder: Encoder, place: str) -> EncoderI
     Raises:
         UserError: it is not there or no checkpoint of safetensors, or is of another architecture or tokenizer.
     """
-    place, same = f"{place}.checkpoint", _as_encoder(foreign, encoder)
-    info = _placed(place, lambda: describe_encoder(same))
+    info = _placed(place, describe_encoder, _as_encoder(foreign, encoder))
     own = describe_encoder(encoder)
     if info.verified and own.verified:
-        check_same(own, info, place)
+        check_same(own, info, f"{place}.checkpoint")
     return info
 
 
@@ -55,8 +56,7 @@ def fetch_foreign(foreign: Foreign, encoder: Encoder, place: str) -> EncoderInfo
     Raises:
         UserError: also where it is not on the hub, or the hub does not answer.
     """
-    same = _as_encoder(foreign, encoder)
-    _placed(f"{place}.checkpoint", lambda: fetch_encoder(same))
+    _placed(place, fetch_encoder, _as_encoder(foreign, encoder))
     return describe_foreign(foreign, encoder, place)
 
 
@@ -65,18 +65,19 @@ def _as_encoder(foreign: Foreign, encoder: Encoder) -> Encoder:
     return encoder.model_copy(update={"model_name_or_path": foreign.checkpoint, "revision": foreign.revision})
 
 
-def _placed(place: str, find: Any) -> EncoderInfo:
+def _placed(place: str, find: Callable[[Encoder], EncoderInfo], encoder: Encoder) -> EncoderInfo:
     """What is said of an encoder's place in the study file is said of the checkpoint's."""
     try:
-        found: EncoderInfo = find()
+        return find(encoder)
     except UserError as error:
-        text = str(error).replace("encoder.model_name_or_path", place).replace("encoder.revision", f"{place}.revision")
-        raise UserError(text.replace(f"--set {place}", "--set encoder.model_name_or_path")) from None
-    return found
+        text = re.sub(r": --set \S+$", "", str(error))  # sets the encoder's; no item of a list can be set so
+        text = text.replace("encoder.model_name_or_path", f"{place}.checkpoint")
+        raise UserError(text.replace("encoder.revision", f"{place}.revision")) from None
 
 
+@cache
 def check_same(own: EncoderInfo, foreign: EncoderInfo, place: str) -> None:
-    """Compares a checkpoint that is here with the study's encoder.
+    """Compares a checkpoint that is here with the study's encoder, once: its fingerprint is of all that is compared.
 
     Raises:
         UserError: another architecture, vocabulary or tokenizer; names the field.

@@ -105,8 +105,8 @@ class ResolvedStudy:
 
     @property
     def all_arms(self) -> tuple[ResolvedArm, ...]:
-        """The arms with all that they are made of, each name once."""
-        return tuple({one.intermediate.label: one for arm in self.arms for one in arm.parts}.values())
+        """The arms with all that they are made of, each once."""
+        return tuple({one.intermediate: one for arm in self.arms for one in arm.parts}.values())
 
 
 def load_study(path: str | Path, assignments: tuple[str, ...] = ()) -> Study:
@@ -148,35 +148,32 @@ def resolve(study: Study) -> ResolvedStudy:
     check_tasks(study)
     check_search(study)
     arms = _Arms(study)
-    for index, arm in enumerate(study.intermediates):
-        arms.place = f"intermediates.{index}"
-        arms.of(arm)
     targets = tuple(_target(study, target, f"targets.{index}") for index, target in enumerate(study.targets))
     return ResolvedStudy(study, tuple(arms.of(arm) for arm in study.intermediates), targets)
 
 
 class _Arms:
-    """Resolves the arms of a study, each once, and what they are made of.
-
-    Attributes:
-        place: Where the study file names the one that is resolved.
-    """
+    """Resolves the arms of a study, each once, and what they are made of."""
 
     def __init__(self, study: Study) -> None:
         self.study, self.arms = study, Arms(study.intermediates)
-        self.place = ""
-        self.found: dict[str, ResolvedArm] = {}
+        self.places = {arm: f"intermediates.{index}" for index, arm in enumerate(study.intermediates)}
+        self.found: dict[Intermediate, ResolvedArm] = {}
 
-    def of(self, arm: Intermediate) -> ResolvedArm:
-        """One arm."""
-        if arm.label not in self.found:
-            self.found[arm.label] = self._resolved(arm)
-        return self.found[arm.label]
+    def of(self, arm: Intermediate, place: str = "") -> ResolvedArm:
+        """One arm.
 
-    def _resolved(self, arm: Intermediate) -> ResolvedArm:
-        study, place, members = self.study, self.place, self.arms.members(arm)
+        Args:
+            place: In the study file, of the arm that it is a part of; of no consequence for an arm of the study.
+        """
+        if arm not in self.found:
+            self.found[arm] = self._resolved(arm, self.places.get(arm, place))
+        return self.found[arm]
+
+    def _resolved(self, arm: Intermediate, place: str) -> ResolvedArm:
+        study, members = self.study, self.arms.members(arm)
         if arm.step is not None:
-            whole = self.of(self.arms.whole(arm))
+            whole = self.of(self.arms.whole(arm), place)
             return replace(whole, intermediate=arm, place=place, whole=whole, along=())
         trained = members[-1] if arm.sequence is not None else arm
         masked_lm, align = trained.masked_lm, trained.align
@@ -192,8 +189,8 @@ class _Arms:
             align_to=None if align is None else _trained(study, align.to, f"{place}.align.to ({align.to})"),
             tuning=FULL if arm.checkpoint or arm.merge else study.tuning_of(trained),
             data=tuple(get_task(name) for name in self.arms.tasks_of(arm)),
-            start=None if arm.sequence is None else self.of(prefix_of(arm.sequence, self.arms)),
-            members=tuple(map(self.of, members)) if arm.merge is not None else (),
+            start=None if arm.sequence is None else self.of(prefix_of(arm.sequence, self.arms), place),
+            members=tuple(self.of(one, place) for one in members) if arm.merge is not None else (),
             along=tuple(self.arms.steps_of(arm)),
             foreign=None if arm.checkpoint is None else describe_foreign(arm.checkpoint, study.encoder, place),
             has_seeds=self.arms.has_seeds(arm),

@@ -17,9 +17,7 @@ from raystilts.planning.data import StudyData, TrainingSet, data_folder
 from raystilts.planning.dev_test import check_dev_is_not_test
 from raystilts.planning.encoders import EncoderInfo, describe_encoder
 from raystilts.planning.resolve import ResolvedArm, ResolvedStudy, ResolvedTask, resolve, trains_on_target
-from raystilts.planning.stage import Kind as Kind
-from raystilts.planning.stage import Recipe
-from raystilts.planning.stage import Stage as Stage
+from raystilts.planning.stage import Kind, Recipe, Stage
 from raystilts.study.adapters import Tuning
 from raystilts.study.hyperparameters import Hyperparameters
 from raystilts.study.intermediate import Intermediate
@@ -194,7 +192,10 @@ class _Planner:
         self.base = keys.encoder_key(pooling, self.encoder.fingerprint)
         self.stages: dict[str, Stage] = {}
         self.points: dict[str, Points] = {}
-        self.recipes: dict[str, Recipe] = {}
+        self.recipes: dict[Intermediate, Recipe] = {}
+        # Of sequences that always start with all data, whatever the study's fractions.
+        whole = [arm.start for arm in resolved.all_arms if arm.start is not None and _starts_whole(arm.intermediate)]
+        self.starts = {one.intermediate for start in whole for one in start.parts}
 
     def plan(self) -> Plan:
         """All intermediates first, then the targets."""
@@ -243,22 +244,19 @@ class _Planner:
 
     def _along(self, arm: ResolvedArm, fraction: float, seed: int) -> tuple[list[Stage], Stage]:
         """The stages on the way of a training whose weights are arms of their own, and the one that ends it."""
-        whole = self._intermediate(arm, fraction, seed)
         if fraction not in self.study.intermediate_fractions.values:  # it is but the start of other trainings
-            return [], whole
-        return stages_along(arm, whole)
+            arm = replace(arm, along=tuple(one for one in arm.along if one in self.starts))
+        return stages_along(arm, self._intermediate(arm, fraction, seed))
 
     def _recipe_of(self, arm: ResolvedArm) -> Recipe:
-        label = arm.intermediate.label
-        if label not in self.recipes:
-            self.recipes[label] = self._arm_recipe(arm)
-        return self.recipes[label]
+        if arm.intermediate not in self.recipes:
+            self.recipes[arm.intermediate] = self._arm_recipe(arm)
+        return self.recipes[arm.intermediate]
 
     def _intermediate(self, arm: ResolvedArm, fraction: float, seed: int) -> Stage:
         start = None
-        if arm.start is not None and arm.intermediate.sequence is not None:
-            all_of_it = arm.intermediate.sequence.fractions == "last"
-            start = self._weights(arm.start, 1.0 if all_of_it else fraction, seed)
+        if arm.start is not None:
+            start = self._weights(arm.start, 1.0 if _starts_whole(arm.intermediate) else fraction, seed)
         recipe = self._recipe_of(arm)
         hold = self.study.intermediate_fractions.hold
         train_key = keys.train_key(start.train_key if start else self.base, recipe.train, fraction, hold, seed)
@@ -409,6 +407,11 @@ class _Planner:
             picking_tokens=picking.tokens,
             final_tokens=final_tokens,
         )
+
+
+def _starts_whole(arm: Intermediate) -> bool:
+    """Whether the study's fractions shrink only the last training of a sequence."""
+    return arm.sequence is not None and arm.sequence.fractions == "last"
 
 
 def _tokens_per_example(parts: list[TrainingSet], domain: TrainingSet | None) -> float:

@@ -11,7 +11,8 @@ from rich.text import Text
 
 from raystilts.planning.adapters import parts_of_encoder, trained_count
 from raystilts.planning.cost import Cost, disk_bytes
-from raystilts.planning.stages import Plan, Stage, overlaps
+from raystilts.planning.stage import Stage
+from raystilts.planning.stages import Plan, overlaps
 from raystilts.schedules import schedule_name
 from raystilts.study.adapters import FULL, Tuning
 from raystilts.study.intermediate import domain_of

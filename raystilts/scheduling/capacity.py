@@ -12,9 +12,11 @@ from typing import Any
 from rich.console import Console
 
 from raystilts.errors import UserError
-from raystilts.planning.stages import Kind, Plan, Stage
+from raystilts.planning.stage import Kind, Stage
+from raystilts.planning.stages import Plan
 from raystilts.scheduling.nodes import Expected, NodeReport, announce, check_nodes, last_line, node_report
-from raystilts.study.schema import Resources, StageResources, Study
+from raystilts.study.resources import Resources, StageResources
+from raystilts.study.schema import Study
 
 #: Memory of the GPUs that clouds rent, in GB, by Ray's names for them: what is known of a node before it is there.
 #: Where a name stands for two sizes it is the smaller one.

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from raystilts.errors import StorageError, UserError
 from raystilts.filesystem import Folder, open_folder
 from raystilts.planning.cost import CHECKPOINTS
-from raystilts.planning.stages import Plan, Stage
+from raystilts.planning.stage import Stage
+from raystilts.planning.stages import Plan
 from raystilts.results.ledger import Ledger
 from raystilts.results.study_file import read_study
 from raystilts.study.schema import Study

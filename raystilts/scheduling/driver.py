@@ -26,7 +26,8 @@ from raystilts.planning.data import StudyData, data_folder
 from raystilts.planning.dev_test import shared_rows
 from raystilts.planning.encoders import EncoderInfo, fetch_encoder
 from raystilts.planning.resolve import ResolvedStudy, resolve
-from raystilts.planning.stages import Kind, Plan, Stage
+from raystilts.planning.stage import Kind, Stage
+from raystilts.planning.stages import Plan
 from raystilts.results.compaction import compacting
 from raystilts.results.ledger import Ledger
 from raystilts.results.study_file import read_study

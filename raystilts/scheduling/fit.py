@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from raystilts.errors import StorageError
-from raystilts.planning.stages import Kind
+from raystilts.planning.stage import Kind
 from raystilts.scheduling.capacity import Capacity
 from raystilts.scheduling.record import WORKER_RESTARTS
-from raystilts.study.schema import StageResources
+from raystilts.study.resources import StageResources
 
 #: Trials of one Tune run: Tune keeps every trial of a run in memory, some 60 kB each, and lets go of all at its end.
 TRIALS_A_FIT = 2500

@@ -7,7 +7,7 @@ import typing
 from collections.abc import Iterable, Mapping
 from typing import Literal
 
-from raystilts.planning.stages import Stage
+from raystilts.planning.stage import Stage
 from raystilts.scheduling.schedule import Strata
 
 #: `held` and `paused` stages (not begun, begun) wait for a decision of their stratum, `waiting` ones for their parent;

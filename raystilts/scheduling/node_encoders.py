@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from raystilts.errors import UserError
 from raystilts.planning.encoders import EncoderInfo, fetch_encoder
-from raystilts.study.schema import Encoder, Study
+from raystilts.study.encoder import Encoder
+from raystilts.study.schema import Study
 
 
 def locations(study: Study, encoders: Mapping[str, EncoderInfo]) -> dict[str, str]:

@@ -32,7 +32,8 @@ from raystilts.planning.data import StudyData
 from raystilts.planning.encoders import EncoderInfo
 from raystilts.planning.keys import digest
 from raystilts.planning.resolve import ResolvedStudy, resolve
-from raystilts.planning.stages import Kind, Plan
+from raystilts.planning.stage import Kind
+from raystilts.planning.stages import Plan
 from raystilts.scheduling.node_encoders import local_encoder, locations
 from raystilts.scheduling.preflight import check_data, splits
 from raystilts.scheduling.record import versions

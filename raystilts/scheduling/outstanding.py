@@ -20,7 +20,8 @@ from typing import Literal
 from raystilts.errors import StorageError, UserError
 from raystilts.filesystem import Folder, open_folder
 from raystilts.planning.cost import checkpoints_folder, estimate, stage_tokens
-from raystilts.planning.stages import Plan, Stage
+from raystilts.planning.stage import Stage
+from raystilts.planning.stages import Plan
 from raystilts.results.items import copy_items
 from raystilts.results.ledger import Ledger, next_attempt, read_scores, write_attempt
 from raystilts.results.reader import ResultsWarning, load_manifest

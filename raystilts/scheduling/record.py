@@ -21,7 +21,8 @@ from typing import Any
 from raystilts.planning.data import data_folder
 from raystilts.planning.encoders import EncoderInfo
 from raystilts.planning.keys import digest
-from raystilts.planning.stages import Plan, Stage
+from raystilts.planning.stage import Stage
+from raystilts.planning.stages import Plan
 from raystilts.ranking.degenerate import RunFacts, flag_run
 from raystilts.results.ledger import Ledger, next_attempt, read_scores, write_attempt, write_decision
 from raystilts.results.schema import DecisionRow, RunRow, ScoreRow

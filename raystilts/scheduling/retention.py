@@ -9,7 +9,8 @@ from typing import Any, Protocol
 
 from ray import tune
 
-from raystilts.planning.stages import Plan, Stage
+from raystilts.planning.stage import Stage
+from raystilts.planning.stages import Plan
 from raystilts.scheduling.graph import StageGraph, State
 
 #: States of stages that will not be asked for again; `held` and `paused` ones may be, until the run ends.

@@ -13,7 +13,8 @@ from rich.console import Console
 from raystilts.filesystem import open_folder
 from raystilts.planning.cost import results_folder
 from raystilts.planning.encoders import EncoderInfo
-from raystilts.planning.stages import Kind, Plan, plan
+from raystilts.planning.stage import Kind
+from raystilts.planning.stages import Plan, plan
 from raystilts.results.ledger import Ledger, next_attempt, write_attempt
 from raystilts.results.results import Results
 from raystilts.scheduling.announce import Steps

@@ -7,7 +7,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from statistics import fmean, pstdev
 
 from raystilts.planning.cost import stage_tokens
-from raystilts.planning.stages import Plan, Stage
+from raystilts.planning.stage import Stage
+from raystilts.planning.stages import Plan
 from raystilts.results.earlier import earlier_studies
 from raystilts.results.joint_choice import Prior, prior_from
 from raystilts.results.ledger import Ledger

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
-from raystilts.planning.stages import Stage
+from raystilts.planning.stage import Stage
 from raystilts.results.answers import arm_label, target_label
 from raystilts.scheduling.graph import StageGraph
 from raystilts.scheduling.trial_board import TrialBoard, Work

@@ -15,7 +15,8 @@ from ray import tune
 
 from raystilts.errors import StorageError, UserError
 from raystilts.filesystem import is_disk_full
-from raystilts.planning.stages import Plan, Stage
+from raystilts.planning.stage import Stage
+from raystilts.planning.stages import Plan
 from raystilts.ranking.degenerate import is_broken
 from raystilts.results.items import write_items
 from raystilts.results.ledger import write_attempt
@@ -24,7 +25,7 @@ from raystilts.scheduling.nodes import Expected, fault_table, faults, node_repor
 from raystilts.scheduling.preflight import check_room
 from raystilts.scheduling.record import TIMEOUT, Attempt, too_long
 from raystilts.scheduling.stopping import asks_to_stop
-from raystilts.study.schema import StageResources
+from raystilts.study.resources import StageResources
 from raystilts.tuning.trials import Unit, trial_stages, trial_study
 
 #: What to do when a disk is full.

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from raystilts.planning.stages import Stage
+from raystilts.planning.stage import Stage
 from raystilts.schedules import TrialAsha
 from raystilts.schedules.asha import Asha
 from raystilts.study.schema import Study

@@ -111,8 +111,10 @@ def prefix_of(sequence: Trainings, arms: Arms) -> Intermediate:
     before = sequence.sequence[:-1]
     if len(before) == 1:
         return arms.member(before[0])
-    prefix = Intermediate(sequence=sequence.model_copy(update={"sequence": before}))
-    return arms.by_label.get(prefix.label, prefix)
+    prefix = sequence.model_copy(update={"sequence": before})
+    # An arm of the same name may be something else: a task with a name of its own, or other fractions.
+    same = (one for one in arms.by_label.values() if one.sequence == prefix and one.step is None)
+    return next(same, Intermediate(sequence=prefix))
 
 
 def check_arms(arms: Sequence[Intermediate]) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from raystilts.study.schema import Encoder, Fractions, Study
+from raystilts.study.encoder import Encoder
+from raystilts.study.schema import Fractions, Study
 from raystilts.study.target import Examples
 
 

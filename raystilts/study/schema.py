@@ -24,14 +24,12 @@ from raystilts.study.base import (
     set_key,
 )
 from raystilts.study.composed import FLAT
-from raystilts.study.encoder import Encoder as Encoder
+from raystilts.study.encoder import Encoder
 from raystilts.study.hyperparameters import StudyHyperparameters
 from raystilts.study.intermediate import ALL, Alignment, Intermediate, MaskedLM, all_tasks_of
-from raystilts.study.resources import Resources as Resources
-from raystilts.study.resources import StageResources as StageResources
+from raystilts.study.resources import Resources
 from raystilts.study.search import Search
-from raystilts.study.target import Examples, each_once
-from raystilts.study.target import Target as Target
+from raystilts.study.target import Examples, Target, each_once
 
 Order = Literal["anytime", "longest_first"]
 #: Experiment trackers, by the names that Hugging Face's `TrainingArguments` gives them.

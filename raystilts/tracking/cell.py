@@ -13,7 +13,7 @@ import numpy as np
 
 from raystilts.errors import first_line
 from raystilts.filesystem import open_folder
-from raystilts.planning.stages import Stage
+from raystilts.planning.stage import Stage
 from raystilts.study.schema import Study
 from raystilts.training.result import Score, StageResult
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from raystilts.planning.stages import Stage
+from raystilts.planning.stage import Stage
 from raystilts.study.schema import Study, TrackerName
 from raystilts.tracking.cell import (
     Ending,

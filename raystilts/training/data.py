@@ -25,7 +25,8 @@ from raystilts.filesystem import absolute_path
 from raystilts.planning.data import masked_lm_task
 from raystilts.planning.keys import digest
 from raystilts.planning.resolve import ResolvedTask
-from raystilts.planning.stages import Stage, counted_rows, steps_of, task_weights
+from raystilts.planning.stage import Stage
+from raystilts.planning.stages import counted_rows, steps_of, task_weights
 from raystilts.study.hyperparameters import Hyperparameters
 from raystilts.study.intermediate import MaskedLM
 from raystilts.study.schema import Study

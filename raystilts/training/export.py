@@ -23,7 +23,8 @@ from torch import Tensor, nn
 from raystilts.errors import UserError
 from raystilts.planning.architectures import pooling_of
 from raystilts.planning.encoders import describe_encoder
-from raystilts.study.schema import Encoder, Study
+from raystilts.study.encoder import Encoder
+from raystilts.study.schema import Study
 from raystilts.training.collate import Batch
 from raystilts.training.encoder import Pretrained, load_weights, pretrained
 from raystilts.training.model import Head, Model, Pooling, plain_head, pool_tokens

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from raystilts.errors import UserError
 from raystilts.planning.architectures import pooling_of
 from raystilts.planning.encoders import EncoderInfo
-from raystilts.planning.stages import Stage
+from raystilts.planning.stage import Stage
 from raystilts.study.schema import Study
 from raystilts.tasks.encoding import Features, Longs
 from raystilts.training.adapters import with_changes

@@ -15,7 +15,7 @@ from raystilts.errors import UserError
 from raystilts.planning.architectures import pooling_of
 from raystilts.planning.data import data_folder
 from raystilts.planning.encoders import EncoderInfo, describe_encoder
-from raystilts.planning.stages import Stage
+from raystilts.planning.stage import Stage
 from raystilts.study.intermediate import Alignment
 from raystilts.study.schema import Study
 from raystilts.training.adapters import Adapter, load_changes

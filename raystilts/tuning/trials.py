@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from raystilts.errors import UserError
-from raystilts.planning.stages import Stage, plan
+from raystilts.planning.stage import Stage
+from raystilts.planning.stages import plan
 from raystilts.study.intermediate import Intermediate
 from raystilts.study.schema import Study
 from raystilts.study.search import Range, Search, Space, Value

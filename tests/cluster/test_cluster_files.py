@@ -14,7 +14,7 @@ import yaml
 
 from raystilts import __version__
 from raystilts.scheduling.capacity import Capacity, node_types
-from raystilts.study.schema import Resources
+from raystilts.study.resources import Resources
 
 ROOT = Path(__file__).parents[2]
 RAY_UP = ["cluster.yaml", "examples/gcp.yaml", "examples/local.yaml"]

@@ -141,6 +141,17 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         {"intermediates": [{"task": "cldr_names", "tuning": {"method": "lora", "target_modules": ["x"]}}]},
         "^intermediates.0.tuning.target_modules: x matches no",
     ),
+    "of what a sequence starts with alone": (
+        {
+            "tuning": {"method": "lora", "target_modules": ["querry"]},
+            "intermediates": [
+                {"task": "cldr_units", "tuning": "full"},
+                {"sequence": ["cldr_names", "cldr_units+full"]},
+            ],
+            "targets": [{"task": "cldr_dates", "tuning": "full"}],
+        },
+        "^tuning.target_modules: querry matches no linear layer",
+    ),
     "all layers": (
         {"tuning": {"freeze": 2}},
         "^tuning.freeze: 2: the electra has 2 layers; give fewer, or method: head_only$",

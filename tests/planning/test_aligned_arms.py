@@ -9,7 +9,8 @@ from pydantic import ValidationError
 from raystilts.errors import UserError
 from raystilts.planning.cost import estimate
 from raystilts.planning.resolve import resolve
-from raystilts.planning.stages import Stage, plan
+from raystilts.planning.stage import Stage
+from raystilts.planning.stages import plan
 from raystilts.report.plan_text import summarise
 from raystilts.study.intermediate import Intermediate, domain_of
 from raystilts.study.schema import Study

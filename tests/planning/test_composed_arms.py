@@ -14,7 +14,8 @@ from raystilts import plan
 from raystilts.errors import UserError
 from raystilts.planning.cost import disk_bytes
 from raystilts.planning.encoders import EMBEDDED
-from raystilts.planning.stages import Plan, Stage, overlaps
+from raystilts.planning.stage import Stage
+from raystilts.planning.stages import Plan, overlaps
 
 from .examples import study
 
@@ -143,6 +144,47 @@ def test_sequences_share_their_prefixes_with_each_other_and_with_arms() -> None:
     alone = of(planned(c, seeds=[0]), c)[0]
     last = stages[f"{a}_then_{b}_then_{c}"]
     assert (last.steps, last.eval_key, last.hyperparameters) == (alone.steps, alone.eval_key, alone.hyperparameters)
+
+
+def test_a_prefix_is_known_by_its_trainings_whatever_an_arm_is_called() -> None:
+    a, b, c = "cldr_names", "cldr_units", "cldr_span"
+    whole, label = {"sequence": [a, b, c]}, f"{a}_then_{b}_then_{c}"
+    alone = of(planned("none", whole, seeds=[0]), label)[0].key
+    named = planned("none", {"task": a, "name": f"{a}_then_{b}"}, whole, seeds=[0])
+    assert of(named, label)[0].key == alone
+    fractions: dict[str, Any] = {"intermediate_fractions": [0.25], "seeds": [0]}
+    others = planned("none", {"sequence": [a, b]}, whole | {"fractions": "all"}, **fractions)
+    assert of(others, label)[0].key == of(planned("none", whole | {"fractions": "all"}, **fractions), label)[0].key
+    # One of another name is the arm itself, listed before or behind.
+    found = planned("none", whole, {"sequence": [a, b], "name": "both"}, seeds=[0], intermediate_steps=[0.5])
+    [both] = of(found, "both")
+    assert both.follows == of(found, "both_at_0.5")[0].key
+    assert of(found, label)[0].parent == both.key
+
+
+def test_a_sequence_may_start_on_the_way_of_a_training_at_a_fraction_of_its_own() -> None:
+    start = "cldr_names_at_0.5"
+    arms = ["cldr_names", {"sequence": [start, "cldr_units"], "name": "chain"}]
+    changes: dict[str, Any] = {"seeds": [0], "intermediate_steps": [0.25, 0.5]}
+    found = planned(*arms, intermediate_fractions=[0.25], **changes)
+    [chain] = of(found, "chain")
+    first = found.stages[str(chain.parent)]
+    full = of(planned(*arms, **changes), start)
+    assert (first.intermediate.label, first.intermediate_fraction) == (start, 1.0)
+    assert first.train_key == full[0].train_key
+    assert [one.intermediate_fraction for one in of(found, "cldr_names_at_0.25")] == [0.25], "no one asks for more"
+
+
+def test_a_checkpoint_that_is_merged_is_named_by_its_own_place(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"^intermediates\.2\.checkpoint: "):
+        planned("none", {"merge": ["theirs", "none"]}, {"checkpoint": str(tmp_path / "gone"), "name": "theirs"})
+
+
+def test_what_is_wrong_with_a_checkpoint_is_not_mended_by_setting_the_encoder() -> None:
+    with pytest.raises(UserError) as caught:
+        planned("none", {"checkpoint": "raystilts-mini", "revision": "v1", "name": "theirs"})
+    assert str(caught.value).startswith("intermediates.1.revision: 'v1': ")
+    assert str(caught.value).endswith("has no revisions; leave it out")
 
 
 def test_fractions_shrink_the_last_member_or_all() -> None:

@@ -32,5 +32,9 @@ def test_disk_counts_what_is_kept() -> None:
     assert needed(keep_targets="all") == 3 * one
     dense = (encoder.parameters or 0) - (encoder.embedding_parameters or 0)
     assert needed(schedule="asha", seeds=[0, 1]) == 2 * one + 2 * 16 * dense, "two runs of one arm may wait at a rung"
+    sequence = [{"sequence": ["cldr_names", "cldr_same"]}]
+    several = {"intermediate_fractions": [0.25, 0.5, 1.0], "intermediates": sequence}
+    waiting = (needed(schedule="asha", **several) or 0) - (needed(**several) or 0)
+    assert waiting == 16 * dense, "one fraction competes, of a sequence too"
     assert needed(keep_targets="best") == 2 * one
     assert needed(encoder={"model_name_or_path": "raystilts-tests/nothing"}) is None

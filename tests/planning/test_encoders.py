@@ -12,7 +12,7 @@ from safetensors.numpy import save_file
 from raystilts.errors import UserError
 from raystilts.planning.architectures import Architecture
 from raystilts.planning.encoders import EMBEDDED, describe_encoder
-from raystilts.study.schema import Encoder
+from raystilts.study.encoder import Encoder
 
 
 @pytest.fixture

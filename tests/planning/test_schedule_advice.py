@@ -50,4 +50,7 @@ def test_a_budget_below_what_was_enough_is_said() -> None:
     assert advice(TopTwo(), 4) == advice(TopTwo(prior=("a",), budget=0.25), 4) == advice(TopTwo(runs=3), 4) == []
     [line] = advice(TopTwo(budget=0.25), 4)
     assert line.startswith("schedule.top_two.budget is 0.25, below 0.35")
+    [line] = advice(TopTwo(prior=("text",), budget=0.25), 4)
+    assert "below 0.3, " in line
+    assert "full grid with the similarity of texts alone:" in line
     assert "docs/measurements/schedules.md" in line

@@ -10,7 +10,8 @@ import pytest
 from raystilts.errors import UserError
 from raystilts.planning.data import StudyData
 from raystilts.planning.encoders import describe_encoder
-from raystilts.planning.stages import Plan, Stage, plan
+from raystilts.planning.stage import Stage
+from raystilts.planning.stages import Plan, plan
 from raystilts.study.hyperparameters import Hyperparameters
 from raystilts.study.merging import merged
 from raystilts.study.schema import Study

@@ -6,7 +6,7 @@ import pytest
 
 from raystilts.errors import UserError
 from raystilts.scheduling.capacity import UNKNOWN_GROWTH, Capacity, NodeType, node_types
-from raystilts.study.schema import Resources, StageResources
+from raystilts.study.resources import Resources, StageResources
 
 HEAD = NodeType("head", 4, 0)
 SMALL = NodeType("small", 8, 1, most=6, gpu="A10G", gpu_gb=24)

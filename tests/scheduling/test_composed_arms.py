@@ -11,7 +11,8 @@ from transformers import AutoModelForMaskedLM, AutoModelForSequenceClassificatio
 
 from raystilts.planning.cost import checkpoints_folder, results_folder
 from raystilts.planning.encoders import EMBEDDED, describe_encoder
-from raystilts.planning.stages import Plan, Stage, plan
+from raystilts.planning.stage import Stage
+from raystilts.planning.stages import Plan, plan
 from raystilts.results.ledger import Ledger
 from raystilts.results.results import Results
 from raystilts.scheduling.graph import StageGraph

@@ -30,7 +30,7 @@ from raystilts.scheduling.capacity import (
 )
 from raystilts.scheduling.cluster import set_ray_environment
 from raystilts.scheduling.nodes import announce
-from raystilts.study.schema import Resources
+from raystilts.study.resources import Resources
 
 from .examples import study
 from .runs import STUDY, run

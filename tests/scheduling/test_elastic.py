@@ -16,7 +16,7 @@ from raystilts.scheduling.capacity import ACCELERATOR, capacity
 from raystilts.scheduling.cluster import RAY_ENVIRONMENT
 from raystilts.scheduling.fit import fit
 from raystilts.scheduling.searchers import StageSearch
-from raystilts.study.schema import Resources
+from raystilts.study.resources import Resources
 
 from .test_graph import graph, stage
 

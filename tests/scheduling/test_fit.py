@@ -14,7 +14,7 @@ from raystilts.scheduling.capacity import capacity
 from raystilts.scheduling.cluster import ALLOCATOR, ray_cluster
 from raystilts.scheduling.fit import fit, trials_a_fit
 from raystilts.scheduling.searchers import StageSearch
-from raystilts.study.schema import Resources
+from raystilts.study.resources import Resources
 
 from .test_graph import graph, stage
 

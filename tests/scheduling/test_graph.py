@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from raystilts.planning.stages import Stage
+from raystilts.planning.stage import Stage
 from raystilts.scheduling.graph import StageGraph, remaining_path
 from raystilts.study.intermediate import Intermediate
 

@@ -29,7 +29,7 @@ from raystilts.scheduling.nodes import (
     node_disk_bytes,
     node_report,
 )
-from raystilts.study.schema import Encoder
+from raystilts.study.encoder import Encoder
 
 from .examples import study
 

@@ -16,7 +16,8 @@ from raystilts.errors import StorageError, UserError
 from raystilts.planning.encoders import EMBEDDED, describe_encoder
 from raystilts.planning.resolve import resolve
 from raystilts.scheduling.preflight import check_data, check_encoder, check_storage, splits
-from raystilts.study.schema import Encoder, Study
+from raystilts.study.encoder import Encoder
+from raystilts.study.schema import Study
 
 from .examples import study
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from raystilts.planning.stages import Plan, Stage, plan
+from raystilts.planning.stage import Stage
+from raystilts.planning.stages import Plan, plan
 from raystilts.scheduling.graph import StageGraph
 from raystilts.scheduling.retention import BestArms, Retention, children_of, is_spare
 from raystilts.training.checkpoints import MARKER, Checkpoints

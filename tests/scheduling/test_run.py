@@ -8,7 +8,8 @@ from filelock import FileLock
 
 from raystilts.errors import StorageError
 from raystilts.planning.cost import checkpoints_folder, results_folder
-from raystilts.planning.stages import Plan, Stage, plan
+from raystilts.planning.stage import Stage
+from raystilts.planning.stages import Plan, plan
 from raystilts.results.ledger import Ledger
 from raystilts.scheduling.outstanding import missing_stages
 from raystilts.scheduling.run import run

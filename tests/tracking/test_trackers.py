@@ -19,7 +19,8 @@ from scheduling.examples import study
 
 from raystilts.errors import UserError
 from raystilts.planning.cost import checkpoints_folder, results_folder
-from raystilts.planning.stages import Plan, Stage, plan
+from raystilts.planning.stage import Stage
+from raystilts.planning.stages import Plan, plan
 from raystilts.results.ledger import Ledger, read_scores
 from raystilts.results.schema import ScoreRow
 from raystilts.scheduling.trainable import Assignment, run_and_record

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from raystilts.planning.encoders import EncoderInfo, describe_encoder
-from raystilts.study.schema import Encoder
+from raystilts.study.encoder import Encoder
 from raystilts.training.encoder import Pretrained, pretrained
 
 

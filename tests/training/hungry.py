@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from raystilts.planning.encoders import describe_encoder
-from raystilts.study.schema import Encoder
+from raystilts.study.encoder import Encoder
 from raystilts.tasks.registry import get_task
 from raystilts.training.collate import Batch
 from raystilts.training.encoder import pretrained

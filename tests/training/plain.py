@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from raystilts.planning.encoders import describe_encoder
-from raystilts.planning.stages import Stage
+from raystilts.planning.stage import Stage
 from raystilts.study.hyperparameters import Hyperparameters
 from raystilts.study.schema import Study
 from raystilts.tasks.encoding import Features, Longs, Outputs, Ragged, SpanLogits

@@ -19,7 +19,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from raystilts.errors import UserError
-from raystilts.planning.stages import Plan, Stage, plan
+from raystilts.planning.stage import Stage
+from raystilts.planning.stages import Plan, plan
 from raystilts.study.adapters import Tuning
 from raystilts.training import stage as stage_module
 from raystilts.training.adapters import Adapter, LowRank, load_changes, with_changes

@@ -16,9 +16,9 @@ from raystilts.errors import UserError
 from raystilts.planning.data import masked_lm_task
 from raystilts.planning.encoders import describe_encoder
 from raystilts.planning.stages import plan
+from raystilts.study.encoder import Encoder
 from raystilts.study.hyperparameters import Hyperparameters
 from raystilts.study.intermediate import MaskedLM
-from raystilts.study.schema import Encoder
 from raystilts.tasks.registry import get_task
 from raystilts.training.checkpoints import Checkpoints
 from raystilts.training.data import DataReader

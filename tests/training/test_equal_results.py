@@ -17,7 +17,8 @@ from typing import Any
 
 import pytest
 
-from raystilts.planning.stages import Plan, Stage, plan
+from raystilts.planning.stage import Stage
+from raystilts.planning.stages import Plan, plan
 from raystilts.study.schema import Study
 from raystilts.tasks.task import Split
 from raystilts.training import data

@@ -22,7 +22,8 @@ from transformers import (
 
 from raystilts.errors import UserError
 from raystilts.planning.encoders import describe_encoder
-from raystilts.study.schema import Encoder, Study
+from raystilts.study.encoder import Encoder
+from raystilts.study.schema import Study
 from raystilts.training.checkpoints import Checkpoints
 from raystilts.training.collate import Batch
 from raystilts.training.encoder import Pretrained, pretrained

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from transformers import AutoModel, BertConfig, DebertaV2Config, ModernBertConfig
 
 from raystilts.planning.encoders import describe_encoder
-from raystilts.study.schema import Encoder
+from raystilts.study.encoder import Encoder
 from raystilts.training.encoder import hidden_states, pretrained
 from raystilts.training.fast_ops import (
     FastDropout,

@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from raystilts.errors import UserError
-from raystilts.planning.stages import Plan, Stage, plan
+from raystilts.planning.stage import Stage
+from raystilts.planning.stages import Plan, plan
 from raystilts.training import stage as stage_module
 from raystilts.training.checkpoints import Checkpoints
 from raystilts.training.encoder import load_weights
