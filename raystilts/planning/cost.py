@@ -73,8 +73,14 @@ class Cost:
 
 
 def stage_tokens(stage: Stage) -> float:
-    """A stage's work in sub-words of training: evaluating one costs a third."""
-    return stage.tokens + stage.eval_tokens / 3
+    """A stage's work in sub-words of full training: evaluating one costs a third.
+
+    Of six operations a weight and sub-word, two are the forward pass, two the gradients of a layer's input, and two
+    those of its weights (Kaplan et al. 2020). Adapters and biases leave out the last two, a head alone the last four.
+    What `freeze` saves hangs on the layers above and is not counted.
+    """
+    done = {"full": 6, "lora": 4, "bitfit": 4, "head_only": 2}[stage.tuning.method]
+    return stage.tokens * done / 6 + stage.eval_tokens / 3
 
 
 def estimate(

@@ -55,6 +55,15 @@ def test_too_few_or_failed_runs_leave_the_stated_model() -> None:
         assert cost.basis.startswith("not measured")
 
 
+@pytest.mark.parametrize(
+    ("tuning", "done"), [("full", 6), ({"method": "lora"}, 4), ("bitfit", 4), ("head_only", 2), ({"freeze": 1}, 6)]
+)
+def test_a_training_of_few_weights_leaves_out_the_gradients_that_nobody_asks_for(tuning: object, done: int) -> None:
+    targets = [{"task": "cldr_dates", "languages": ["de"], "tuning": tuning}]
+    for stage in plan(study(targets=targets)).of_kind("target"):
+        assert stage_tokens(stage) - stage.eval_tokens / 3 == pytest.approx(stage.tokens * done / 6)
+
+
 def test_a_device_hour_costs_what_its_stages_take() -> None:
     def price(**resources: object) -> float | None:
         planned = plan(study(resources=resources))
