@@ -184,3 +184,28 @@ def test_a_member_that_is_an_adapter_is_merged_with_its_encoder(tmp_path: Path) 
     merged = weights(ran, "alone")
     assert all(torch.equal(merged[name], whole[name]) for name in merged)
     assert scores(ran, "alone") == scores(ran, "tuned")
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [{"halve": {"keep": ["all", 2, 1]}}, {"top_two": {"runs": 9, "round_size": 2}}],
+    ids=["halve", "top_two"],
+)
+def test_a_schedule_trains_what_its_composed_arms_are_made_of(tmp_path: Path, schedule: dict[str, Any]) -> None:
+    members = ["cldr_names", "cldr_same"]
+    arms = ["none", *members, {"merge": members, "name": "mean"}, {"sequence": members, "name": "chain"}]
+    targets = [{"task": "cldr_units", "languages": ["en"]}]
+    ran = study(tmp_path, intermediates=arms, targets=targets, seeds=[0, 1, 2], schedule=schedule)
+    run_here(ran)
+    finished = list(Ledger(results_folder(ran)).finished().values())
+    runs = {(row.intermediate, row.seed) for row in finished if row.kind == "target"}
+    made = {(row.intermediate, row.seed) for row in finished if row.kind == "intermediate"}
+    needed = {"mean": {"mean", *members}, "chain": {"chain", "cldr_names"}}
+    expected = {(part, seed) for arm, seed in runs if arm != "none" for part in needed.get(arm, {arm})}
+    assert made == expected, "no more and no less than what its runs start from"
+    assert {arm for arm, seed in runs if seed == 0} == {"none", *members, "mean", "chain"}
+    assert len(runs) < len(arms) * 3, "the schedule leaves some out"
+    run_here(ran)
+    assert len(Ledger(results_folder(ran)).finished()) == len(finished), "nothing is left to train"
+    [answer] = Results(results_folder(ran)).answers()
+    assert {arm.intermediate for arm in answer.arms} == {"none", *members, "mean", "chain"}
