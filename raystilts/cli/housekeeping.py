@@ -52,7 +52,7 @@ def _describe(study: StoredStudy, storage: Storage) -> dict[str, Any]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what is wrong with a folder is said where it is asked
         with suppress(UserError, StorageError):
-            answer = completeness(Results(study.folder.url))
+            answer = completeness(Results(study.folder.url), study.rows)
         finished = {row.stage for row in study.rows if row.status == "finished"}
         sizes = storage.bytes_of(study)
     owner, changed = study.owner, study.changed

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from raystilts.cli.common import app
 from raystilts.report.completeness import completeness
 from raystilts.report.text import verdict
-from raystilts.results.ledger import write_attempt
+from raystilts.results.ledger import Ledger, write_attempt
 from raystilts.results.results import Results
 
 TARGETS = ["xnli", "pawsx"]
@@ -58,6 +58,19 @@ def test_a_target_is_missing_and_a_failed_stage_is_not_there(tmp_path: Path) -> 
     found = completeness(results)
     assert found is not None
     assert found.sentence() == "4 of 12 target stages; missing: squad; target pawsx"
+
+
+def test_rows_that_were_read_already_say_the_same(tmp_path: Path) -> None:
+    results = write(tmp_path, [s for s in everything() if s[0] != "squad"])
+    write(tmp_path, [("squad", "xnli", 0)], status="failed")
+    write(tmp_path, [("squad", "xnli", 1)], status="stopped")
+    again = run_row("snli.xnli.0", intermediate="snli", target="xnli", seed=0, intermediate_fraction=1.0,
+                    status="failed", attempt=2)  # fmt: skip
+    write_attempt(tmp_path, again, [])
+    found = completeness(results, Ledger(tmp_path).rows())
+    assert found == completeness(results)
+    assert found is not None
+    assert (found.done, found.asked) == (9, 12)
 
 
 def test_where_a_schedule_ends_arms_pairs_are_counted(tmp_path: Path) -> None:
