@@ -21,7 +21,7 @@ def share(
     to: Annotated[
         str,
         typer.Option(
-            help="A folder to write (./NAME), or a data set on the hub (OWNER/NAME, where no folder here is called OWNER)."
+            help="A folder to write (./NAME), or a data set on the hub (OWNER/NAME, no folder OWNER being here)."
         ),
     ],
     public: Annotated[bool, typer.Option("--public", help="Let everybody see a new data set on the hub.")] = False,
