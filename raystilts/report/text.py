@@ -138,15 +138,15 @@ def not_learnt(answer: TargetAnswer) -> str:
     """That no arm can be better than another, why, and what to change."""
     means = [arm.mean for arm in answer.arms if arm.mean is not None]
     known = answer.constant is not None and answer.constant > 0.0
-    what = f"half of its runs or more score no better than the best constant answer, {100 * (answer.constant or 0):.1f}"
+    what = "half of its runs or more are at chance on dev"
     if not any(means):
-        what = "every run scores 0"
-    elif not known:
-        what = "half of its runs or more are no better than guessing"
+        what = "every run scores 0 on dev"
+    elif known:
+        what += f", where the best constant answer scores {100 * (answer.constant or 0):.1f}"
     earlier = len(answer.arms) > len({(arm.intermediate, arm.intermediate_fraction) for arm in answer.arms})
     more = " Earlier hyperparameters count too: a study of another name leaves them out and trains nothing twice."
     return (
-        f"Not learnt at this size: {what} on dev. No arm is better than another; train longer or on more data, try "
+        f"Not learnt at this size: {what}. No arm is better than another; train longer or on more data, try "
         f"another learning rate or a larger encoder.{more if earlier else ''}"
     )
 

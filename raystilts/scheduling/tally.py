@@ -32,7 +32,7 @@ class GridTally:
         shares: Share of its budget that each paused stage has reached.
         dev: Dev scores by target (see `target_name`), then arm, of what may be called best. As in answers:
             arms at the compared fraction that do not train on the target's own data, and no runs that broke.
-        at_chance: How many of these runs are no better than guessing.
+        at_chance: How many of these runs are at chance.
         already: Stages that were in the ledger before.
         compared: The fraction of intermediates at which arms compete; None for any.
     """

@@ -25,7 +25,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def told(clock: Clock, works: list[float], workers: int, start: float) -> list[tuple[float, float | None]]:
-    """The time that is left and what was told of it at each end: one second for a unit of work, `start` for a worker."""
+    """The time that is left and what was told at each end: one second for a unit of work, `start` for a worker."""
     pace, waiting, found = Pace(), list(enumerate(works)), []
     busy: list[tuple[float, int, float]] = []
     for _ in range(min(workers, len(waiting))):

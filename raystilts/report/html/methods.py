@@ -93,8 +93,8 @@ def _statistics(data: ReportData) -> str:
     return (
         f"Gains and probabilities of being the best are from {whose} with seeds as blocks and moderated variances "
         f"(raystilts {__version__}); intervals are central 95 % intervals over {items}. A set of arms not told apart "
-        "holds the best with at least 95 %. Scores that are no better than guessing, and runs that diverged, are in no "
-        "mean."
+        "holds the best with at least 95 %. Degenerate runs (not a number, at chance on "
+        "dev, or with a loss that does not fall) are in no mean."
     )
 
 
