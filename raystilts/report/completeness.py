@@ -31,7 +31,7 @@ class Completeness:
     """What a study asks for of its targets, and what is there.
 
     Attributes:
-        unit: What is counted: target stages, or, where a schedule may end arms early, pairs of an arm and a target.
+        unit: What is counted: cells, or, where a schedule may end arms early, pairs of an arm and a target.
         done: Finished ones, or ended by the schedule.
         asked: All of them.
         missing: What is missing, as people read it: an arm, a target, or an arm for a target.
@@ -50,7 +50,7 @@ class Completeness:
         return self.done >= self.asked
 
     def sentence(self) -> str:
-        """`28 of 38 target stages; missing: uner; panx for masakhanews`."""
+        """`28 of 38 cells; missing: uner; panx for masakhanews`."""
         text = f"{self.done} of {count(self.asked, self.unit)}"
         if self.complete:
             return text
@@ -77,7 +77,7 @@ def completeness(results: Results, attempts: Sequence[RunRow] | None = None) -> 
     done = wanted & there
     finished = [key[0] for key, status in ended.items() if status == "finished"]
     return Completeness(
-        unit="target stage" if whole else "arm and target pair",
+        unit="cell" if whole else "arm and target pair",
         done=len(done),
         asked=len(wanted),
         missing=_words(sorted(wanted, key=str), there),

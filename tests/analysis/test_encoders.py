@@ -192,7 +192,7 @@ def test_every_question_takes_an_encoder(tmp_path: Path, call: Call) -> None:
     code, out, err = call("best", place)
     assert (code, err) == (0, "")
     assert out.index("== base ==") < out.index("== large ==") < out.index("encoders beside base")
-    assert out.startswith("48 of 48 target stages")
+    assert out.startswith("48 of 48 cells")
     assert "large, each with its best arm: above base on 2, below on 0, not told apart on 0 of 2 targets" in " ".join(
         out.split()
     )

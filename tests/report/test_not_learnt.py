@@ -84,7 +84,7 @@ def test_matrix_and_average_and_next_say_so(folder: Path) -> None:
 
 def test_analyses_say_so(folder: Path) -> None:
     found = run("analyze", "gains", folder)
-    assert found.startswith("9 of 9 target stages not learnt at this size, so no arm is better than another: xnli;")
+    assert found.startswith("9 of 9 cells not learnt at this size, so no arm is better than another: xnli;")
 
 
 def test_the_page_says_so(folder: Path) -> None:
