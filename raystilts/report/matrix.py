@@ -149,7 +149,8 @@ def matrix_text(matrix: Matrix) -> str:
 
 def short_names(names: Sequence[str]) -> tuple[list[str], list[str]]:
     """Names that leave room for numbers, and lines that give the long ones in full: `squad [a]`, `[a] squad (...)`."""
-    shown, legend = [], []
+    shown: list[str] = []
+    legend: list[str] = []
     for name in names:
         if len(name) > LONGEST:
             mark = f"[{_letters(len(legend))}]"

@@ -105,7 +105,7 @@ def test_a_damaged_file_is_said_and_the_catalogue_asked(tmp_path: Path, text: st
 
 def test_facts_are_added_to_those_that_are_there(tmp_path: Path) -> None:
     folder = open_folder(tmp_path)
-    shared = {"split": "train", "language": "en", "items": 12, "texts": 0, "rows": 300}
+    shared: dict[str, Any] = {"split": "train", "language": "en", "items": 12, "texts": 0, "rows": 300}
     write_tasks(folder, {"mine": MINE | {"shared": [shared]}})
     write_tasks(folder, {"yours": MINE | {"rows": 7}})
     known = read_tasks(folder, None)

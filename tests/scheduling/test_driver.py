@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -93,7 +94,12 @@ def test_rows_are_compared_once_for_the_same_data(tmp_path: Path, monkeypatch: p
         rows(split, numbers)
     compared: list[object] = []
     count = dev_test._shared.__wrapped__
-    monkeypatch.setattr(dev_test, "_shared", lambda *given: (compared.append(given), count(*given))[1])
+
+    def counted(*given: Any) -> tuple[int, int, int]:
+        compared.append(given)
+        return count(*given)
+
+    monkeypatch.setattr(dev_test, "_shared", counted)
     assert shared() == [("train", 20)]
     assert len(compared) == 2
     assert shared() == [("train", 20)]

@@ -224,7 +224,7 @@ def _remedy(value: Any, table: dict[str, int]) -> str:
     if whole != text and whole in table:
         return f"Write whole numbers, such as {whole}"
     if _is_number(whole) and not all(map(_is_number, table)):
-        return "Numbers count the task's labels from 0; or give it the file's own numbers as labels: labels=(\"1\", ...)"
+        return "Numbers count the task's labels from 0; or name its labels by the file's numbers: labels=(\"1\", ...)"
     return ""
 
 
