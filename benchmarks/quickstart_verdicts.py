@@ -165,6 +165,8 @@ def print_table(found: list[Verdicts]) -> None:
         mine = [one for one in found if one.machine == name]
         print(f"\n{name}: {len(mine)} sets of seeds, {np.mean([one.seconds for one in mine]):.0f} s of CPU time each\n")
         print_counts(mine)
+        if len(mine) > 2:
+            print_spread(mine)
         if name != machines[0]:
             print(f"\nSame verdicts as {machines[0]!r}:\n")
             print_agreement([(one, first[one.first]) for one in mine if one.first in first])
@@ -183,6 +185,25 @@ def print_counts(found: list[Verdicts]) -> None:
     for target in found[0].best:
         for best, count in Counter(" or ".join(one.best[target]) for one in found).most_common():
             print(f"| {target} | {best} | {count} |")
+
+
+def print_spread(found: list[Verdicts]) -> None:
+    """Markdown: whether gains differ among sets as much as their intervals say.
+
+    A set's interval that is as wide as it claims holds the mean of the other sets in about 95 of 100 sets, and the
+    standard deviation of the gains over the sets is about half its half-width.
+    """
+    heads = ("target", "arm", "gains of the sets", "their SD", "half-width, mean", "hold the mean of the other sets")
+    print(f"\n| {' | '.join(heads)} |\n|{'---|' * len(heads)}")
+    for target, arms in found[0].gains.items():
+        for arm in arms:
+            gains = np.array([one.gains[target][arm] for one in found])
+            others = (gains[:, 0].sum() - gains[:, 0]) / (len(gains) - 1)
+            held = int(((gains[:, 1] <= others) & (others <= gains[:, 2])).sum())
+            shown = ", ".join(f"{gain:+.1f}" for gain in gains[:, 0])
+            half = float((gains[:, 2] - gains[:, 1]).mean() / 2)
+            spread = float(gains[:, 0].std(ddof=1))
+            print(f"| {target} | {arm} | {shown} | {spread:.1f} | {half:.1f} | {held} of {len(gains)} |")
 
 
 def print_agreement(pairs: list[tuple[Verdicts, Verdicts]]) -> None:

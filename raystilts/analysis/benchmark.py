@@ -108,6 +108,7 @@ class SuiteAnswer:
 
     Attributes:
         fixed: None where no set is stated.
+        baseline: What the arm `none` is called.
     """
 
     suite: str
@@ -115,6 +116,7 @@ class SuiteAnswer:
     own: SuiteTable
     fixed: SuiteTable | None
     notes: tuple[str, ...]
+    baseline: str = "none"
 
 
 def benchmark(
@@ -150,6 +152,7 @@ def benchmark(
         own=_table(suite, kept, matrix, ()),
         fixed=_table(suite, kept, matrix, asked) if asked else None,
         notes=_notes(suite, kept, results.study()),
+        baseline=results.baseline,
     )
 
 
@@ -276,8 +279,9 @@ def best_arm(part: Part) -> Key | None:
     """The arm with the least expected regret; without a posterior the first of the best set."""
     arms = [(key, arm) for key, arm in part.arms.items() if arm.competes and key in part.scores]
     if part.answer.best and all(arm.expected_regret is None for _, arm in arms):
-        arms = [pair for pair in arms if arm_label(*pair[0]) in part.answer.best]
-        arms.sort(key=lambda pair: part.answer.best.index(arm_label(*pair[0])))
+        best = {label: place for place, label in enumerate(part.answer.best)}
+        arms = [pair for pair in arms if pair[1].label in best]
+        arms.sort(key=lambda pair: best[pair[1].label])
     return arms[0][0] if arms else None
 
 
@@ -325,7 +329,7 @@ def _rows(suite: Suite, parts: list[Part]) -> tuple[tuple[SuiteRow, ...], tuple[
     keys = sorted({key for part in parts for key in part.scores} - {NONE}, key=lambda key: (key[0], key[1] or 0.0))
     keys = [NONE, *keys]
     grid = _Grid(suite, parts, keys, Contrasts(*score_table(parts, keys)))
-    rows = [_row(grid, arm_label(*key), [i] * len(parts)) for i, key in enumerate(keys)]
+    rows = [_row(grid, arm_label(*key, parts[0].answer.baseline), [i] * len(parts)) for i, key in enumerate(keys)]
     rows[1:] = sorted(rows[1:], key=lambda row: (len(row.lacks), -(row.overall or 0.0)))
     best = [best_arm(part) for part in parts]
     picks = [-1 if key is None else keys.index(key) for key in best]
@@ -362,7 +366,7 @@ def _choice(grid: _Grid, t: int, pick: int) -> Choice:
     return Choice(
         target=part.member.target,
         group=part.member.group,
-        arm=arm_label(*grid.keys[pick]),
+        arm=arm.label,
         selection=arm.selection,
         score=score,
         none=none,
@@ -380,7 +384,8 @@ def suite_view(answer: SuiteAnswer) -> Group:
         parts += [Text(""), Text(f"mean over one set of languages: {' '.join(answer.fixed.asked)}")]
         parts += [Text(f"  without {line}") for line in _missing(answer.fixed)]
         parts.append(_scores(answer.fixed) if answer.fixed.rows else Text("  no target has any of these"))
-    parts += [Text(""), Text("the best arm per target, against none"), _choices(answer.own.choices)]
+    parts += [Text(""), Text(f"the best arm per target, against {answer.baseline}")]
+    parts.append(_choices(answer.own.choices, answer.baseline))
     parts += [Text(f"note: {note}", style="dim") for note in answer.notes]
     return Group(*parts)
 
@@ -428,11 +433,11 @@ def gain_cells(gain: Difference | None) -> tuple[str, str]:
     return f"{100 * gain.value:+.1f}", f"[{100 * gain.low:+.1f}, {100 * gain.high:+.1f}]"
 
 
-def _choices(choices: tuple[Choice, ...]) -> Table:
+def _choices(choices: tuple[Choice, ...], baseline: str) -> Table:
     view = Table(box=None, pad_edge=False)
     for name, justify in (("target", "left"), ("group", "left"), ("best", "left"), ("chosen on", "left")):
         view.add_column(name, justify=justify, overflow="fold")  # type: ignore[arg-type]
-    for name in ("score", "none", "gain", "95 % interval"):
+    for name in ("score", baseline, "gain", "95 % interval"):
         view.add_column(name, justify="right", no_wrap=True)
     for one in choices:
         arm = f"({one.arm})" if one.overlap else one.arm

@@ -86,7 +86,9 @@ def compare_encoders(
     """Compares all encoders with the first one, target by target; the arguments are those of `Results.answers`.
 
     Runs are paired by arm and seed: a seed gives every encoder the same examples in the same order. The difference of
-    one arm has a t interval with the variance of all arms (`ranking.paired`). That of the mean over arms is of
+    one arm has a t interval with the variance of all arms that both encoders have (`ranking.paired`). Where each has
+    another best arm, the difference varies more, since what a seed does to one arm does not cancel: it has a paired t
+    interval of its own. That of the mean over arms is of
     randomised blocks with several responses (`ranking.contrasts`), the arms in the place of targets, since the runs of
     one encoder and seed are alike. Arms are a fixed set; nothing is corrected for the number of encoders.
 
@@ -176,10 +178,16 @@ class _Table:
         score = float(np.nanmean(one.scores))
         if e == 0 or other is None:
             return Against(label, score)
-        pool = [self.runs[e][name].scores - self.runs[0][name].scores for name in self.arms
-                if not self.runs[e][name].exact]  # fmt: skip
-        gap = paired_difference(one.scores - other.scores, pool, exact=one.exact and other.exact)
+        gaps = one.scores - other.scores
+        pool = self._gaps(e) if own == first else [gaps]
+        gap = paired_difference(gaps, pool, exact=one.exact and other.exact)
         return Against(label, score, gap.value, gap.low, gap.high)
+
+    def _gaps(self, e: int) -> list[FloatArray]:
+        """An encoder's differences from the first with each arm that both have been run with, seed by seed."""
+        first = self.runs[0]
+        return [own.scores - first[name].scores for name, own in self.runs[e].items()
+                if name in first and not (own.exact and first[name].exact)]  # fmt: skip
 
     def _mean(self, e: int) -> Against:
         """The arms that all encoders have, each with the same weight."""

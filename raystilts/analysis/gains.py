@@ -150,18 +150,19 @@ def family_size(gains: Iterable[LanguageGain]) -> int:
     return sum(one.p_holm is not None for one in gains)
 
 
-def gains_text(families: Sequence[Sequence[LanguageGain]], every: bool) -> str:
+def gains_text(families: Sequence[Sequence[LanguageGain]], every: bool, baseline: str = "none") -> str:
     """A table for each target: the mean of each arm, and its languages.
 
     Args:
         families: The gains of one target (and target fraction) each.
         every: Show all languages, however many.
+        baseline: What the arm `none` is called.
     """
     lines: list[str] = []
     for family in families:
         first, number = family[0], family_size(family)
         lines += wrap(
-            f"{arm_label(first.target, first.target_fraction)}: gain over none x 100 ({first.metric}) on test"
+            f"{arm_label(first.target, first.target_fraction)}: gain over {baseline} x 100 ({first.metric}) on test"
         )
         lines += wrap(
             f"joint intervals and Holm's p hold together for all {number} arms and languages of this target"
@@ -171,12 +172,12 @@ def gains_text(families: Sequence[Sequence[LanguageGain]], every: bool) -> str:
         )
         lines.append(f"  {'':<20} {'score':>6} {'gain':>6} {'95 % interval':>15} {'joint':>15} {'p (Holm)':>9}")
         for _, group in groupby(family, key=lambda g: (g.intermediate, g.intermediate_fraction, g.hyperparameters)):
-            lines += _arm_lines(list(group), every)
+            lines += _arm_lines(list(group), every, baseline)
         lines.append("")
     return "\n".join([*lines, *wrap(verdict(families))]) + "\n"
 
 
-def _arm_lines(gains: Sequence[LanguageGain], every: bool) -> list[str]:
+def _arm_lines(gains: Sequence[LanguageGain], every: bool, baseline: str) -> list[str]:
     label = arm_label(gains[0].intermediate, gains[0].intermediate_fraction)
     mean = [one for one in gains if one.language is None]
     single = [one for one in gains if one.language is not None]
@@ -184,7 +185,7 @@ def _arm_lines(gains: Sequence[LanguageGain], every: bool) -> list[str]:
     if gains[0].overlap:
         lines += wrap("(trains on the target's own training data)", "    ")
     if gains[0].shared_seeds == 0 and gains[0].runs > 1:
-        lines += wrap("(shares no seed with none: intervals include the variance between seeds)", "    ")
+        lines += wrap(f"(shares no seed with {baseline}: intervals include the variance between seeds)", "    ")
     shown = [one for one in single if every or len(single) <= _SHORT or sure(one)]
     lines += [_line(f"  {one.language}", one) for one in shown]
     hidden = [one for one in single if one not in shown]
@@ -230,7 +231,7 @@ def gain_rows(families: Sequence[Sequence[LanguageGain]]) -> list[Row]:
     return [asdict(one) | {"language": one.language or "macro"} for family in families for one in family]
 
 
-def plot_gains(families: Sequence[Sequence[LanguageGain]], path: Path) -> None:
+def plot_gains(families: Sequence[Sequence[LanguageGain]], baseline: str, path: Path) -> None:
     """A panel a target: gains by language with their joint intervals, a marker an arm; filled where told apart."""
     figure, axes = panels(len(families), width=3.6, height=5.2, columns=3)
     for axis, family in zip(axes, families, strict=True):
@@ -251,6 +252,6 @@ def plot_gains(families: Sequence[Sequence[LanguageGain]], path: Path) -> None:
         axis.axvline(0, color="0.6", linewidth=0.8)
         axis.set_yticks(range(len(languages)), languages, fontsize=6)
         axis.set_title(arm_label(family[0].target, family[0].target_fraction), fontsize=9)
-        axis.set_xlabel("gain over none x 100 (filled: told apart from 0)", fontsize=7)
+        axis.set_xlabel(f"gain over {baseline} x 100 (filled: told apart from 0)", fontsize=7)
         axis.legend(fontsize=6)
     save(figure, path, gain_rows(families))

@@ -162,20 +162,22 @@ def _slope(means: SizeMeans) -> Estimate:
 _ACROSS = 8
 
 
-def sizes_text(curves: Sequence[SizeCurve], comparison: SlopeComparison | None, unit: str) -> str:
+def sizes_text(
+    curves: Sequence[SizeCurve], comparison: SlopeComparison | None, unit: str, baseline: str = "none"
+) -> str:
     """The curves of the mean (or of one language), the comparison of slopes, and what follows, in 80 columns."""
     lines: list[str] = []
     for curve in curves:
-        lines += [*_curve_lines(curve, unit), ""]
+        lines += [*_curve_lines(curve, unit, baseline), ""]
     if comparison is not None:
         lines += [*comparison_lines(comparison), ""]
     return "\n".join([*lines, *wrap(verdict(curves))]) + "\n"
 
 
-def _curve_lines(curve: SizeCurve, unit: str) -> list[str]:
+def _curve_lines(curve: SizeCurve, unit: str, baseline: str) -> list[str]:
     where = curve.language or "mean over languages"
     name = arm_label(curve.target, curve.target_fraction)
-    lines = wrap(f"{name} after {curve.intermediate}: gain over none x 100 ({curve.metric}), {where}")
+    lines = wrap(f"{name} after {curve.intermediate}: gain over {baseline} x 100 ({curve.metric}), {where}")
     if curve.overlap:
         lines += wrap(f"note: {curve.intermediate} trains on this target's own training data", "  ")
     for start in range(0, len(curve.points), _ACROSS):
@@ -260,7 +262,7 @@ def size_rows(curves: Sequence[SizeCurve], unit: str) -> list[Row]:
     ]
 
 
-def plot_sizes(curves: Sequence[SizeCurve], unit: str, path: Path) -> None:
+def plot_sizes(curves: Sequence[SizeCurve], unit: str, baseline: str, path: Path) -> None:
     """A panel a target, a line an intermediate, with the 95 % intervals of single sizes."""
     names = list(dict.fromkeys(arm_label(c.target, c.target_fraction) for c in curves))
     series = list(dict.fromkeys(c.intermediate for c in curves))
@@ -281,6 +283,6 @@ def plot_sizes(curves: Sequence[SizeCurve], unit: str, path: Path) -> None:
         axis.set_xscale("log")
         axis.set_title(name, fontsize=9)
         axis.set_xlabel(f"intermediate data, {unit}", fontsize=8)
-        axis.set_ylabel("gain over none x 100", fontsize=8)
+        axis.set_ylabel(f"gain over {baseline} x 100", fontsize=8)
         axis.legend(fontsize=7)
     save(figure, path, size_rows(curves, unit))

@@ -182,21 +182,29 @@ def export_model(results: Results, chosen: ChosenModel, out: Path, card: str, *,
     """
     check_free(out)
     documents = {"README.md": card}
-    with _weights(results, chosen) as kept, whole_checkpoint(kept, chosen.study) as folder:
-        if chosen.is_retrieval and adapter:
-            return export_adapter(kept, None, chosen.study, out, documents)
-        if chosen.is_retrieval:
-            return export_sentence_encoder(folder, chosen.study, out, documents)
-        facts = chosen.tasks.get(chosen.target)
-        if facts is None or facts.type not in _HEADS:
-            kind = "an unknown type" if facts is None else facts.type
-            raise UserError(f"--target {chosen.target}: {kind} has no class in transformers; nothing was written")
-        kind_of_head = _HEADS[facts.type]
-        labels = facts.labels if kind_of_head in ("sequence", "token") else ()
-        head = TrainedHead(kind_of_head, labels, (facts.scale[0], facts.scale[1]) if facts.scale else (0.0, 1.0))
+    head = None if chosen.is_retrieval else _trained_head(chosen)
+    with _weights(results, chosen) as kept:
         if adapter:
             return export_adapter(kept, head, chosen.study, out, documents)
-        return export_classifier(folder, head, chosen.study, out, documents)
+        with whole_checkpoint(kept, chosen.study) as folder:
+            if head is None:
+                return export_sentence_encoder(folder, chosen.study, out, documents)
+            return export_classifier(folder, head, chosen.study, out, documents)
+
+
+def _trained_head(chosen: ChosenModel) -> TrainedHead:
+    """What an export is to know of a target's head.
+
+    Raises:
+        UserError: no class of transformers has one of its type.
+    """
+    facts = chosen.tasks.get(chosen.target)
+    if facts is None or facts.type not in _HEADS:
+        kind = "an unknown type" if facts is None else facts.type
+        raise UserError(f"--target {chosen.target}: {kind} has no class in transformers; nothing was written")
+    kind_of_head = _HEADS[facts.type]
+    labels = facts.labels if kind_of_head in ("sequence", "token") else ()
+    return TrainedHead(kind_of_head, labels, (facts.scale[0], facts.scale[1]) if facts.scale else (0.0, 1.0))
 
 
 @contextmanager

@@ -11,7 +11,6 @@ from raystilts.ranking.joint import prior_features
 from raystilts.results.earlier import earlier_studies
 from raystilts.study.schema import Study
 from raystilts.tasks.registry import get_task
-from raystilts.training.task_similarity import text_similarities
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +50,8 @@ def text_ranking(study: Study, samples: int) -> list[Ranked]:
     Raises:
         UserError: No target of the study is trained, or no arm has a task.
     """
+    from raystilts.training.task_similarity import text_similarities  # here: it loads torch
+
     found = text_similarities(study, samples)
     if not found:
         raise UserError("text similarity needs an arm with a task, and a target that is trained")

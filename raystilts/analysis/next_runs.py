@@ -45,6 +45,7 @@ class Need:
         arms: Intermediates (without `none`, which always gets the seeds too).
         seeds: The new seeds.
         probability: Chance that they decide; None where the seed variance is unknown.
+        baseline: What the arm `none` is called.
     """
 
     target: str
@@ -53,6 +54,7 @@ class Need:
     seeds: tuple[int, ...]
     probability: float | None
     target_examples: int | None = None
+    baseline: str = "none"
 
     @property
     def label(self) -> str:
@@ -200,7 +202,9 @@ def _found(answer: TargetAnswer, times: StageTimes, advice: Advice) -> Need:
     fresh = (seed for seed in numbers() if seed not in used)
     seeds = tuple(next(fresh) for _ in range(advice.seeds or 1))
     arms = tuple(name for name in names if name != "none")
-    return Need(answer.target, answer.target_fraction, arms, seeds, advice.probability, answer.target_examples)
+    return Need(
+        answer.target, answer.target_fraction, arms, seeds, advice.probability, answer.target_examples, answer.baseline
+    )
 
 
 #: Stands for the seeds of an intermediate that is the same for all of them.
@@ -377,7 +381,7 @@ def write_studies(found: NextRuns, path: Path, results: str) -> list[Path]:
 
 def need_sentence(need: Need) -> str:
     """What one target needs, in words."""
-    arms = f"{', '.join(need.arms)} and none" if need.arms else "none"
+    arms = f"{', '.join(need.arms)} and {need.baseline}" if need.arms else need.baseline
     runs = f"{count(len(need.seeds), 'more seed')} of {arms}"
     if need.probability is None:
         return f"{need.label}: {runs}; nothing is told apart without a second seed"

@@ -354,7 +354,7 @@ def target_rows(curves: Sequence[TargetCurve], unit: str) -> list[Row]:
     ]
 
 
-def plot_target_size(curves: Sequence[TargetCurve], unit: str, path: Path) -> None:
+def plot_target_size(curves: Sequence[TargetCurve], unit: str, baseline: str, path: Path) -> None:
     """For each target scores and gains against size, a line an arm."""
     targets = list(dict.fromkeys(c.target for c in curves))
     figure, axes = panels(2 * len(targets), width=3.8, height=3.0, columns=2)
@@ -362,7 +362,7 @@ def plot_target_size(curves: Sequence[TargetCurve], unit: str, path: Path) -> No
         scores, gains = axes[2 * index : 2 * index + 2]
         mine = [c for c in curves if c.target == target]
         base = {p.size: 100 * (p.score - p.gain) for c in mine for p in c.points}
-        scores.plot(sorted(base), [base[size] for size in sorted(base)], label="none", **style(0))
+        scores.plot(sorted(base), [base[size] for size in sorted(base)], label=baseline, **style(0))
         for number_, curve in enumerate(mine, start=1):
             label = _label(curve)
             sizes = [p.size for p in curve.points]
@@ -375,7 +375,7 @@ def plot_target_size(curves: Sequence[TargetCurve], unit: str, path: Path) -> No
                 fmt="none", ecolor=look["color"], capsize=2, linewidth=0.8,
             )  # fmt: skip
         gains.axhline(0, color="0.6", linewidth=0.8)
-        for axis, what in ((scores, f"{mine[0].metric} x 100"), (gains, "gain over none x 100")):
+        for axis, what in ((scores, f"{mine[0].metric} x 100"), (gains, f"gain over {baseline} x 100")):
             axis.set_xscale("log")
             axis.set_title(target, fontsize=9)
             axis.set_xlabel(f"target data, {unit}", fontsize=8)

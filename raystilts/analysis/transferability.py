@@ -88,17 +88,18 @@ def checkpoint_places(planned: Plan) -> dict[tuple[str, int | None], Path | None
     if any(arm.is_none for arm in study.intermediates):
         places["none", None] = None
     missing = []
-    arms, compared = {arm.label for arm in study.intermediates}, (None, study.compared_fraction)
-    stages = [
-        stage
-        for stage in planned.of_kind("intermediate")
-        if stage.intermediate.label in arms and stage.intermediate_fraction in compared
-    ]
-    for stage in stages:
+    # What the cells start from: a member of a sequence may have the label of an arm that was trained otherwise.
+    stages = {
+        (cell.intermediate, planned.stages[parent].seed): planned.stages[parent]
+        for cell, key in zip(planned.cells, planned.cell_stages, strict=True)
+        if cell.intermediate_fraction in (None, study.compared_fraction)
+        and (parent := planned.stages[key].parent) is not None
+    }
+    for (label, seed), stage in stages.items():
         path = checkpoints.find(stage.train_key)
-        places[stage.intermediate.label, stage.seed] = path
+        places[label, seed] = path
         if path is None:
-            missing.append(f"{stage.intermediate.label} seed {stage.seed}")
+            missing.append(label if seed is None else f"{label} seed {seed}")
     if missing:
         names = ", ".join(missing[:4]) + (", ..." if len(missing) > 4 else "")
         raise UserError(

@@ -217,10 +217,11 @@ def gains(
     found = [language_gains(one, tasks.overlaps, fraction) for one in read_strata(loaded, target, metric)]
     families = [family for family in found if family]
     if not families:
-        raise UserError("no gains: the results hold no target that both `none` and another arm were scored on")
+        raise UserError("no gains: the results hold no target that both the baseline and another arm were scored on")
     outputs.give(
-        lambda: gains_text(families, every), lambda: gain_rows(families), partial(plot_gains, families), results=loaded
-    )
+        lambda: gains_text(families, every, loaded.baseline), lambda: gain_rows(families),
+        partial(plot_gains, families, loaded.baseline), results=loaded,
+    )  # fmt: skip
 
 
 @analyze_app.command("language-similarity")
@@ -350,9 +351,9 @@ def intermediate_size(
         groups = [name for name in against.split(",") if name in known or against != "pawsx"]
         compared = groups and len(known) > 1
         comparison = compare_slopes(strata, groups, size_of, tasks.overlaps, effect / 100) if compared else None
-        return sizes_text(shown, comparison, unit)
+        return sizes_text(shown, comparison, unit, loaded.baseline)
 
-    outputs.give(shown_text, rows, partial(plot_sizes, shown, unit), results=loaded)
+    outputs.give(shown_text, rows, partial(plot_sizes, shown, unit, loaded.baseline), results=loaded)
 
 
 @analyze_app.command("target-size")
@@ -382,7 +383,7 @@ def target_size(
     strata = read_strata(loaded, target, metric)
     check_language(language, strata)
     curves = target_curves(strata, language, size_of, tasks.overlaps, intermediate_fraction)
-    draw = partial(plot_target_size, curves, unit)
+    draw = partial(plot_target_size, curves, unit, loaded.baseline)
     outputs.give(lambda: target_size_text(curves, unit), lambda: target_rows(curves, unit), draw, results=loaded)
 
 

@@ -52,7 +52,7 @@ def _describe(study: StoredStudy, storage: Storage) -> dict[str, Any]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what is wrong with a folder is said where it is asked
         with suppress(UserError, StorageError):
-            answer = completeness(Results(study.folder.url))
+            answer = completeness(Results(study.folder.url), study.rows)
         finished = {row.stage for row in study.rows if row.status == "finished"}
         sizes = storage.bytes_of(study)
     owner, changed = study.owner, study.changed
@@ -82,7 +82,7 @@ def _print_table(studies: list[dict[str, Any]]) -> None:
         table.add_column(name, justify="right", no_wrap=True)
     for one in studies:
         done = f"{one['finished_stages']} stages" if one["planned"] is None else f"{one['done']} of {one['planned']}"
-        done += "" if one["unit"] in (None, "target stage") else f" {one['unit']}s"
+        done += "" if one["unit"] is None else f" {one['unit']}s"
         state = one["state"] if one["pid"] is None else f"running ({one['host']}, {one['pid']})"
         changed = "" if one["changed"] is None else datetime.fromisoformat(one["changed"]).astimezone()
         table.add_row(

@@ -135,7 +135,7 @@ def _print_matrix(results: str) -> None:
     if learnt is not None and learnt.stages:
         share = learnt.above / learnt.stages
         counted = f"{learnt.above} of {learnt.stages} trained target stages ({share:.0%})"
-        out.print(f"{counted} beat every constant answer on English dev.", highlight=False)
+        out.print(f"{counted} are above chance: better than every constant answer on English dev.", highlight=False)
 
 
 def _print_next(results: str) -> None:

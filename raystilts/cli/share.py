@@ -18,7 +18,12 @@ _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 @app.command()
 def share(
     results: ResultsFolder,
-    to: Annotated[str, typer.Option(help="A folder to write (./NAME), or a data set on the hub (OWNER/NAME).")],
+    to: Annotated[
+        str,
+        typer.Option(
+            help="A folder to write (./NAME), or a data set on the hub (OWNER/NAME, no folder OWNER being here)."
+        ),
+    ],
     public: Annotated[bool, typer.Option("--public", help="Let everybody see a new data set on the hub.")] = False,
     encoder: EncoderName = None,
 ) -> None:
@@ -48,8 +53,8 @@ def share(
 
 
 def _is_hub_id(to: str) -> bool:
-    """Whether it is OWNER/NAME, and no folder that is there."""
-    return _HUB_ID.fullmatch(to) is not None and not Path(to).exists()
+    """Whether it is OWNER/NAME, and neither a folder that is there nor a new one in a folder that is."""
+    return _HUB_ID.fullmatch(to) is not None and not Path(to).exists() and not Path(to).parent.is_dir()
 
 
 def _empty_folder(to: str) -> Path:

@@ -27,6 +27,7 @@ from raystilts.importing.summaries import as_runs
 from raystilts.importing.trees import read_tree
 from raystilts.importing.wide import as_long
 from raystilts.importing.writing import update
+from raystilts.results.baseline import write_baseline
 
 _NAMED = ("intermediate", "target", "language", "metric")
 
@@ -131,6 +132,8 @@ def import_table(table: str | Path, results: str | Path, options: Options | None
 
     derived = update(folder, change)
     merged, said, number, examples, source = outcome[-1]
+    if merged.state.settings.baselines:
+        write_baseline(folder, merged.state.settings.baselines[-1])
     items = write_items(folder, examples, source) if examples is not None else 0
     return Imported(
         derived.number, number, merged.new, merged.equal, merged.replaced, merged.gone, derived.failed,

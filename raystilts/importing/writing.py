@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import gc
-import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +13,7 @@ from raystilts.errors import StorageError
 from raystilts.filesystem import Folder
 from raystilts.importing.deriving import Derived, derive
 from raystilts.importing.state import PART, SMALL, STUDY, State, load_state, save_state
+from raystilts.memory import trim_memory
 from raystilts.results.compaction import write_query, write_rows, write_score_rows
 from raystilts.results.finals import FINALS, write_finals
 from raystilts.results.reader import Manifest, load_manifest, publish, read_parts
@@ -57,11 +55,9 @@ def update(folder: Folder, change: Callable[[State], tuple[State, bool]]) -> Der
 
 
 def _give_back() -> None:
-    """Gives freed memory back to the system: DuckDB has an allocator of its own, which cannot use what glibc keeps."""
+    """DuckDB has an allocator of its own, which cannot use what glibc keeps."""
     gc.collect()
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError, AttributeError):
-            ctypes.CDLL("libc.so.6").malloc_trim(0)
+    trim_memory()
 
 
 def _publish(folder: Folder, old: Manifest, state: str, derived: Derived, group: int) -> bool:

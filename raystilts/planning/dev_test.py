@@ -9,11 +9,15 @@ from typing import Any
 import pyarrow as pa
 
 from raystilts.errors import UserError
+from raystilts.planning.keys import digest
 from raystilts.planning.resolve import ResolvedStudy, ResolvedTask
 from raystilts.tasks import overlap
 from raystilts.tasks.loading import fingerprint, read
 from raystilts.tasks.source import AnySource, Generated, Source
 from raystilts.tasks.task import Task
+
+#: Raised where `shared_rows` counts otherwise: then what is stored is counted anew.
+SHARED_RECIPE = 1
 
 
 def check_dev_is_not_test(resolved: ResolvedStudy, folder: Path | None) -> None:
@@ -38,27 +42,32 @@ def shared_rows(target: ResolvedTask, folder: Path | None) -> list[dict[str, Any
         For the training and the dev data of each language of the target the fields of
         `results.task_facts.SharedRows`. Only data that is here is compared, each language with itself.
     """
-    task = target.task
     found: list[dict[str, Any]] = []
-    sources = {"train": task.train, "dev": task.dev}
-    for split, languages in (("train", task.train_languages), ("dev", target.dev_languages)):
-        source = sources[split]
-        if isinstance(source, Source) and isinstance(task.test, Source):
-            for language in target.languages:
-                if language in languages:
-                    found += _shared_with(task, split, source, task.test, language, folder)
+    for split, language, earlier, test in _compared(target, folder):
+        items, texts, rows = _shared(_Pair(target.task, language, folder), earlier, test, split)
+        if items or texts:
+            found.append({"split": split, "language": language, "items": items, "texts": texts, "rows": rows})
     return found
 
 
-def _shared_with(
-    task: Task, split: str, source: Source, test: Source, language: str, folder: Path | None
-) -> list[dict[str, Any]]:
-    one, other = (fingerprint(given, language, folder) for given in (source, test))
-    if not one.verified or not other.verified:
-        return []
-    items, texts, rows = _shared(_Pair(task, language, folder), one.value, other.value, split)
-    counts = {"split": split, "language": language, "items": items, "texts": texts, "rows": rows}
-    return [counts] if items or texts else []
+def shared_rows_key(target: ResolvedTask, folder: Path | None) -> str:
+    """Names what `shared_rows` compares: where it is equal, so is the outcome. Reads no rows."""
+    return digest([SHARED_RECIPE, repr(target.task.type), *_compared(target, folder)])
+
+
+def _compared(target: ResolvedTask, folder: Path | None) -> list[tuple[str, str, str, str]]:
+    """An earlier split, the language, and what tells the content of that split and of the test data; of data here."""
+    task = target.task
+    found = []
+    for split, source, languages in (
+        ("train", task.train, task.train_languages), ("dev", task.dev, target.dev_languages),
+    ):  # fmt: skip
+        if isinstance(source, Source) and isinstance(task.test, Source):
+            for language in (one for one in target.languages if one in languages):
+                earlier, test = (fingerprint(given, language, folder) for given in (source, task.test))
+                if earlier.verified and test.verified:
+                    found.append((split, language, earlier.value, test.value))
+    return found
 
 
 def _check(target: ResolvedTask, language: str, folder: Path | None) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import socket
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
@@ -58,6 +59,28 @@ def fetch_foreign(foreign: Foreign, encoder: Encoder, place: str) -> EncoderInfo
     """
     _placed(place, fetch_encoder, _as_encoder(foreign, encoder))
     return describe_foreign(foreign, encoder, place)
+
+
+def local_foreign(planned: EncoderInfo, foreign: Foreign, encoder: Encoder, place: str) -> EncoderInfo:
+    """The planned checkpoint as it lies on this machine, fetched in the planned revision where it is not here.
+
+    Args:
+        planned: As `describe_foreign` found it on the driver's machine; its fingerprint is in the stage's key.
+
+    Raises:
+        UserError: it is neither here nor on the hub, or is another by now.
+    """
+    pinned = foreign.model_copy(update={"revision": planned.revision or foreign.revision})
+    if not planned.verified:
+        return fetch_foreign(pinned, encoder, place)
+    info = _placed(place, fetch_encoder, _as_encoder(pinned, encoder))
+    if info.fingerprint != planned.fingerprint:
+        raise UserError(
+            f"{place}.checkpoint: {info.location} on {socket.gethostname()} holds other weights or another tokenizer "
+            f"than the run planned with (fingerprint {info.fingerprint[:8]}, not {planned.fingerprint[:8]}); give one "
+            "folder that all nodes share, or an id on the hub with its revision, and run the study again"
+        )
+    return info
 
 
 def _as_encoder(foreign: Foreign, encoder: Encoder) -> Encoder:

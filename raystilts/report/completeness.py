@@ -5,18 +5,23 @@ Only the study's own words are read: no task file of it is run, and no data is l
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import product
 
 from raystilts.analysis.presentation import count, listed
 from raystilts.results.answers import arm_label
 from raystilts.results.results import Results
+from raystilts.results.schema import RunRow
 from raystilts.results.task_facts import KnownTasks
 from raystilts.study.arms import Arms
 from raystilts.study.schema import Study
 from raystilts.tasks.registry import all_tasks
 
+#: What tells target stages apart, in the order of `_asked`.
+_COLUMNS = ("intermediate", "intermediate_fraction", "target", "target_fraction", "seed", "encoder")
+#: How a stage ends that the study is not to run again.
+_ENDED = ("finished", "stopped")
 #: Missing things that a sentence names; the others are counted.
 _NAMED = 6
 
@@ -26,7 +31,7 @@ class Completeness:
     """What a study asks for of its targets, and what is there.
 
     Attributes:
-        unit: What is counted: target stages, or, where a schedule may end arms early, pairs of an arm and a target.
+        unit: What is counted: cells, or, where a schedule may end arms early, pairs of an arm and a target.
         done: Finished ones, or ended by the schedule.
         asked: All of them.
         missing: What is missing, as people read it: an arm, a target, or an arm for a target.
@@ -45,7 +50,7 @@ class Completeness:
         return self.done >= self.asked
 
     def sentence(self) -> str:
-        """`28 of 38 target stages; missing: uner; panx for masakhanews`."""
+        """`28 of 38 cells; missing: uner; panx for masakhanews`."""
         text = f"{self.done} of {count(self.asked, self.unit)}"
         if self.complete:
             return text
@@ -54,30 +59,56 @@ class Completeness:
         return f"{text}; missing: {'; '.join([*self.missing[:_NAMED], *rest])}"
 
 
-def completeness(results: Results) -> Completeness | None:
-    """Compares the study with its results; None for tables without a study, and for searches."""
+def completeness(results: Results, attempts: Sequence[RunRow] | None = None) -> Completeness | None:
+    """Compares the study with its results; None for tables without a study, and for searches.
+
+    Args:
+        attempts: All rows of the ledger, where they have been read already.
+    """
     study = results.study()
     if study is None or study.search is not None:
         return None
     whole = study.schedule == "full"
     asked = _asked(study, results.tasks())
-    runs = results.runs()
-    targets = runs[(runs["kind"] != "intermediate") & runs["status"].isin(["finished", "stopped"])]
+    ended = _ended_runs(results) if attempts is None else _ended_attempts(attempts)
     several = study.encoders is not None
-    targets = targets.assign(of=targets["encoder"] if several else "")
-    rows = targets[["intermediate", "intermediate_fraction", "target", "target_fraction", "seed", "of"]]
-    rows = rows.astype(object).where(rows.notna(), None)
-    there = {_key(row, whole) for row in rows.itertuples(index=False)}
+    there = {_key((*key[:5], key[5] if several else ""), whole) for key in ended}
     wanted = {_key(key, whole) for key in asked}
     done = wanted & there
-    finished = targets[targets["status"] == "finished"]["intermediate"]
+    finished = [key[0] for key, status in ended.items() if status == "finished"]
     return Completeness(
-        unit="target stage" if whole else "arm and target pair",
+        unit="cell" if whole else "arm and target pair",
         done=len(done),
         asked=len(wanted),
         missing=_words(sorted(wanted, key=str), there),
         only_baseline=len(finished) > 0 and set(finished) == {"none"} and len(study.intermediates) > 1,
     )
+
+
+def _ended_runs(results: Results) -> dict[tuple[object, ...], str]:
+    """The target stages that have ended, as `_asked` names them but with their encoder, and how."""
+    runs = results.runs()
+    targets = runs[(runs["kind"] != "intermediate") & runs["status"].isin(_ENDED)]
+    rows = targets[list(_COLUMNS)].astype(object).where(targets[list(_COLUMNS)].notna(), None)
+    keys = (tuple(row) for row in rows.itertuples(index=False))
+    return _by_key(zip(keys, targets["status"], strict=True))
+
+
+def _ended_attempts(attempts: Sequence[RunRow]) -> dict[tuple[object, ...], str]:
+    """The same from the attempts themselves: of a stage a finished one counts, else the latest."""
+    counting: dict[str, RunRow] = {}
+    for row in sorted(attempts, key=lambda row: (row.status == "finished", row.attempt)):
+        counting[row.stage] = row
+    targets = [row for row in counting.values() if row.kind != "intermediate" and row.status in _ENDED]
+    return _by_key((tuple(getattr(row, name) for name in _COLUMNS), row.status) for row in targets)
+
+
+def _by_key(ended: Iterable[tuple[tuple[object, ...], str]]) -> dict[tuple[object, ...], str]:
+    """Where hyperparameters have changed, a key has several stages: finished if one of them is."""
+    found: dict[tuple[object, ...], str] = {}
+    for key, status in ended:
+        found[key] = "finished" if found.get(key) == "finished" else status
+    return found
 
 
 def _asked(study: Study, tasks: KnownTasks) -> list[tuple[object, ...]]:

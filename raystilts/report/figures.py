@@ -65,7 +65,8 @@ def forest(answer: TargetAnswer) -> Any:
         axes.plot([gain], [row], "o", markersize=5, markerfacecolor=face, markeredgecolor="#155199")
     axes.set_yticks(range(len(arms)), [name + (" *" if arm.in_best_set else "") for arm, name in arms], fontsize=8)
     axes.invert_yaxis()
-    axes.set_xlabel(f"gain over none on {answer.label}, {answer.metric} points (95 % interval)", fontsize=8)
+    what = f"gain over {answer.baseline} on {answer.label}, {answer.metric} points (95 % interval)"
+    axes.set_xlabel(what, fontsize=8)
     axes.tick_params(axis="x", labelsize=8)
     return figure
 
@@ -86,7 +87,7 @@ def scatter(title: str, places: Sequence[Place]) -> Any:
     axes.set_xlim(left=min(0.0, float(np.min([place.distance for place in places]))) - 0.02)
     axes.set_title(title, fontsize=9, loc="left")
     axes.set_xlabel("syntactic distance from English (URIEL+)", fontsize=8)
-    axes.set_ylabel("gain over none in points", fontsize=8)
+    axes.set_ylabel(f"gain over {places[0].arm.baseline if places else 'none'} in points", fontsize=8)
     axes.tick_params(labelsize=8)
     return figure
 

@@ -19,11 +19,13 @@ from raystilts.report.text import choosing
 from raystilts.results.answers import ArmAnswer, TargetAnswer, arm_names
 
 Value = Literal["gain", "score", "p_best"]
-#: What is said of targets at chance.
+#: Characters of an arm's name beside numbers; longer ones are given below.
+LONGEST = 36
+#: What is said of targets that are not learnt.
 NOT_LEARNT = "not learnt at this size, so no arm is better than another"
 #: What stands in the cells, for a title.
 TITLES: dict[Value, str] = {
-    "gain": "gain over none in points, with half the width of its 95 % interval",
+    "gain": "gain over {baseline} in points, with half the width of its 95 % interval",
     "score": "mean score x 100",
     "p_best": "probability of being best",
 }
@@ -34,10 +36,11 @@ class Matrix:
     """The values of arms in targets.
 
     Attributes:
-        arms: Names of the rows, `none` first.
+        arms: Names of the rows, the baseline first.
         targets: Names of the columns.
         cells: ``[row][column]``: the arm's answer there, None where it was not run.
         not_learnt: Targets that are not learnt, which have no gains.
+        baseline: What the arm `none` is called.
     """
 
     value: Value
@@ -46,6 +49,13 @@ class Matrix:
     targets: tuple[str, ...]
     cells: tuple[tuple[ArmAnswer | None, ...], ...]
     not_learnt: tuple[str, ...] = ()
+    baseline: str = "none"
+
+    @property
+    def title(self) -> str:
+        """What stands in the cells."""
+        title = TITLES[self.value].format(baseline=self.baseline)
+        return f"{title}, {self.language}" if self.language else title
 
     def number(self, row: int, column: int) -> float | None:
         """The value of a cell: a score or gain as a share (0.01 is a point), or a probability; None if unknown."""
@@ -61,9 +71,10 @@ def transfer_matrix(answers: Sequence[TargetAnswer], value: Value) -> Matrix:
     for column, answer in enumerate(answers):
         for name, arm in zip(arm_names(answer.arms), answer.arms, strict=True):
             found.setdefault(name, {})[column] = arm
+    baseline = answers[0].baseline if answers else "none"
     if value == "gain":
-        found.pop("none", None)
-    names = sorted(found, key=lambda name: (name != "none", _order(found[name])))
+        found.pop(baseline, None)
+    names = sorted(found, key=lambda name: (name != baseline, _order(found[name])))
     return Matrix(
         value=value,
         language=answers[0].language if answers else None,
@@ -71,6 +82,7 @@ def transfer_matrix(answers: Sequence[TargetAnswer], value: Value) -> Matrix:
         targets=tuple(answer.label for answer in answers),
         cells=tuple(tuple(found[name].get(column) for column in range(len(answers))) for name in names),
         not_learnt=tuple(a.label for a in answers if not a.learnt),
+        baseline=baseline,
     )
 
 
@@ -101,9 +113,10 @@ def matrix_text(matrix: Matrix) -> str:
     texts = [
         [cell_text(matrix, row, column) for column in range(len(matrix.targets))] for row in range(len(matrix.arms))
     ]
-    first = max((len(name) for name in matrix.arms), default=3)
+    names, legend = short_names(matrix.arms)
+    first = max((len(name) for name in names), default=3)
     widths = [max([len(name), *(len(row[column]) for row in texts)]) for column, name in enumerate(matrix.targets)]
-    lines = [TITLES[matrix.value] + (f", {matrix.language}" if matrix.language else "")]
+    lines = [matrix.title]
     start = 0
     while start < len(widths):
         end, used = start + 1, first + 2 + widths[start]
@@ -112,23 +125,44 @@ def matrix_text(matrix: Matrix) -> str:
             end += 1
         block = range(start, end)
         lines.append(f"{'arm':<{first}}" + "".join(f"  {matrix.targets[c]:>{widths[c]}}" for c in block))
-        for name, row in zip(matrix.arms, texts, strict=True):
+        for name, row in zip(names, texts, strict=True):
             lines.append((f"{name:<{first}}" + "".join(f"  {row[c]:>{widths[c]}}" for c in block)).rstrip())
         lines.append("")
         start = end
+    for line in legend:
+        lines += wrap(line)
     if matrix.value == "gain":
         own = any(arm is not None and arm.overlap for row in matrix.cells for arm in row)
         overlap = "; (...) trains on the target's own training data" if own else ""
-        lines.append(f"* the interval excludes zero{overlap}")
+        apart = f"told apart from {matrix.baseline}, not from the other arms"
+        lines += wrap(f"* the interval excludes zero: {apart}{overlap}")
         chooser = choosing(arm for row in matrix.cells for arm in row if arm is not None)
         if chooser:
             lines += wrap(f"gains are on test, the best arms are chosen by {chooser}, so that the two may disagree")
         cells = (matrix.number(r, c) for r in range(len(matrix.arms)) for c in range(len(matrix.targets)))
         if not matrix.not_learnt and all(cell is None for cell in cells):
-            lines.append("no gains: none has no finished run (--value score or p_best needs none)")
+            lines.append(f"no gains: {matrix.baseline} has no finished run (--value score or p_best needs none)")
     if matrix.not_learnt:
         lines += wrap(f"{NOT_LEARNT}: {', '.join(matrix.not_learnt)}")
     return "\n".join(lines).rstrip() + "\n"
+
+
+def short_names(names: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Names that leave room for numbers, and lines that give the long ones in full: `squad [a]`, `[a] squad (...)`."""
+    shown: list[str] = []
+    legend: list[str] = []
+    for name in names:
+        if len(name) > LONGEST:
+            mark = f"[{_letters(len(legend))}]"
+            legend.append(f"{mark} {name}")
+            name = f"{name.partition(' (')[0][: LONGEST - len(mark) - 1]} {mark}"
+        shown.append(name)
+    return shown, legend
+
+
+def _letters(number: int) -> str:
+    """a, b, ... z, aa, ab, ..."""
+    return ("" if number < 26 else _letters(number // 26 - 1)) + chr(ord("a") + number % 26)
 
 
 def matrix_csv(matrix: Matrix) -> str:
@@ -165,9 +199,8 @@ def plot_matrix(matrix: Matrix, path: Path) -> None:
     for row in range(height):
         for column in range(width):
             _draw_cell(axes, matrix, row, column, (values[row, column] - low) / (high - low))
-    title = TITLES[matrix.value] + (f", {matrix.language}" if matrix.language else "")
     legend = "bold: the interval excludes 0; hatched: it does not" if matrix.value == "gain" else ""
-    axes.set_title("\n".join([title, legend]).strip(), fontsize=9, loc="left")
+    axes.set_title("\n".join([matrix.title, legend]).strip(), fontsize=9, loc="left")
     figure.colorbar(image, ax=axes, shrink=0.8)
     save_figure(figure, path)
 

@@ -31,14 +31,22 @@ def best_table(answer: TargetAnswer) -> str:
     if answer.best:
         bound = "Hsu's worst-case test at 95 %" if answer.strict else "it holds the best with at least 95 %"
         lines += wrap(f"* best set, the arms not told apart from the best: {bound}", "  ")
-    chooser = choosing(answer.arms)
-    if chooser:
-        lines += wrap(f"means and gains are on test; the order, P(best) and regret by {chooser}", "  ")
-    if _gains_are_shrunk(answer):
-        lines += wrap("gains are estimated from all arms together; they need not be the differences of the means", "  ")
+    for note in footnotes(answer):
+        lines += wrap(note, "  ")
     for note in answer.notes:
         lines += wrap(f"note: {note}", "  ")
     return "\n".join(lines) + "\n"
+
+
+def footnotes(answer: TargetAnswer) -> list[str]:
+    """What a table that shows means and gains beside each other must say of them."""
+    found = []
+    chooser = choosing(answer.arms)
+    if chooser:
+        found.append(f"means and gains are on test; the order, P(best) and regret by {chooser}")
+    if _gains_are_shrunk(answer):
+        found.append("gains are estimated from all arms together; they need not be the differences of the means")
+    return found
 
 
 def _gains_are_shrunk(answer: TargetAnswer) -> bool:
@@ -84,7 +92,7 @@ def _arm_lines(label: str, arm: ArmAnswer) -> list[str]:
     )
     long = len(label) > _ARM
     row = _row("" if long else label, cells)
-    lines = [f"  {label}", row] if long else [row]
+    lines = [*wrap(label, "  "), row] if long else [row]
     lines[0] = star + lines[0][1:]
     return lines + (wrap(f"({', '.join(marks(arm))})", "    ") if marks(arm) else [])
 
@@ -122,12 +130,13 @@ def verdict(answer: TargetAnswer) -> str:
     if not answer.best:
         return "No arm can be called best yet: run more seeds."
     run = [arm for arm in answer.arms if arm.seeds]
-    if all(arm.intermediate == "none" for arm in run):
+    if answer.baseline == "none" and all(arm.intermediate == "none" for arm in run):
         return "Nothing to compare yet: only training without an intermediate task has a finished run."
     if len(run) == 1:
         return f"Nothing to compare yet: only {run[0].label} has a finished run."
-    if answer.best == ("none",):
-        return "No intermediate task helps here: training without one is best."
+    if answer.best == (answer.baseline,):
+        named = "training without one" if answer.baseline == "none" else f"the baseline, {answer.baseline},"
+        return f"No intermediate task helps here: {named} is best."
     if len(answer.best) == 1:
         return f"{answer.best[0]} is best."
     seeds = max((arm.seeds for arm in answer.arms if arm.in_best_set), default=0)
@@ -138,15 +147,15 @@ def not_learnt(answer: TargetAnswer) -> str:
     """That no arm can be better than another, why, and what to change."""
     means = [arm.mean for arm in answer.arms if arm.mean is not None]
     known = answer.constant is not None and answer.constant > 0.0
-    what = f"half of its runs or more score no better than the best constant answer, {100 * (answer.constant or 0):.1f}"
+    what = "half of its runs or more are at chance on dev"
     if not any(means):
-        what = "every run scores 0"
-    elif not known:
-        what = "half of its runs or more are no better than guessing"
+        what = "every run scores 0 on dev"
+    elif known:
+        what += f", where the best constant answer scores {100 * (answer.constant or 0):.1f}"
     earlier = len(answer.arms) > len({(arm.intermediate, arm.intermediate_fraction) for arm in answer.arms})
     more = " Earlier hyperparameters count too: a study of another name leaves them out and trains nothing twice."
     return (
-        f"Not learnt at this size: {what} on dev. No arm is better than another; train longer or on more data, try "
+        f"Not learnt at this size: {what}. No arm is better than another; train longer or on more data, try "
         f"another learning rate or a larger encoder.{more if earlier else ''}"
     )
 
@@ -163,8 +172,8 @@ def _outlook(answer: TargetAnswer) -> str:
         return "; nothing is told apart without a second seed" if advice is not None else ""
     if not advice.arms or advice.seeds == 0:
         return ""
-    apart = "none" in answer.best or "none" not in answer.advised(advice)
-    these = "these" if apart else "these and of no intermediate task"
+    apart = answer.baseline in answer.best or answer.baseline not in answer.advised(advice)
+    these = "these" if apart else f"these and of {prose(answer.baseline)}"
     if advice.seeds is None:
         few = "less than 0.01" if advice.probability < 0.01 else f"{advice.probability:.2f}"
         return f"; {LOOK_AHEAD} more seeds of {these} would decide with probability {few} only"
@@ -184,7 +193,10 @@ def overall_table(answer: OverallAnswer) -> str:
             name = textwrap.shorten(arm.label, _ARM, placeholder="...")
             row = f"{star} {name:<{_ARM}} {arm.mean_rank:>9.2f} {ranks:>14} {arm.p_best_rank:>7.2f}"
             lines.append(f"{row} {_scaled(arm):>20}".rstrip())
-    notes = ["scaled gain: over none, in units of the spread of one run's score in each target"] if answer.arms else []
+    notes = []
+    if answer.arms:
+        unit = "in units of the spread of one run's score in each target"
+        notes.append(f"scaled gain: over {answer.baseline}, {unit}")
     if answer.not_learnt:
         notes.append(f"left out, not learnt at this size: {', '.join(answer.not_learnt)}")
     if answer.left_out:

@@ -13,6 +13,7 @@ from raystilts.ranking.advice import Advice, advise
 from raystilts.ranking.intervals import FloatArray
 from raystilts.ranking.mcb import compare_with_best
 from raystilts.ranking.posterior import NO_REPEATS, Posterior, number, with_items
+from raystilts.results.baseline import NONE
 from raystilts.results.item_noise import ItemLuck, KnownItems
 from raystilts.results.notes import GAINS_ALONE, TOGETHER, Selection, answer_notes, parsed, shared_notes
 from raystilts.results.stratum import Arm, Stratum, rank_stratum, scores_of, was_run
@@ -44,6 +45,7 @@ class ArmAnswer:
         stopped_at: The largest share of the budget that a stopped run has reached.
         posterior: Whose runs P(best) and regret are from: the target's alone, or all of the study's, as after the
             schedules `halve` and `top_two`.
+        baseline: What the arm `none` is called, see `results.baseline`.
     """
 
     target: str
@@ -70,11 +72,12 @@ class ArmAnswer:
     selection: Selection
     stopped_at: float | None = None
     posterior: Literal["target", "study"] = "target"
+    baseline: str = NONE
 
     @property
     def label(self) -> str:
         """The arm as people read it."""
-        return arm_label(self.intermediate, self.intermediate_fraction)
+        return arm_label(self.intermediate, self.intermediate_fraction, self.baseline)
 
     @property
     def certain(self) -> bool:
@@ -100,6 +103,7 @@ class TargetAnswer:
         target_examples: The training examples of the target, where the study sets their number.
         constant: Where the target is not learnt, the dev score of the best constant answer, 0 to 1, if it has been
             looked up (`analysis.above_chance.with_constants`).
+        baseline: What the arm `none` is called, see `results.baseline`.
     """
 
     target: str
@@ -117,6 +121,7 @@ class TargetAnswer:
     gain_arms: tuple[tuple[str, float | None], ...] = field(default=(), repr=False, compare=False)
     constant: float | None = None
     target_examples: int | None = None
+    baseline: str = NONE
 
     @property
     def learnt(self) -> bool:
@@ -135,11 +140,13 @@ class TargetAnswer:
 
     def advised(self, advice: Advice) -> tuple[str, ...]:
         """Labels of the arms that an advice names."""
-        return tuple(arm_label(*self.choice_arms[i]) for i in advice.arms)
+        return tuple(arm_label(*self.choice_arms[i], self.baseline) for i in advice.arms)
 
 
-def arm_label(intermediate: str, fraction: float | None) -> str:
-    """An arm as people read it: `squad`, or `squad 25%` for a part of its data."""
+def arm_label(intermediate: str, fraction: float | None, baseline: str = NONE) -> str:
+    """An arm as people read it: `squad`, or `squad 25%` for a part of its data; `none` by its given name."""
+    if intermediate == NONE:
+        return baseline
     return intermediate if fraction is None or fraction == 1.0 else f"{intermediate} {100 * fraction:g}%"
 
 
@@ -172,6 +179,7 @@ class Question:
     strict: bool
     study: Study | None
     tasks: KnownTasks
+    baseline: str = NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +258,7 @@ def answer_target(
     if together is not None:
         arms = [replace(arm, posterior="study") for arm in arms]
         arms += _not_run(arms, together, best)
+    arms = [replace(arm, baseline=asked.baseline) for arm in arms]
     arms.sort(key=lambda a: (not a.competes, -(a.p_best or 0.0), -(a.mean or 0.0), a.intermediate))
     notes = answer_notes(test, gains, chosen, selection, overlap, asked.include_overlap, asked.study)
     if chosen.learnt:
@@ -266,7 +275,7 @@ def answer_target(
         languages=(asked.language,) if asked.language else test.languages,
         metric=test.metric or "",
         arms=tuple(arms),
-        best=tuple(arm_label(*choice_arms[i][:2]) for i in best),
+        best=tuple(arm_label(*choice_arms[i][:2], asked.baseline) for i in best),
         notes=(*notes, *shared, *extra),
         strict=asked.strict,
         choice=chosen,
@@ -274,6 +283,7 @@ def answer_target(
         choice_arms=tuple(arm[:2] for arm in choice_arms),
         gain_arms=tuple(arm[:2] for arm in test.arms),
         target_examples=asked.tasks.examples_of(asked.study, test.target, test.target_fraction),
+        baseline=asked.baseline,
     )
 
 

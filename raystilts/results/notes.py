@@ -49,13 +49,12 @@ def answer_notes(
         notes.append(f"{shared} trains on this target's own training data and {rule}")
     if test.at_chance and test.learnt:
         notes.append(
-            f"{test.at_chance} runs are no better than guessing on dev; they count all the same, for all runs of "
-            "their arms are"
+            f"{_runs_are(test.at_chance)} at chance on dev and counted all the same, for all runs of their arms are"
         )
     if test.degenerate.any():
         notes.append(
-            f"{int(test.degenerate.sum())} runs count as failed by how they trained (not a number, no better than "
-            "guessing on dev, or a loss that does not fall) and are in no mean"
+            f"{_runs_are(int(test.degenerate.sum()))} degenerate (not a number, at chance on dev, or with a loss that "
+            "does not fall) and in no mean"
         )
     given = [(arm.intermediate, arm.hyperparameters) for arm in test.arms if arm.hyperparameters not in ("", "{}")]
     broken = {name for name, text in given if not parsed(text)}
@@ -105,3 +104,8 @@ def _seen(test: Stratum, study: Study | None) -> list[str]:
     parts = [part for arm in test.arms for part in known.get(arm.intermediate, (arm.intermediate,))]
     words = {word for part in parts for word in re.split(r"[+@]", part)}
     return [name for name in study.encoder.has_seen if name in words]
+
+
+def _runs_are(number: int) -> str:
+    """`1 run is`, `3 runs are`."""
+    return "1 run is" if number == 1 else f"{number} runs are"

@@ -10,6 +10,7 @@ from raystilts.errors import UserError
 from raystilts.ranking.overall import OverallArm, align, rank_overall
 from raystilts.ranking.posterior import Posterior
 from raystilts.results.answers import TargetAnswer, arm_label
+from raystilts.results.baseline import NONE
 
 Name = tuple[str, float | None]
 
@@ -26,6 +27,7 @@ class ArmOverall:
         scaled_gain: Gain over `none` on test, each target's in units of the spread of one run's score there, averaged
             over targets, with its 95 % interval.
         p_best_gain: Probability that its average is the highest.
+        baseline: What the arm `none` is called, see `results.baseline`.
     """
 
     intermediate: str
@@ -42,11 +44,12 @@ class ArmOverall:
     scaled_high: float | None
     p_best_gain: float | None
     in_gain_set: bool
+    baseline: str = NONE
 
     @property
     def label(self) -> str:
         """The arm as people read it."""
-        return arm_label(self.intermediate, self.intermediate_fraction)
+        return arm_label(self.intermediate, self.intermediate_fraction, self.baseline)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,7 @@ class OverallAnswer:
     by_rank: tuple[str, ...]
     by_gain: tuple[str, ...]
     notes: tuple[str, ...]
+    baseline: str = NONE
 
     def to_json(self) -> dict[str, Any]:
         """As JSON."""
@@ -88,7 +92,8 @@ def over_targets(answers: Sequence[TargetAnswer]) -> OverallAnswer:
         [_aligned(a.choice, a.choice_arms, names) for a in ranked],
         [_aligned(a.gains, a.gain_arms, names) for a in ranked],
     )
-    arms = [_arm(name, arm) for name, arm in zip(names, found.arms, strict=True) if arm.targets]
+    baseline = ranked[0].baseline
+    arms = [_arm(name, arm, baseline) for name, arm in zip(names, found.arms, strict=True) if arm.targets]
     arms.sort(key=lambda arm: (not arm.competes, arm.mean_rank or 0.0, arm.intermediate))
     labels = [answer.label for answer in ranked]
     return OverallAnswer(
@@ -97,9 +102,10 @@ def over_targets(answers: Sequence[TargetAnswer]) -> OverallAnswer:
         not_learnt=tuple(labels[k] for k in found.left_out if not ranked[k].learnt),
         left_out=tuple(labels[k] for k in found.left_out if ranked[k].learnt),
         arms=tuple(arms),
-        by_rank=tuple(arm_label(*names[i]) for i in found.rank_set),
-        by_gain=tuple(arm_label(*names[i]) for i in found.gain_set),
+        by_rank=tuple(arm_label(*names[i], baseline) for i in found.rank_set),
+        by_gain=tuple(arm_label(*names[i], baseline) for i in found.gain_set),
         notes=tuple(note for note in found.notes if "left out" not in note),  # named above
+        baseline=baseline,
     )
 
 
@@ -113,7 +119,7 @@ def _aligned(target: Posterior | None, own: Sequence[Name], names: Sequence[Name
     return align(target, [rows.get(name) for name in names])
 
 
-def _arm(name: Name, arm: OverallArm) -> ArmOverall:
+def _arm(name: Name, arm: OverallArm, baseline: str) -> ArmOverall:
     values = asdict(arm)
     del values["arm"]
-    return ArmOverall(*name, competes=arm.mean_rank is not None, **values)
+    return ArmOverall(*name, competes=arm.mean_rank is not None, baseline=baseline, **values)

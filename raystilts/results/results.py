@@ -16,6 +16,7 @@ from raystilts.filesystem import Folder, open_folder
 from raystilts.results import cells, queries
 from raystilts.results.answers import ArmAnswer, Question, TargetAnswer, answer_target
 from raystilts.results.asked import check_one, nothing_to_answer
+from raystilts.results.baseline import read_baseline
 from raystilts.results.cell_tables import CellTables
 from raystilts.results.compared import compared_fraction
 from raystilts.results.item_noise import KnownItems, Stages, stages_of
@@ -320,11 +321,17 @@ class Results:
         tests = {key: test for key, test in every.items() if target in (None, key[0])}
         self._check(tests, target, language)
         compared = compared_fraction(intermediate_fraction, tests.values(), study)
-        asked = Question(target, language, compared, include_overlap, strict, study, read_tasks(self.folder, study))
+        asked = Question(target, language, compared, include_overlap, strict, study, read_tasks(self.folder, study),
+                         self.baseline)  # fmt: skip
         devs, rule = self._choosing(every, asked if least is None else replace(asked, target=None))
         joint = {} if least is None else self._together(every, devs, rule, asked, least)
         items = self.known_items(target)
         return [answer_target(test, devs.get(key), rule, asked, joint.get(key), items) for key, test in tests.items()]
+
+    @property
+    def baseline(self) -> str:
+        """What the arm `none` is called in answers: as it was named to `raystilts import --baseline`, or `none`."""
+        return read_baseline(self.folder)
 
     def item_sets(self, target: str | None = None, split: str | None = None) -> list[ItemSet]:
         """Scores of single items, where the study keeps them (`predictions`) or they were imported."""
@@ -415,5 +422,3 @@ def _finals(rows: Iterable[Any]) -> list[Final]:
 def _given(**values: object) -> dict[str, object]:
     """Parameters of a query that have a value."""
     return {name: value for name, value in values.items() if value is not None}
-
-

@@ -60,9 +60,9 @@ class RunRow:
         stop_reason: Why it was stopped (the schedule) or failed (error, nan, oom, timeout, worker_died, parent_failed).
         rung: Share of the full budget at which the attempt was paused or stopped.
         error: The message of a failed attempt.
-        degenerate: Whether training failed by its process (chance-level dev score, a loss that
-            does not fall); `degenerate_rule` says by which rule.
-        degenerate_rule: The rule by which it failed, or null.
+        degenerate: Whether it is not a number, at chance on dev, or has a loss that does not fall; `degenerate_rule`
+            says by which rule.
+        degenerate_rule: The rule by which it is degenerate, or null.
         steps_done: Updates done.
         steps_planned: Updates of the full budget.
         examples: Training examples seen, repeats counted.

@@ -10,7 +10,7 @@ import json
 import warnings
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from raystilts.filesystem import Folder
@@ -59,6 +59,7 @@ class TaskFacts:
         licence: Licence of the data.
         url: Home page of the data.
         shared: What its test data has in common with its training and dev data.
+        shared_key: Names the data that were compared for it; empty where none were.
     """
 
     type: str
@@ -75,6 +76,7 @@ class TaskFacts:
     licence: str = ""
     url: str = ""
     shared: tuple[SharedRows, ...] = ()
+    shared_key: str = ""
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> TaskFacts:
@@ -167,7 +169,7 @@ def write_tasks(folder: Folder, tasks: Mapping[str, Mapping[str, Any]]) -> None:
     Raises:
         StorageError: The folder cannot be written.
     """
-    found = {name: _plain(one) for name, one in _read(folder).items()}
+    found = {name: asdict(one) for name, one in _read(folder).items()}
     values = {"version": VERSION, "tasks": dict(sorted({**found, **tasks}.items()))}
     folder.write(FILE, json.dumps(values, indent=1).encode(), overwrite=True)
 
@@ -185,7 +187,3 @@ def _read(folder: Folder) -> dict[str, TaskFacts]:
             stacklevel=2,
         )
         return {}
-
-
-def _plain(one: TaskFacts) -> dict[str, Any]:
-    return {f.name: getattr(one, f.name) for f in fields(one)}

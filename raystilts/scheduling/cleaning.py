@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import PurePosixPath
 from typing import Literal
 
 from raystilts.errors import StorageError, UserError
@@ -15,12 +15,9 @@ from raystilts.filesystem import open_folder
 from raystilts.planning.cost import CHECKPOINTS
 from raystilts.results.study_file import read_study
 from raystilts.scheduling.lock import driver_lock
-from raystilts.scheduling.storage import IN_PROGRESS, Storage, StoredStudy, read_storage
-from raystilts.training.checkpoints import LEFTOVER_SECONDS, open_checkpoints
+from raystilts.scheduling.storage import Storage, StoredStudy, read_storage
+from raystilts.training.checkpoints import LEFTOVER_SECONDS, TRAIN_KEY, is_temporary, open_checkpoints
 
-#: Names of weights and snapshots; whatever else lies among them is somebody else's.
-_TRAIN_KEY = re.compile(r"[0-9a-f]{32}")
-_TEMPORARY = re.compile(rf"({IN_PROGRESS}/)?\.{_TRAIN_KEY.pattern}\..+")
 _KEPT = {"intermediate": "keep", "target": "keep_targets"}
 
 
@@ -70,7 +67,7 @@ def find_spare(results: str) -> Cleaning:
     needed = set().union(*(needed_by(study) for study in storage.studies.values()))
     silent = [one.name for one in storage.studies.values() if one.unfinished is None and _trains(one)]
     spare = list(_weights(storage, needed, name))
-    in_progress = [key for key in storage.in_progress if key not in needed and _TRAIN_KEY.fullmatch(key)]
+    in_progress = [key for key in storage.in_progress if key not in needed and TRAIN_KEY.fullmatch(key)]
     if not silent:
         spare += [Spare("training in progress", key, "", storage.in_progress[key]) for key in in_progress]
     spare += _hidden(storage)
@@ -100,7 +97,7 @@ def _weights(storage: Storage, needed: set[str], own: str) -> Iterator[Spare]:
     studies = sorted(storage.studies.values(), key=lambda study: study.name == own)
     rows = {row.train_key: row for study in studies for row in study.rows if row.steps_done}
     for key in sorted(storage.weights):
-        if key in needed or not _TRAIN_KEY.fullmatch(key):
+        if key in needed or not TRAIN_KEY.fullmatch(key):
             continue
         row = rows.get(key)
         what = "of no study that is here"
@@ -115,7 +112,7 @@ def _hidden(storage: Storage) -> Iterator[Spare]:
     """What has been under a temporary name among the weights for so long that its writer is gone."""
     for name, files in sorted(storage.hidden.items()):
         newest = max((one.written for one in files if one.written is not None), default=None)
-        if _TEMPORARY.fullmatch(name) and _is_old(newest):
+        if is_temporary(PurePosixPath(name)) and _is_old(newest):
             yield Spare("leftover", name, "of a killed writer", sum(one.size for one in files))
 
 

@@ -12,7 +12,7 @@ import time
 import uuid
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,18 +20,18 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from raystilts.errors import ClusterError, StorageError
-from raystilts.filesystem import open_folder
+from raystilts.filesystem import Folder, open_folder
 from raystilts.planning.cost import checkpoints_folder, results_folder
 from raystilts.planning.data import StudyData, data_folder
-from raystilts.planning.dev_test import shared_rows
+from raystilts.planning.dev_test import shared_rows, shared_rows_key
 from raystilts.planning.encoders import EncoderInfo, fetch_encoder
-from raystilts.planning.resolve import ResolvedStudy, resolve
+from raystilts.planning.resolve import ResolvedStudy, ResolvedTask, resolve
 from raystilts.planning.stage import Kind, Stage
 from raystilts.planning.stages import Plan
 from raystilts.results.compaction import compacting
 from raystilts.results.ledger import Ledger
 from raystilts.results.study_file import read_study
-from raystilts.results.task_facts import write_tasks
+from raystilts.results.task_facts import read_tasks, write_tasks
 from raystilts.scheduling.announce import Steps, silent
 from raystilts.scheduling.capacity import prepared
 from raystilts.scheduling.cluster import head_answers, ray_cluster
@@ -301,15 +301,25 @@ def write_study(results: str, resolved: ResolvedStudy) -> None:
     data = StudyData(study)
     facts = {task.name: facts_of(task) for arm in resolved.all_arms for task in arm.data}
     facts |= {one.task.name: facts_of(one.task) for one in resolved.targets}
-    shared = {one.task.name: shared_rows(one, data_folder(study)) for one in resolved.targets}
     trained = [one for arm in resolved.all_arms for one in arm.tasks]
     for one in (*trained, *(target for target in resolved.targets if target.task.requires_training)):
         facts[one.task.name] = facts_of(one.task) | {"rows": data.training(one.task, one.hyperparameters).rows}
-    for name, rows in shared.items():
-        facts[name]["shared"] = rows
+    for one in resolved.targets:
+        facts[one.task.name] |= _shared(one, folder, data_folder(study))
     write_tasks(folder, facts)
     # What is there may be damaged: then there is nothing to go on with.
     with suppress(ValueError):
         old = read_study(folder)
         study = study if old is None else merged(old, study)
     folder.write("study.json", json.dumps(study.model_dump(mode="json"), indent=1).encode(), overwrite=True)
+
+
+def _shared(target: ResolvedTask, results: Folder, data: Path | None) -> dict[str, Any]:
+    """What a target's test data shares with its other splits; as the results folder has it, where that is of this data.
+
+    Comparing all rows takes up to a second a target, which a study that goes on need not take again.
+    """
+    key, known = shared_rows_key(target, data), read_tasks(results, None).get(target.task.name)
+    if known is not None and known.shared_key == key:
+        return {"shared": [asdict(one) for one in known.shared], "shared_key": key}
+    return {"shared": shared_rows(target, data), "shared_key": key}

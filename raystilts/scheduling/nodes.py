@@ -7,7 +7,6 @@ first stage), and what differs is told as one table of faults and remedies.
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import shutil
 import socket
@@ -15,7 +14,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache
@@ -24,7 +23,6 @@ from typing import Any, cast
 
 from filelock import FileLock
 from rich.console import Console
-from rich.table import Table
 
 from raystilts.errors import StorageError, UserError
 from raystilts.filesystem import open_folder
@@ -34,7 +32,14 @@ from raystilts.planning.keys import digest
 from raystilts.planning.resolve import ResolvedStudy, resolve
 from raystilts.planning.stage import Kind
 from raystilts.planning.stages import Plan
-from raystilts.scheduling.node_encoders import local_encoder, locations
+from raystilts.scheduling.fault_table import Fault, fault_table
+from raystilts.scheduling.node_encoders import (
+    PlannedCheckpoint,
+    check_checkpoints_here,
+    local_encoder,
+    locations,
+    planned_checkpoints,
+)
 from raystilts.scheduling.preflight import check_data, splits
 from raystilts.scheduling.record import versions
 from raystilts.study.schema import Study
@@ -68,6 +73,7 @@ class Expected:
         disk_bytes: Room that a stage takes on a node's own disk.
         gpu_kinds: Kinds of stages that ask for a GPU.
         encoders: By name, where the study has several.
+        checkpoints: From elsewhere.
     """
 
     run: str
@@ -80,6 +86,7 @@ class Expected:
     disk_bytes: int
     gpu_kinds: tuple[Kind, ...] = ()
     encoders: Mapping[str, EncoderInfo] = field(default_factory=dict)
+    checkpoints: tuple[PlannedCheckpoint, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +109,7 @@ class NodeReport:
     encoder: str | None = None
     encoder_location: str = ""
     encoder_error: str | None = None
+    checkpoint_error: str | None = None
     data: str | None = None
     data_error: str | None = None
     shared: bool = False
@@ -111,15 +119,6 @@ class NodeReport:
     counted_gpus: float = 0
     gpus: tuple[tuple[str, int], ...] = ()
     locations: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """One thing that is wrong with a node, and what to do about it."""
-
-    what: str
-    found: str
-    remedy: str
 
 
 def faults(expected: Expected, report: NodeReport) -> list[Fault]:
@@ -152,6 +151,9 @@ def _input_faults(expected: Expected, report: NodeReport) -> list[Fault]:
         found.append(Fault("encoder", report.encoder_error, place))
     elif report.encoder != expected.encoder.fingerprint:
         found.append(Fault("encoder", f"{report.encoder_location} holds other weights or another tokenizer", place))
+    if report.checkpoint_error is not None:
+        remedy = "a folder that all nodes share, or an id on the hub with its revision"
+        return [*found, Fault("checkpoint", report.checkpoint_error, remedy)]  # without it no data was looked at
     folder = "a folder that all nodes share: --set data_dir=... (or none, for data from the hub)"
     if report.data_error is not None:
         found.append(Fault("data", report.data_error, folder))
@@ -224,27 +226,6 @@ def code_digest() -> str:
     return found.hexdigest()[:32]
 
 
-def fault_table(wrong: Iterable[tuple[str, Sequence[Fault]]]) -> str:
-    """One table of what is wrong with which node; those with the same fault share its row.
-
-    Args:
-        wrong: Nodes, by name, with their faults.
-    """
-    same: dict[Fault, list[str]] = {}
-    for name, found in wrong:
-        for fault in found:
-            same.setdefault(fault, []).append(name)
-    table = Table(box=None, pad_edge=False, show_edge=False)
-    for title, share in (("node", 2), ("what", 1), ("found", 5), ("remedy", 5)):
-        table.add_column(title, ratio=share, overflow="fold")
-    for fault, where in same.items():
-        shown = ", ".join(where[:3]) + (f" and {len(where) - 3} more" if len(where) > 3 else "")
-        table.add_row(shown, fault.what, fault.found, fault.remedy)
-    text = io.StringIO()
-    Console(file=text, width=118, color_system=None, highlight=False).print(table)
-    return "\n".join(f"  {line.rstrip()}" for line in text.getvalue().splitlines())
-
-
 def announce(planned: Plan, results: str, kinds: Sequence[Kind]) -> Expected:
     """Writes into the results folder which run is at work, and says what its nodes must be."""
     folder = open_folder(results)
@@ -261,6 +242,7 @@ def announce(planned: Plan, results: str, kinds: Sequence[Kind]) -> Expected:
         disk_bytes=max(node_disk_bytes(part.encoder, folder.path is None) for part in planned.each()),
         gpu_kinds=tuple(kind for kind in kinds if planned.study.resources.of(kind).gpus > 0),
         encoders=planned.encoders,
+        checkpoints=planned_checkpoints(planned),
     )
 
 
@@ -371,6 +353,10 @@ def _inputs(expected: Expected) -> dict[str, Any]:
         found["locations"] = locations(expected.study, expected.encoders)
     except (UserError, OSError) as error:
         found["encoder_error"] = _line(error)
+    try:
+        check_checkpoints_here(expected.checkpoints)
+    except (UserError, OSError) as error:
+        return found | {"checkpoint_error": _line(error)}
     try:
         resolved = resolve(expected.study)
         check_data(resolved)

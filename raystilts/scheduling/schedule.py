@@ -67,7 +67,7 @@ class Curve:
     Attributes:
         steps: Score by the number of updates, of what was evaluated during training.
         final: Score of the weights that it ended with; None before its end.
-        at_chance: Whether these are no better than guessing.
+        at_chance: Whether these are at chance.
         failed: Whether it has failed, and will score no more.
     """
 

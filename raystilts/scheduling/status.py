@@ -103,7 +103,7 @@ class Status:
     def head(self) -> str:
         """The counts and the time left, in a line."""
         shown = [f"{n} {name.replace('_', ' ')}" for name, n in self.counts.items() if n or name in _ALWAYS]
-        return f"{', '.join(shown)}; {clock(self.seconds_left)} left"
+        return ", ".join(shown) + ("" if self.seconds_left is None else f"; {clock(self.seconds_left)} left")
 
     @property
     def at_work(self) -> str:
@@ -159,7 +159,8 @@ def render(status: Status, width: int) -> Group:
     for name, n in status.counts.items():
         if n or name in _ALWAYS:
             head.append(f"{n} {name.replace('_', ' ')}  ", style=_COLOURS.get(name, "") if n else "dim")
-    head.append(f"{clock(status.seconds_left)} left")
+    if status.seconds_left is not None:
+        head.append(f"{clock(status.seconds_left)} left")
     table = Table(box=None, pad_edge=False, width=min(width, 100))
     for name in ("target", "best so far"):
         table.add_column(name, overflow="ellipsis", no_wrap=True)

@@ -13,6 +13,7 @@ from typing import Any
 from raystilts.planning.stage import Stage
 from raystilts.results.answers import arm_label, target_label
 from raystilts.scheduling.graph import StageGraph
+from raystilts.scheduling.pace import Pace
 from raystilts.scheduling.trial_board import TrialBoard, Work
 
 #: Lines of failed stages that `progress.json` holds.
@@ -31,8 +32,7 @@ class GridTally:
         shares: Share of its budget that each paused stage has reached.
         dev: Dev scores by target (see `target_name`), then arm, of what may be called best. As in answers:
             arms at the compared fraction that do not train on the target's own data, and no runs that broke.
-        at_chance: How many of these runs are no better than guessing.
-        running: Stages that run now, with their starts.
+        at_chance: How many of these runs are at chance.
         already: Stages that were in the ledger before.
         compared: The fraction of intermediates at which arms compete; None for any.
     """
@@ -44,20 +44,26 @@ class GridTally:
     shares: dict[str, float] = field(default_factory=dict)
     dev: dict[str, dict[str, list[float]]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(list)))
     at_chance: Counter[str] = field(default_factory=Counter)
-    running: dict[str, float] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
     compared: float | None = None
+    pace: Pace = field(default_factory=Pace)
+
+    @property
+    def running(self) -> dict[str, float]:
+        """Stages that run now, with their starts."""
+        return self.pace.begun
 
     def start(self, key: str) -> None:
         """A stage has a device."""
-        self.running[key] = time.monotonic()
+        self.pace.begin(key)
 
     def end(self, key: str, result: Mapping[str, Any], until: float = 1.0) -> None:
         """A stage has ended, or paused at a share of its budget."""
-        self.running.pop(key, None)
         stage = self.graph.stages[key]
         share = until if result.get("status") == "paused" else 1.0
-        self.work_done += stage_work(stage) * (share - self.shares.get(key, 0.0))
+        work = stage_work(stage) * (share - self.shares.get(key, 0.0))
+        self.pace.end(key, work, counts=result.get("status") in ("finished", "paused"))
+        self.work_done += work
         self.shares[key] = share
         if result.get("status") == "finished" and not result.get("flagged"):
             self.count(stage, result.get("dev_score"), at_chance=bool(result.get("at_chance")))
@@ -77,11 +83,9 @@ class GridTally:
 
     @property
     def seconds_left(self) -> float | None:
-        """Time left by the work done so far; None before the first stage has ended."""
-        if self.work_done <= 0:
-            return None
-        elapsed = time.monotonic() - self.started
-        return elapsed * self.work_left() / self.work_done
+        """Time left by the pace so far; None before that can be told."""
+        running = {k: stage_work(self.graph.stages[k]) * (1.0 - self.shares.get(k, 0.0)) for k in self.running}
+        return self.pace.seconds_left(self.work_left(), running)
 
     def work_left(self) -> float:
         """Rough sub-words of what runs, waits or is undecided: at most so much, where a schedule may stop some."""
@@ -142,10 +146,12 @@ class SearchTally:
     best: dict[str, tuple[float, str]] = field(default_factory=dict)
     done: int = 0
     errors: list[str] = field(default_factory=list)
+    pace: Pace = field(default_factory=Pace)
 
     def end(self, work: Work, result: Mapping[str, Any]) -> None:
         """A piece of work has ended."""
         self.done += 1
+        self.pace.end_one(self.started, self.board.counts["running"])
         score = result.get("score")
         if result["status"] == "failed":
             self.errors.append(f"{describe_work(work)}: {_reason(result)}")
@@ -154,12 +160,13 @@ class SearchTally:
 
     @property
     def seconds_left(self) -> float | None:
-        """Time left if the trials that are left take as long as those of this run; None before the first."""
+        """Time left if the trials that are left take as long as those of this run; None before that can be told."""
         counts = self.board.counts
         ended = counts["ended"] + counts["resting"]
         if not self.done or not ended:
             return None
-        return (time.monotonic() - self.started) * max(0, counts["asked"] - ended) / max(1, min(self.done, ended))
+        segments = max(1.0, self.done / ended)  # of a trial, where it rests in between
+        return self.pace.seconds_left(segments * max(0, counts["asked"] - ended))
 
     def as_json(self) -> dict[str, Any]:
         """For programs."""

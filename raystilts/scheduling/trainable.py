@@ -21,7 +21,8 @@ from raystilts.ranking.degenerate import is_broken
 from raystilts.results.items import write_items
 from raystilts.results.ledger import write_attempt
 from raystilts.results.stratum import CHANCE
-from raystilts.scheduling.nodes import Expected, fault_table, faults, node_report
+from raystilts.scheduling.fault_table import fault_table
+from raystilts.scheduling.nodes import Expected, faults, node_report
 from raystilts.scheduling.preflight import check_room
 from raystilts.scheduling.record import TIMEOUT, Attempt, too_long
 from raystilts.scheduling.stopping import asks_to_stop

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError, field_validator, model_validator
 
 from raystilts.errors import UserError
 from raystilts.schedules import Schedule
@@ -81,6 +81,18 @@ class Evaluation(Model):
         every = self.every(steps)
         # A share of a budget that is a whole number of evaluations must not be pushed on by rounding.
         return min(steps, math.ceil(share * steps / every - 1e-9) * every)
+
+
+_ARMS: TypeAdapter[tuple[Intermediate, ...]] = TypeAdapter(tuple[Intermediate, ...])
+_STEPS: TypeAdapter[tuple[Fraction, ...]] = TypeAdapter(tuple[Fraction, ...])
+
+
+def named_all(arms: tuple[Intermediate, ...]) -> tuple[Intermediate, ...]:
+    """The arms with the tasks of the others in the place of `all`."""
+    if not any(ALL in arm.tasks for arm in arms):
+        return arms
+    tasks = all_tasks_of([arm.tasks for arm in arms])
+    return tuple(arm.model_copy(update={"tasks": tasks}) if arm.tasks == (ALL,) else arm for arm in arms)
 
 
 class Study(Model):
@@ -174,6 +186,19 @@ class Study(Model):
         # One alone is the study's encoder, and the study is what it was.
         return {**data, "encoder": first, "encoders": data["encoders"] if len(data["encoders"]) > 1 else None}
 
+    @model_validator(mode="before")
+    @classmethod
+    def _steps_are_arms(cls, data: Any) -> Any:
+        """Weights along trainings are arms from here on: whoever reads the study finds them among the others."""
+        if not isinstance(data, dict) or not data.get("intermediate_steps"):
+            return data
+        try:
+            arms = named_all(_ARMS.validate_python(data.get("intermediates")))
+            steps = _STEPS.validate_python(data["intermediate_steps"])
+        except ValidationError:  # the fields say it, with its place
+            return data
+        return {**data, "intermediates": with_steps(arms, set(steps)), "intermediate_steps": ()}
+
     @field_validator("data_dir", mode="before")
     @classmethod
     def _several_folders(cls, given: Any) -> Any:
@@ -203,10 +228,7 @@ class Study(Model):
     @field_validator("intermediates")
     @classmethod
     def _name_all(cls, arms: tuple[Intermediate, ...]) -> tuple[Intermediate, ...]:
-        if not any(ALL in arm.tasks for arm in arms):
-            return arms
-        tasks = all_tasks_of([arm.tasks for arm in arms])
-        return tuple(arm.model_copy(update={"tasks": tasks}) if arm.tasks == (ALL,) else arm for arm in arms)
+        return named_all(arms)
 
     @field_validator("target_examples")
     @classmethod
@@ -220,10 +242,6 @@ class Study(Model):
                 f"target_examples: {list(self.target_examples)} and target_fractions: "
                 f"{list(self.target_fractions.values)} are both given; drop one (`all` among the examples is all data)"
             )
-        if self.intermediate_steps:
-            # As arms from here on: whoever reads the study finds them among the others.
-            object.__setattr__(self, "intermediates", with_steps(self.intermediates, set(self.intermediate_steps)))
-            object.__setattr__(self, "intermediate_steps", ())
         _check_distinct_seeds("seeds", self.seeds)
         _check_distinct_seeds("baseline_seeds", self.baseline_seeds or ())
         if not isinstance(self.schedule, str):

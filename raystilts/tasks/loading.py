@@ -97,6 +97,15 @@ def load(source: AnySource, language: str, data_dir: Path | None, *, columns: Se
     return read(source, language, data_dir, columns=columns).table
 
 
+def _column_remedy(names: Sequence[str]) -> str:
+    """What to do where columns of a file are not those of the task."""
+    mark = next((mark for mark in (";", "\t", "|") if len(names) == 1 and mark in names[0]), None)
+    if mark is not None:
+        kind = "tabs: name the file .tsv" if mark == "\t" else f"{mark!r}: save it with commas"
+        return f"Its columns are parted by {kind}"
+    return "Name the file's columns in the task (such as text=..., label=...), or rename them in the file"
+
+
 def read(source: AnySource, language: str, data_dir: Path | None, *, columns: Sequence[str] = ()) -> Rows:
     """Reads the rows of one language.
 
@@ -123,7 +132,10 @@ def read(source: AnySource, language: str, data_dir: Path | None, *, columns: Se
     missing = [name for name in columns if name not in table.column_names]
     if missing:
         hint = did_you_mean(missing[0], table.column_names)
-        raise UserError(f"{names[0]}: column {missing[0]!r} is missing ({hint}); expected {', '.join(columns)}")
+        raise UserError(
+            f"{names[0]}: column {missing[0]!r} is missing ({hint}); expected {', '.join(columns)}. "
+            f"{_column_remedy(table.column_names)}"
+        )
     if table.num_rows == 0:
         raise UserError(f"{names[0]}: no rows for language {language!r}; copy the file again or leave the language out")
     return Rows(table, counts, places)

@@ -162,6 +162,8 @@ def _problem(error: ValidationError) -> str:
     message = problem["msg"].removeprefix("Value error, ")
     given = "" if problem["type"] in ("missing", "value_error") else f" (given: {shown(problem['input'])})"
     more = f" [and {len(problems) - 1} more]" if len(problems) > 1 else ""
+    if place.startswith("labels") and problem["type"] in ("string_type", "too_short"):
+        message = "give the names of all classes as texts, at least two: labels=(\"no\", \"yes\")"
     if problem["type"] == "extra_forbidden":
         message, given = f"no such field; {did_you_mean(str(problem['loc'][-1]), Task.model_fields)}", ""
     return f"{place}: {cut(message, 200)}{given}{more}"

@@ -11,13 +11,14 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import shutil
 import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from torch import Tensor, nn
@@ -35,6 +36,10 @@ from raystilts.training.model import Model
 MARKER = "stage.json"
 #: Seconds after which an unfinished folder belongs to a writer that was killed.
 LEFTOVER_SECONDS = 3600.0
+#: Names of weights and snapshots; whatever else lies among them is somebody else's.
+TRAIN_KEY = re.compile(r"[0-9a-f]{32}")
+#: Names under which such a folder is written, replaced or removed. A filer's `.snapshot` is none.
+_TEMPORARY = re.compile(rf"\.{TRAIN_KEY.pattern}\..+")
 #: How often a folder that others write at the same time is tried.
 _TRIES = 100
 
@@ -134,11 +139,17 @@ class Checkpoints:
             shutil.rmtree(hidden, ignore_errors=True)
 
     def clean_up(self) -> None:
-        """Removes what killed writers left unfinished."""
+        """Removes what killed writers left unfinished, and no hidden folder of anybody else."""
         for place in (self.folder, self.folder / "in_progress"):
-            for path in place.glob(".*") if place.is_dir() else ():
-                if time.time() - path.stat().st_mtime > LEFTOVER_SECONDS:
-                    shutil.rmtree(path, ignore_errors=True)
+            for path in filter(is_temporary, place.glob(".*") if place.is_dir() else ()):
+                with suppress(FileNotFoundError):  # its writer has just finished
+                    if time.time() - path.stat().st_mtime > LEFTOVER_SECONDS:
+                        shutil.rmtree(path, ignore_errors=True)
+
+
+def is_temporary(path: PurePath) -> bool:
+    """Whether a folder among weights or snapshots has a name that only writers of such folders give."""
+    return _TEMPORARY.fullmatch(path.name) is not None
 
 
 def _is_whole(folder: Path) -> bool:

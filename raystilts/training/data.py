@@ -211,7 +211,7 @@ def used_tokens(features: list[Features], extra: tuple[int, ...]) -> Longs:
 
 
 @dataclass(slots=True)
-class TrainingSet:
+class MixturePart:
     """One task of a mixture with its features and the chosen share of its examples.
 
     Attributes:
@@ -230,7 +230,7 @@ def stage_masked_lm(stage: Stage) -> MaskedLM | None:
     return None if stage.trained is None else stage.trained.masked_lm
 
 
-def training_sets(stage: Stage, study: Study, reader: DataReader) -> list[TrainingSet]:
+def training_sets(stage: Stage, study: Study, reader: DataReader) -> list[MixturePart]:
     """What a stage trains on: its tasks, then the plain text of its masked LM if it has one."""
     assert stage.seed is not None
     fraction, _ = _share(stage, study)
@@ -239,14 +239,14 @@ def training_sets(stage: Stage, study: Study, reader: DataReader) -> list[Traini
         features = reader.training(one.task, one.hyperparameters)
         most = one.hyperparameters.num_train_examples
         chosen = subset(features.num_examples, fraction, stage.seed, most)
-        sets.append(TrainingSet(one.task, one.hyperparameters, features, chosen))
+        sets.append(MixturePart(one.task, one.hyperparameters, features, chosen))
     masked_lm = stage_masked_lm(stage)
     if masked_lm is not None:
         sets.append(_plain_text_set(masked_lm, stage, reader))
     return sets
 
 
-def balanced_weights(one: TrainingSet) -> Tensor | None:
+def balanced_weights(one: MixturePart) -> Tensor | None:
     """n / (classes x count) of each class or tag among the chosen examples, [classes]; None for other kinds of heads.
 
     A class that has no example weighs nothing.
@@ -274,7 +274,7 @@ def _share(stage: Stage, study: Study) -> tuple[float, Any]:
     return fraction, axis.hold
 
 
-def _plain_text_set(masked_lm: MaskedLM, stage: Stage, reader: DataReader) -> TrainingSet:
+def _plain_text_set(masked_lm: MaskedLM, stage: Stage, reader: DataReader) -> MixturePart:
     """The plain text of masked LM."""
     arm = stage.arm
     assert stage.seed is not None
@@ -289,10 +289,10 @@ def _plain_text_set(masked_lm: MaskedLM, stage: Stage, reader: DataReader) -> Tr
         features = reader.training(text, hp)
     else:
         features, languages = reader.text(masked_lm, hp)
-    return TrainingSet(text, hp, features, subset(features.num_examples, 1.0, stage.seed), languages)
+    return MixturePart(text, hp, features, subset(features.num_examples, 1.0, stage.seed), languages)
 
 
-def training_updates(stage: Stage, study: Study, sets: list[TrainingSet]) -> list[Update]:
+def training_updates(stage: Stage, study: Study, sets: list[MixturePart]) -> list[Update]:
     """The fixed list of updates of a training on these sets."""
     arm = stage.trained
     masked_lm, hp = stage_masked_lm(stage), stage.hyperparameters
@@ -316,7 +316,7 @@ def training_updates(stage: Stage, study: Study, sets: list[TrainingSet]) -> lis
     return mix(order, streams)
 
 
-def _batches(one: TrainingSet, masked_lm: MaskedLM | None, hp: Hyperparameters, seed: int, steps: int) -> list[Longs]:
+def _batches(one: MixturePart, masked_lm: MaskedLM | None, hp: Hyperparameters, seed: int, steps: int) -> list[Longs]:
     """The batches of one set, as many as it has updates."""
     if not one.languages:
         return training_batches(one.chosen, example_lengths(one.features), hp, seed, steps)

@@ -59,9 +59,17 @@ def whole_checkpoint(checkpoint: Path, study: Study) -> Iterator[Path]:
         yield checkpoint
         return
     loaded = pretrained(info)
+    loaded.restore(checkpoint, torch.device("cpu"))
+    with _saved_whole(loaded, checkpoint) as folder:
+        yield folder
+
+
+@contextmanager
+def _saved_whole(loaded: Pretrained, checkpoint: Path) -> Iterator[Path]:
+    """An encoder that was restored from a kept adapter, with the heads of that, as a folder for the block's length."""
     with tempfile.TemporaryDirectory(prefix="raystilts-merged-") as folder:
         place = Path(folder) / checkpoint.name
-        model: Any = loaded.restore(checkpoint, torch.device("cpu"))
+        model: Any = loaded.model
         model.save_pretrained(place, save_original_format=False)
         loaded.tokenizer.save_pretrained(place)
         shutil.copytree(checkpoint / "heads", place / "heads")
@@ -86,8 +94,8 @@ def export_adapter(
     info = describe_encoder(study.encoder)
     adapter = _one_adapter(load_changes(checkpoint, info))
     loaded = pretrained(info)
-    with whole_checkpoint(checkpoint, study) as merged, written(out) as folder:
-        loaded.restore(checkpoint, torch.device("cpu"))
+    loaded.restore(checkpoint, torch.device("cpu"))
+    with _saved_whole(loaded, checkpoint) as merged, written(out) as folder:
         loaded.model.eval()
         opened = _Opened(loaded, head, merged, study)
         exported, prefix, heads = opened.model, opened.prefix, opened.heads

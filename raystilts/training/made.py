@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from raystilts.planning.foreign import fetch_foreign
+from raystilts.planning.foreign import local_foreign
 from raystilts.planning.stage import Stage
 from raystilts.study.schema import Study
 from raystilts.training.encoder import Pretrained, foreign_weights, load_weights
@@ -38,11 +38,11 @@ def made_weights(
         return merge_weights(stage.intermediate.merge, members, base), []
     assert stage.foreign is not None
     assert stage.intermediate.checkpoint is not None
-    info = stage.foreign
-    if not Path(info.location).is_dir():  # another node's cache, or not fetched yet
-        place = "" if stage.arm is None else stage.arm.place
-        info = fetch_foreign(stage.intermediate.checkpoint, study.encoder, place)
-    weights, lm_head = foreign_weights(info)
+    place = stage.intermediate.label if stage.arm is None else stage.arm.place
+    # Another node has a cache of its own, and may have other files at the same place.
+    weights, lm_head = foreign_weights(
+        local_foreign(stage.foreign, stage.intermediate.checkpoint, study.encoder, place)
+    )
     return weights, [masked_lm_head(loaded, lm_head)] if lm_head else []
 
 

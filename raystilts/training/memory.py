@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import gc
-import sys
 from pathlib import Path
 
 import torch
+
+from raystilts.memory import trim_memory
 
 
 def device_name(device: torch.device) -> str:
@@ -44,14 +43,3 @@ def release_memory() -> None:
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
     trim_memory()
-
-
-def trim_memory() -> None:
-    """Gives the pages of freed memory back to the system; quick, and nothing is looked for that might be freed."""
-    if sys.platform == "linux":
-        # Allocators keep freed tensors for themselves unless they are asked: glibc, and jemalloc where it was loaded in
-        # glibc's place (4096 stands for all of its arenas). Other C libraries have no such calls.
-        with contextlib.suppress(OSError, AttributeError):
-            ctypes.CDLL("libc.so.6").malloc_trim(0)
-        with contextlib.suppress(OSError, AttributeError):
-            ctypes.CDLL(None).mallctl(b"arena.4096.purge", None, None, None, 0)

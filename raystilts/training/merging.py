@@ -16,7 +16,8 @@ from torch import Tensor
 from raystilts.errors import UserError
 from raystilts.study.composed import Merge
 
-Weights = Mapping[str, Tensor]
+#: Tensors by their names, as a checkpoint has them.
+Tensors = Mapping[str, Tensor]
 #: A tensor's name and the members' tensors of that name to their merge.
 _Rule = Callable[[str, Tensor, list[Tensor]], Tensor]
 #: Numbers of a tensor that are merged at a time.
@@ -25,7 +26,7 @@ _PIECE = 1 << 22
 _LAYER = re.compile(r"(?:^|\.)(\d+)\.")
 
 
-def merge_weights(merge: Merge, members: Sequence[Weights], base: Weights) -> dict[str, Tensor]:
+def merge_weights(merge: Merge, members: Sequence[Tensors], base: Tensors) -> dict[str, Tensor]:
     """The weights of a merge.
 
     Args:
@@ -58,7 +59,7 @@ def _in_pieces(rule: _Rule, name: str, start: Tensor, own: list[Tensor]) -> Tens
     return merged.view(start.shape)
 
 
-def _rule(merge: Merge, members: Sequence[Weights], base: Weights) -> _Rule:
+def _rule(merge: Merge, members: Sequence[Tensors], base: Tensors) -> _Rule:
     if len(members) == 1 and merge.scale == 1:
         return lambda name, start, own: own[0].clone()
     if merge.method == "ties":
@@ -87,7 +88,7 @@ def task_arithmetic(number: int, scale: float) -> _Rule:
     return lambda name, base, members: _sum([base, *members], shares)
 
 
-def ties(members: Sequence[Weights], base: Weights, density: float, scale: float) -> _Rule:
+def ties(members: Sequence[Tensors], base: Tensors, density: float, scale: float) -> _Rule:
     """Trim, elect sign and merge (Yadav et al. 2023, arXiv 2306.01708, algorithm 1).
 
     Of each member's task vector theta_i - theta_0 the share `density` with the largest magnitudes stays, over all its
@@ -113,7 +114,7 @@ def ties(members: Sequence[Weights], base: Weights, density: float, scale: float
     return rule
 
 
-def _vector(one: Weights, base: Weights) -> Iterator[Tensor]:
+def _vector(one: Tensors, base: Tensors) -> Iterator[Tensor]:
     return (one[name].double() - start.double() for name, start in base.items() if start.is_floating_point())
 
 
@@ -144,7 +145,7 @@ def _nth_largest(counts: Tensor, n: int) -> tuple[int, int]:
     return len(counts) - 1 - place, int(from_top[place] - counts[len(counts) - 1 - place])
 
 
-def layer_swap(base: Weights, merge: Merge) -> _Rule:
+def layer_swap(base: Tensors, merge: Merge) -> _Rule:
     """The first member, with the bottom and top layers of the second (Bandarkar et al. 2024, arXiv 2410.01335).
 
     The first is the expert of the task, the second that of the language. Between their layers stand `transition`

@@ -29,7 +29,7 @@ from raystilts.training.adapters import with_changes
 from raystilts.training.batches import Update, example_lengths
 from raystilts.training.collate import Batch, collate
 from raystilts.training.data import (
-    TrainingSet,
+    MixturePart,
     final_sets,
     first_sets,
     picking_sets,
@@ -73,7 +73,7 @@ def rehearse(stage: Stage, study: Study, *, device: str, threads: int = 1, encod
             train(job)
 
 
-def _longest(one: TrainingSet, size: int) -> Longs:
+def _longest(one: MixturePart, size: int) -> Longs:
     """The examples of most sub-words, at most `size` of them."""
     lengths = example_lengths(one.features)[one.chosen]
     return one.chosen[np.argsort(-lengths, kind="stable")[:size]]

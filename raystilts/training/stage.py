@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from raystilts.errors import UserError
+from raystilts.memory import trim_memory
 from raystilts.planning.architectures import pooling_of
 from raystilts.planning.data import data_folder
 from raystilts.planning.encoders import EncoderInfo, describe_encoder
@@ -25,7 +26,7 @@ from raystilts.training.checkpoints import open_checkpoints
 from raystilts.training.data import (
     DataReader,
     IndexedSets,
-    TrainingSet,
+    MixturePart,
     balanced_weights,
     final_sets,
     picking_sets,
@@ -41,7 +42,7 @@ from raystilts.training.evaluate import Readout, evaluate_items
 from raystilts.training.limits import ENDED_EARLY, UNLIMITED, Limits
 from raystilts.training.loop import Job, Progress, Vocabulary, Watcher, train
 from raystilts.training.made import LM_HEAD, made_weights, take_lm_head
-from raystilts.training.memory import device_name, trim_memory
+from raystilts.training.memory import device_name
 from raystilts.training.model import Head, Model, build_head, compact_rows
 from raystilts.training.result import ItemScores, Score, StageResult, dev_means, mean_dev
 from raystilts.training.weights import Weights
@@ -270,7 +271,7 @@ class StageRun:
         return own
 
     @contextmanager
-    def training(self, sets: list[TrainingSet], updates: list[Update], parent: Path | None) -> Iterator[Job]:
+    def training(self, sets: list[MixturePart], updates: list[Update], parent: Path | None) -> Iterator[Job]:
         """The training of these updates from a parent's weights, or the encoder's; within the block it can run.
 
         Raises:

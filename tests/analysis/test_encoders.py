@@ -78,8 +78,32 @@ def test_each_with_its_best_arm(found: EncoderComparison) -> None:
     base, large = found.encoders
     assert (base.best.arm, large.best.arm) == ("snli", "squad")
     gaps = np.array([score("large", "squad", s) - score("base", "snli", s) for s in SEEDS])
-    one, half = large.best, half_width()
-    assert (one.gap, one.low, one.high) == pytest.approx((gaps.mean(), gaps.mean() - half, gaps.mean() + half))
+    one, interval = large.best, stats.ttest_1samp(gaps, 0).confidence_interval(0.95)
+    assert (one.gap, one.low, one.high) == pytest.approx((gaps.mean(), interval.low, interval.high))
+
+
+def test_with_the_same_best_arm_by_the_variance_of_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(LEVELS, "large", {"none": 0.70, "snli": 0.80, "squad": 0.72})
+    [found] = compare_encoders(Results(write(tmp_path)))
+    gaps = np.array([score("large", "snli", s) - score("base", "snli", s) for s in SEEDS])
+    ends = gaps.mean() - half_width(), gaps.mean() + half_width()
+    assert (found.encoders[1].best.low, found.encoders[1].best.high) == pytest.approx(ends)
+
+
+def test_an_arm_that_a_third_encoder_lacks_is_among_its_own_pool(tmp_path: Path) -> None:
+    """`squad`, which only the first two have, is in the variance of their differences as before."""
+    folder = write(tmp_path)
+    for arm in ("none", "snli"):
+        for seed in SEEDS:
+            run = run_row(f"third_{arm}_{seed}", encoder="third", intermediate=arm, seed=seed,
+                          intermediate_fraction=None if arm == "none" else 1.0)  # fmt: skip
+            rows = [row for split in ("dev", "test")
+                    for row in score_rows(run, {"en": 0.5 + 0.01 * seed**2, "de": 0.4}, split=split)]  # fmt: skip
+            write_attempt(folder, run, rows)
+    [found] = compare_encoders(Results(folder))
+    large = next(one for one in found.encoders if one.encoder == "large").none
+    gap = np.mean([score("large", "none", s) - score("base", "none", s) for s in SEEDS])
+    assert (large.low, large.high) == pytest.approx((gap - half_width(), gap + half_width()))
 
 
 def test_the_mean_over_arms(found: EncoderComparison) -> None:
@@ -168,7 +192,7 @@ def test_every_question_takes_an_encoder(tmp_path: Path, call: Call) -> None:
     code, out, err = call("best", place)
     assert (code, err) == (0, "")
     assert out.index("== base ==") < out.index("== large ==") < out.index("encoders beside base")
-    assert out.startswith("48 of 48 target stages")
+    assert out.startswith("48 of 48 cells")
     assert "large, each with its best arm: above base on 2, below on 0, not told apart on 0 of 2 targets" in " ".join(
         out.split()
     )

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from itertools import combinations
+from itertools import combinations, permutations
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from raystilts.planning.stages import plan
 from raystilts.study.hyperparameters import Hyperparameters
 from raystilts.study.schema import Study
 from raystilts.tasks.registry import get_task
+from raystilts.training.checkpoints import Checkpoints
 from raystilts.training.data import DataReader
 from raystilts.training.embeddings import labelled_states
 from raystilts.training.encoder import pretrained
@@ -86,6 +87,20 @@ def test_checkpoints_that_are_not_there_and_a_ranking_where_they_are(tiny_encode
     text = predictions_text(found, [])
     assert "how good these rankings are is not known" in text
     assert max(map(len, text.splitlines())) <= 80
+
+
+def test_an_arm_with_the_label_of_a_sequences_prefix_is_its_own_training(
+    tiny_encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, b, c = "cldr_names", "cldr_units", "cldr_dates"
+    for arms in permutations(({"task": c, "name": f"{a}_then_{b}"}, {"sequence": [a, b, c]})):
+        one = a_study(tiny_encoder, tmp_path, intermediates=["none", *arms], seeds=[0])
+        planned = plan(one)
+        monkeypatch.setattr(Checkpoints, "find", lambda self, key: Path(key))
+        place = checkpoint_places(planned)[f"{a}_then_{b}", 0]
+        [own] = [stage for stage in planned.of_kind("intermediate")
+                 if [task.task.name for task in stage.tasks] == [c] and stage.parent is None]  # fmt: skip
+        assert place == Path(own.train_key)
 
 
 def test_a_ranking_against_the_grid() -> None:

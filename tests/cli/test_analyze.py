@@ -154,5 +154,5 @@ def test_an_answer_begins_with_how_much_of_the_study_is_there(call: Call, target
     n = len(SIZES) * 4
     code, out, _ = call("target-size", folder)
     assert code == 0
-    assert out.startswith(f"{2 * n} of {3 * n} target stages; missing: squad\n")
+    assert out.startswith(f"{2 * n} of {3 * n} cells; missing: squad\n")
     assert json.loads(call("target-size", folder, "--json")[1]), "nothing stands before JSON"

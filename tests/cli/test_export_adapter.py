@@ -12,6 +12,7 @@ from transformers import AutoConfig, AutoModelForSequenceClassification
 
 from raystilts import cli
 from raystilts.results.results import Results
+from raystilts.training.encoder import Pretrained
 
 from .test_export import ran, small
 
@@ -50,6 +51,19 @@ def test_both_exports_say_the_same(results: str, tmp_path: Path, monkeypatch: py
     torch.testing.assert_close(opened(input_ids=ids).logits, merged(input_ids=ids).logits, rtol=1e-4, atol=1e-4)
     assert config.id2label == merged.config.id2label
     assert "--adapter" in (tmp_path / "adapter" / "README.md").read_text()
+
+
+def test_the_kept_adapter_is_restored_once(results: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    restore, restored = Pretrained.restore, []
+
+    def counted(self: Pretrained, checkpoint: Path | None, *given: Any, **more: Any) -> Any:
+        restored.append(checkpoint)
+        return restore(self, checkpoint, *given, **more)
+
+    monkeypatch.setattr(Pretrained, "restore", counted)
+    asked = (results, "--target", "cldr_units", "--intermediate", "cldr_names", "--adapter", "-o", tmp_path / "out")
+    assert export(monkeypatch, *asked) == 0
+    assert len(restored) == 1
 
 
 def test_retrieval_is_exported_merged(results: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

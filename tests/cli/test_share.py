@@ -129,4 +129,7 @@ def test_to_a_folder_and_again(
     assert run(monkeypatch, "share", str(results), "--to", str(results)) == 2
     assert "a folder with other files" in capsys.readouterr().err
     assert run(monkeypatch, "share", str(results), "--to", str(out), "--public") == 2
+    monkeypatch.chdir(tmp_path)
+    assert run(monkeypatch, "share", str(results), "--to", f"{out.name}/new") == 0, "a folder beside the first"
+    assert (out / "new" / "finals.parquet").is_file()
     assert "--public is for the hub" in capsys.readouterr().err

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -53,6 +54,20 @@ def test_many_targets_fit_eighty_columns(answers: list[TargetAnswer]) -> None:
     shown = matrix_text(transfer_matrix(many, "gain"))
     assert max(map(len, shown.splitlines())) <= 80
     assert all(f"target{i}" in shown for i in range(12))
+
+
+def test_names_that_leave_no_room_for_numbers_are_given_below(answers: list[TargetAnswer]) -> None:
+    settings = [{"learning_rate": 1e-05 * i, "per_device_train_batch_size": 8 * i} for i in (1, 2)]
+    squad = next(arm for arm in answers[0].arms if arm.intermediate == "squad")
+    twins = [replace(squad, hyperparameters=one) for one in settings]
+    lone = replace(squad, intermediate="mean_of_multinli_and_cosmosqa_and_squad_at_0.5")
+    found = transfer_matrix([replace(answers[0], target=f"t{i}", arms=(*twins, lone)) for i in range(3)], "gain")
+    shown = matrix_text(found)
+    assert max(map(len, shown.splitlines())) <= 80
+    assert re.search(r"^squad \[b\]  +\S+±", shown, re.MULTILINE)
+    assert "[b] squad (learning_rate=1e-05, per_device_train_batch_size=8)" in shown
+    assert "[a] mean_of_multinli_and_cosmosqa_and_squad_at_0.5" in shown
+    assert matrix_csv(found).count("per_device_train_batch_size=16") == 1
 
 
 def test_no_gains_is_said(tmp_path: Path) -> None:

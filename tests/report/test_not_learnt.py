@@ -67,7 +67,7 @@ def test_the_constant_answer_is_named(
 ) -> None:
     monkeypatch.setenv("RAYSTILTS_DATA_DIR", str(data_dir))
     text = run("best", write_folder(tmp_path, 0.34, "chance"), "--target", "xnli")
-    assert re.search(r"no better than the best constant answer, 3[34]\.\d on dev", text)
+    assert re.search(r"at chance on dev, where the best constant answer scores 3[34]\.\d\.", text)
 
 
 def test_matrix_and_average_and_next_say_so(folder: Path) -> None:
@@ -84,7 +84,7 @@ def test_matrix_and_average_and_next_say_so(folder: Path) -> None:
 
 def test_analyses_say_so(folder: Path) -> None:
     found = run("analyze", "gains", folder)
-    assert found.startswith("9 of 9 target stages not learnt at this size, so no arm is better than another: xnli;")
+    assert found.startswith("9 of 9 cells not learnt at this size, so no arm is better than another: xnli;")
 
 
 def test_the_page_says_so(folder: Path) -> None:

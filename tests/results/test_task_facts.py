@@ -12,7 +12,7 @@ from raystilts.filesystem import open_folder
 from raystilts.results.ledger import write_attempt
 from raystilts.results.reader import ResultsWarning
 from raystilts.results.results import Results
-from raystilts.results.task_facts import KnownTasks, TaskFacts, read_tasks, write_tasks
+from raystilts.results.task_facts import KnownTasks, SharedRows, TaskFacts, read_tasks, write_tasks
 
 from .rows import run_row, score_rows, write
 
@@ -105,7 +105,11 @@ def test_a_damaged_file_is_said_and_the_catalogue_asked(tmp_path: Path, text: st
 
 def test_facts_are_added_to_those_that_are_there(tmp_path: Path) -> None:
     folder = open_folder(tmp_path)
-    write_tasks(folder, {"mine": MINE})
+    shared: dict[str, Any] = {"split": "train", "language": "en", "items": 12, "texts": 0, "rows": 300}
+    write_tasks(folder, {"mine": MINE | {"shared": [shared]}})
     write_tasks(folder, {"yours": MINE | {"rows": 7}})
     known = read_tasks(folder, None)
+    mine = known.get("mine")
+    assert mine is not None
+    assert mine.shared == (SharedRows(**shared),)
     assert [task and task.rows for task in (known.get("mine"), known.get("yours"))] == [120, 7]

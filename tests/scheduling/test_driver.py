@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from raystilts.filesystem import open_folder
+from raystilts.planning import dev_test
 from raystilts.planning.cost import results_folder
 from raystilts.planning.resolve import resolve
 from raystilts.results.results import Results
@@ -17,6 +21,18 @@ from raystilts.tasks import registry
 from raystilts.tasks.registry import get_task
 
 from .examples import study
+
+LETTERS = """
+from raystilts.tasks.source import Source
+from raystilts.tasks.task import Task
+from raystilts.tasks.types.classification import SequenceClassification
+TRAIN = Source(dataset="letters", split="train")
+TASK = Task(
+    name="letters", type=SequenceClassification(text="text", label="label", labels=("no", "yes")), train=TRAIN,
+    dev=TRAIN.other("dev"), test=TRAIN.other("test"), languages=("en",), dev_languages=("en",), main_score="accuracy",
+    chance=0.5, description="A task of its own.", licence="none", citation="none", url="https://example.org",
+)
+"""
 
 
 def test_facts_of_every_task_stand_beside_the_tables(tmp_path: Path) -> None:
@@ -53,6 +69,45 @@ def test_a_later_study_adds_its_tasks(tmp_path: Path) -> None:
         write_study(results_folder(one), resolve(one))
     tasks = json.loads(open_folder(results_folder(first)).read("tasks.json"))["tasks"]
     assert tasks.keys() == {"cldr_names", "cldr_units", "cldr_match", "cldr_dates"}
+
+
+def test_rows_are_compared_once_for_the_same_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The test rows are those of the training data: all of them are shared."""
+    data = tmp_path / "data" / "letters" / "en"
+    data.mkdir(parents=True)
+    file = tmp_path / "letters.py"
+    file.write_text(LETTERS)
+
+    def rows(split: str, numbers: range) -> None:
+        texts = [f"text {number}" for number in numbers]
+        pq.write_table(pa.table({"text": texts, "label": [n % 2 for n in numbers]}), data / f"{split}.parquet")
+
+    def shared() -> list[tuple[str, int]]:
+        one = study(tmp_path, intermediates=["none", "cldr_units"], targets=["letters"], task_files=[str(file)],
+                    data_dir=str(tmp_path / "data"))  # fmt: skip
+        write_study(results_folder(one), resolve(one))
+        found = read_tasks(open_folder(results_folder(one)), one).get("letters")
+        assert found is not None
+        return [(one.split, one.items) for one in found.shared]
+
+    for split, numbers in (("train", range(20)), ("dev", range(100, 120)), ("test", range(20))):
+        rows(split, numbers)
+    compared: list[object] = []
+    count = dev_test._shared.__wrapped__
+
+    def counted(*given: Any) -> tuple[int, int, int]:
+        compared.append(given)
+        return count(*given)
+
+    monkeypatch.setattr(dev_test, "_shared", counted)
+    assert shared() == [("train", 20)]
+    assert len(compared) == 2
+    assert shared() == [("train", 20)]
+    assert len(compared) == 2, "the same data are compared again"
+    rows("test", range(5, 25))
+    assert shared() == [("train", 15)]
+    assert len(compared) == 4
+    del registry._TASKS["letters"]
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "{}"])

@@ -92,7 +92,7 @@ def test_a_list_says_what_is_done_and_what_runs(storage: Path, state: str) -> No
     assert (second["state"], second["pid"]) == ("killed", None)
     assert (first["done"], first["planned"], first["finished_stages"]) == (4, 4, 5)
     shown = CliRunner().invoke(app, ["ls", str(storage)])
-    assert shown.stdout.splitlines()[1].split()[:5] == ["first", "4", "of", "4", "ended"]
+    assert shown.stdout.splitlines()[1].split()[:6] == ["first", "4", "of", "4", "cells", "ended"]
 
 
 def test_only_what_no_study_needs_is_spare(storage: Path) -> None:

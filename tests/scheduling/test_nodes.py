@@ -12,18 +12,17 @@ from raystilts.filesystem import open_folder
 from raystilts.planning.encoders import EMBEDDED, describe_encoder
 from raystilts.planning.resolve import resolve
 from raystilts.planning.stages import plan
+from raystilts.scheduling.fault_table import Fault, fault_table
 from raystilts.scheduling.node_encoders import local_encoder
 from raystilts.scheduling.nodes import (
     CLOCK_SECONDS,
     RUN_FILE,
     WORKING_BYTES,
     Expected,
-    Fault,
     NodeReport,
     announce,
     clock_fault,
     data_digest,
-    fault_table,
     faults,
     look,
     node_disk_bytes,
@@ -105,7 +104,31 @@ def test_data_counts_by_its_content(tmp_path: Path) -> None:
     assert data_digest(resolve(one)) != data_digest(resolve(more))
 
 
-GOOD = NodeReport("run", "node", "{}", "code", "print", "/here", None, "data", None, True, None, 10**12, "/cache")
+def test_a_checkpoint_from_elsewhere_is_no_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAYSTILTS_CACHE_DIR", str(tmp_path / "cache"))
+    theirs = tmp_path / "theirs"
+    shutil.copytree(EMBEDDED["raystilts-mini"], theirs)
+    arms = ["none", {"checkpoint": str(theirs), "name": "theirs"}]
+    expected = announce(plan(study(tmp_path, intermediates=arms)), str(tmp_path / "small"), ["intermediate"])
+    assert faults(expected, look(expected)) == []
+    vocabulary = json.loads((theirs / "tokenizer.json").read_text())
+    (theirs / "tokenizer.json").write_text(json.dumps(vocabulary, indent=2))
+    os.utime(theirs / "tokenizer.json", (1, 1))
+    (found,) = faults(expected, look(expected))
+    assert found.what == "checkpoint"
+    assert found.found.startswith(f"intermediates.1.checkpoint: {theirs} on ")
+    assert "other weights or another tokenizer than the run planned with" in found.found
+    shutil.rmtree(theirs)
+    (found,) = faults(expected, look(expected))
+    assert (found.what, found.found.partition(";")[0]) == (
+        "checkpoint", f"intermediates.1.checkpoint: {theirs}: no such folder",
+    )  # fmt: skip
+
+
+GOOD = NodeReport(
+    "run", "node", "{}", "code", encoder="print", encoder_location="/here", data="data", shared=True,
+    disk_free=10**12, disk_place="/cache",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,7 @@ def test_tally(planned: Plan) -> None:
     assert len(planned.stages) == 8
     assert tally.seconds_left is None
     first = run_one(tally, "finished", dev_score=0.5)
+    assert tally.seconds_left is None, "what ends first tells little of the others"
     assert (tally.work_done, tally.dev) == (stage_work(planned.stages[first]), {})
     failed = run_one(tally, "failed", error="Traceback\nValueError: odd")
     targets = [run_one(tally, "finished", dev_score=0.25) for _ in range(2)]

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import math
+import os
+import time
 import uuid
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from raystilts.filesystem import RemoteFolder
 from raystilts.tasks.registry import get_task
 from raystilts.training import checkpoints
 from raystilts.training.checkpoints import (
+    LEFTOVER_SECONDS,
     MARKER,
     Checkpoints,
     RemoteCheckpoints,
@@ -61,6 +64,23 @@ def test_what_cannot_be_written_leaves_nothing_behind(tmp_path: Path) -> None:
     found = load_snapshot(folder)
     assert found is not None
     assert found.step == 3
+
+
+def test_only_what_our_own_killed_writers_left_is_cleaned_up(tmp_path: Path) -> None:
+    key = "0123456789abcdef" * 2
+    ours = [f".{key}.{uuid.uuid4().hex}{kind}" for kind in ("", ".tmp", ".old", ".held")]
+    theirs = [".snapshot", ".nfs000000000012", ".Trash-1000", f".{key}", ".in_progress.0.old"]
+    old = time.time() - LEFTOVER_SECONDS - 60
+    for place in (tmp_path, tmp_path / "in_progress"):
+        for name in (*ours, *theirs, f".{key}.new"):
+            (place / name).mkdir(parents=True)
+            (place / name / "state.json").write_text("{}")
+            if not name.endswith(".new"):
+                os.utime(place / name, (old, old))
+    Checkpoints(tmp_path).clean_up()
+    left = {*theirs, f".{key}.new"}
+    assert {path.name for path in tmp_path.iterdir()} == left | {"in_progress"}
+    assert {path.name for path in (tmp_path / "in_progress").iterdir()} == left
 
 
 def test_none_where_there_is_none(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from raystilts.tasks.encoding import Features, Ragged
 from raystilts.tasks.registry import get_task
 from raystilts.training.batches import subset
 from raystilts.training.collate import IGNORED, Batch
-from raystilts.training.data import DataReader, TrainingSet, balanced_weights, training_sets
+from raystilts.training.data import DataReader, MixturePart, balanced_weights, training_sets
 from raystilts.training.encoder import Pretrained
 from raystilts.training.loop import train
 from raystilts.training.model import SequenceHead, TokenHead
@@ -46,7 +46,7 @@ def test_classes_weigh_what_scikit_learn_calls_balanced() -> None:
     features = Features(Ragged.from_rows([[1]] * 9, np.int32), np.arange(9), 9, labels=labels)
     task = get_task("mnli")
     assert task.type.num_labels == 3
-    found = balanced_weights(TrainingSet(task, Hyperparameters(), features, np.arange(8)))
+    found = balanced_weights(MixturePart(task, Hyperparameters(), features, np.arange(8)))
     assert found is not None
     assert found.tolist() == pytest.approx([8 / (3 * 6), 0.0, 8 / (3 * 2)])
     head = SequenceHead(8, 3, 0.0, "mean")
@@ -60,13 +60,13 @@ def test_classes_weigh_what_scikit_learn_calls_balanced() -> None:
 def test_tags_are_counted_without_what_is_ignored(tiny: Pretrained) -> None:
     task, hp = get_task("cldr_dates"), Hyperparameters(max_train_samples=20)
     features = DataReader(tiny, None).training(task, hp)
-    found = balanced_weights(TrainingSet(task, hp, features, np.arange(10)))
+    found = balanced_weights(MixturePart(task, hp, features, np.arange(10)))
     assert found is not None
     assert features.token_labels is not None
     labels = np.concatenate([row for row, at in zip(features.token_labels, features.example, strict=True) if at < 10])
     counts = np.bincount(labels[labels >= 0], minlength=task.type.num_labels)
     assert float((found.numpy() * counts).sum()) == pytest.approx(counts.sum() * (counts > 0).mean())
-    assert balanced_weights(TrainingSet(get_task("cldr_span"), hp, features, np.arange(10))) is None
+    assert balanced_weights(MixturePart(get_task("cldr_span"), hp, features, np.arange(10))) is None
 
 
 def scored(values: list[float | None], tiny: Pretrained, **changes: Any) -> tuple[Any, dict[str, torch.Tensor]]:

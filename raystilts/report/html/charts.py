@@ -171,7 +171,7 @@ def curves_figure(frame: pd.DataFrame, answer: TargetAnswer) -> Markup | None:
     axes = Axes.of((0.0, 1.0), (low, high), [(0.0, "0"), (0.5, "1/2"), (1.0, "1")], y_ticks)
     charts = [_chart(axes, names[i], runs, baseline if answer.arms[i].intermediate != "none" else [])
               for i, runs in found.items()]  # fmt: skip
-    dashed = ", dashed: none" if baseline else ""
+    dashed = f", dashed: {answer.baseline}" if baseline else ""
     where = listed(sorted(_rows(frame, answer)["language"].unique()))
     said = (
         f"{answer.metric} × 100 on dev ({where}) over the share of training. Thin: single runs, thick: their "
@@ -325,7 +325,8 @@ def _figure(what: str, series: list[Series]) -> Markup | None:
     x = (math.log(shares[0]) - edge, math.log(shares[-1]) + edge)
     axes = Axes.of(x, (low, high), _size_ticks(shares), [(v, tick_label(v)) for v in ticks(low, high)])
     charts = [_scaling_chart(axes, one) for one in series]
-    said = f"Gain over none in points, with its 95 % interval, over the share of {what} (each size doubles alike)."
+    base = next((arm.baseline for arm in arms), "none")
+    said = f"Gain over {base} in points, with its 95 % interval, over the share of {what} (each size doubles alike)."
     return tag("div", tag("h4", f"Size of {what}"), tag("p", said), tag("div", charts, class_="panels"))
 
 

@@ -31,9 +31,9 @@ def distances_part(data: ReportData) -> Markup | None:
     if not charts:
         return None
     said = (
-        "Gain of the likeliest best intermediate over none on test, over the syntactic distance of the language from "
-        "English (URIEL+, 0 to 1). A filled dot: the 95 % interval excludes zero. Languages are few and related, so "
-        "read no law off this; raystilts analyze language-similarity tests it."
+        f"Gain of the likeliest best intermediate over {data.baseline} on test, over the syntactic distance of the "
+        "language from English (URIEL+, 0 to 1). A filled dot: the 95 % interval excludes zero. Languages are few and "
+        "related, so read no law off this; raystilts analyze language-similarity tests it."
     )
     return tag("div", tag("h3", "Gains and the distance from English"), tag("p", said),
                tag("div", charts, class_="panels wide"))  # fmt: skip
@@ -123,4 +123,3 @@ def _named(places: Sequence[Place]) -> set[str]:
 
 def _label(x: Scale, y: Scale, place: Place) -> Markup:
     return tag("text", place.language, x=x(place.distance) + 5, y=y(place.arm.gain or 0.0) - 4)
-

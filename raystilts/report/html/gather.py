@@ -64,6 +64,11 @@ class ReportData:
         return self.study.name if self.study else self.folder.rstrip("/").rsplit("/", 1)[-1]
 
     @property
+    def baseline(self) -> str:
+        """What the arm `none` is called."""
+        return next((answer.baseline for answer in self.answers), "none")
+
+    @property
     def has_gains(self) -> bool:
         """Whether any arm has a gain: without runs of `none` there is none."""
         return any(arm.gain is not None for answer in self.answers for arm in answer.arms)
@@ -167,7 +172,8 @@ def method(data: ReportData) -> str:
     with_none = any(arm.intermediate == "none" for arm in arms)
     tried = count(len(names), "intermediate")
     tried += f" at {len(fractions)} data fractions" if len(fractions) > 1 else ""
-    tried += " and none were" if with_none else " were" if len(names) != 1 else " was"
+    base = next((arm.baseline for arm in arms), "none")
+    tried += f" and {base} were" if with_none else " were" if len(names) != 1 else " was"
     many = f"{seeds[0]} to {seeds[-1]} seeds" if len(seeds) > 1 else count(seeds[0], "seed") if seeds else "no seed"
     languages = {language for answer in data.answers for language in answer.languages}
     return f"{tried} tried with {many} each, and scored on test data in {count(len(languages), 'language')}."
@@ -189,6 +195,8 @@ def leader_sentence(answer: TargetAnswer) -> str:
         return f"{label} has the highest mean, {score(first.mean)}; with one seed an arm nothing more can be said."
     certainty = f"P(best) {probability(first.p_best)}"
     if first.intermediate == "none":
+        if first.baseline != "none":
+            return f"{label}, the baseline, is the likeliest best ({certainty}). {_best_gain(answer)}"
         return f"To train on none first is the likeliest best ({certainty}). {_best_gain(answer)}"
     if first.gain is None:
         return f"{label} is the likeliest best ({certainty}), mean {score(first.mean)}.{_regret(first)}"
@@ -206,7 +214,7 @@ def gain_words(arm: ArmAnswer) -> str:
     """A gain in words, with its interval where it is known."""
     known = interval(arm.gain_low, arm.gain_high)
     certain = f" (95 % interval {known})" if known else ""
-    return f"{points(arm.gain)} points over none{certain}"
+    return f"{points(arm.gain)} points over {arm.baseline}{certain}"
 
 
 def _regret(arm: ArmAnswer) -> str:

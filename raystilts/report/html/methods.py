@@ -35,7 +35,8 @@ def _design(data: ReportData) -> str:
     seeds = sorted({arm.seeds for arm in arms if arm.seeds})
     few, most = (seeds[0], seeds[-1]) if seeds else (0, 0)
     many = count(most, "random seed") if few == most else f"{few} to {most} random seeds"
-    also = ", beside training on the target alone" if baseline else ""
+    alone = "training on the target alone" if data.baseline == "none" else f"the baseline {data.baseline}"
+    also = f", beside {alone}" if baseline else ""
     return (
         f"We fine-tuned {encoder_name(data) or 'the encoder'} first on {count(len(names), 'intermediate task')} "
         f"({listed(names)}) and then on {count(len(targets), 'target task')} ({listed(targets)}){also}, with {many} "
@@ -93,8 +94,8 @@ def _statistics(data: ReportData) -> str:
     return (
         f"Gains and probabilities of being the best are from {whose} with seeds as blocks and moderated variances "
         f"(raystilts {__version__}); intervals are central 95 % intervals over {items}. A set of arms not told apart "
-        "holds the best with at least 95 %. Scores that are no better than guessing, and runs that diverged, are in no "
-        "mean."
+        "holds the best with at least 95 %. Degenerate runs (not a number, at chance on "
+        "dev, or with a loss that does not fall) are in no mean."
     )
 
 
@@ -108,4 +109,4 @@ def _runs(runs: pd.DataFrame) -> str:
     more = [f"{number} {word}" for number, word in ((failed, "failed"), (stopped, "were stopped early")) if number]
     seconds = float((runs["seconds"] * runs["device_share"]).sum())
     spent = f" in {duration(seconds)} of device time" if seconds > 0 else ""
-    return f"{count(finished, 'run')} finished{spent}{'; ' if more else ''}{listed(more)}."
+    return f"{count(finished, 'stage')} finished{spent}{'; ' if more else ''}{listed(more)}."

@@ -29,6 +29,7 @@ from raystilts.report.html.markup import (
     table,
     tag,
 )
+from raystilts.report.text import choosing
 from raystilts.results.answers import ArmAnswer, TargetAnswer, arm_names
 from raystilts.results.over_targets import ArmOverall, OverallAnswer
 
@@ -63,25 +64,28 @@ def arrange(data: ReportData) -> Grid:
 
 def gains_section(data: ReportData) -> Markup:
     """The heatmap of gains; of mean scores where there are no gains."""
-    grid = arrange(data)
+    grid, base = arrange(data), data.baseline
     if not data.has_gains:
-        said = "There is no run of none in these tables, so gains over it are not known. Mean scores are below."
-        return tag("section", tag("h2", "Gains over none"), tag("p", said), id="gains")
-    caption = "Gain over none in points, with half the width of its 95 % interval"
+        said = f"There is no run of {base} in these tables, so gains over it are not known. Mean scores are below."
+        return tag("section", tag("h2", f"Gains over {base}"), tag("p", said), id="gains")
+    caption = f"Gain over {base} in points, with half the width of its 95 % interval"
     shown = _table(grid, caption, lambda row, column: _gain(grid, row, column), id="matrix")
     return tag(
-        "section", tag("h2", "Gains over none"), _reading(), _language_choice(data), shown, _legend(),
+        "section", tag("h2", f"Gains over {base}"), _reading(data), _language_choice(data), shown, _legend(),
         id="gains",
     )  # fmt: skip
 
 
-def _reading() -> Markup:
+def _reading(data: ReportData) -> Markup:
+    base, chooser = data.baseline, choosing(arm for answer in data.answers for arm in answer.arms)
+    apart = f", by {chooser}, so that it may disagree with the gains, which are on test" if chooser else ""
+    alone = "training on the target alone" if base == "none" else f"the baseline, {base}"
     return tag(
         "p",
-        "Each cell is what training on the arm first adds to the target’s test score, against training on the target "
-        "alone. ", tag("strong", "Full colour, bold and a star"), ": the 95 % interval excludes zero. Pale: it does "
+        f"Each cell is what training on the arm first adds to the target’s test score, against {alone}. ",
+        tag("strong", "Full colour, bold and a star"), ": the 95 % interval excludes zero. Pale: it does "
         "not. The mark below a number is the interval; its tick is zero, its scale that of the column. ",
-        tag("strong", "●"), " is not told apart from the best.",
+        tag("strong", "●"), f" is not told apart from the best{apart}.",
     )  # fmt: skip
 
 
@@ -217,7 +221,8 @@ def languages_section(data: ReportData) -> Markup | None:
         cells = [_leading(found.get(name)) for name in columns]
         body.append(tag("tr", tag("th", language, scope="row"), cells))
     head = tag("tr", tag("th", "language", scope="col"), [tag("th", breakable(name), scope="col") for name in columns])
-    caption = "The likeliest best arm in each language, its P(best), its gain over none, and how many others remain"
+    gain = f"its gain over {data.baseline}"
+    caption = f"The likeliest best arm in each language, its P(best), {gain}, and how many others remain"
     shown = table(caption, head, body, class_="leaders")
     said = "All gains by language are under each target."
     if any(arm.selection == "en_dev" for answer in data.answers for arm in answer.arms):
@@ -252,7 +257,7 @@ def language_table(data: ReportData, index: int) -> Markup | None:
         for place, (arm, name) in enumerate(zip(answer.arms, arm_names(answer.arms), strict=True))
     ]
     head = tag("tr", tag("th", "arm", scope="col"), [tag("th", language, scope="col") for language in found])
-    what = "Gain over none in points" if data.has_gains else "Mean score"
+    what = f"Gain over {data.baseline} in points" if data.has_gains else "Mean score"
     caption = f"{what} on {answer.label} by language"
     return table(caption, head, rows, class_="heat", id=f"languages-{index}")
 

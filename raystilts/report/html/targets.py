@@ -26,7 +26,7 @@ from raystilts.report.html.markup import (
     tag,
 )
 from raystilts.report.html.overview import language_table, overall_part
-from raystilts.report.text import verdict
+from raystilts.report.text import footnotes, verdict
 from raystilts.results.answers import ArmAnswer, TargetAnswer, arm_names
 from raystilts.results.reader import json_column
 
@@ -102,7 +102,9 @@ def forest_table(answer: TargetAnswer) -> Markup:
         cells[4:4] = [tag("th", _axis(scale), class_="plot")]
     body = [_row(arm, name, scale) for arm, name in named]
     caption = f"Arms for {answer.target}: {answer.metric} × 100 on test, best first"
-    return table(caption, tag("tr", cells), body, class_="forest")
+    shown = table(caption, tag("tr", cells), body, class_="forest")
+    notes = footnotes(answer) if scale else []
+    return join(shown, *(tag("p", f"{note[0].upper()}{note[1:]}.", class_="note") for note in notes))
 
 
 def _scale(arms: list[ArmAnswer]) -> Scale | None:

@@ -29,6 +29,7 @@ class Fault:
         rows: The rows that have it; empty where it is the whole column's.
         found: What stands in the first of them.
         allowed: What may stand there.
+        remedy: What is to be done, where that is known.
         fatal: Whether such rows cannot be used. The others are only worth a look: a blank text is still a text.
     """
 
@@ -37,6 +38,7 @@ class Fault:
     found: str = ""
     allowed: str = ""
     fatal: bool = True
+    remedy: str = ""
 
     def __str__(self) -> str:
         where = ""
@@ -44,7 +46,8 @@ class Fault:
             shown = ", ".join(map(str, self.rows[:_SHOWN])) + (", ..." if len(self.rows) > _SHOWN else "")
             where = f" in {len(self.rows)} row{'s' if len(self.rows) > 1 else ''} ({shown})"
         found = f": {self.found}" if self.found else ""
-        return f"{self.what}{where}{found}{f'; allowed: {self.allowed}' if self.allowed else ''}"
+        allowed = f"; allowed: {self.allowed}" if self.allowed else ""
+        return f"{self.what}{where}{found}{allowed}{f'. {self.remedy}' if self.remedy else ''}"
 
 
 def field(rows: pa.Table, path: str) -> pa.Array:
@@ -201,10 +204,28 @@ def label_faults(values: Sequence[Any], table: dict[str, int], allowed: str, wha
     unknown = tuple(i for i in wrong if i not in lost)
     found = []
     if missing:
-        found.append(Fault(f"no {what}", missing, _value(values[missing[0]]), allowed))
+        remedy = "Fill them in, or leave these rows out"
+        found.append(Fault(f"no {what}", missing, _value(values[missing[0]]), allowed, remedy=remedy))
     if unknown:
-        found.append(Fault(f"unknown {what}", unknown, _value(values[unknown[0]]), allowed))
+        first = values[unknown[0]]
+        found.append(Fault(f"unknown {what}", unknown, _value(first), allowed, remedy=_remedy(first, table)))
     return found
+
+
+def _remedy(value: Any, table: dict[str, int]) -> str:
+    """What to do about a label that a task has not, where it is seen what was meant."""
+    text = label_text(value)
+    if text is None:
+        return ""
+    meant = next((name for name in table if "".join(name.split()).casefold() == "".join(text.split()).casefold()), None)
+    if meant is not None:
+        return f"The task has {meant!r}: spell its labels as the file does"
+    whole = text.removesuffix(".0")
+    if whole != text and whole in table:
+        return f"Write whole numbers, such as {whole}"
+    if _is_number(whole) and not all(map(_is_number, table)):
+        return "Numbers count the task's labels from 0; or name its labels by the file's numbers: labels=(\"1\", ...)"
+    return ""
 
 
 def _value(value: Any) -> str:
