@@ -93,8 +93,8 @@ def main() -> None:
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     played = []
     for schedule in arguments.schedules:
-        resolved, _ = checked(Study.from_file(arguments.study, (*given, f"schedule={schedule}")), None)
-        played.append(play(resolved.study, schedule))
+        ready = checked(Study.from_file(arguments.study, (*given, f"schedule={schedule}")), None)
+        played.append(play(ready.resolved.study, schedule))
     full = played[0]
     print("|schedule|target stages|intermediates|device seconds|of the full grid|answers as the full grid|")
     print("|---|---|---|---|---|---|")

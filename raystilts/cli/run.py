@@ -171,17 +171,16 @@ def plan(
 
 def _rehearse(study: Study) -> None:
     """Tries one stage of each kind that the study has still to run."""
-    from raystilts.planning.cost import results_folder
     from raystilts.planning.stages import plan_stages
     from raystilts.scheduling.announce import Steps
     from raystilts.scheduling.driver import checked
     from raystilts.scheduling.outstanding import outstanding
     from raystilts.scheduling.preflight import rehearse
 
-    resolved, _ = checked(study, None, Steps(messages()))
-    planned = plan_stages(resolved)
     log = messages()
-    tried = rehearse(planned, outstanding(planned, results_folder(study)).left().keys(), log)
+    ready = checked(study, None, Steps(log))
+    planned = plan_stages(ready.resolved, ready.encoders)
+    tried = rehearse(planned, outstanding(planned, ready.results).left().keys(), log)
     log.print(f"rehearsed: {tried} kinds of stages", highlight=False)
 
 

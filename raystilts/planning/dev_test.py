@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -9,14 +10,14 @@ from typing import Any
 import pyarrow as pa
 
 from raystilts.errors import UserError
-from raystilts.planning.resolve import ResolvedStudy, ResolvedTask
+from raystilts.planning.resolve import ResolvedTask
 from raystilts.tasks import overlap
 from raystilts.tasks.loading import fingerprint, read
-from raystilts.tasks.source import AnySource, Generated, Source
+from raystilts.tasks.source import AnySource, Source
 from raystilts.tasks.task import Task
 
 
-def check_dev_is_not_test(resolved: ResolvedStudy, folder: Path | None) -> None:
+def check_dev_is_not_test(targets: Iterable[ResolvedTask], folder: Path | None) -> None:
     """Compares the dev and the test items of every target, in each language that has both, by their content.
 
     Args:
@@ -25,7 +26,7 @@ def check_dev_is_not_test(resolved: ResolvedStudy, folder: Path | None) -> None:
     Raises:
         UserError: more than `overlap.TOLERATED` of a target's test items are in its dev data.
     """
-    for target in resolved.targets:
+    for target in targets:
         for language in target.languages:
             if language in target.dev_languages:
                 _check(target, language, folder)
@@ -40,36 +41,28 @@ def shared_rows(target: ResolvedTask, folder: Path | None) -> list[dict[str, Any
     """
     task = target.task
     found: list[dict[str, Any]] = []
-    sources = {"train": task.train, "dev": task.dev}
     for split, languages in (("train", task.train_languages), ("dev", target.dev_languages)):
-        source = sources[split]
-        if isinstance(source, Source) and isinstance(task.test, Source):
-            for language in target.languages:
-                if language in languages:
-                    found += _shared_with(task, split, source, task.test, language, folder)
+        for language in target.languages if isinstance(task.test, Source) else ():
+            items, texts, rows = _counted(task, split, language, folder) if language in languages else (0, 0, 0)
+            if items or texts:
+                found.append({"split": split, "language": language, "items": items, "texts": texts, "rows": rows})
     return found
 
 
-def _shared_with(
-    task: Task, split: str, source: Source, test: Source, language: str, folder: Path | None
-) -> list[dict[str, Any]]:
-    one, other = (fingerprint(given, language, folder) for given in (source, test))
+def _counted(task: Task, split: str, language: str, folder: Path | None) -> tuple[int, int, int]:
+    """`_shared` of data that is here; of other data, and of what is made up, nothing."""
+    earlier = task.train if split == "train" else task.dev
+    if task.test is None or not isinstance(earlier, Source):
+        return 0, 0, 0
+    one, other = (fingerprint(given, language, folder) for given in (earlier, task.test))
     if not one.verified or not other.verified:
-        return []
-    items, texts, rows = _shared(_Pair(task, language, folder), one.value, other.value, split)
-    counts = {"split": split, "language": language, "items": items, "texts": texts, "rows": rows}
-    return [counts] if items or texts else []
+        return 0, 0, 0
+    return _shared(_Pair(task, language, folder), one.value, other.value, split)
 
 
 def _check(target: ResolvedTask, language: str, folder: Path | None) -> None:
-    task = target.task
-    if task.dev is None or task.test is None or isinstance(task.dev, Generated):
-        return
     try:
-        dev, test = (fingerprint(source, language, folder) for source in (task.dev, task.test))
-        if not dev.verified or not test.verified:
-            return
-        shared, _, rows = _shared(_Pair(task, language, folder), dev.value, test.value, "dev")
+        shared, _, rows = _counted(target.task, "dev", language, folder)
     except UserError as error:
         raise UserError(f"{target.place}: {error}") from None
     except UnicodeDecodeError:  # told with file and row by the check of the rows

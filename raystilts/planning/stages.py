@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -13,7 +13,7 @@ from raystilts.planning.adapters import check_tunings, parts_of_encoder, target_
 from raystilts.planning.architectures import check_architecture, pooling_of
 from raystilts.planning.arm_stages import foreign_stage, merge_stage, stages_along
 from raystilts.planning.cells import Cell, Points, arm_points, expand, target_points
-from raystilts.planning.data import StudyData, TrainingSet, data_folder
+from raystilts.planning.data import TrainingSet
 from raystilts.planning.dev_test import check_dev_is_not_test
 from raystilts.planning.encoders import EncoderInfo, describe_encoder
 from raystilts.planning.resolve import ResolvedArm, ResolvedStudy, ResolvedTask, resolve, trains_on_target
@@ -126,21 +126,24 @@ def plan(study: Study) -> Plan:
         UserError: a task, data or an encoder that cannot be used.
     """
     resolved = resolve(study)
-    check_dev_is_not_test(resolved, data_folder(study))
-    return plan_stages(resolved)
+    check_dev_is_not_test(resolved.targets, resolved.data.folder)
+    return plan_stages(resolved, [describe_encoder(one) for one in study.all_encoders])
 
 
-def plan_stages(resolved: ResolvedStudy) -> Plan:
-    """The same for a study whose names and data have been checked.
+def plan_stages(resolved: ResolvedStudy, encoders: Sequence[EncoderInfo]) -> Plan:
+    """The same for a study whose names, data and encoders have been checked.
+
+    Args:
+        encoders: In the order of the study file.
 
     Raises:
         UserError: data or an encoder that cannot be used.
     """
-    study = resolved.study
-    if study.encoders is None:
-        return _Planner(resolved).plan()
-    labels = [one.label for one in study.encoders]
-    return _together(study, {name: _Planner(resolve(study.of_encoder(name))).plan() for name in labels})
+    if not resolved.parts:
+        return _Planner(resolved, encoders[0]).plan()
+    plans = [_Planner(part, info).plan() for part, info in zip(resolved.parts, encoders, strict=True)]
+    labels = [one.label for one in resolved.study.all_encoders]
+    return _together(resolved.study, dict(zip(labels, plans, strict=True)))
 
 
 def _together(study: Study, parts: Mapping[str, Plan]) -> Plan:
@@ -180,10 +183,9 @@ def overlaps(plan: Plan) -> tuple[tuple[str, str], ...]:
 class _Planner:
     """Works out keys; whatever many stages share is hashed once."""
 
-    def __init__(self, resolved: ResolvedStudy) -> None:
+    def __init__(self, resolved: ResolvedStudy, encoder: EncoderInfo) -> None:
         self.resolved, self.study = resolved, resolved.study
-        self.encoder = describe_encoder(self.study.encoder)
-        self.data = StudyData(self.study)
+        self.encoder, self.data = encoder, resolved.data
         self.verified = self.encoder.verified
         retrieval = any(not target.task.requires_training for target in resolved.targets)
         check_architecture(self.study, self.encoder.architecture, retrieval)

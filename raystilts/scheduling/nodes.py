@@ -28,7 +28,6 @@ from rich.table import Table
 
 from raystilts.errors import StorageError, UserError
 from raystilts.filesystem import open_folder
-from raystilts.planning.data import StudyData
 from raystilts.planning.encoders import EncoderInfo
 from raystilts.planning.keys import digest
 from raystilts.planning.resolve import ResolvedStudy, resolve
@@ -204,13 +203,13 @@ def data_digest(resolved: ResolvedStudy) -> str:
     Raises:
         UserError: some of it is not here.
     """
-    data, found = StudyData(resolved.study), []
+    found = []
     wanted = {(one.task.name, one.split, one.language or ""): one.task for one in splits(resolved)}
     for (name, split, language), task in sorted(wanted.items(), key=lambda item: item[0]):
         source = {"train": task.train, "dev": task.dev, "test": task.test, "pool": task.pool}[split]
         for one in (language,) if language else task.train_languages:
             if source is not None:
-                found.append([name, split, one, fingerprint(source, one, data.folder).value])
+                found.append([name, split, one, fingerprint(source, one, resolved.data.folder).value])
     return digest(found)
 
 
@@ -245,7 +244,7 @@ def fault_table(wrong: Iterable[tuple[str, Sequence[Fault]]]) -> str:
     return "\n".join(f"  {line.rstrip()}" for line in text.getvalue().splitlines())
 
 
-def announce(planned: Plan, results: str, kinds: Sequence[Kind]) -> Expected:
+def announce(resolved: ResolvedStudy, results: str, kinds: Sequence[Kind], planned: Plan) -> Expected:
     """Writes into the results folder which run is at work, and says what its nodes must be."""
     folder = open_folder(results)
     run = uuid.uuid4().hex
@@ -256,7 +255,7 @@ def announce(planned: Plan, results: str, kinds: Sequence[Kind]) -> Expected:
         encoder=planned.encoder,
         versions=versions(),
         code=code_digest(),
-        data=data_digest(resolve(planned.study)),
+        data=data_digest(resolved),
         results=results,
         disk_bytes=max(node_disk_bytes(part.encoder, folder.path is None) for part in planned.each()),
         gpu_kinds=tuple(kind for kind in kinds if planned.study.resources.of(kind).gpus > 0),

@@ -38,7 +38,8 @@ from .examples import study
 def expected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Expected:
     """What the driver of a small study expects; nodes keep their reports in a folder of the test."""
     monkeypatch.setenv("RAYSTILTS_CACHE_DIR", str(tmp_path / "cache"))
-    return announce(plan(study(tmp_path)), str(tmp_path / "small"), ["intermediate"])
+    one = study(tmp_path)
+    return announce(resolve(one), str(tmp_path / "small"), ["intermediate"], plan(one))
 
 
 def test_a_node_like_the_driver(expected: Expected) -> None:
@@ -54,7 +55,7 @@ def test_a_node_looks_once_a_run(expected: Expected) -> None:
     first = node_report(expected)
     open_folder(expected.results).delete(RUN_FILE)
     assert node_report(expected) == first, "the report of this run is kept"
-    again = announce(plan(expected.study), expected.results, ["intermediate"])
+    again = announce(resolve(expected.study), expected.results, ["intermediate"], plan(expected.study))
     assert again.run != expected.run
     assert node_report(again) == replace(first, run=again.run, disk_free=node_report(again).disk_free)
 
