@@ -18,7 +18,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from raystilts.ranking import compare_with_best, gain_intervals, rank_arms
+from raystilts.ranking.intervals import gain_intervals
+from raystilts.ranking.mcb import compare_with_best
+from raystilts.ranking.posterior import rank_arms
 
 FloatArray = npt.NDArray[np.float64]
 SHAPES = ("normal", "heavy", "lone", "null")

@@ -23,10 +23,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from raystilts.ranking import Flag, Posterior, RunFacts, align, flag_run, mask_failed, rank_arms, rank_overall
-from raystilts.ranking.degenerate import chance_applies
+from raystilts.ranking.degenerate import Flag, RunFacts, chance_applies, flag_run, mask_failed
 from raystilts.ranking.draws import best_of, smallest_set
 from raystilts.ranking.joint import joint_posterior
+from raystilts.ranking.overall import align, rank_overall
+from raystilts.ranking.posterior import Posterior, rank_arms
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]

@@ -253,7 +253,8 @@ def report(
     _check_writable(out)
     if figures is not None and not figures.absolute().parent.is_dir():
         raise UserError(f"--figures {figures}: there is no folder {figures.absolute().parent}; make it first")
-    from raystilts.report.html import gather, page
+    from raystilts.report.html.gather import gather
+    from raystilts.report.html.page import page
 
     loaded = open_results(results, encoder)
     study = loaded.study()

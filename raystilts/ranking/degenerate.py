@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from raystilts.errors import UserError
-from raystilts.ranking.intervals import BoolArray, FloatArray, check_scores
+from raystilts.ranking.intervals import FloatArray, check_scores
 
 Rule = Literal["nan", "chance", "loss"]
 MIN_LOSSES = 8  # fewer reports than this do not show a trend
@@ -143,14 +143,6 @@ def mask_failed(scores: npt.ArrayLike, failed: npt.ArrayLike) -> FloatArray:
     if flags.shape != table.shape:
         raise UserError(f"failed has shape {flags.shape}, but scores has {table.shape}")
     return np.where(flags, np.nan, table)
-
-
-def failure_rates(started: npt.ArrayLike, failed: npt.ArrayLike) -> FloatArray:
-    """``[arms]``, share of the started runs that failed; nan for an arm with none started."""
-    begun: BoolArray = np.asarray(started, dtype=np.bool_)
-    lost = begun & np.asarray(failed, dtype=np.bool_)
-    total = begun.sum(axis=1)
-    return np.where(total > 0, lost.sum(axis=1) / np.maximum(total, 1), np.nan)
 
 
 def _ends(losses: Sequence[float]) -> tuple[float, float]:

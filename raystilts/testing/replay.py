@@ -124,7 +124,7 @@ class Outcome:
 
     def ranked(self) -> tuple[list[str], Posterior]:
         """The arms with a finished run, `none` first, and the ranking of the finished runs."""
-        from raystilts.ranking import rank_arms
+        from raystilts.ranking.posterior import rank_arms
 
         arms = [BASELINE, *sorted({run.arm for run in self.finished} - {BASELINE})]
         seeds = sorted({run.seed for run in self.finished if run.seed is not None})

@@ -10,7 +10,6 @@ from raystilts.ranking.degenerate import (
     RunFacts,
     chance_applies,
     chance_p_value,
-    failure_rates,
     flag_run,
     loss_falls,
     mask_failed,
@@ -88,10 +87,8 @@ def test_chance_rule_is_void_where_nothing_is_learnt() -> None:
     assert chance_applies([Flag("nan", "")] * 3)
 
 
-def test_mask_and_rates() -> None:
+def test_failed_scores_are_masked() -> None:
     failed = np.array([[False, True], [False, False]])
     assert np.isnan(mask_failed([[1.0, 2.0], [3.0, 4.0]], failed)).tolist() == failed.tolist()
-    started = [[True, True], [False, False]]
-    assert failure_rates(started, failed).tolist() == pytest.approx([0.5, NAN], nan_ok=True)
     with pytest.raises(UserError, match="failed has shape"):
         mask_failed([[1.0, 2.0]], failed)
