@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 from raystilts.errors import UserError
 from raystilts.planning import keys
 from raystilts.planning.adapters import check_tunings, parts_of_encoder, target_modules
 from raystilts.planning.architectures import check_architecture, pooling_of
 from raystilts.planning.arm_stages import foreign_stage, merge_stage, stages_along
-from raystilts.planning.cells import Cell, Points, arm_points, expand, target_points
+from raystilts.planning.cells import Cell, Points, arm_points, target_points
 from raystilts.planning.data import TrainingSet
 from raystilts.planning.dev_test import check_dev_is_not_test
 from raystilts.planning.encoders import EncoderInfo, describe_encoder
@@ -207,7 +207,7 @@ class _Planner:
         for arm, fraction, seeds in points:
             for seed in seeds:
                 parents[arm.intermediate.label, fraction, seed] = self._weights(arm, fraction, seed)
-        found: dict[Cell, str] = {}
+        found: dict[Cell, str] = {}  # in the order of the study file
         for target in self.resolved.targets:
             recipe = self._target_recipe(target)
             self.points[target.task.name] = target_points(self.study, target, sum(recipe.rows))
@@ -220,8 +220,7 @@ class _Planner:
                         stage = self._target(target, recipe, arm, target_fraction, seed, parent, overlap[label])
                         cell = Cell(label, fraction, target.task.name, target_fraction, stage.seed)
                         found[cell] = stage.key
-        cells = tuple(expand(self.resolved, self.points))
-        return Plan(self.study, self.encoder, cells, self.stages, tuple(found[c] for c in cells), self.verified)
+        return Plan(self.study, self.encoder, tuple(found), self.stages, tuple(found.values()), self.verified)
 
     def _weights(self, arm: ResolvedArm, fraction: float | None, seed: int) -> Stage | None:
         """The stage that leaves an arm's weights; None for the pretrained ones."""
@@ -250,40 +249,27 @@ class _Planner:
             arm = replace(arm, along=tuple(one for one in arm.along if one in self.starts))
         return stages_along(arm, self._intermediate(arm, fraction, seed))
 
-    def _recipe_of(self, arm: ResolvedArm) -> Recipe:
-        if arm.intermediate not in self.recipes:
-            self.recipes[arm.intermediate] = self._arm_recipe(arm)
-        return self.recipes[arm.intermediate]
-
     def _intermediate(self, arm: ResolvedArm, fraction: float, seed: int) -> Stage:
         start = None
         if arm.start is not None:
             start = self._weights(arm.start, 1.0 if _starts_whole(arm.intermediate) else fraction, seed)
-        recipe = self._recipe_of(arm)
+        if arm.intermediate not in self.recipes:
+            self.recipes[arm.intermediate] = self._arm_recipe(arm)
+        recipe = self.recipes[arm.intermediate]
         hold = self.study.intermediate_fractions.hold
         train_key = keys.train_key(start.train_key if start else self.base, recipe.train, fraction, hold, seed)
         steps = steps_of(arm.trained, recipe.rows, fraction, hold, recipe.hyperparameters)
-        examples, tokens, eval_tokens = self._amounts(recipe, steps)
-        return Stage(
-            key=keys.stage_key(train_key, recipe.eval_key),
-            train_key=train_key,
-            eval_key=recipe.eval_key,
+        return self._stage(
+            recipe,
+            train_key,
+            steps,
+            start,
             kind="intermediate",
             intermediate=arm.intermediate,
             intermediate_fraction=fraction,
-            target=None,
-            target_fraction=None,
             seed=seed,
-            parent=start.key if start else None,
-            parent_train_key=start.train_key if start else None,
-            steps=steps,
-            examples=examples,
-            tokens=tokens,
-            eval_tokens=eval_tokens,
-            data_hash=recipe.data_hash,
             tasks=arm.tasks,
             arm=arm,
-            hyperparameters=recipe.hyperparameters,
             tuning=arm.tuning,
         )
 
@@ -303,46 +289,49 @@ class _Planner:
             hold = self.study.target_fractions.hold
             train_key = keys.train_key(before, recipe.train, target_fraction, hold, seed)
             steps = steps_of(None, recipe.rows, target_fraction, hold, recipe.hyperparameters)
-        examples, tokens, eval_tokens = self._amounts(recipe, steps)
-        stage = Stage(
-            key=keys.stage_key(train_key, recipe.eval_key),
-            train_key=train_key,
-            eval_key=recipe.eval_key,
+        stage = self._stage(
+            recipe,
+            train_key,
+            steps,
+            parent,
             kind="retrieval" if target_fraction is None else "target",
             intermediate=arm.intermediate,
             intermediate_fraction=parent.intermediate_fraction if parent else None,
             target=target.task.name,
             target_fraction=target_fraction,
             seed=None if target_fraction is None and (parent is None or parent.seed is None) else seed,
-            parent=parent.key if parent else None,
-            parent_train_key=parent.train_key if parent else None,
-            steps=steps,
-            examples=examples,
-            tokens=tokens,
-            eval_tokens=eval_tokens,
-            data_hash=recipe.data_hash,
             tasks=(target,),
-            hyperparameters=recipe.hyperparameters,
             overlap=overlap,
             target_examples=self.points[target.task.name][target_fraction],
             tuning=target.tuning,
         )
         return self.stages.setdefault(stage.key, stage)
 
-    def _amounts(self, recipe: Recipe, steps: int) -> tuple[int, int, int]:
-        """Examples, their sub-words, and sub-words evaluated in a training of so many updates."""
+    def _stage(self, recipe: Recipe, train_key: str, steps: int, parent: Stage | None, **own: Any) -> Stage:
+        """A stage of so many updates, with all that follows from its recipe and from where it starts."""
         examples = steps * recipe.hyperparameters.batch
         evaluations = -(-steps // self.study.evaluation.every(steps)) if steps else 0
-        eval_tokens = recipe.final_tokens + evaluations * recipe.picking_tokens
-        tokens = round(examples * recipe.tokens_per_example)
-        return examples, tokens, eval_tokens
+        return Stage(
+            key=keys.stage_key(train_key, recipe.eval_key),
+            train_key=train_key,
+            eval_key=recipe.eval_key,
+            data_hash=recipe.data_hash,
+            hyperparameters=recipe.hyperparameters,
+            parent=parent.key if parent else None,
+            parent_train_key=parent.train_key if parent else None,
+            steps=steps,
+            examples=examples,
+            tokens=round(examples * recipe.tokens_per_example),
+            eval_tokens=recipe.final_tokens + evaluations * recipe.picking_tokens,
+            **own,
+        )
 
     def _arm_recipe(self, arm: ResolvedArm) -> Recipe:
         """An intermediate: its tasks' data, how they are mixed, and dev data where that picks the checkpoint."""
         hp = arm.hyperparameters
-        sets = [self.data.training(one.task, one.hyperparameters) for one in arm.tasks]
+        sets = [self._training(one) for one in arm.tasks]
         text = self._plain_text(arm)
-        domain = None if arm.align_to is None else self._whole_task(arm.align_to)
+        domain = None if arm.align_to is None else self._training(arm.align_to)
         scored = [self.data.evaluation(one.task, "dev", one.dev_languages) for one in arm.tasks]
         parts = [*sets, text] if text else sets
         others = [domain] if domain else []
@@ -371,13 +360,13 @@ class _Planner:
     def _plain_text(self, arm: ResolvedArm) -> TrainingSet | None:
         """The text of masked-LM training, if the arm has any."""
         if arm.text_of is not None:
-            return self._whole_task(arm.text_of)
+            return self._training(arm.text_of)
         if arm.plain_text is None:
             return None
         return self.data.training(arm.plain_text, Hyperparameters(max_length=arm.hyperparameters.max_length))
 
-    def _whole_task(self, one: ResolvedTask) -> TrainingSet:
-        """A task's training set as a target of the study has it at fraction 1."""
+    def _training(self, one: ResolvedTask) -> TrainingSet:
+        """A task's training set at fraction 1."""
         return self.data.training(one.task, one.hyperparameters)
 
     def _target_recipe(self, target: ResolvedTask) -> Recipe:
@@ -395,7 +384,7 @@ class _Planner:
         if not task.requires_training:
             eval_key = keys.retrieval_evaluation(self.study, scored, hp)
             return Recipe("", eval_key, [], hp, keys.digest(scored), 0, 0, final_tokens)
-        found = self.data.training(task, hp)
+        found = self._training(target)
         self.verified &= found.verified
         picking = self.data.evaluation(task, "dev", target.picking_languages)
         rules = keys.training_rules(self.study.evaluation, hp, [picking.fingerprint], self.study.selection)
