@@ -270,12 +270,12 @@ def report(
         data = gather(loaded)
         text = page(data)
     _write(out, text)
-    output().print(f"{out}: {len(text.encode()) / 1e6:.2f} MB", highlight=False, soft_wrap=True)
+    output().print(f"{out}: {len(text.encode()) / 1e6:.2f} MB", soft_wrap=True)
     if figures is not None and data is not None:
         from raystilts.report.figures import write_figures
 
         written = write_figures(data, figures)
-        output().print(f"{figures}: {len(written)} figures", highlight=False, soft_wrap=True)
+        output().print(f"{figures}: {len(written)} figures", soft_wrap=True)
 
 
 def _write(out: Path, text: str) -> None:
@@ -328,7 +328,7 @@ def benchmark(
         print(json.dumps({"complete": answer.own.complete, **asdict(answer)}, indent=1))
     else:
         print_completeness(loaded)
-        output().print(suite_view(answer), highlight=False)
+        output().print(suite_view(answer))
 
 
 @app.command()
@@ -358,8 +358,7 @@ def compact(
     merge_items(folder)
     why = write_finals(Results(folder))
     if why is not None:
-        output().print(f"finals.parquet was not written: {why}", highlight=False, markup=False)
+        output().print(f"finals.parquet was not written: {why}")
     output().print(
         f"{done.files['runs']} runs with {done.rows['scores']} scores merged, {deleted} files deleted",
-        highlight=False,
     )
