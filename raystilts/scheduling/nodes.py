@@ -26,7 +26,7 @@ from filelock import FileLock
 from rich.console import Console
 from rich.table import Table
 
-from raystilts.errors import StorageError, UserError
+from raystilts.errors import StorageError, UserError, first_line
 from raystilts.filesystem import open_folder
 from raystilts.planning.encoders import EncoderInfo
 from raystilts.planning.keys import digest
@@ -369,13 +369,13 @@ def _inputs(expected: Expected) -> dict[str, Any]:
         found |= {"encoder": here.fingerprint, "encoder_location": here.location}
         found["locations"] = locations(expected.study, expected.encoders)
     except (UserError, OSError) as error:
-        found["encoder_error"] = _line(error)
+        found["encoder_error"] = first_line(error)
     try:
         resolved = resolve(expected.study)
         check_data(resolved)
         found["data"] = data_digest(resolved)
     except (UserError, OSError, KeyError) as error:
-        found["data_error"] = _line(error)
+        found["data_error"] = first_line(error)
     return found
 
 
@@ -424,7 +424,7 @@ def _storage(expected: Expected, report: NodeReport) -> dict[str, Any]:
         if shared:
             folder.write(f"{REPORTS}/{report.host}.json", json.dumps(asdict(report), indent=1).encode(), overwrite=True)
     except Exception as error:  # every store's client has exceptions of its own
-        return {"storage_error": _line(error)}
+        return {"storage_error": first_line(error)}
     return {"shared": shared}
 
 
@@ -432,11 +432,6 @@ def _read_run(expected: Expected) -> str | None:
     with suppress(FileNotFoundError, ValueError):
         return str(json.loads(open_folder(expected.results).read(RUN_FILE))["run"])
     return None
-
-
-def _line(error: BaseException) -> str:
-    text = str(error).strip()
-    return text.splitlines()[0][:200] if text else type(error).__name__
 
 
 def last_line(error: BaseException) -> str:

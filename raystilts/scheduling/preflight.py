@@ -274,10 +274,9 @@ def _check_remote(folder: Folder) -> None:
         folder.write(probe, b"x" * 4096)
         folder.delete(probe)
     except Exception as error:  # every store's client has exceptions of its own
-        reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
         raise UserError(
-            f"storage_path: {folder.url}: cannot be written ({reason}); the credentials and the endpoint come from the "
-            "environment (for S3: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_ENDPOINT_URL)"
+            f"storage_path: {folder.url}: cannot be written ({first_line(error)}); the credentials and the endpoint "
+            "come from the environment (for S3: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_ENDPOINT_URL)"
         ) from None
 
 
