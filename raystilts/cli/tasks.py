@@ -163,7 +163,7 @@ def _print_report(report: TaskReport) -> None:
     absent = [f"{part.split} {part.language}" for part in report.parts if part.absent]
     faults = "1 fault" if len(report.faults) == 1 else f"{len(report.faults)} faults"
     verdict = faults if report.faults else "ok" if report.here else "no data here"
-    out.print(f"{report.task:16} {verdict:12} {rows:>9,} rows, {len(report.here)} of {len(report.parts)} parts")  # fmt: skip
+    out.print(f"{report.task:16} {verdict:12} {rows:>9,} rows, {len(report.here)} of {len(report.parts)} parts")
     for fault in report.faults:
         out.print(f"  {fault}", soft_wrap=True)
     for note in report.notes:
