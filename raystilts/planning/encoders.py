@@ -8,7 +8,7 @@ import struct
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from raystilts.errors import UserError, first_line, shown
 from raystilts.planning.architectures import Architecture, read_architecture
@@ -40,6 +40,7 @@ class EncoderInfo:
         embedding_parameters: Of which in the word embeddings.
         architecture: What its configuration says; None where it is not here.
         bidirectional: Whether a decoder's tokens are to see what follows them.
+        pooling: What a sequence is for classification: as the study says, else its first token, of a decoder its last.
     """
 
     location: str
@@ -50,6 +51,7 @@ class EncoderInfo:
     embedding_parameters: int | None
     architecture: Architecture | None = None
     bidirectional: bool = False
+    pooling: Literal["first", "mean", "last"] = "first"
 
 
 def describe_encoder(encoder: Encoder) -> EncoderInfo:
@@ -59,9 +61,10 @@ def describe_encoder(encoder: Encoder) -> EncoderInfo:
         UserError: a folder that is not a checkpoint of safetensors, or attention that its architecture does not have.
     """
     found = _find(encoder)
-    if encoder.attention is None:
-        return found
     known = found.architecture
+    if encoder.attention is None:
+        decoder = known is not None and known.family == "decoder"
+        return replace(found, pooling=encoder.pooling or ("last" if decoder else "first"))
     if known is not None and known.family != "decoder":
         raise UserError(f"encoder.attention: bidirectional: {known.model_type} is no decoder, leave it out")
     return replace(
@@ -69,6 +72,7 @@ def describe_encoder(encoder: Encoder) -> EncoderInfo:
         fingerprint=f"{found.fingerprint}+{encoder.attention}",
         architecture=known if known is None else replace(known, family="encoder"),
         bidirectional=True,
+        pooling=encoder.pooling or "first",
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from raystilts.errors import UserError
 from raystilts.planning import keys
 from raystilts.planning.adapters import check_tunings, parts_of_encoder, target_modules
-from raystilts.planning.architectures import check_architecture, pooling_of
+from raystilts.planning.architectures import check_architecture
 from raystilts.planning.arm_stages import foreign_stage, merge_stage, stages_along
 from raystilts.planning.cells import Cell, Points, arm_points, target_points
 from raystilts.planning.data import TrainingSet
@@ -190,8 +190,7 @@ class _Planner:
         retrieval = any(not target.task.requires_training for target in resolved.targets)
         check_architecture(self.study, self.encoder.architecture, retrieval)
         check_tunings(resolved, self.encoder)
-        pooling = pooling_of(self.study, self.encoder.architecture)
-        self.base = keys.encoder_key(pooling, self.encoder.fingerprint)
+        self.base = keys.encoder_key(encoder.pooling, encoder.fingerprint)
         self.stages: dict[str, Stage] = {}
         self.points: dict[str, Points] = {}
         self.recipes: dict[Intermediate, Recipe] = {}
