@@ -121,12 +121,11 @@ class _Profile:
         return Estimate(best, float(np.min(fits[inside] - half)), float(np.max(fits[inside] + half)))
 
 
-def fit_power_law(points: SizeMeans, level: float = LEVEL) -> PowerLaw:
+def fit_power_law(points: SizeMeans) -> PowerLaw:
     """Fits the curve.
 
     Args:
         points: At least four sizes.
-        level: Coverage of the intervals.
 
     Raises:
         ValueError: Fewer than four sizes: three parameters would leave nothing to judge them by.
@@ -148,7 +147,7 @@ def fit_power_law(points: SizeMeans, level: float = LEVEL) -> PowerLaw:
     spare = len(d) - 3
     known = points.df > 0 and points.variance > 0.0
     variance, df = (points.variance, points.df) if known else (float(squares[best]) / spare, float(spare))
-    threshold = float(squares[best] + variance * fisher.ppf(level, 1, df))
+    threshold = float(squares[best] + variance * fisher.ppf(LEVEL, 1, df))
     inside = np.flatnonzero(squares <= threshold)
     profile = _Profile(reference, total, mean, z_means, z_squares, slopes, squares, threshold)
     misfit = float(fisher.sf(squares[best] / spare / variance, spare, df)) if known else None

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from raystilts.errors import UserError
 from raystilts.ranking.advice import advise
 from raystilts.ranking.draws import smallest_set
-from raystilts.ranking.intervals import gain_intervals
 from raystilts.ranking.posterior import (
     NO_BASELINE,
     NO_REPEATS,
@@ -18,6 +17,8 @@ from raystilts.ranking.posterior import (
     Posterior,
     rank_arms,
 )
+
+from .t_intervals import gain_intervals
 
 NAN = float("nan")
 # residuals that sum to zero over rows and columns, with 3 seeds
