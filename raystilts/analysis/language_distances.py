@@ -221,28 +221,27 @@ SUBWORDS = 20_000
 
 
 def subword_distances(
-    tokenizer: Any, text: Path, languages: Iterable[str], source: str = "en", subwords: int = SUBWORDS
+    tokenizer: Any, text: Path, languages: Iterable[str], subwords: int = SUBWORDS
 ) -> dict[str, float]:
-    """Jensen-Shannon divergence (bits, 0 to 1) of each language's sub-words from those of a language.
+    """Jensen-Shannon divergence (bits, 0 to 1) of each language's sub-words from those of English.
 
     Args:
         tokenizer: The encoder's, as of `transformers`.
         text: Folder ``<language>/train.parquet`` with a column `text`.
         languages: Those wanted; a language with less text than the others' sample is left out.
-        source: The language that the others are compared with.
         subwords: Sub-words taken of each language, from its first rows on.
 
     Raises:
-        UserError: There is no text, or too little, in the source language.
+        UserError: There is no text, or too little, in English.
     """
-    base = _counts(tokenizer, text, source, subwords)
+    base = _counts(tokenizer, text, SOURCE, subwords)
     if base is None:
         raise UserError(
-            f"--text {text}: expected {source}/train.parquet with a column text and {subwords:,} sub-words or more"
+            f"--text {text}: expected {SOURCE}/train.parquet with a column text and {subwords:,} sub-words or more"
         )
     found = {}
     for language in languages:
-        counts = _counts(tokenizer, text, language, subwords) if language != source else None
+        counts = _counts(tokenizer, text, language, subwords) if language != SOURCE else None
         if counts is not None:
             found[language] = jensen_shannon(base, counts)
     return found

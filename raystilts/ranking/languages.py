@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from raystilts.errors import UserError
 from raystilts.ranking.intervals import BoolArray, Decomposition, FloatArray, Mask, decompose
-from raystilts.ranking.posterior import DRAWS, MASS, Posterior, rank_arms, tied_groups
+from raystilts.ranking.posterior import DRAWS, Posterior, rank_arms, tied_groups
 from raystilts.ranking.sampler import generator, variance_factors
 
 
@@ -129,7 +129,7 @@ def _by_language(
         shifted = base + level + keep * parts.values[:, [column]] + error
         shown = replace(macro.fit, effects=fit.effects)
         still_tied = [g for g in tied if np.allclose(fit.effects[g], fit.effects[g[0]], 1e-12)]
-        answers[name] = Posterior(shifted, shown, macro.competes, still_tied, MASS, macro.noise)
+        answers[name] = Posterior(shifted, shown, macro.competes, still_tied, macro.noise)
     return answers
 
 

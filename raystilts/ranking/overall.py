@@ -115,7 +115,6 @@ def align(target: Posterior, rows: Sequence[int | None]) -> Posterior:
         fit=fit,
         competes=take(target.competes, False),
         tied=[group for group in groups if len(group) > 1],
-        mass=target.mass,
         learnt=target.learnt,
         noise=take(target.noise, np.nan),
         items=None if target.items is None else take(target.items, 0.0),

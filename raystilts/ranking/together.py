@@ -14,7 +14,7 @@ import numpy as np
 
 from raystilts.ranking.intervals import BoolArray, FloatArray, decompose
 from raystilts.ranking.joint import BURN, joint_posterior
-from raystilts.ranking.posterior import DRAWS, MASS, Posterior
+from raystilts.ranking.posterior import DRAWS, Posterior
 
 _EACH = 4  # draws a sweep: the chain is the slow part
 
@@ -68,5 +68,5 @@ def rank_together(targets: Sequence[TargetTable], *, stream: str = "") -> list[P
         drawn, noise = (
             np.where(allowed[:, None], values[number, mine], np.nan) for values in (found.theta, found.noise)
         )
-        posteriors.append(Posterior(drawn, decompose(one.scores), one.competes, [], MASS, noise))
+        posteriors.append(Posterior(drawn, decompose(one.scores), one.competes, [], noise))
     return posteriors

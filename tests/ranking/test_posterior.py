@@ -267,7 +267,7 @@ def test_smallest_set(p_best: list[float], expected: tuple[int, ...]) -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "name"),
-    [({"mass": 0.0}, "mass"), ({"draws": 10}, "draws"), ({"eligible": [True]}, "eligible")],
+    [({"draws": 10}, "draws"), ({"eligible": [True]}, "eligible")],
 )
 def test_bad_arguments_are_refused(arguments: dict[str, object], name: str) -> None:
     with pytest.raises(UserError, match=name):
