@@ -74,7 +74,6 @@ class PowerLaw:
         at_bound: Whether the best alpha is the smallest or the largest that was tried.
         unbounded: Whether the interval of alpha reaches from bound to bound.
         amplitude: A; negative where g falls.
-        pure_error: Whether the variance is that between seeds; else it is the curve's own misfit.
         lack_of_fit_p: P-value of "the means lie on such a curve"; None without repeated runs.
     """
 
@@ -82,7 +81,6 @@ class PowerLaw:
     at_bound: bool
     unbounded: bool
     amplitude: float
-    pure_error: bool
     lack_of_fit_p: float | None
     _profile: _Profile
 
@@ -156,7 +154,6 @@ def fit_power_law(points: SizeMeans) -> PowerLaw:
         at_bound=best in (0, len(ALPHAS) - 1),
         unbounded=bool(inside[0] == 0 and inside[-1] == len(ALPHAS) - 1),
         amplitude=float(slopes[best] * reference ** ALPHAS[best]),
-        pure_error=known,
         lack_of_fit_p=misfit,
         _profile=profile,
     )

@@ -29,7 +29,7 @@ from raystilts.study.hyperparameters import StudyHyperparameters
 from raystilts.study.intermediate import ALL, Alignment, Intermediate, MaskedLM, all_tasks_of
 from raystilts.study.resources import Resources
 from raystilts.study.search import Search
-from raystilts.study.target import Examples, Target, each_once
+from raystilts.study.target import Counts, Target
 
 Order = Literal["anytime", "longest_first"]
 #: Experiment trackers, by the names that Hugging Face's `TrainingArguments` gives them.
@@ -140,9 +140,7 @@ class Study(Model):
     compare_at: Fraction | None = None
     targets: Annotated[tuple[Target, ...], Field(min_length=1)]
     target_fractions: Fractions = Fractions()
-    target_examples: Annotated[
-        tuple[Examples, ...] | None, Field(min_length=1, exclude_if=lambda value: value is None)
-    ] = None
+    target_examples: Annotated[Counts | None, Field(exclude_if=lambda value: value is None)] = None
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1)]
     baseline_seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] | None = None
     hyperparameters: StudyHyperparameters = StudyHyperparameters()
@@ -207,11 +205,6 @@ class Study(Model):
             return arms
         tasks = all_tasks_of([arm.tasks for arm in arms])
         return tuple(arm.model_copy(update={"tasks": tasks}) if arm.tasks == (ALL,) else arm for arm in arms)
-
-    @field_validator("target_examples")
-    @classmethod
-    def _distinct_examples(cls, given: tuple[Examples, ...] | None) -> tuple[Examples, ...] | None:
-        return each_once(given)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
