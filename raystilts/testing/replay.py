@@ -22,7 +22,8 @@ import numpy as np
 import numpy.typing as npt
 
 from raystilts.errors import UserError
-from raystilts.schedules import BASELINE, Run, StratumRule, TopTwoStratum, Verdict
+from raystilts.schedules.base import BASELINE, Run, StratumRule, Verdict
+from raystilts.schedules.top_two import TopTwoStratum
 
 if TYPE_CHECKING:
     import pandas as pd
