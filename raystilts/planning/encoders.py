@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import struct
 from dataclasses import dataclass, replace
 from functools import cache
@@ -174,17 +175,10 @@ def _describe_folder(folder: Path) -> EncoderInfo:
         stat = path.stat()
         fingerprint.update(f"{path.name}:{_file_hash(path, stat.st_size, stat.st_mtime_ns)}".encode())
     shapes = [shape for path in weights for shape in tensor_shapes(path).items()]
-    total = sum(_product(shape) for _, shape in shapes)
-    words = max((_product(shape) for name, shape in shapes if name.endswith(_WORDS)), default=0)
+    total = sum(math.prod(shape) for _, shape in shapes)
+    words = max((math.prod(shape) for name, shape in shapes if name.endswith(_WORDS)), default=0)
     architecture = read_architecture(folder / "config.json")
     return EncoderInfo(str(folder), None, fingerprint.hexdigest()[:32], True, total, words, architecture)
-
-
-def _product(shape: list[int]) -> int:
-    out = 1
-    for size in shape:
-        out *= size
-    return out
 
 
 def tensor_shapes(path: Path) -> dict[str, list[int]]:
