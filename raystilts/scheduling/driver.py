@@ -32,7 +32,7 @@ from raystilts.results.compaction import compacting
 from raystilts.results.ledger import Ledger
 from raystilts.results.study_file import read_study
 from raystilts.results.task_facts import write_tasks
-from raystilts.scheduling.announce import Steps, silent
+from raystilts.scheduling.announce import Steps
 from raystilts.scheduling.capacity import prepared
 from raystilts.scheduling.cluster import head_answers, ray_cluster
 from raystilts.scheduling.fit import fit
@@ -80,7 +80,7 @@ class Checked:
     results: str
 
 
-def checked(study: Study, address: str | None, steps: Steps | None = None) -> Checked:
+def checked(study: Study, address: str | None, steps: Steps) -> Checked:
     """Finds out whether all that a study needs is here, and can be used.
 
     Args:
@@ -95,19 +95,17 @@ def checked(study: Study, address: str | None, steps: Steps | None = None) -> Ch
     check_places(address)
     resolved = resolve(_with_absolute_paths(study))
     check_installed(study)
-    if steps is not None:
-        names = " and ".join(encoder.label for encoder in study.all_encoders)
-        steps.say(f"reading the encoder {names} and the data")
+    names = " and ".join(encoder.label for encoder in study.all_encoders)
+    steps.say(f"reading the encoder {names} and the data")
     encoders = tuple(fetch_encoder(encoder) for encoder in study.all_encoders)
     for info in encoders:
         check_encoder(info)
     if check_checkpoints(resolved):
         resolved = resolve(resolved.study)
-    said = check_data(resolved, silent if steps is None else steps.say_if_silent)
-    if steps is not None:
-        more = [f"and {len(said) - SAID} more; raystilts tasks check names them all"] if len(said) > SAID else []
-        for line in (*said[:SAID], *more):
-            steps.say(f"note: {line}")
+    said = check_data(resolved, steps.say_if_silent)
+    more = [f"and {len(said) - SAID} more; raystilts tasks check names them all"] if len(said) > SAID else []
+    for line in (*said[:SAID], *more):
+        steps.say(f"note: {line}")
     return Checked(resolved, encoders, results)
 
 
