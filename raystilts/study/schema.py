@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -217,8 +218,8 @@ class Study(Model):
             # As arms from here on: whoever reads the study finds them among the others.
             object.__setattr__(self, "intermediates", with_steps(self.intermediates, set(self.intermediate_steps)))
             object.__setattr__(self, "intermediate_steps", ())
-        _check_distinct_seeds("seeds", self.seeds)
-        _check_distinct_seeds("baseline_seeds", self.baseline_seeds or ())
+        _check_unique("seeds", self.seeds, "a seed is one replicate, name each once")
+        _check_unique("baseline_seeds", self.baseline_seeds or (), "a seed is one replicate, name each once")
         if not isinstance(self.schedule, str):
             self.schedule.check_seeds(len(self.seeds))
         _check_encoders(self.encoder, self.encoders)
@@ -305,28 +306,17 @@ class Study(Model):
             raise UserError(f"{path}: {first_problem(error, _fields_at)}") from None
 
 
-def _check_distinct_seeds(name: str, seeds: tuple[int, ...]) -> None:
-    twice = sorted({seed for seed in seeds if seeds.count(seed) > 1})
-    if twice:
-        raise ValueError(f"{name}: {twice[0]} is given twice; a seed is one replicate, name each once")
-
-
 def _check_encoders(encoder: Encoder, encoders: tuple[Encoder, ...] | None) -> None:
     """Whether encoders can be told apart in tables."""
-    if encoders is None:
-        if encoder.hyperparameters is not None:
-            raise ValueError("encoder.hyperparameters: with one encoder they stand under the study's `hyperparameters`")
-        return
-    labels = [one.label for one in encoders]
-    twice = sorted({label for label in labels if labels.count(label) > 1})
-    if twice:
-        raise ValueError(f"encoders: {twice[0]!r} is given twice; drop one, or give each a `name`")
+    if encoders is None and encoder.hyperparameters is not None:
+        raise ValueError("encoder.hyperparameters: with one encoder they stand under the study's `hyperparameters`")
+    _check_unique("encoders", [one.label for one in encoders or ()], "drop one, or give each a `name`")
 
 
-def _check_unique(name: str, labels: list[str]) -> None:
-    twice = sorted({label for label in labels if labels.count(label) > 1})
+def _check_unique(name: str, given: Sequence[Any], remedy: str = "drop one, or give one another `name`") -> None:
+    twice = sorted({one for one in given if given.count(one) > 1})
     if twice:
-        raise ValueError(f"{name}: {twice[0]!r} is given twice; drop one, or give one another `name`")
+        raise ValueError(f"{name}: {twice[0]!r} is given twice; {remedy}")
 
 
 def _fields_at(place: tuple[int | str, ...]) -> list[str]:
