@@ -1,4 +1,4 @@
-"""From a study to its cells: one cell, one number of the transfer matrix."""
+"""One cell, one number of the transfer matrix; and the shares and seeds at which arms and targets are trained."""
 
 from __future__ import annotations
 

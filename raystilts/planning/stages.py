@@ -1,4 +1,4 @@
-"""From cells to distinct stages with parents: what has to be trained, each thing once, and how much each trains."""
+"""The cells of a study and its distinct stages with parents: what has to be trained, each thing once, and how much."""
 
 from __future__ import annotations
 
