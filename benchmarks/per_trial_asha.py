@@ -10,7 +10,7 @@ import bisect
 import math
 from collections.abc import Iterable, Sequence
 
-from raystilts.schedules import Run, Verdict
+from raystilts.schedules.base import Run, Verdict
 
 
 class RayRungs:

@@ -19,7 +19,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from raystilts.ranking import Posterior, binomial_noise, item_noise, rank_arms
+from raystilts.ranking.items import binomial_noise, item_noise
+from raystilts.ranking.posterior import Posterior, rank_arms
 
 FloatArray = npt.NDArray[np.float64]
 ARMS, SEEDS, BOOTSTRAP = 5, 3, 1000

@@ -18,7 +18,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from raystilts.ranking import compare_with_best, gain_intervals, rank_arms
+from raystilts.ranking.contrasts import Contrasts
+from raystilts.ranking.mcb import compare_with_best
+from raystilts.ranking.posterior import rank_arms
 
 FloatArray = npt.NDArray[np.float64]
 SHAPES = ("normal", "heavy", "lone", "null")
@@ -63,10 +65,11 @@ def measure(stratum: Stratum, name: str) -> dict[str, float]:
     true_gain = truth - truth[0]
     arms = [a for a in answer.arms[1:] if a.gain is not None and a.low is not None]
     inside = {a.arm: bool(_within(true_gain[a.arm], a.low, a.high)) for a in arms}
-    plain = gain_intervals(stratum.scores)
-    plain_arms = [a for a in plain[1:] if a.gain is not None]
+    contrasts = Contrasts(stratum.scores[None])
+    plain = [(arm, contrasts.difference([arm], [0], [1.0])) for arm in range(1, len(truth))]
+    plain_arms = [(arm, found) for arm, found in plain if found.value is not None]
     winner = max(arms, key=lambda a: a.gain or 0.0)
-    raw = max(plain_arms, key=lambda a: a.gain or 0.0)
+    winner_arm, raw = max(plain_arms, key=lambda one: one[1].value or 0.0)
     best = float(np.max(truth))
     leader = answer.leader or 0
     real = stratum.shape != "null"
@@ -76,10 +79,10 @@ def measure(stratum: Stratum, name: str) -> dict[str, float]:
         "winner coverage": float(inside[winner.arm]),
         "winner bias /sigma": ((winner.gain or 0.0) - true_gain[winner.arm]) / sigma,
         "t coverage": float(
-            np.mean([_within(true_gain[a.arm], a.low, a.high) for a in plain_arms])
+            np.mean([_within(true_gain[arm], found.low, found.high) for arm, found in plain_arms])
         ),
-        "t winner coverage": float(_within(true_gain[raw.arm], raw.low, raw.high)),
-        "t winner bias /sigma": ((raw.gain or 0.0) - true_gain[raw.arm]) / sigma,
+        "t winner coverage": float(_within(true_gain[winner_arm], raw.low, raw.high)),
+        "t winner bias /sigma": ((raw.value or 0.0) - true_gain[winner_arm]) / sigma,
         "P(best) said": answer.arms[leader].p_best or 0.0,
         "P(best) true": float(truth[leader] >= best) if real else np.nan,
         "regret said /sigma": (answer.arms[leader].regret or 0.0) / sigma,

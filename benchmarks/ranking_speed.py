@@ -11,7 +11,8 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from raystilts.ranking import advise, rank_arms
+from raystilts.ranking.advice import advise
+from raystilts.ranking.posterior import rank_arms
 
 FloatArray = npt.NDArray[np.float64]
 STRATA, RESAMPLES = 100, 2000

@@ -16,17 +16,18 @@ from __future__ import annotations
 import argparse
 import csv
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from raystilts.ranking import Flag, Posterior, RunFacts, align, flag_run, mask_failed, rank_arms, rank_overall
-from raystilts.ranking.degenerate import chance_applies
+from raystilts.ranking.degenerate import Flag, RunFacts, flag_run
 from raystilts.ranking.draws import best_of, smallest_set
 from raystilts.ranking.joint import joint_posterior
+from raystilts.ranking.overall import align, rank_overall
+from raystilts.ranking.posterior import Posterior, rank_arms
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -122,12 +123,17 @@ def flags_of(target: str, scores: FloatArray, chances: Chances) -> list[Flag | N
     ]  # fmt: skip
 
 
+def chance_applies(flags: Sequence[Flag | None]) -> bool:
+    """Whether fewer than half of the runs are at chance: else to drop them would keep the lucky ones."""
+    return 2 * sum(flag is not None and flag.rule == "chance" for flag in flags) < len(flags)
+
+
 def flagged(target: str, scores: FloatArray, chances: Chances = CHANCE) -> FloatArray:
     """The table without degenerate runs: nan, or not above chance where most runs are."""
     flags = flags_of(target, scores, chances)
     rules = {"nan", "chance"} if chance_applies(flags) else {"nan"}
     failed = [flag is not None and flag.rule in rules for flag in flags]
-    return mask_failed(scores, np.reshape(failed, scores.shape))
+    return np.where(np.reshape(failed, scores.shape), np.nan, scores)
 
 
 def targets(paths: list[Path]) -> Iterator[Target]:

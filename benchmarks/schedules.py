@@ -25,18 +25,11 @@ import schedules_taskweb
 from per_trial_asha import PerTrialAsha, RayRungs
 from simulated_curves import ARMS, CROSSING, TARGETS, Stratum, grids
 
-from raystilts.schedules import (
-    AshaRule,
-    FullRule,
-    HalveRule,
-    RaceRule,
-    Run,
-    StratumRule,
-    TopTwoRule,
-    TopTwoSettings,
-)
-from raystilts.schedules.halve import Places
-from raystilts.schedules.top_two import limited_to
+from raystilts.schedules.asha import AshaRule
+from raystilts.schedules.base import FullRule, Run, StratumRule
+from raystilts.schedules.halve import HalveRule, Places
+from raystilts.schedules.race import RaceRule
+from raystilts.schedules.top_two import TopTwoRule, TopTwoSettings, limited_to
 from raystilts.testing.replay import Jointly, Outcome, Replayed, replay
 
 FloatArray = npt.NDArray[np.float64]

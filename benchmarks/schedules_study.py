@@ -17,12 +17,15 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from rich.console import Console
+
 from raystilts import Study
 from raystilts.planning.cost import results_folder
 from raystilts.planning.stages import plan
 from raystilts.results.answers import TargetAnswer
 from raystilts.results.ledger import Ledger
 from raystilts.results.results import Results
+from raystilts.scheduling.announce import Steps
 from raystilts.scheduling.driver import checked
 from raystilts.scheduling.outstanding import outstanding
 
@@ -93,8 +96,9 @@ def main() -> None:
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     played = []
     for schedule in arguments.schedules:
-        resolved, _ = checked(Study.from_file(arguments.study, (*given, f"schedule={schedule}")), None)
-        played.append(play(resolved.study, schedule))
+        asked = Study.from_file(arguments.study, (*given, f"schedule={schedule}"))
+        ready = checked(asked, None, Steps(Console(stderr=True)))
+        played.append(play(ready.resolved.study, schedule))
     full = played[0]
     print("|schedule|target stages|intermediates|device seconds|of the full grid|answers as the full grid|")
     print("|---|---|---|---|---|---|")

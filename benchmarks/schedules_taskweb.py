@@ -30,8 +30,10 @@ from ranking_taskweb import flagged
 from raystilts.ranking.draws import best_of
 from raystilts.ranking.joint import EarlierScores, prior_features
 from raystilts.ranking.together import TargetTable, rank_together
-from raystilts.schedules import FullRule, HalveRule, RaceRule, Run, StratumRule, TopTwoRule, TopTwoSettings
-from raystilts.schedules.top_two import limited_to
+from raystilts.schedules.base import FullRule, Run, StratumRule
+from raystilts.schedules.halve import HalveRule
+from raystilts.schedules.race import RaceRule
+from raystilts.schedules.top_two import TopTwoRule, TopTwoSettings, limited_to
 from raystilts.testing.replay import Curves, Jointly, MakeRule, Outcome, Replayed, replay
 
 FloatArray = npt.NDArray[np.float64]

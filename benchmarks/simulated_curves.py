@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from raystilts.schedules import BASELINE
+from raystilts.schedules.base import BASELINE
 from raystilts.testing.replay import Curves
 
 FloatArray = npt.NDArray[np.float64]

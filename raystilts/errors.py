@@ -62,16 +62,15 @@ def shown(value: object, limit: int = 100) -> str:
     return cut(_SHORT.repr(value), limit)
 
 
-def did_you_mean(given: str, allowed: Iterable[str], *, limit: int = 3) -> str:
+def did_you_mean(given: str, allowed: Iterable[str]) -> str:
     """A suffix for an error about an unknown name: close matches first, else the allowed names.
 
     Args:
         given: The unknown name.
         allowed: Every name that would have been understood.
-        limit: The largest number of close matches to name.
     """
     names = sorted(set(allowed))
-    close = difflib.get_close_matches(cut(given), names, n=limit, cutoff=0.6)
+    close = difflib.get_close_matches(cut(given), names, n=3, cutoff=0.6)
     if close:
         return f"did you mean {' or '.join(repr(name) for name in close)}?"
     lengths = itertools.accumulate(len(name) + 2 for name in names[:20])

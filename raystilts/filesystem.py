@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from raystilts.errors import StorageError, UserError, cut, shown
+from raystilts.errors import StorageError, UserError, cut, first_line, shown
 
 _GLOB = set("*?[]{}")
 _CONNECTIONS = 16
@@ -178,10 +178,9 @@ class RemoteFolder(Folder):
         except OSError as error:
             raise _cannot(verb, f"{self.url}/{name}", error) from error
         except Exception as error:
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
             raise StorageError(
-                f"Cannot {verb} {self.url}/{name}: {reason}. Check the connection, the endpoint and the credentials, "
-                "and run the same command again."
+                f"Cannot {verb} {self.url}/{name}: {first_line(error, 300)}. Check the connection, the endpoint and "
+                "the credentials, and run the same command again."
             ) from error
 
     def read(self, name: str) -> bytes:

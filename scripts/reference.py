@@ -23,7 +23,8 @@ from reference_text import Doc, default_of, meanings, read_doc, table, words
 
 import raystilts
 from raystilts import schedules
-from raystilts.report.html import gather, page
+from raystilts.report.html.gather import gather
+from raystilts.report.html.page import page
 from raystilts.results.schema import ROWS
 from raystilts.study import (
     adapters,

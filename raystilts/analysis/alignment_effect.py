@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.stats import t as student
@@ -13,9 +12,6 @@ from raystilts.analysis.inference import LEVEL, holm
 from raystilts.analysis.presentation import bounds, p_text, points, wrap
 from raystilts.results.stratum import Stratum
 from raystilts.study.intermediate import Intermediate, domain_of
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True, slots=True)

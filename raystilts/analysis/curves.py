@@ -74,7 +74,6 @@ class PowerLaw:
         at_bound: Whether the best alpha is the smallest or the largest that was tried.
         unbounded: Whether the interval of alpha reaches from bound to bound.
         amplitude: A; negative where g falls.
-        pure_error: Whether the variance is that between seeds; else it is the curve's own misfit.
         lack_of_fit_p: P-value of "the means lie on such a curve"; None without repeated runs.
     """
 
@@ -82,7 +81,6 @@ class PowerLaw:
     at_bound: bool
     unbounded: bool
     amplitude: float
-    pure_error: bool
     lack_of_fit_p: float | None
     _profile: _Profile
 
@@ -121,12 +119,11 @@ class _Profile:
         return Estimate(best, float(np.min(fits[inside] - half)), float(np.max(fits[inside] + half)))
 
 
-def fit_power_law(points: SizeMeans, level: float = LEVEL) -> PowerLaw:
+def fit_power_law(points: SizeMeans) -> PowerLaw:
     """Fits the curve.
 
     Args:
         points: At least four sizes.
-        level: Coverage of the intervals.
 
     Raises:
         ValueError: Fewer than four sizes: three parameters would leave nothing to judge them by.
@@ -148,7 +145,7 @@ def fit_power_law(points: SizeMeans, level: float = LEVEL) -> PowerLaw:
     spare = len(d) - 3
     known = points.df > 0 and points.variance > 0.0
     variance, df = (points.variance, points.df) if known else (float(squares[best]) / spare, float(spare))
-    threshold = float(squares[best] + variance * fisher.ppf(level, 1, df))
+    threshold = float(squares[best] + variance * fisher.ppf(LEVEL, 1, df))
     inside = np.flatnonzero(squares <= threshold)
     profile = _Profile(reference, total, mean, z_means, z_squares, slopes, squares, threshold)
     misfit = float(fisher.sf(squares[best] / spare / variance, spare, df)) if known else None
@@ -157,7 +154,6 @@ def fit_power_law(points: SizeMeans, level: float = LEVEL) -> PowerLaw:
         at_bound=best in (0, len(ALPHAS) - 1),
         unbounded=bool(inside[0] == 0 and inside[-1] == len(ALPHAS) - 1),
         amplitude=float(slopes[best] * reference ** ALPHAS[best]),
-        pure_error=known,
         lack_of_fit_p=misfit,
         _profile=profile,
     )

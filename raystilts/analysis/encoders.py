@@ -12,7 +12,7 @@ from raystilts.ranking.contrasts import Contrasts
 from raystilts.ranking.intervals import FloatArray
 from raystilts.ranking.paired import paired_difference
 from raystilts.results.answers import TargetAnswer, arm_label
-from raystilts.results.results import Key, Results
+from raystilts.results.results import Results
 from raystilts.results.stratum import Stratum
 
 Name = tuple[str, float | None]
@@ -99,7 +99,8 @@ def compare_encoders(
     if len(parts) < 2:
         raise UserError("--compare encoders: these results are of one encoder; a study has several by encoders: [...]")
     wanted = (target, language, intermediate_fraction)
-    answers = [_by_key(part.answers(*wanted, include_overlap=include_overlap)) for part in parts]
+    found_answers = [part.answers(*wanted, include_overlap=include_overlap) for part in parts]
+    answers = [{(one.target, one.target_fraction): one for one in found} for found in found_answers]
     found_strata = [part.strata("test", language, target=target) for part in parts]
     strata = [{(one.target, one.target_fraction): one for one in found} for found in found_strata]
     keys = dict.fromkeys(key for found in answers for key in found)
@@ -113,10 +114,6 @@ def compare_encoders(
     if not compared:
         raise UserError("--compare encoders: no target has finished runs of two encoders; run the study on")
     return compared
-
-
-def _by_key(answers: Sequence[TargetAnswer]) -> dict[Key, TargetAnswer]:
-    return {(answer.target, answer.target_fraction): answer for answer in answers}
 
 
 def _compare(answers: Sequence[TargetAnswer], strata: Sequence[Stratum], names: Sequence[str]) -> EncoderComparison:

@@ -70,11 +70,11 @@ def partial_spearman(x: npt.ArrayLike, y: npt.ArrayLike, control: npt.ArrayLike)
     return RankCorrelation(rho, low, high, float(2 * student.sf(abs(statistic), n - 3)), n, 1)
 
 
-def bonett_wright(rho: float, number: int, level: float = 0.95) -> tuple[float, float]:
+def bonett_wright(rho: float, number: int) -> tuple[float, float]:
     """The interval of a rank correlation of `number` items (less one for each control)."""
     from scipy.stats import norm
 
-    half = float(norm.ppf(0.5 + level / 2)) * float(np.sqrt((1.0 + rho**2 / 2.0) / (number - 3)))
+    half = float(norm.ppf(0.975)) * float(np.sqrt((1.0 + rho**2 / 2.0) / (number - 3)))
     centre = float(np.arctanh(np.clip(rho, -1 + 1e-12, 1 - 1e-12)))
     return float(np.tanh(centre - half)), float(np.tanh(centre + half))
 

@@ -34,6 +34,8 @@ _ARCHIVES = {
     "script_features.npz": {"script": ""},
 }
 #: Distances of grammar: a pair is compared over this many shared features at least. With fewer, near is an accident:
+#: The language that the others are compared with.
+SOURCE = "en"
 #: Malay, Croatian and Bemba have a syntactic distance of 0 from English over 12 features, Tswana over one.
 LEAST_SHARED = {"syntactic": 20, "phonological": 10, "inventory": 20, "featural": 20}
 #: Codes under which URIEL+ may describe a language, such as its macrolanguage: the best described one is taken.
@@ -72,8 +74,8 @@ class UrielDistances:
         return tuple(found)
 
 
-def uriel_distances(languages: Iterable[str], source: str = "en") -> UrielDistances:
-    """Angular distances from a language over URIEL+'s features, as `urielplus` itself gives them.
+def uriel_distances(languages: Iterable[str]) -> UrielDistances:
+    """Angular distances from English over URIEL+'s features, as `urielplus` itself gives them.
 
     Its archives are read straight from the installed package: the package's own functions take a minute for
     fifty languages, and copy the archives into the package's folder first, which a read-only installation forbids.
@@ -82,18 +84,17 @@ def uriel_distances(languages: Iterable[str], source: str = "en") -> UrielDistan
 
     Args:
         languages: Our codes.
-        source: The language that the others are compared with.
 
     Raises:
         UserError: urielplus is not installed.
     """
     folder = _archives()
     wanted = dict.fromkeys([*languages])
-    wanted.pop(source, None)
-    candidates = {one: tuple(dict.fromkeys((iso3_code(one), _OTHER_CODES.get(one, "")))) for one in (source, *wanted)}
+    wanted.pop(SOURCE, None)
+    candidates = {one: tuple(dict.fromkeys((iso3_code(one), _OTHER_CODES.get(one, "")))) for one in (SOURCE, *wanted)}
     every = {code for codes in candidates.values() for code in codes}
     grammar, features = _vectors(folder / "features.npz", every, mean=False)
-    chosen = _best_described(candidates, grammar, features, source)
+    chosen = _best_described(candidates, grammar, features, SOURCE)
     values: Distances = {}
     shared: dict[str, dict[str, int]] = {}
     for archive, distances in _ARCHIVES.items():
@@ -101,7 +102,7 @@ def uriel_distances(languages: Iterable[str], source: str = "en") -> UrielDistan
         nothing = np.full(len(features), np.nan)
         for name, prefix in distances.items():
             columns = np.char.startswith(features, prefix)
-            own = vectors.get(chosen[source], nothing)[columns]
+            own = vectors.get(chosen[SOURCE], nothing)[columns]
             values[name], shared[name] = {}, {}
             for language in wanted:
                 other = vectors.get(chosen[language], nothing)[columns]
@@ -220,28 +221,27 @@ SUBWORDS = 20_000
 
 
 def subword_distances(
-    tokenizer: Any, text: Path, languages: Iterable[str], source: str = "en", subwords: int = SUBWORDS
+    tokenizer: Any, text: Path, languages: Iterable[str], subwords: int = SUBWORDS
 ) -> dict[str, float]:
-    """Jensen-Shannon divergence (bits, 0 to 1) of each language's sub-words from those of a language.
+    """Jensen-Shannon divergence (bits, 0 to 1) of each language's sub-words from those of English.
 
     Args:
         tokenizer: The encoder's, as of `transformers`.
         text: Folder ``<language>/train.parquet`` with a column `text`.
         languages: Those wanted; a language with less text than the others' sample is left out.
-        source: The language that the others are compared with.
         subwords: Sub-words taken of each language, from its first rows on.
 
     Raises:
-        UserError: There is no text, or too little, in the source language.
+        UserError: There is no text, or too little, in English.
     """
-    base = _counts(tokenizer, text, source, subwords)
+    base = _counts(tokenizer, text, SOURCE, subwords)
     if base is None:
         raise UserError(
-            f"--text {text}: expected {source}/train.parquet with a column text and {subwords:,} sub-words or more"
+            f"--text {text}: expected {SOURCE}/train.parquet with a column text and {subwords:,} sub-words or more"
         )
     found = {}
     for language in languages:
-        counts = _counts(tokenizer, text, language, subwords) if language != source else None
+        counts = _counts(tokenizer, text, language, subwords) if language != SOURCE else None
         if counts is not None:
             found[language] = jensen_shannon(base, counts)
     return found

@@ -11,7 +11,7 @@ does not mistake the easy tasks of some languages for their gain where not.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -95,7 +95,6 @@ def gather_gains(
     overlaps: Overlaps,
     fraction: float | None = None,
     intermediate: str | None = None,
-    leave_out: Collection[str] = ("en",),
 ) -> LanguageGains:
     """Means of task-centred gains by language, over targets and arms that do not overlap.
 
@@ -107,7 +106,6 @@ def gather_gains(
         overlaps: Pairs that are left out.
         fraction: The intermediate fraction whose arms count; default each arm's largest.
         intermediate: Only this arm.
-        leave_out: Languages that are no transfer.
     """
     tasks: list[dict[str, float]] = []
     levels: list[dict[str, float]] = []
@@ -119,7 +117,7 @@ def gather_gains(
             continue
         kept, level = _split_baseline(stratum)
         spare = spare and (level is not None or bool(stratum.deterministic[0]))
-        names = [language for language in stratum.languages if language not in leave_out]
+        names = [language for language in stratum.languages if language != "en"]  # which is no transfer
         for row in rows:
             tasks.append({name: _gain(stratum, row, kept, name) for name in names})
             arms.add(stratum.arms[row].intermediate)

@@ -27,6 +27,8 @@ from raystilts.results.stratum import Stratum
 
 #: The power that "could have seen" and "seeds needed" stand for.
 POWER = 0.8
+#: Level of the test.
+ALPHA = 0.05
 MOST_SEEDS = 100
 _FAR = 20.0
 
@@ -73,7 +75,6 @@ def compare_slopes(
     size_of: SizeOf,
     overlaps: Overlaps,
     effect: float = 0.01,
-    alpha: float = 0.05,
 ) -> SlopeComparison | None:
     """Compares the targets of a group with all others, by their scores' means over languages.
 
@@ -83,7 +84,6 @@ def compare_slopes(
         size_of: Size of an intermediate's data at a fraction.
         overlaps: Pairs that are left out.
         effect: The difference whose power is wanted, a share for each tenfold.
-        alpha: Level of the test.
 
     Returns:
         None where a group has no curve, or no seed has every run.
@@ -105,7 +105,7 @@ def compare_slopes(
     if not seeds:
         return None
     means = [_group_mean(used, group, shared, seeds) for group in (first, second)]
-    return _test(first, second, shared, seeds, means[0], means[1], effect, alpha)
+    return _test(first, second, shared, seeds, means[0], means[1], effect)
 
 
 def _slopes(strata: Iterable[Stratum], size_of: SizeOf, overlaps: Overlaps) -> dict[tuple[str, str], dict[int, float]]:
@@ -154,7 +154,6 @@ def _test(
     ones: FloatArray,
     others: FloatArray,
     effect: float,
-    alpha: float,
 ) -> SlopeComparison:
     gaps = ones - others
     n, spread = len(gaps), float(np.std(gaps, ddof=1)) if len(gaps) > 1 else 0.0
@@ -164,12 +163,12 @@ def _test(
         from scipy.stats import t as student  # here: loading it is slow
 
         error, value = spread / n**0.5, float(gaps.mean())
-        half = float(student.ppf(1 - alpha / 2, n - 1)) * error
+        half = float(student.ppf(1 - ALPHA / 2, n - 1)) * error
         low, high = value - half, value + half
         p = float(2 * student.sf(abs(value) / error, n - 1))
-        visible = visible_effect(spread, n, alpha)
-        power = t_power(effect, spread, n, alpha)
-        needed = next((k for k in range(2, MOST_SEEDS + 1) if t_power(effect, spread, k, alpha) >= POWER), None)
+        visible = visible_effect(spread, n)
+        power = t_power(effect, spread, n)
+        needed = next((k for k in range(2, MOST_SEEDS + 1) if t_power(effect, spread, k) >= POWER), None)
     return SlopeComparison(
         first=first,
         second=second,
@@ -187,26 +186,26 @@ def _test(
     )
 
 
-def t_power(effect: float, spread: float, number: int, alpha: float = 0.05) -> float:
+def t_power(effect: float, spread: float, number: int) -> float:
     """Probability that a two-sided t test over `number` values with standard deviation `spread` sees `effect`."""
     from scipy.stats import nct
     from scipy.stats import t as student
 
-    bound = float(student.ppf(1 - alpha / 2, number - 1))
+    bound = float(student.ppf(1 - ALPHA / 2, number - 1))
     shift = abs(effect) / (spread / number**0.5)
     if shift > bound + _FAR:  # scipy has no value far out, where the power is one
         return 1.0
     return float(nct.sf(bound, number - 1, shift) + np.nan_to_num(nct.cdf(-bound, number - 1, shift)))
 
 
-def visible_effect(spread: float, number: int, alpha: float = 0.05) -> float:
+def visible_effect(spread: float, number: int) -> float:
     """The effect that such a test sees with probability 0.8."""
     from scipy.optimize import brentq
 
     high = spread
-    while t_power(high, spread, number, alpha) < POWER:
+    while t_power(high, spread, number) < POWER:
         high *= 2.0
-    return float(brentq(lambda size: t_power(size, spread, number, alpha) - POWER, 0.0, high))
+    return float(brentq(lambda size: t_power(size, spread, number) - POWER, 0.0, high))
 
 
 def comparison_lines(found: SlopeComparison) -> list[str]:

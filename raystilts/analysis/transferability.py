@@ -18,7 +18,6 @@ from raystilts.analysis.presentation import Row, wrap
 from raystilts.analysis.transferability_scores import h_score, logme
 from raystilts.errors import UserError
 from raystilts.filesystem import open_folder
-from raystilts.planning.architectures import pooling_of
 from raystilts.planning.cost import checkpoints_folder, results_folder
 from raystilts.planning.data import data_folder
 from raystilts.planning.encoders import fetch_encoder
@@ -119,7 +118,7 @@ def _scores(
         task, own = get_task(name), study.hyperparameters.resolve(name)
         limit = min(samples, own.max_train_samples or samples)
         hp = Hyperparameters(max_train_samples=limit, max_length=own.max_length)
-        features, pooling = reader.training(task, hp), pooling_of(study, loaded.info.architecture)
+        features, pooling = reader.training(task, hp), loaded.info.pooling
         rows = labelled_states(model, task, features, loaded.tokenizer.pad_token_id, pooling, ROWS)
         found[name] = logme(rows.embeddings, rows.labels), h_score(rows.embeddings, rows.labels)
     return found

@@ -103,7 +103,7 @@ def _console(width: int | None = None, *, stderr: bool = False) -> Console:
             for segment in super().render(renderable, options):
                 yield segment if segment.control else segment._replace(text=printable(segment.text))
 
-    return PrintableConsole(width=width, stderr=stderr, markup=False, emoji=False)
+    return PrintableConsole(width=width, stderr=stderr, markup=False, emoji=False, highlight=False)
 
 
 def read_study(path: Path, assignments: list[str] | None = None, storage_path: str | None = None) -> Study:
@@ -113,7 +113,7 @@ def read_study(path: Path, assignments: list[str] | None = None, storage_path: s
     extra = [] if storage_path is None else [f"storage_path={json.dumps(storage_path, ensure_ascii=False)}"]
     study = load_study(find_study(path), (*(assignments or ()), *extra))
     if study.task_files:
-        messages().print(f"tasks from {', '.join(study.task_files)}", highlight=False, soft_wrap=True)
+        messages().print(f"tasks from {', '.join(study.task_files)}", soft_wrap=True)
     return study
 
 

@@ -46,5 +46,5 @@ def export(
     name = export_model(loaded, chosen, out, model_card(chosen, shlex.join([*exact, "-o", str(out)])), adapter=adapter)
     what = f"{chosen.intermediate} -> {chosen.target}" + ("" if chosen.seed is None else f", seed {chosen.seed}")
     if chosen.chosen:
-        messages().print(f"{what}: {chosen.chosen}", highlight=False, soft_wrap=True)
-    output().print(f"{out}: {what}, opens as {name}", highlight=False, soft_wrap=True)
+        messages().print(f"{what}: {chosen.chosen}", soft_wrap=True)
+    output().print(f"{out}: {what}, opens as {name}", soft_wrap=True)

@@ -40,7 +40,7 @@ def list_studies(
     if not studies:
         raise UserError(f"{storage}: no study was run here; name a storage_path: the folder of results folders")
     _print_table(studies)
-    output().print(f"{found.url}: {_amount(found.total)}; shared weights counted once", highlight=False, soft_wrap=True)
+    output().print(f"{found.url}: {_amount(found.total)}; shared weights counted once", soft_wrap=True)
 
 
 def _describe(study: StoredStudy, storage: Storage) -> dict[str, Any]:
@@ -111,7 +111,7 @@ def stop(results: ResultsFolder) -> None:
     from raystilts.scheduling.lock import stop_driver
 
     owner = stop_driver(results)
-    output().print(f"{results}: {owner} is stopping", highlight=False, soft_wrap=True)
+    output().print(f"{results}: {owner} is stopping", soft_wrap=True)
 
 
 @app.command()
@@ -136,11 +136,11 @@ def clean(
     if not found.spare:
         return
     if not yes and (as_json or not sys.stdin.isatty()):
-        messages().print("nothing was deleted; --yes deletes", highlight=False)
+        messages().print("nothing was deleted; --yes deletes")
         return
     if yes or typer.confirm("Delete them?"):
         gone = remove(found)
-        messages().print(f"{len(gone.spare)} deleted, {_amount(gone.size)}", highlight=False)
+        messages().print(f"{len(gone.spare)} deleted, {_amount(gone.size)}")
 
 
 def _print_spare(found: Cleaning) -> None:
@@ -149,7 +149,7 @@ def _print_spare(found: Cleaning) -> None:
     for name in found.held_back:
         messages().print(
             f"note: trainings in progress stay: {name} does not say which it goes on with (a search, or run by an "
-            "older version; run it again)", highlight=False, soft_wrap=True,
+            "older version; run it again)", soft_wrap=True,
         )  # fmt: skip
     number = len(found.spare)
     things = "1 thing" if number == 1 else f"{number} things"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from raystilts.importing.table import Imported, Options
 
 Texts = list[str] | None
+T = TypeVar("T", bound=str)
 
 
 @app.command("import")
@@ -80,14 +81,14 @@ def import_(
         where=_pairs("--where", where),
         differences=dict(_pairs("--difference", difference)),
         baseline=baseline,
-        scale=_scale(scale),
+        scale=_one_of("--scale", scale, "auto", "percent", "fraction"),
         metrics=tuple(metric or ()),
         lower=tuple(lower or ()),
         higher=tuple(higher or ()),
         signed=tuple(signed or ()),
         across=across,
         path=path,
-        repeats=_repeats(repeats),
+        repeats=_one_of("--repeats", repeats, "refuse", "first", "average"),
         same_name=same_name,
         replace=replace,
         command=shlex.join(["raystilts", *sys.argv[1:]]),
@@ -113,38 +114,31 @@ def _explain(table: Path, options: Options) -> None:
         lines = explained(known) if known else []
     except UserError as error:
         for line in refused(reading, options, error)[:-1]:
-            console.print(line, highlight=False, markup=False, soft_wrap=True)
+            console.print(line, soft_wrap=True)
         raise
     for line in lines:
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+        console.print(line, soft_wrap=True)
 
 
 def _show(done: Imported, out: str) -> None:
     console = output()
     for sentence in done.said:
-        console.print(f"  {sentence}", highlight=False, markup=False, soft_wrap=True)
+        console.print(f"  {sentence}", soft_wrap=True)
     counts = {"new": done.new, "there already": done.equal, "replaced": done.replaced, "gone": done.gone}
     shown = ", ".join(f"{number} {what}" for what, number in counts.items() if number)
-    console.print(f"{done.scores} scores read: {shown or 'nothing changed'}", highlight=False, markup=False)
+    console.print(f"{done.scores} scores read: {shown or 'nothing changed'}")
     if done.items:
-        console.print(f"{done.items} scores of single examples", highlight=False, markup=False)
+        console.print(f"{done.items} scores of single examples")
     failed = f", {done.failed} of them failed" if done.failed else ""
-    console.print(f"{done.runs} runs in {out}{failed}", highlight=False, markup=False)
-    console.print(f"\nNext:\n  raystilts best {out}", highlight=False, markup=False)
+    console.print(f"{done.runs} runs in {out}{failed}")
+    console.print(f"\nNext:\n  raystilts best {out}")
 
 
-def _scale(given: str) -> Literal["auto", "percent", "fraction"]:
-    for known in ("auto", "percent", "fraction"):
-        if given == known:
-            return known
-    raise UserError(f"--scale {given}: give auto, percent or fraction")
-
-
-def _repeats(given: str) -> Literal["refuse", "first", "average"]:
-    for known in ("refuse", "first", "average"):
-        if given == known:
-            return known
-    raise UserError(f"--repeats {given}: give refuse, first or average")
+def _one_of(option: str, given: str, *known: T) -> T:
+    for one in known:
+        if given == one:
+            return one
+    raise UserError(f"{option} {given}: give {', '.join(known[:-1])} or {known[-1]}")
 
 
 def _pairs(option: str, given: list[str] | None) -> list[tuple[str, str]]:

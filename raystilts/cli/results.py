@@ -253,7 +253,8 @@ def report(
     _check_writable(out)
     if figures is not None and not figures.absolute().parent.is_dir():
         raise UserError(f"--figures {figures}: there is no folder {figures.absolute().parent}; make it first")
-    from raystilts.report.html import gather, page
+    from raystilts.report.html.gather import gather
+    from raystilts.report.html.page import page
 
     loaded = open_results(results, encoder)
     study = loaded.study()
@@ -269,12 +270,12 @@ def report(
         data = gather(loaded)
         text = page(data)
     _write(out, text)
-    output().print(f"{out}: {len(text.encode()) / 1e6:.2f} MB", highlight=False, soft_wrap=True)
+    output().print(f"{out}: {len(text.encode()) / 1e6:.2f} MB", soft_wrap=True)
     if figures is not None and data is not None:
         from raystilts.report.figures import write_figures
 
         written = write_figures(data, figures)
-        output().print(f"{figures}: {len(written)} figures", highlight=False, soft_wrap=True)
+        output().print(f"{figures}: {len(written)} figures", soft_wrap=True)
 
 
 def _write(out: Path, text: str) -> None:
@@ -327,7 +328,7 @@ def benchmark(
         print(json.dumps({"complete": answer.own.complete, **asdict(answer)}, indent=1))
     else:
         print_completeness(loaded)
-        output().print(suite_view(answer), highlight=False)
+        output().print(suite_view(answer))
 
 
 @app.command()
@@ -357,8 +358,7 @@ def compact(
     merge_items(folder)
     why = write_finals(Results(folder))
     if why is not None:
-        output().print(f"finals.parquet was not written: {why}", highlight=False, markup=False)
+        output().print(f"finals.parquet was not written: {why}")
     output().print(
         f"{done.files['runs']} runs with {done.rows['scores']} scores merged, {deleted} files deleted",
-        highlight=False,
     )

@@ -72,13 +72,13 @@ def run(
     trained = f"{outcome.finished} stages finished" if outcome.finished or outcome.failed else "nothing to train"
     spared = f"; {outcome.stopped} stopped early" if outcome.stopped else ""
     spared += f"; {outcome.not_needed} not needed" if outcome.not_needed else ""
-    log.print(f"{trained}, {outcome.already} were there already{spared}; {clock(outcome.seconds)}", highlight=False)
+    log.print(f"{trained}, {outcome.already} were there already{spared}; {clock(outcome.seconds)}")
     _print_matrix(outcome.results)
     _print_next(outcome.results)
     if outcome.failed:
-        log.print(f"{outcome.failed} stages failed, {outcome.not_run} were not run for that:", highlight=False)
+        log.print(f"{outcome.failed} stages failed, {outcome.not_run} were not run for that:")
         for error in outcome.errors[:10]:
-            log.print(f"  {error}", highlight=False, markup=False, soft_wrap=True)
+            log.print(f"  {error}", soft_wrap=True)
         raise typer.Exit(1)
 
 
@@ -102,8 +102,8 @@ def _interruptible(log: Console) -> Iterator[None]:
         why, code = f"Stopped: {error}", 1
     with suppress(OSError):  # the terminal may have gone
         words = f"\n{why}. What has finished is kept; to go on, run the same command:"
-        log.print(words, highlight=False, soft_wrap=True)
-        log.print(f"  {shlex.join(['raystilts', *sys.argv[1:]])}", highlight=False, soft_wrap=True)
+        log.print(words, soft_wrap=True)
+        log.print(f"  {shlex.join(['raystilts', *sys.argv[1:]])}", soft_wrap=True)
         sys.stderr.flush()
     # Worker processes may still be unwinding: leave at once.
     os._exit(code)
@@ -128,25 +128,25 @@ def _print_matrix(results: str) -> None:
             say(f"== {part.encoder} ==\n")
         say(matrix_text(transfer_matrix(answers, "gain")))
         for answer in with_constants(part, answers):
-            out.print(f"{answer.label}: {verdict(answer)}", highlight=False)
+            out.print(f"{answer.label}: {verdict(answer)}")
         if len(answered) > 1:
             say("")
     learnt = above_chance(loaded)
     if learnt is not None and learnt.stages:
         share = learnt.above / learnt.stages
         counted = f"{learnt.above} of {learnt.stages} trained target stages ({share:.0%})"
-        out.print(f"{counted} are above chance: better than every constant answer on English dev.", highlight=False)
+        out.print(f"{counted} are above chance: better than every constant answer on English dev.")
 
 
 def _print_next(results: str) -> None:
     out = output()
-    out.print("\nNext:", highlight=False)
+    out.print("\nNext:")
     for line in (
         f"raystilts best {results}",
         f"raystilts best {results} --language de --json",
         "raystilts run YOUR_STUDY.yaml --dry-run",
     ):
-        out.print(f"  {line}", highlight=False, soft_wrap=True)
+        out.print(f"  {line}", soft_wrap=True)
 
 
 @app.command()
@@ -171,18 +171,17 @@ def plan(
 
 def _rehearse(study: Study) -> None:
     """Tries one stage of each kind that the study has still to run."""
-    from raystilts.planning.cost import results_folder
     from raystilts.planning.stages import plan_stages
     from raystilts.scheduling.announce import Steps
     from raystilts.scheduling.driver import checked
     from raystilts.scheduling.outstanding import outstanding
     from raystilts.scheduling.preflight import rehearse
 
-    resolved, _ = checked(study, None, Steps(messages()))
-    planned = plan_stages(resolved)
     log = messages()
-    tried = rehearse(planned, outstanding(planned, results_folder(study)).left().keys(), log)
-    log.print(f"rehearsed: {tried} kinds of stages", highlight=False)
+    ready = checked(study, None, Steps(log))
+    planned = plan_stages(ready.resolved, ready.encoders)
+    tried = rehearse(planned, outstanding(planned, ready.results).left().keys(), log)
+    log.print(f"rehearsed: {tried} kinds of stages")
 
 
 def _print_advice(study: Study) -> None:
@@ -190,7 +189,7 @@ def _print_advice(study: Study) -> None:
     from raystilts.planning.checks import advice
 
     for line in advice(study.schedule, len(study.seeds)):
-        messages().print(f"note: {line}", highlight=False, markup=False, soft_wrap=True)
+        messages().print(f"note: {line}", soft_wrap=True)
 
 
 def _print_plan(study: Study, as_json: bool) -> None:
@@ -219,4 +218,4 @@ def _print_plan(study: Study, as_json: bool) -> None:
     if as_json:
         print(json.dumps(summary.to_json(), indent=1))
     else:
-        output().print(plan_view(summary), highlight=False)
+        output().print(plan_view(summary))

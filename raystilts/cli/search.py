@@ -28,7 +28,7 @@ def print_search(results: Results, study: Study, unit: str | None, *, as_json: b
         return
     out = output()
     for one in found:
-        out.print(search_table(one), highlight=False)
+        out.print(search_table(one))
 
 
 def print_search_plan(study: Study, *, as_json: bool) -> None:
@@ -49,12 +49,10 @@ def print_search_plan(study: Study, *, as_json: bool) -> None:
     search = settings(study)
     kind = "together with the choice of the intermediate" if search.joint else "on its own"
     schedule = "no early stopping" if search.schedule == "full" else "single trials stopped early (asha)"
-    out.print(f"{study.name}: a search ({search.sampler}); each task {kind}; {schedule}", highlight=False)
+    out.print(f"{study.name}: a search ({search.sampler}); each task {kind}; {schedule}")
     for row in rows:
         names = ", ".join(row["space"])  # type: ignore[arg-type]
-        out.print(
-            f"  {row['name']} ({row['role']}): {row['trials']} trials, {row['left']} left; {names}", highlight=False
-        )
+        out.print(f"  {row['name']} ({row['role']}): {row['trials']} trials, {row['left']} left; {names}")
 
 
 def print_search_outcome(outcome: SearchOutcome, log: Console) -> None:
@@ -66,20 +64,18 @@ def print_search_outcome(outcome: SearchOutcome, log: Console) -> None:
     from raystilts.results.results import Results
     from raystilts.scheduling.status import clock
 
-    log.print(
-        f"{outcome.trials} trials, {outcome.already} were there already; {clock(outcome.seconds)}", highlight=False
-    )
+    log.print(f"{outcome.trials} trials, {outcome.already} were there already; {clock(outcome.seconds)}")
     results = Results(outcome.results)
     study = results.study()
     if study is not None:
         print_search(results, study, None, as_json=False)
     out = output()
-    out.print("Next: a grid with these values: in its study file", highlight=False)
-    out.print(f"  hyperparameters: {{from: {outcome.results}/hyperparameters.yaml}}", highlight=False, soft_wrap=True)
+    out.print("Next: a grid with these values: in its study file")
+    out.print(f"  hyperparameters: {{from: {outcome.results}/hyperparameters.yaml}}", soft_wrap=True)
     if outcome.failed:
-        log.print(f"{outcome.failed} trials failed:", highlight=False)
+        log.print(f"{outcome.failed} trials failed:")
         for error in outcome.errors[:10]:
-            log.print(f"  {error}", highlight=False, markup=False, soft_wrap=True)
+            log.print(f"  {error}", soft_wrap=True)
         raise typer.Exit(1)
 
 
@@ -105,4 +101,4 @@ def export_optuna(
         raise UserError(f"{results}: not the results of a search; only these are Optuna trials")
     found = [(space_of(study, one.unit), one) for one in outcomes(loaded, study)]
     for name in export(storage, study.name, found):
-        output().print(name, highlight=False)
+        output().print(name)

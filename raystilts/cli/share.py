@@ -49,7 +49,7 @@ def share(
             (folder / name).write_bytes(data)
         where = to
     counted = ", ".join(f"{name} {rows:,}" for name, rows in found.rows.items())
-    output().print(f"{where}: rows of {counted}", highlight=False, soft_wrap=True)
+    output().print(f"{where}: rows of {counted}", soft_wrap=True)
 
 
 def _is_hub_id(to: str) -> bool:

@@ -40,7 +40,7 @@ def tasks_list(as_json: AsJson = False) -> None:
     for task in sorted(all_tasks().values(), key=lambda t: t.name):
         trains = "yes" if task.train is not None else "no"
         table.add_row(task.name, task.type.kind, task.main_score, str(len(task.languages)), trains)
-    output().print(table, highlight=False)
+    output().print(table)
 
 
 @tasks_app.command("show")
@@ -54,7 +54,7 @@ def tasks_show(name: str, data_dir: DataDir = None) -> None:
     task = get_task(name)
     out = output()
     for key, value in (*_facts(task), *_data(task, _folder(data_dir))):
-        out.print(f"{key:12} {value}", highlight=False, markup=False, soft_wrap=True)
+        out.print(f"{key:12} {value}", soft_wrap=True)
 
 
 def _facts(task: Task) -> Iterator[tuple[str, str]]:
@@ -163,12 +163,11 @@ def _print_report(report: TaskReport) -> None:
     absent = [f"{part.split} {part.language}" for part in report.parts if part.absent]
     faults = "1 fault" if len(report.faults) == 1 else f"{len(report.faults)} faults"
     verdict = faults if report.faults else "ok" if report.here else "no data here"
-    out.print(f"{report.task:16} {verdict:12} {rows:>9,} rows, {len(report.here)} of {len(report.parts)} parts",
-              highlight=False, markup=False)  # fmt: skip
+    out.print(f"{report.task:16} {verdict:12} {rows:>9,} rows, {len(report.here)} of {len(report.parts)} parts")
     for fault in report.faults:
-        out.print(f"  {fault}", highlight=False, markup=False, soft_wrap=True)
+        out.print(f"  {fault}", soft_wrap=True)
     for note in report.notes:
-        out.print(f"  note: {note}", highlight=False, markup=False, soft_wrap=True)
+        out.print(f"  note: {note}", soft_wrap=True)
     if absent:
         shown = ", ".join(absent[:8]) + (f" and {len(absent) - 8} more" if len(absent) > 8 else "")
-        out.print(f"  not here: {shown}", highlight=False, markup=False, soft_wrap=True)
+        out.print(f"  not here: {shown}", soft_wrap=True)

@@ -148,20 +148,6 @@ def nearest_csls(query_vectors: Vectors, index_vectors: Vectors, k: int = 10, bl
     return state.neighbours().index[:, 0]
 
 
-def accuracy_at_1(nearest: Sequence[int] | Longs, gold_indices: Sequence[int] | Longs) -> float:
-    """The share of queries whose nearest index vector is the right one, 0..1.
-
-    Args:
-        nearest: What `nearest` returned.
-        gold_indices: The right one for each query.
-
-    Raises:
-        ValueError: Lengths differ, or there are no queries.
-    """
-    require_pairs(nearest, gold_indices)
-    return float(np.mean(np.asarray(nearest) == np.asarray(gold_indices)))
-
-
 class NearestSoFar:
     """The k nearest of every row among the columns that were seen.
 
@@ -313,16 +299,6 @@ def average_precision(found: Sequence[int], k: int | None = None) -> float:
     if k is None:
         return float(np.mean(precisions))
     return float(np.sum(precisions[at <= k]) / min(k, len(at)))
-
-
-def mean_average_precision(found: Sequence[Sequence[int]], k: int | None = None) -> float:
-    """The mean over queries of `average_precision`.
-
-    Raises:
-        ValueError: As `average_precision`; or there are no queries.
-    """
-    require_pairs(found, found)
-    return float(np.mean([average_precision(places, k) for places in found]))
 
 
 def _flat(relevant: Sequence[Sequence[int]], indexed: int) -> tuple[Longs, Longs]:

@@ -98,13 +98,6 @@ def architecture_of(config: Mapping[str, Any]) -> Architecture:
     return Architecture(model_type, family, layers)
 
 
-def pooling_of(study: Study, architecture: Architecture | None) -> Literal["first", "mean", "last"]:
-    """What a sequence is for classification: as the study says, else the first token, and of a decoder the last."""
-    if study.encoder.pooling is not None:
-        return study.encoder.pooling
-    return "last" if architecture is not None and architecture.family == "decoder" else "first"
-
-
 def check_architecture(study: Study, architecture: Architecture | None, retrieval: bool) -> None:
     """Refuses what a study asks of an architecture that it cannot do.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from raystilts.errors import UserError
 from raystilts.planning import keys
@@ -37,9 +38,8 @@ def merge_stage(
     keys_of = [base if one is None else one.train_key for one in members]
     merged = tuple(None if one is None else (one.key, one.train_key) for one in members)
     data = keys.digest([None if one is None else one.data_hash for one in members])
-    return _made(
-        arm, keys.merge_key(base, keys_of, merge), data, fraction=fraction, seed=seed, merged=merged
-    )
+    key = keys.merge_key(base, keys_of, merge)
+    return _made(arm, key, data, intermediate_fraction=fraction, seed=seed, merged=merged)
 
 
 def stages_along(arm: ResolvedArm, whole: Stage) -> tuple[list[Stage], Stage]:
@@ -91,16 +91,7 @@ def _part(whole: Stage, begins: int, ends: int) -> Stage:
     )
 
 
-def _made(
-    arm: ResolvedArm,
-    train_key: str,
-    data_hash: str,
-    *,
-    foreign: EncoderInfo | None = None,
-    fraction: float | None = None,
-    seed: int | None = None,
-    merged: tuple[tuple[str, str] | None, ...] = (),
-) -> Stage:
+def _made(arm: ResolvedArm, train_key: str, data_hash: str, **more: Any) -> Stage:
     """A stage without updates and without scores."""
     return Stage(
         key=keys.stage_key(train_key, NOTHING),
@@ -108,19 +99,8 @@ def _made(
         eval_key=NOTHING,
         kind="intermediate",
         intermediate=arm.intermediate,
-        intermediate_fraction=fraction,
-        target=None,
-        target_fraction=None,
-        seed=seed,
-        parent=None,
-        parent_train_key=None,
-        steps=0,
-        examples=0,
-        tokens=0,
-        eval_tokens=0,
         data_hash=data_hash,
         arm=arm,
         hyperparameters=arm.hyperparameters,
-        foreign=foreign,
-        merged=merged,
+        **more,
     )

@@ -1,4 +1,4 @@
-"""From a study to its cells: one cell, one number of the transfer matrix."""
+"""One cell, one number of the transfer matrix; and the shares and seeds at which arms and targets are trained."""
 
 from __future__ import annotations
 
@@ -61,20 +61,3 @@ def target_points(study: Study, target: ResolvedTask, rows: int) -> Points:
         return {share: number for share, number in study.target_points(asked, rows).items()}  # noqa: C416 (mypy)
     except ValueError as error:
         raise UserError(f"{target.place}: {error}") from None
-
-
-def expand(resolved: ResolvedStudy, points: Mapping[str, Points]) -> list[Cell]:
-    """All cells of a study, each once, in the order of the study file.
-
-    Args:
-        points: See `target_points`, by target.
-    """
-    cells: dict[Cell, None] = {}
-    for target in resolved.targets:
-        trained = target.task.requires_training
-        for arm, fraction, seeds in arm_points(resolved):
-            for target_fraction in points[target.task.name]:
-                for seed in seeds:
-                    own_seed = seed if trained or arm.has_seeds else None
-                    cells[Cell(arm.intermediate.label, fraction, target.task.name, target_fraction, own_seed)] = None
-    return list(cells)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,26 +19,59 @@ from raystilts.tasks.registry import all_tasks, get_task
 from raystilts.tasks.task import Task
 
 
-def check_tasks(study: Study) -> None:
-    """Finds out whether the tasks and languages that a study names are there and can be used as it uses them.
+def named_tasks(study: Study) -> dict[str, Task]:
+    """The tasks that a study names, each looked up once.
+
+    Raises:
+        UserError: there is none of a name; names the place in the study file.
+    """
+    places: dict[str, str] = {}
+    arms = Arms(study.intermediates)
+    for index, arm in enumerate(study.intermediates):
+        place = f"intermediates.{index}"
+        given = {place: arm.tasks, f"{place}.sequence": (), f"{place}.trained_on": ()}
+        if arm.sequence is not None:
+            given[f"{place}.sequence"] = tuple(task for one in arms.members(arm) for task in one.tasks)
+        if arm.checkpoint is not None:
+            given[f"{place}.trained_on"] = arm.checkpoint.trained_on
+        if arm.align is not None:
+            given[f"{place}.align.to"] = (arm.align.to,)
+        if arm.masked_lm is not None and arm.masked_lm.text_of is not None:
+            given[f"{place}.masked_lm.text_of"] = (arm.masked_lm.text_of,)
+        places |= {name: where for where, names in given.items() for name in names if name not in places}
+    places |= {one.task: f"targets.{i}" for i, one in enumerate(study.targets) if one.task not in places}
+    found = {}
+    for name, place in places.items():
+        try:
+            found[name] = get_task(name)
+        except UserError as error:
+            raise UserError(f"{place}: {error}") from None
+    return found
+
+
+def check_tasks(study: Study, tasks: Mapping[str, Task]) -> None:
+    """Finds out whether the tasks and languages that a study names can be used as it uses them.
+
+    Args:
+        tasks: `named_tasks`.
 
     Raises:
         UserError: one cannot; names the place in the study file.
     """
     for index, arm in enumerate(study.intermediates):
         for name in arm.tasks:
-            _check_trains(_known_task(name, f"intermediates.{index}"), f"intermediates.{index}")
+            _check_trains(tasks[name], f"intermediates.{index}")
         if arm.name in all_tasks() and arm.tasks != (arm.name,):
             raise UserError(
                 f"intermediates.{index}.name: {arm.name!r} is the name of a task, and the arm trains on something "
                 "else; take another name"
             )
         if arm.is_composed:
-            _check_composed(study, arm, f"intermediates.{index}")
+            _check_composed(study, arm, tasks, f"intermediates.{index}")
         if arm.align is not None:
-            _check_domain(arm.align.to, arm.tasks, f"intermediates.{index}.align.to")
+            _check_domain(tasks[arm.align.to], arm.tasks, f"intermediates.{index}.align.to")
         if arm.masked_lm is not None and arm.masked_lm.text_of is not None:
-            _check_domain(arm.masked_lm.text_of, (), f"intermediates.{index}.masked_lm.text_of")
+            _check_domain(tasks[arm.masked_lm.text_of], (), f"intermediates.{index}.masked_lm.text_of")
     # Hyperparameters of tasks that the study leaves out do no harm: study files share them, and --set drops arms.
     arms = {name for arm in study.intermediates for name in (arm.label, arm.untuned_label, *arm.tasks)}
     names = arms | all_tasks().keys()
@@ -50,7 +84,7 @@ def check_tasks(study: Study) -> None:
                 f"hyperparameters.tasks.{name}.max_train_samples: {name!r} has no data of its own; set it for its tasks"
             )
     for index, target in enumerate(study.targets):
-        task = _known_task(target.task, f"targets.{index}")
+        task = tasks[target.task]
         if "@" in target.task and not task.requires_training:
             raise UserError(f"targets.{index}: {target.task}: nothing is trained on {task.name.partition('@')[0]}; "
                             "leave its training languages out")  # fmt: skip
@@ -74,19 +108,15 @@ def check_tasks(study: Study) -> None:
             raise UserError(f"targets.{index}.tuning: {task.name} is scored without training; leave tuning out")
 
 
-def _check_composed(study: Study, arm: Intermediate, place: str) -> None:
-    """Whether what a composed arm names is there."""
+def _check_composed(study: Study, arm: Intermediate, tasks: Mapping[str, Task], place: str) -> None:
+    """Whether what a composed arm names can be a part of it."""
     if arm.label in all_tasks():
         raise UserError(f"{place}: {arm.label!r} is the name of a task, and the arm is not that one; give it a name")
-    arms = Arms(study.intermediates)
-    for name in arm.sequence.sequence if arm.sequence is not None else ():
-        for task in arms.member(name).tasks:
-            _check_trains(_known_task(task, f"{place}.sequence"), f"{place}.sequence")
+    for member in Arms(study.intermediates).members(arm) if arm.sequence is not None else ():
+        for name in member.tasks:
+            _check_trains(tasks[name], f"{place}.sequence")
     if arm.checkpoint is not None and study.encoders is not None:
         raise UserError(f"{place}.checkpoint: a checkpoint is of one encoder; give that as `encoder`, not `encoders`")
-    if arm.checkpoint is not None:
-        for name in arm.checkpoint.trained_on:
-            _known_task(name, f"{place}.trained_on")
     if arm.label in study.hyperparameters.tasks:
         raise UserError(
             f"hyperparameters.tasks.{arm.label}: the arm has no training of its own; set them for its members"
@@ -113,26 +143,19 @@ def _check_scored(task: Task, place: str) -> None:
         raise UserError(f"{place}: {task.name!r} cannot be a target; give the task {missing}")
 
 
-def _check_domain(name: str, tasks: tuple[str, ...], place: str) -> None:
-    """Finds out whether a task's training texts can be another domain for an arm.
+def _check_domain(task: Task, own: tuple[str, ...], place: str) -> None:
+    """Whether a task's training texts can be another domain for an arm that trains on its `own` tasks."""
+    if task.train is None or task.type.head == "masked_lm":
+        raise UserError(f"{place}: {task.name!r} has no training texts of its own; name a task that is trained")
+    if task.name in own:
+        raise UserError(f"{place}: {task.name!r} is what the arm trains on; name the task of another domain")
+
+
+def check_search(study: Study, tasks: Mapping[str, Task]) -> None:
+    """Finds out whether tuned values are for the study's encoder, and whether a search can be run.
 
     Args:
-        name: The task.
-        tasks: The arm's own.
-        place: Of the name in the study file.
-
-    Raises:
-        UserError: It is unknown, has no training texts, or is what the arm trains on itself.
-    """
-    task = _known_task(name, place)
-    if task.train is None or task.type.head == "masked_lm":
-        raise UserError(f"{place}: {name!r} has no training texts of its own; name a task that is trained")
-    if name in tasks:
-        raise UserError(f"{place}: {name!r} is what the arm trains on; name the task of another domain")
-
-
-def check_search(study: Study) -> None:
-    """Finds out whether tuned values are for the study's encoder, and whether a search can be run.
+        tasks: `named_tasks`.
 
     Raises:
         UserError: not so; names the place in the study file.
@@ -154,35 +177,27 @@ def check_search(study: Study) -> None:
                 "arm out of it"
             )
     arms = [] if study.search.joint else [arm.label for arm in study.intermediates if not arm.is_none]
-    names = [*arms, *(t.task for t in study.targets if get_task(t.task).requires_training)]
+    names = [*arms, *(t.task for t in study.targets if tasks[t.task].requires_training)]
     if not names:
         raise UserError("search: no intermediate or target of the study trains")
     for name in study.search.tasks:
         if name not in names:
             raise UserError(f"search.tasks.{name}: not searched in this study; {did_you_mean(name, names)}")
-    _check_metric(study, study.search.metric)
+    searched = [] if study.search.joint else [task for arm in study.intermediates for task in arm.tasks]
+    units = [tasks[name] for name in (*searched, *(target.task for target in study.targets))]
+    _check_metric([task for task in units if task.requires_training], study.search.metric)
     mixtures = [arm.label for arm in study.intermediates if arm.label in names and arm.tasks != (arm.label,)]
     for name in mixtures:
         if "max_train_samples" in study.search.space_of(name):
             raise UserError(f"search.space.max_train_samples: {name!r} has no data of its own; leave it out")
 
 
-def _check_metric(study: Study, metric: str | None) -> None:
+def _check_metric(tasks: list[Task], metric: str | None) -> None:
     """Every unit of a search must report its metric."""
-    joint = study.search is not None and study.search.joint
-    searched = [] if joint else [task for arm in study.intermediates for task in arm.tasks]
-    tasks = [get_task(n) for n in (*searched, *(t.task for t in study.targets)) if get_task(n).requires_training]
     for task in tasks:
         if metric is not None and metric not in task.type.metrics:
             known = sorted({name for one in tasks for name in one.type.metrics})
             raise UserError(f"search.metric: {task.name} reports no {metric!r}; {did_you_mean(metric, known)}")
-
-
-def _known_task(name: str, place: str) -> Task:
-    try:
-        return get_task(name)
-    except UserError as error:
-        raise UserError(f"{place}: {error}") from None
 
 
 _ROUNDED = 0.005  # 0.33 is meant as one third

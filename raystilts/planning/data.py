@@ -15,7 +15,7 @@ from raystilts.study.intermediate import MaskedLM
 from raystilts.study.schema import Study
 from raystilts.tasks.folder import HUB, beside_hub, data_dirs, joined_dirs
 from raystilts.tasks.loading import Fingerprint, fingerprint
-from raystilts.tasks.registry import all_tasks, get_task
+from raystilts.tasks.registry import all_tasks
 from raystilts.tasks.source import AnySource, Source
 from raystilts.tasks.task import Split, Task
 from raystilts.tasks.types.masked_lm import MaskedLM as MaskedLMType
@@ -168,7 +168,8 @@ class StudyData:
             UserError: it has none.
         """
         base, _, asked = task.name.partition("@")
-        if not asked or base not in all_tasks() or (isinstance(source, Source) and self.folder is not None):
+        tasks = all_tasks()
+        if not asked or base not in tasks or (isinstance(source, Source) and self.folder is not None):
             return
         if isinstance(source, Source) and source.path is None:
             if task.name not in {target.task for target in self.study.targets}:
@@ -177,7 +178,7 @@ class StudyData:
                 f"{self._place(task)}: {base} has no training data in {asked} on the hub; put it into a folder as "
                 f"{source.dataset}/{task.train_languages[0]}/{source.split}.parquet, and set data_dir"
             )
-        known = sorted({*get_task(base).train_languages, *task.languages, *task.dev_languages})
+        known = sorted({*tasks[base].train_languages, *task.languages, *task.dev_languages})
         for language in task.train_languages:
             if language not in known:
                 hint = did_you_mean(language, known)

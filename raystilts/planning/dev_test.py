@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -10,17 +11,17 @@ import pyarrow as pa
 
 from raystilts.errors import UserError
 from raystilts.planning.keys import digest
-from raystilts.planning.resolve import ResolvedStudy, ResolvedTask
+from raystilts.planning.resolve import ResolvedTask
 from raystilts.tasks import overlap
 from raystilts.tasks.loading import fingerprint, read
-from raystilts.tasks.source import AnySource, Generated, Source
+from raystilts.tasks.source import AnySource, Source
 from raystilts.tasks.task import Task
 
 #: Raised where `shared_rows` counts otherwise: then what is stored is counted anew.
 SHARED_RECIPE = 1
 
 
-def check_dev_is_not_test(resolved: ResolvedStudy, folder: Path | None) -> None:
+def check_dev_is_not_test(targets: Iterable[ResolvedTask], folder: Path | None) -> None:
     """Compares the dev and the test items of every target, in each language that has both, by their content.
 
     Args:
@@ -29,7 +30,7 @@ def check_dev_is_not_test(resolved: ResolvedStudy, folder: Path | None) -> None:
     Raises:
         UserError: more than `overlap.TOLERATED` of a target's test items are in its dev data.
     """
-    for target in resolved.targets:
+    for target in targets:
         for language in target.languages:
             if language in target.dev_languages:
                 _check(target, language, folder)
@@ -57,28 +58,29 @@ def shared_rows_key(target: ResolvedTask, folder: Path | None) -> str:
 
 def _compared(target: ResolvedTask, folder: Path | None) -> list[tuple[str, str, str, str]]:
     """An earlier split, the language, and what tells the content of that split and of the test data; of data here."""
-    task = target.task
     found = []
-    for split, source, languages in (
-        ("train", task.train, task.train_languages), ("dev", task.dev, target.dev_languages),
-    ):  # fmt: skip
-        if isinstance(source, Source) and isinstance(task.test, Source):
-            for language in (one for one in target.languages if one in languages):
-                earlier, test = (fingerprint(given, language, folder) for given in (source, task.test))
-                if earlier.verified and test.verified:
-                    found.append((split, language, earlier.value, test.value))
+    for split, languages in (("train", target.task.train_languages), ("dev", target.dev_languages)):
+        for language in (one for one in target.languages if one in languages):
+            if (content := _content(target.task, split, language, folder)) is not None:
+                found.append((split, language, *content))
     return found
 
 
+def _content(task: Task, split: str, language: str, folder: Path | None) -> tuple[str, str] | None:
+    """What tells the content of an earlier split and of the test data; None of data elsewhere or made up."""
+    earlier = task.train if split == "train" else task.dev
+    if not isinstance(earlier, Source) or not isinstance(task.test, Source):
+        return None
+    one, other = (fingerprint(given, language, folder) for given in (earlier, task.test))
+    return (one.value, other.value) if one.verified and other.verified else None
+
+
 def _check(target: ResolvedTask, language: str, folder: Path | None) -> None:
-    task = target.task
-    if task.dev is None or task.test is None or isinstance(task.dev, Generated):
-        return
     try:
-        dev, test = (fingerprint(source, language, folder) for source in (task.dev, task.test))
-        if not dev.verified or not test.verified:
+        content = _content(target.task, "dev", language, folder)
+        if content is None:
             return
-        shared, _, rows = _shared(_Pair(task, language, folder), dev.value, test.value, "dev")
+        shared, _, rows = _shared(_Pair(target.task, language, folder), *content, "dev")
     except UserError as error:
         raise UserError(f"{target.place}: {error}") from None
     except UnicodeDecodeError:  # told with file and row by the check of the rows

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import struct
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from raystilts.errors import UserError, first_line, shown
 from raystilts.planning.architectures import Architecture, read_architecture
@@ -40,6 +41,7 @@ class EncoderInfo:
         embedding_parameters: Of which in the word embeddings.
         architecture: What its configuration says; None where it is not here.
         bidirectional: Whether a decoder's tokens are to see what follows them.
+        pooling: What a sequence is for classification: as the study says, else its first token, of a decoder its last.
     """
 
     location: str
@@ -50,6 +52,7 @@ class EncoderInfo:
     embedding_parameters: int | None
     architecture: Architecture | None = None
     bidirectional: bool = False
+    pooling: Literal["first", "mean", "last"] = "first"
 
 
 def describe_encoder(encoder: Encoder) -> EncoderInfo:
@@ -59,9 +62,10 @@ def describe_encoder(encoder: Encoder) -> EncoderInfo:
         UserError: a folder that is not a checkpoint of safetensors, or attention that its architecture does not have.
     """
     found = _find(encoder)
-    if encoder.attention is None:
-        return found
     known = found.architecture
+    if encoder.attention is None:
+        decoder = known is not None and known.family == "decoder"
+        return replace(found, pooling=encoder.pooling or ("last" if decoder else "first"))
     if known is not None and known.family != "decoder":
         raise UserError(f"encoder.attention: bidirectional: {known.model_type} is no decoder, leave it out")
     return replace(
@@ -69,6 +73,7 @@ def describe_encoder(encoder: Encoder) -> EncoderInfo:
         fingerprint=f"{found.fingerprint}+{encoder.attention}",
         architecture=known if known is None else replace(known, family="encoder"),
         bidirectional=True,
+        pooling=encoder.pooling or "first",
     )
 
 
@@ -170,17 +175,10 @@ def _describe_folder(folder: Path) -> EncoderInfo:
         stat = path.stat()
         fingerprint.update(f"{path.name}:{_file_hash(path, stat.st_size, stat.st_mtime_ns)}".encode())
     shapes = [shape for path in weights for shape in tensor_shapes(path).items()]
-    total = sum(_product(shape) for _, shape in shapes)
-    words = max((_product(shape) for name, shape in shapes if name.endswith(_WORDS)), default=0)
+    total = sum(math.prod(shape) for _, shape in shapes)
+    words = max((math.prod(shape) for name, shape in shapes if name.endswith(_WORDS)), default=0)
     architecture = read_architecture(folder / "config.json")
     return EncoderInfo(str(folder), None, fingerprint.hexdigest()[:32], True, total, words, architecture)
-
-
-def _product(shape: list[int]) -> int:
-    out = 1
-    for size in shape:
-        out *= size
-    return out
 
 
 def tensor_shapes(path: Path) -> dict[str, list[int]]:

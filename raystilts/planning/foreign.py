@@ -10,7 +10,7 @@ import json
 import math
 import re
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -105,7 +105,8 @@ def check_same(own: EncoderInfo, foreign: EncoderInfo, place: str) -> None:
     Raises:
         UserError: another architecture, vocabulary or tokenizer; names the field.
     """
-    one, other = (_config(Path(info.location) / "config.json") for info in (own, foreign))
+    files = (Path(info.location) / "config.json" for info in (own, foreign))
+    one, other = (json.loads(file.read_text(encoding="utf-8")) for file in files)
     for field in _COMPARED:
         if not _alike(one.get(field), other.get(field)):
             raise UserError(
@@ -118,11 +119,6 @@ def check_same(own: EncoderInfo, foreign: EncoderInfo, place: str) -> None:
             f"{place}: {foreign.location} has another tokenizer than the encoder, {own.location}: {difference}; give a "
             "checkpoint that was trained with the encoder's own"
         )
-
-
-def _config(path: Path) -> Mapping[str, Any]:
-    found: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return found
 
 
 def _alike(one: Any, other: Any) -> bool:

@@ -7,12 +7,13 @@ was found here and looks nothing up again.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from raystilts.errors import UserError
-from raystilts.planning.checks import check_search, check_tasks
-from raystilts.planning.data import dev_languages, masked_lm_task
+from raystilts.planning.checks import check_search, check_tasks, named_tasks
+from raystilts.planning.data import StudyData, dev_languages, masked_lm_task
 from raystilts.planning.encoders import EncoderInfo
 from raystilts.planning.foreign import describe_foreign
 from raystilts.study.adapters import FULL, Tuning
@@ -21,7 +22,7 @@ from raystilts.study.hyperparameters import Hyperparameters
 from raystilts.study.intermediate import Intermediate
 from raystilts.study.schema import Study
 from raystilts.study.target import Target
-from raystilts.tasks.registry import get_task, load_task_file
+from raystilts.tasks.registry import load_task_file
 from raystilts.tasks.task import Task, shares_training_data
 
 
@@ -97,11 +98,15 @@ class ResolvedStudy:
 
     Attributes:
         arms: In the order of the study file; likewise `targets`.
+        data: What is known of its data; each set is looked at once, when it is first asked for.
+        parts: That of each encoder, where the study has several.
     """
 
     study: Study
     arms: tuple[ResolvedArm, ...]
     targets: tuple[ResolvedTask, ...]
+    data: StudyData
+    parts: tuple[ResolvedStudy, ...] = ()
 
     @property
     def all_arms(self) -> tuple[ResolvedArm, ...]:
@@ -120,9 +125,7 @@ def load_study(path: str | Path, assignments: tuple[str, ...] = ()) -> Study:
     """
     study = Study.from_file(path, assignments)
     try:
-        load_task_files(study)
-        check_tasks(study)
-        check_search(study)
+        _checked_tasks(study)
     except UserError as error:
         raise UserError(f"{Path(path).expanduser()}: {error}") from None
     return study
@@ -138,25 +141,38 @@ def load_task_files(study: Study) -> None:
         load_task_file(Path(path))
 
 
+def _checked_tasks(study: Study) -> dict[str, Task]:
+    load_task_files(study)
+    tasks = named_tasks(study)
+    check_tasks(study, tasks)
+    for one in (study, *(study.of_encoder(encoder.label) for encoder in study.encoders or ())):
+        check_search(one, tasks)
+    return tasks
+
+
 def resolve(study: Study) -> ResolvedStudy:
     """Puts tasks in the place of their names.
 
     Raises:
-        UserError: a name stands for nothing, or parts of the study do not go together.
+        UserError: a name stands for nothing, parts of the study do not go together, or it has no such data folder.
     """
-    load_task_files(study)
-    check_tasks(study)
-    check_search(study)
-    arms = _Arms(study)
-    targets = tuple(_target(study, target, f"targets.{index}") for index, target in enumerate(study.targets))
-    return ResolvedStudy(study, tuple(arms.of(arm) for arm in study.intermediates), targets)
+    tasks = _checked_tasks(study)
+    data = StudyData(study)
+    parts = [_resolved(study.of_encoder(one.label), tasks, data) for one in study.encoders or ()]
+    return replace(_resolved(study, tasks, data), parts=tuple(parts))
+
+
+def _resolved(study: Study, tasks: Mapping[str, Task], data: StudyData) -> ResolvedStudy:
+    arms = _Arms(study, tasks)
+    targets = tuple(_target(study, one, tasks[one.task], f"targets.{i}") for i, one in enumerate(study.targets))
+    return ResolvedStudy(study, tuple(arms.of(arm) for arm in study.intermediates), targets, data)
 
 
 class _Arms:
     """Resolves the arms of a study, each once, and what they are made of."""
 
-    def __init__(self, study: Study) -> None:
-        self.study, self.arms = study, Arms(study.intermediates)
+    def __init__(self, study: Study, tasks: Mapping[str, Task]) -> None:
+        self.study, self.tasks, self.arms = study, tasks, Arms(study.intermediates)
         self.places = {arm: f"intermediates.{index}" for index, arm in enumerate(study.intermediates)}
         self.found: dict[Intermediate, ResolvedArm] = {}
 
@@ -183,12 +199,12 @@ class _Arms:
             trained=trained,
             hyperparameters=study.hyperparameters.resolve(trained.untuned_label, trained.label),
             place=place,
-            tasks=tuple(_trained(study, name, f"{place} ({name})") for name in trained.tasks),
+            tasks=tuple(self._trained(name, f"{place} ({name})") for name in trained.tasks),
             plain_text=masked_lm_task(masked_lm) if masked_lm is not None else None,
-            text_of=None if text_of is None else _trained(study, text_of, f"{place}.masked_lm.text_of ({text_of})"),
-            align_to=None if align is None else _trained(study, align.to, f"{place}.align.to ({align.to})"),
+            text_of=None if text_of is None else self._trained(text_of, f"{place}.masked_lm.text_of ({text_of})"),
+            align_to=None if align is None else self._trained(align.to, f"{place}.align.to ({align.to})"),
             tuning=FULL if arm.checkpoint or arm.merge else study.tuning_of(trained),
-            data=tuple(get_task(name) for name in self.arms.tasks_of(arm)),
+            data=tuple(self.tasks[name] for name in self.arms.tasks_of(arm)),
             start=None if arm.sequence is None else self.of(prefix_of(arm.sequence, self.arms), place),
             members=tuple(self.of(one, place) for one in members) if arm.merge is not None else (),
             along=tuple(self.arms.steps_of(arm)),
@@ -197,16 +213,14 @@ class _Arms:
             has_fractions=self.arms.has_fractions(arm),
         )
 
-
-def _trained(study: Study, name: str, place: str) -> ResolvedTask:
-    """A task that an intermediate trains on: scored in its training language alone."""
-    task = get_task(name)
-    own = dev_languages(task, ())
-    return ResolvedTask(task, study.hyperparameters.resolve(name), place, (), own, own)
+    def _trained(self, name: str, place: str) -> ResolvedTask:
+        """A task that an intermediate trains on: scored in its training language alone."""
+        own = dev_languages(self.tasks[name], ())
+        return ResolvedTask(self.tasks[name], self.study.hyperparameters.resolve(name), place, (), own, own)
 
 
-def _target(study: Study, target: Target, place: str) -> ResolvedTask:
-    task = get_task(target.task).by_metric(target.metric)
+def _target(study: Study, target: Target, task: Task, place: str) -> ResolvedTask:
+    task = task.by_metric(target.metric)
     languages = target.languages or task.languages
     return ResolvedTask(
         task=task,

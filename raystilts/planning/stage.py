@@ -14,7 +14,7 @@ from raystilts.study.intermediate import Intermediate
 Kind = Literal["intermediate", "target", "retrieval"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
     """One distinct piece of training or evaluation.
 
@@ -49,17 +49,17 @@ class Stage:
     eval_key: str
     kind: Kind
     intermediate: Intermediate
-    intermediate_fraction: float | None
-    target: str | None
-    target_fraction: float | None
-    seed: int | None
-    parent: str | None
-    parent_train_key: str | None
-    steps: int
-    examples: int
-    tokens: int
-    eval_tokens: int
     data_hash: str
+    intermediate_fraction: float | None = None
+    target: str | None = None
+    target_fraction: float | None = None
+    seed: int | None = None
+    parent: str | None = None
+    parent_train_key: str | None = None
+    steps: int = 0
+    examples: int = 0
+    tokens: int = 0
+    eval_tokens: int = 0
     tasks: tuple[ResolvedTask, ...] = ()
     arm: ResolvedArm | None = None
     hyperparameters: Hyperparameters = field(default_factory=Hyperparameters)

@@ -1,19 +1,19 @@
-"""From cells to distinct stages with parents: what has to be trained, each thing once, and how much each trains."""
+"""The cells of a study and its distinct stages with parents: what has to be trained, each thing once, and how much."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 from raystilts.errors import UserError
 from raystilts.planning import keys
 from raystilts.planning.adapters import check_tunings, parts_of_encoder, target_modules
-from raystilts.planning.architectures import check_architecture, pooling_of
+from raystilts.planning.architectures import check_architecture
 from raystilts.planning.arm_stages import foreign_stage, merge_stage, stages_along
-from raystilts.planning.cells import Cell, Points, arm_points, expand, target_points
-from raystilts.planning.data import StudyData, TrainingSet, data_folder
+from raystilts.planning.cells import Cell, Points, arm_points, target_points
+from raystilts.planning.data import TrainingSet
 from raystilts.planning.dev_test import check_dev_is_not_test
 from raystilts.planning.encoders import EncoderInfo, describe_encoder
 from raystilts.planning.resolve import ResolvedArm, ResolvedStudy, ResolvedTask, resolve, trains_on_target
@@ -126,21 +126,24 @@ def plan(study: Study) -> Plan:
         UserError: a task, data or an encoder that cannot be used.
     """
     resolved = resolve(study)
-    check_dev_is_not_test(resolved, data_folder(study))
-    return plan_stages(resolved)
+    check_dev_is_not_test(resolved.targets, resolved.data.folder)
+    return plan_stages(resolved, [describe_encoder(one) for one in study.all_encoders])
 
 
-def plan_stages(resolved: ResolvedStudy) -> Plan:
-    """The same for a study whose names and data have been checked.
+def plan_stages(resolved: ResolvedStudy, encoders: Sequence[EncoderInfo]) -> Plan:
+    """The same for a study whose names, data and encoders have been checked.
+
+    Args:
+        encoders: In the order of the study file.
 
     Raises:
         UserError: data or an encoder that cannot be used.
     """
-    study = resolved.study
-    if study.encoders is None:
-        return _Planner(resolved).plan()
-    labels = [one.label for one in study.encoders]
-    return _together(study, {name: _Planner(resolve(study.of_encoder(name))).plan() for name in labels})
+    if not resolved.parts:
+        return _Planner(resolved, encoders[0]).plan()
+    plans = [_Planner(part, info).plan() for part, info in zip(resolved.parts, encoders, strict=True)]
+    labels = [one.label for one in resolved.study.all_encoders]
+    return _together(resolved.study, dict(zip(labels, plans, strict=True)))
 
 
 def _together(study: Study, parts: Mapping[str, Plan]) -> Plan:
@@ -180,16 +183,14 @@ def overlaps(plan: Plan) -> tuple[tuple[str, str], ...]:
 class _Planner:
     """Works out keys; whatever many stages share is hashed once."""
 
-    def __init__(self, resolved: ResolvedStudy) -> None:
+    def __init__(self, resolved: ResolvedStudy, encoder: EncoderInfo) -> None:
         self.resolved, self.study = resolved, resolved.study
-        self.encoder = describe_encoder(self.study.encoder)
-        self.data = StudyData(self.study)
+        self.encoder, self.data = encoder, resolved.data
         self.verified = self.encoder.verified
         retrieval = any(not target.task.requires_training for target in resolved.targets)
         check_architecture(self.study, self.encoder.architecture, retrieval)
         check_tunings(resolved, self.encoder)
-        pooling = pooling_of(self.study, self.encoder.architecture)
-        self.base = keys.encoder_key(pooling, self.encoder.fingerprint)
+        self.base = keys.encoder_key(encoder.pooling, encoder.fingerprint)
         self.stages: dict[str, Stage] = {}
         self.points: dict[str, Points] = {}
         self.recipes: dict[Intermediate, Recipe] = {}
@@ -205,7 +206,7 @@ class _Planner:
         for arm, fraction, seeds in points:
             for seed in seeds:
                 parents[arm.intermediate.label, fraction, seed] = self._weights(arm, fraction, seed)
-        found: dict[Cell, str] = {}
+        found: dict[Cell, str] = {}  # in the order of the study file
         for target in self.resolved.targets:
             recipe = self._target_recipe(target)
             self.points[target.task.name] = target_points(self.study, target, sum(recipe.rows))
@@ -218,8 +219,7 @@ class _Planner:
                         stage = self._target(target, recipe, arm, target_fraction, seed, parent, overlap[label])
                         cell = Cell(label, fraction, target.task.name, target_fraction, stage.seed)
                         found[cell] = stage.key
-        cells = tuple(expand(self.resolved, self.points))
-        return Plan(self.study, self.encoder, cells, self.stages, tuple(found[c] for c in cells), self.verified)
+        return Plan(self.study, self.encoder, tuple(found), self.stages, tuple(found.values()), self.verified)
 
     def _weights(self, arm: ResolvedArm, fraction: float | None, seed: int) -> Stage | None:
         """The stage that leaves an arm's weights; None for the pretrained ones."""
@@ -248,40 +248,27 @@ class _Planner:
             arm = replace(arm, along=tuple(one for one in arm.along if one in self.starts))
         return stages_along(arm, self._intermediate(arm, fraction, seed))
 
-    def _recipe_of(self, arm: ResolvedArm) -> Recipe:
-        if arm.intermediate not in self.recipes:
-            self.recipes[arm.intermediate] = self._arm_recipe(arm)
-        return self.recipes[arm.intermediate]
-
     def _intermediate(self, arm: ResolvedArm, fraction: float, seed: int) -> Stage:
         start = None
         if arm.start is not None:
             start = self._weights(arm.start, 1.0 if _starts_whole(arm.intermediate) else fraction, seed)
-        recipe = self._recipe_of(arm)
+        if arm.intermediate not in self.recipes:
+            self.recipes[arm.intermediate] = self._arm_recipe(arm)
+        recipe = self.recipes[arm.intermediate]
         hold = self.study.intermediate_fractions.hold
         train_key = keys.train_key(start.train_key if start else self.base, recipe.train, fraction, hold, seed)
         steps = steps_of(arm.trained, recipe.rows, fraction, hold, recipe.hyperparameters)
-        examples, tokens, eval_tokens = self._amounts(recipe, steps)
-        return Stage(
-            key=keys.stage_key(train_key, recipe.eval_key),
-            train_key=train_key,
-            eval_key=recipe.eval_key,
+        return self._stage(
+            recipe,
+            train_key,
+            steps,
+            start,
             kind="intermediate",
             intermediate=arm.intermediate,
             intermediate_fraction=fraction,
-            target=None,
-            target_fraction=None,
             seed=seed,
-            parent=start.key if start else None,
-            parent_train_key=start.train_key if start else None,
-            steps=steps,
-            examples=examples,
-            tokens=tokens,
-            eval_tokens=eval_tokens,
-            data_hash=recipe.data_hash,
             tasks=arm.tasks,
             arm=arm,
-            hyperparameters=recipe.hyperparameters,
             tuning=arm.tuning,
         )
 
@@ -301,46 +288,49 @@ class _Planner:
             hold = self.study.target_fractions.hold
             train_key = keys.train_key(before, recipe.train, target_fraction, hold, seed)
             steps = steps_of(None, recipe.rows, target_fraction, hold, recipe.hyperparameters)
-        examples, tokens, eval_tokens = self._amounts(recipe, steps)
-        stage = Stage(
-            key=keys.stage_key(train_key, recipe.eval_key),
-            train_key=train_key,
-            eval_key=recipe.eval_key,
+        stage = self._stage(
+            recipe,
+            train_key,
+            steps,
+            parent,
             kind="retrieval" if target_fraction is None else "target",
             intermediate=arm.intermediate,
             intermediate_fraction=parent.intermediate_fraction if parent else None,
             target=target.task.name,
             target_fraction=target_fraction,
             seed=None if target_fraction is None and (parent is None or parent.seed is None) else seed,
-            parent=parent.key if parent else None,
-            parent_train_key=parent.train_key if parent else None,
-            steps=steps,
-            examples=examples,
-            tokens=tokens,
-            eval_tokens=eval_tokens,
-            data_hash=recipe.data_hash,
             tasks=(target,),
-            hyperparameters=recipe.hyperparameters,
             overlap=overlap,
             target_examples=self.points[target.task.name][target_fraction],
             tuning=target.tuning,
         )
         return self.stages.setdefault(stage.key, stage)
 
-    def _amounts(self, recipe: Recipe, steps: int) -> tuple[int, int, int]:
-        """Examples, their sub-words, and sub-words evaluated in a training of so many updates."""
+    def _stage(self, recipe: Recipe, train_key: str, steps: int, parent: Stage | None, **own: Any) -> Stage:
+        """A stage of so many updates, with all that follows from its recipe and from where it starts."""
         examples = steps * recipe.hyperparameters.batch
         evaluations = -(-steps // self.study.evaluation.every(steps)) if steps else 0
-        eval_tokens = recipe.final_tokens + evaluations * recipe.picking_tokens
-        tokens = round(examples * recipe.tokens_per_example)
-        return examples, tokens, eval_tokens
+        return Stage(
+            key=keys.stage_key(train_key, recipe.eval_key),
+            train_key=train_key,
+            eval_key=recipe.eval_key,
+            data_hash=recipe.data_hash,
+            hyperparameters=recipe.hyperparameters,
+            parent=parent.key if parent else None,
+            parent_train_key=parent.train_key if parent else None,
+            steps=steps,
+            examples=examples,
+            tokens=round(examples * recipe.tokens_per_example),
+            eval_tokens=recipe.final_tokens + evaluations * recipe.picking_tokens,
+            **own,
+        )
 
     def _arm_recipe(self, arm: ResolvedArm) -> Recipe:
         """An intermediate: its tasks' data, how they are mixed, and dev data where that picks the checkpoint."""
         hp = arm.hyperparameters
-        sets = [self.data.training(one.task, one.hyperparameters) for one in arm.tasks]
+        sets = [self._training(one) for one in arm.tasks]
         text = self._plain_text(arm)
-        domain = None if arm.align_to is None else self._whole_task(arm.align_to)
+        domain = None if arm.align_to is None else self._training(arm.align_to)
         scored = [self.data.evaluation(one.task, "dev", one.dev_languages) for one in arm.tasks]
         parts = [*sets, text] if text else sets
         others = [domain] if domain else []
@@ -369,13 +359,13 @@ class _Planner:
     def _plain_text(self, arm: ResolvedArm) -> TrainingSet | None:
         """The text of masked-LM training, if the arm has any."""
         if arm.text_of is not None:
-            return self._whole_task(arm.text_of)
+            return self._training(arm.text_of)
         if arm.plain_text is None:
             return None
         return self.data.training(arm.plain_text, Hyperparameters(max_length=arm.hyperparameters.max_length))
 
-    def _whole_task(self, one: ResolvedTask) -> TrainingSet:
-        """A task's training set as a target of the study has it at fraction 1."""
+    def _training(self, one: ResolvedTask) -> TrainingSet:
+        """A task's training set at fraction 1."""
         return self.data.training(one.task, one.hyperparameters)
 
     def _target_recipe(self, target: ResolvedTask) -> Recipe:
@@ -393,7 +383,7 @@ class _Planner:
         if not task.requires_training:
             eval_key = keys.retrieval_evaluation(self.study, scored, hp)
             return Recipe("", eval_key, [], hp, keys.digest(scored), 0, 0, final_tokens)
-        found = self.data.training(task, hp)
+        found = self._training(target)
         self.verified &= found.verified
         picking = self.data.evaluation(task, "dev", target.picking_languages)
         rules = keys.training_rules(self.study.evaluation, hp, [picking.fingerprint], self.study.selection)

@@ -6,7 +6,7 @@ where the residuals of one run are correlated between targets, and the seeds' co
 (Fisher 1935) with several responses (Anderson, "An Introduction to Multivariate Statistical Analysis", ch. 8). Both
 covariance matrices are estimated without bias from all arms, also from incomplete tables; a difference of averages is
 linear in the scores, and its variance follows. Its t interval is exact where every run is there. With one target it is
-`intervals.gain_intervals`. Targets and languages are a fixed set: nothing is said of others.
+`intervals.gain_variance`. Targets and languages are a fixed set: nothing is said of others.
 """
 
 from __future__ import annotations
@@ -93,16 +93,13 @@ class Contrasts:
         self._shape = table.shape[1:]
         self._residual, self._seed = _covariances(self._blocks)
 
-    def difference(
-        self, picks: Sequence[int], others: Sequence[int], weights: Sequence[float], level: float = 0.95
-    ) -> Difference:
-        """``sum over targets of weight * (score of pick - score of other)``, with its t interval.
+    def difference(self, picks: Sequence[int], others: Sequence[int], weights: Sequence[float]) -> Difference:
+        """``sum over targets of weight * (score of pick - score of other)``, with its 95 % t interval.
 
         Args:
             picks: The arm in each target.
             others: The arm that it is compared with in each target.
             weights: One a target; targets of weight 0 need no run.
-            level: Coverage of the interval, in (0, 1).
         """
         used = [t for t, weight in enumerate(weights) if weight != 0.0]
         gaps = [weights[t] * (self.effects[t, picks[t]] - self.effects[t, others[t]]) for t in used]
@@ -113,14 +110,14 @@ class Contrasts:
         maps = {t: row for t, row in maps.items() if row.any()}
         if any(self._blocks[t].df <= 0 for t in maps):
             return Difference(value, None, None, NO_REPEATS)
-        half = self._half_width(maps, level)
+        half = self._half_width(maps)
         return Difference(value, value - half, value + half, None)
 
     def _gap_map(self, target: int, pick: int, other: int) -> FloatArray:
         rows = self._blocks[target].effect_map
         return np.asarray(rows[pick] - rows[other])
 
-    def _half_width(self, maps: dict[int, FloatArray], level: float) -> float:
+    def _half_width(self, maps: dict[int, FloatArray]) -> float:
         if not maps:
             return 0.0
         rows = np.array(list(maps.values()))
@@ -137,7 +134,7 @@ class Contrasts:
         spread = residual**2 / min(self._blocks[t].df for t in maps)
         if seed > 0.0:
             spread += seed**2 / min(self._blocks[t].seed_df for t in maps if self._blocks[t].seed_df > 0)
-        return float(student.ppf(0.5 + level / 2, total**2 / spread)) * float(total**0.5)
+        return float(student.ppf(0.975, total**2 / spread)) * float(total**0.5)
 
 
 def _block(table: FloatArray, fixed: BoolArray) -> _Block:

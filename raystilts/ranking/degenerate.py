@@ -13,10 +13,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from raystilts.errors import UserError
-from raystilts.ranking.intervals import BoolArray, FloatArray, check_scores
 
 Rule = Literal["nan", "chance", "loss"]
 MIN_LOSSES = 8  # fewer reports than this do not show a trend
@@ -62,26 +60,20 @@ def is_broken(rule: str | None) -> bool:
     return rule in ("nan", "loss")
 
 
-def flag_run(facts: RunFacts, *, alpha: float = 0.05, min_fall: float = 0.01) -> Flag | None:
-    """The first rule that the run breaks (nan, chance, loss), or None.
-
-    Args:
-        facts: What is known of the run.
-        alpha: One-sided level at which a dev score counts as above chance.
-        min_fall: Share by which the training loss must fall.
-    """
+def flag_run(facts: RunFacts) -> Flag | None:
+    """The first rule that the run breaks (nan, chance at the one-sided level .05, loss), or None."""
     dev = [] if facts.dev_score is None else [facts.dev_score]
     if not np.isfinite([*facts.scores, *facts.losses, *dev]).all():
         return Flag("nan", "a score or a training loss is not a finite number")
     if facts.dev_score is not None and facts.dev_examples and facts.chance is not None:
         p_value = chance_p_value(facts.dev_score, facts.dev_examples, facts.chance)
-        if p_value > alpha:
+        if p_value > 0.05:
             reason = (
                 f"English dev score {facts.dev_score:.4g} on {facts.dev_examples} items is not "
                 f"above chance {facts.chance:.4g} (one-sided p = {p_value:.2g})"
             )
             return Flag("chance", reason)
-    if not loss_falls(facts.losses, min_fall=min_fall):
+    if not loss_falls(facts.losses):
         first, last = _ends(facts.losses)
         return Flag("loss", f"training loss does not fall: {first:.4g} at first, {last:.4g} last")
     return None
@@ -125,32 +117,6 @@ def loss_falls(losses: Sequence[float], *, min_fall: float = 0.01) -> bool:
         return True
     first, last = _ends(losses)
     return last < first - min_fall * abs(first)
-
-
-def chance_applies(flags: Sequence[Flag | None]) -> bool:
-    """Whether the chance rule tells failed runs apart within one stratum.
-
-    Where at least half of the runs are at chance, the target is not learnt at this size: dropping
-    them would keep the lucky ones. Then no run is to be dropped by this rule, and that be said.
-    """
-    at_chance = sum(flag is not None and flag.rule == "chance" for flag in flags)
-    return 2 * at_chance < len(flags)
-
-
-def mask_failed(scores: npt.ArrayLike, failed: npt.ArrayLike) -> FloatArray:
-    """A copy of ``scores[arm, seed]`` with nan where ``failed[arm, seed]``."""
-    table, flags = check_scores(scores), np.asarray(failed, dtype=np.bool_)
-    if flags.shape != table.shape:
-        raise UserError(f"failed has shape {flags.shape}, but scores has {table.shape}")
-    return np.where(flags, np.nan, table)
-
-
-def failure_rates(started: npt.ArrayLike, failed: npt.ArrayLike) -> FloatArray:
-    """``[arms]``, share of the started runs that failed; nan for an arm with none started."""
-    begun: BoolArray = np.asarray(started, dtype=np.bool_)
-    lost = begun & np.asarray(failed, dtype=np.bool_)
-    total = begun.sum(axis=1)
-    return np.where(total > 0, lost.sum(axis=1) / np.maximum(total, 1), np.nan)
 
 
 def _ends(losses: Sequence[float]) -> tuple[float, float]:

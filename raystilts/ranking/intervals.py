@@ -92,27 +92,6 @@ class Decomposition:
         return self.df > 0 or bool(np.all(self.deterministic[self.present]))
 
 
-@dataclass(frozen=True, slots=True)
-class GainInterval:
-    """Gain of one arm over none, with the t interval of the pooled residual variance.
-
-    Attributes:
-        arm: Row of the score table.
-        runs: Finished runs of the arm.
-        gain: Arm minus none, adjusted for seeds, in the unit of the scores; None if unavailable.
-        low: Lower bound, None when there is no interval.
-        high: Upper bound, None when there is no interval.
-        note: Why something is missing, else None.
-    """
-
-    arm: int
-    runs: int
-    gain: float | None
-    low: float | None
-    high: float | None
-    note: str | None
-
-
 def check_scores(scores: npt.ArrayLike) -> FloatArray:
     """The score table as float64 ``[arms, seeds]``; nan stays, infinity is an error."""
     table = np.array(scores, dtype=np.float64)
@@ -192,22 +171,6 @@ def decompose(scores: npt.ArrayLike, *, deterministic: Mask | None = None) -> De
     )
 
 
-def gain_intervals(
-    scores: npt.ArrayLike, *, deterministic: Mask | None = None, level: float = 0.95
-) -> list[GainInterval]:
-    """Gain over none of every arm, each with its own two-sided t interval (not simultaneous).
-
-    Args:
-        scores: ``[arms, seeds]``, as for `decompose`.
-        deterministic: As for `decompose`.
-        level: Coverage of each interval, in (0, 1).
-    """
-    if not 0.0 < level < 1.0:
-        raise UserError(f"level is {level}, but must lie between 0 and 1, such as 0.95")
-    fit = decompose(scores, deterministic=deterministic)
-    return [_gain_interval(fit, arm, level) for arm in range(len(fit.effects))]
-
-
 def gain_variance(fit: Decomposition, arm: int, other: int = 0) -> tuple[float, float]:
     """Variance of ``effects[arm] - effects[other]`` and its degrees of freedom.
 
@@ -228,26 +191,6 @@ def gain_variance(fit: Decomposition, arm: int, other: int = 0) -> tuple[float, 
         return total, np.inf
     spread = residual**2 / fit.df + (shift**2 / fit.seed_df if shift > 0.0 else 0.0)
     return total, total**2 / spread
-
-
-def _gain_interval(fit: Decomposition, arm: int, level: float) -> GainInterval:
-    runs = int(fit.counts[arm])
-    if runs == 0:
-        return GainInterval(arm, 0, None, None, None, "no finished run")
-    if fit.counts[0] == 0:
-        return GainInterval(arm, runs, None, None, None, "gain unavailable: none has no run")
-    gain = float(fit.effects[arm] - fit.effects[0])
-    exact = arm == 0 or (fit.deterministic[arm] and fit.deterministic[0])
-    if not exact and fit.df <= 0:
-        note = "no interval: no repeated seeds, so the seed variance is unknown"
-        return GainInterval(arm, runs, gain, None, None, note)
-    variance, df = (0.0, np.inf) if exact else gain_variance(fit, arm)
-    half = 0.0
-    if variance > 0.0:
-        from scipy.stats import t  # here: it takes longer to load than everything else to run
-
-        half = float(t.ppf(0.5 + level / 2, df)) * variance**0.5
-    return GainInterval(arm, runs, gain, gain - half, gain + half, None)
 
 
 def _shift_variance(seeds: FloatArray, noise_shares: FloatArray, variance: float, seed_df: int) -> float:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from raystilts.errors import UserError
 from raystilts.ranking.intervals import BoolArray, Decomposition, FloatArray, Mask, decompose
-from raystilts.ranking.posterior import DRAWS, MASS, Posterior, rank_arms, tied_groups
+from raystilts.ranking.posterior import DRAWS, Posterior, rank_arms, tied_groups
 from raystilts.ranking.sampler import generator, variance_factors
 
 
@@ -62,7 +62,6 @@ def rank_languages(
     stream: str = "",
     only: Collection[str] | None = None,
     draws: int = DRAWS,
-    mass: float = MASS,
 ) -> LanguageRanking:
     """The macro posterior and one posterior a language.
 
@@ -76,7 +75,6 @@ def rank_languages(
         stream: Name of the stratum.
         only: Languages to answer for; all of them still take part. Default: all.
         draws: Number of joint draws.
-        mass: Probability that a set must reach.
 
     Raises:
         UserError: Wrong shapes, repeated names, or no language that every run has.
@@ -98,12 +96,11 @@ def rank_languages(
         learnt=learnt,
         stream=stream,
         draws=draws,
-        mass=mass,
     )
     parts = _deviations(table, macro.fit)
     result = LanguageRanking(macro, {}, kept, left_out, parts.shrinkage)
     if macro.determined:
-        result.by_language.update(_by_language(macro, parts, kept, only, stream, mass))
+        result.by_language.update(_by_language(macro, parts, kept, only, stream))
     return result
 
 
@@ -113,7 +110,6 @@ def _by_language(
     languages: tuple[str, ...],
     only: Collection[str] | None,
     stream: str,
-    mass: float,
 ) -> dict[str, Posterior]:
     base = macro.draws
     draws = base.shape[1]
@@ -133,7 +129,7 @@ def _by_language(
         shifted = base + level + keep * parts.values[:, [column]] + error
         shown = replace(macro.fit, effects=fit.effects)
         still_tied = [g for g in tied if np.allclose(fit.effects[g], fit.effects[g[0]], 1e-12)]
-        answers[name] = Posterior(shifted, shown, macro.competes, still_tied, mass, macro.noise)
+        answers[name] = Posterior(shifted, shown, macro.competes, still_tied, macro.noise)
     return answers
 
 

@@ -14,10 +14,11 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from raystilts.errors import UserError
 from raystilts.ranking.intervals import Mask, check_mask, decompose
 
 _NODES = 64
+#: Joint confidence.
+LEVEL = 0.95
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,6 @@ def compare_with_best(
     *,
     deterministic: Mask | None = None,
     eligible: Mask | None = None,
-    level: float = 0.95,
 ) -> Mcb:
     """Hsu's MCB on a seed-blocked stratum.
 
@@ -65,10 +65,7 @@ def compare_with_best(
         scores: ``[arms, seeds]``, nan where a run is missing; none (arm 0) competes like the rest.
         deterministic: ``[arms]``, arms without seed variance.
         eligible: ``[arms]``, arms that may be called best.
-        level: Joint confidence, in (0, 1).
     """
-    if not 0.0 < level < 1.0:
-        raise UserError(f"level is {level}, but must lie between 0 and 1, such as 0.95")
     fit = decompose(scores, deterministic=deterministic)
     competes = fit.present & check_mask(eligible, len(fit.effects), "eligible", True)
     rows = np.flatnonzero(competes)
@@ -85,7 +82,7 @@ def compare_with_best(
         gaps = effects[i] - effects[others]
         errors = np.sqrt(variances[i] + variances[others])
         ratios = np.sqrt(variances[i] / np.where(errors > 0.0, errors, 1.0) ** 2)
-        allowance = _critical(tuple(np.sort(np.round(ratios, 9))), fit.df, level) * errors
+        allowance = critical(tuple(np.sort(np.round(ratios, 9))), fit.df) * errors
         high = max(0.0, float(np.min(gaps + allowance, initial=np.inf)))
         low = min(0.0, float(np.min(gaps - allowance, initial=np.inf)))
         tied = bool(np.all(gaps + allowance >= 0.0))
@@ -94,20 +91,12 @@ def compare_with_best(
     return Mcb(tuple(arms), tuple(i for i in by_score if i in keep), None)
 
 
-def dunnett(comparisons: int, df: float, level: float = 0.95) -> float:
-    """One-sided Dunnett constant for equal run counts (correlation one half).
-
-    Args:
-        comparisons: Arms other than the control, >= 1.
-        df: Degrees of freedom of the pooled variance; may be infinite.
-        level: Joint confidence.
-    """
-    return _critical((0.5**0.5,) * comparisons, df, level)
-
-
 @lru_cache(maxsize=4096)
-def _critical(ratios: tuple[float, ...], df: float, level: float) -> float:
-    """Quantile of the largest of correlated t values, corr(i, j) = ratios[i] * ratios[j]."""
+def critical(ratios: tuple[float, ...], df: float) -> float:
+    """The 95 % point of the largest of correlated t values, corr(i, j) = ratios[i] * ratios[j].
+
+    With all ratios 1 / sqrt(2) it is the one-sided constant of Dunnett (1955).
+    """
     if not ratios or df <= 0:
         return 0.0  # one arm, or exact scores
     from scipy import optimize, special, stats  # here: only --strict needs it, and it loads slowly
@@ -127,6 +116,6 @@ def _critical(ratios: tuple[float, ...], df: float, level: float) -> float:
     def excess(q: float) -> float:
         bound = (ratio * points[:, None] + q * scale) / np.sqrt(1.0 - ratio**2)
         inside = np.exp(np.tensordot(times, special.log_ndtr(bound), axes=1))
-        return float(point_weights @ inside @ chi_weights) - level
+        return float(point_weights @ inside @ chi_weights) - LEVEL
 
     return float(optimize.brentq(excess, -10.0, 200.0, xtol=1e-8))

@@ -115,16 +115,13 @@ def align(target: Posterior, rows: Sequence[int | None]) -> Posterior:
         fit=fit,
         competes=take(target.competes, False),
         tied=[group for group in groups if len(group) > 1],
-        mass=target.mass,
         learnt=target.learnt,
         noise=take(target.noise, np.nan),
         items=None if target.items is None else take(target.items, 0.0),
     )
 
 
-def rank_overall(
-    targets: Sequence[Posterior], gains: Sequence[Posterior] | None = None, *, mass: float = MASS
-) -> Overall:
+def rank_overall(targets: Sequence[Posterior], gains: Sequence[Posterior] | None = None) -> Overall:
     """Combines the posteriors of several targets, whose rows are the same arms in the same order.
 
     An arm competes if it competes in more than half of the targets used, and shares a target with every arm that does.
@@ -133,7 +130,6 @@ def rank_overall(
         targets: The posteriors that the ranks are from.
         gains: Those that the scaled gains are from, of the same targets, such as on test data where
             `targets` are on dev data. Default: `targets`.
-        mass: Probability that a set must reach.
 
     Raises:
         UserError: No target, or targets with different numbers of arms or draws.
@@ -164,7 +160,7 @@ def rank_overall(
         empty = tuple(_empty(i, int(n)) for i, n in enumerate(counts))
         return Overall(empty, (), (), used, left_out, shared, scales, notes)
     ranks, scaled = _averages(used, chosen, gained, scales, there)
-    entries, rank_set, gain_set = _combine(ranks, scaled, scaled - scaled[0], counts, mass)
+    entries, rank_set, gain_set = _combine(ranks, scaled, scaled - scaled[0], counts)
     return Overall(entries, rank_set, gain_set, used, left_out, shared, scales, notes)
 
 
@@ -259,13 +255,13 @@ def _arm_effects(units: list[FloatArray], where: BoolArray) -> FloatArray:
 
 
 def _combine(
-    ranks: FloatArray, scaled: FloatArray, gains: FloatArray, counts: IntArray, mass: float
+    ranks: FloatArray, scaled: FloatArray, gains: FloatArray, counts: IntArray
 ) -> tuple[tuple[OverallArm, ...], tuple[int, ...], tuple[int, ...]]:
     competes = ~np.isnan(ranks[:, 0])
     p_rank, _ = best_of(-ranks, competes)
     p_gain, _ = best_of(scaled, competes)
-    rank_set = smallest_set(p_rank, -ranks.mean(axis=1), mass)
-    gain_set = smallest_set(p_gain, scaled.mean(axis=1), mass)
+    rank_set = smallest_set(p_rank, -ranks.mean(axis=1), MASS)
+    gain_set = smallest_set(p_gain, scaled.mean(axis=1), MASS)
     rank_low, rank_high = interval(ranks)
     gain_low, gain_high = interval(gains)
     entries = tuple(

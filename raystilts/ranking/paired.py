@@ -11,10 +11,8 @@ from raystilts.ranking.intervals import FloatArray
 from raystilts.ranking.posterior import NO_REPEATS
 
 
-def paired_difference(
-    gaps: FloatArray, pool: Sequence[FloatArray], *, exact: bool = False, level: float = 0.95
-) -> Difference:
-    """The mean of paired differences, with a t interval whose variance is pooled over like ones.
+def paired_difference(gaps: FloatArray, pool: Sequence[FloatArray], *, exact: bool = False) -> Difference:
+    """The mean of paired differences, with a 95 % t interval whose variance is pooled over like ones.
 
     Each arm's differences vary around their own mean with one variance, estimated from all arms (one-way analysis of
     variance; Fisher 1925, ch. 7); with one arm it is the paired t test (Student 1908).
@@ -23,7 +21,6 @@ def paired_difference(
         gaps: The differences of the arm in question, one a pair; nan where a run is missing.
         pool: The differences of every arm, likewise, that of the arm in question among them.
         exact: Whether the differences depend on no seed.
-        level: Coverage of the interval, in (0, 1).
     """
     found = gaps[~np.isnan(gaps)]
     if not found.size:
@@ -38,5 +35,5 @@ def paired_difference(
     from scipy.stats import t as student  # here: loading it is slow
 
     variance = sum(float(((one - one.mean()) ** 2).sum()) for one in groups if one.size) / freedom
-    half = float(student.ppf(0.5 + level / 2, freedom)) * float(np.sqrt(variance / found.size))
+    half = float(student.ppf(0.975, freedom)) * float(np.sqrt(variance / found.size))
     return Difference(mean, mean - half, mean + half, None)

@@ -90,7 +90,6 @@ class Posterior:
         competes: ``[arms]``, arms that may be called best: those with a run, and in a posterior of all targets
             (`together`) those without one too, of which the other targets tell.
         tied: Groups of exchangeable arms, which share their answers.
-        mass: Probability that the set not told apart from the best reaches.
         noise: ``[arms, draws]``, variance of one run of the arm.
         learnt: Whether the target is learnt at all. If not, nothing is said of its arms but their means.
         items: ``[arms]``, variance of each score by its items; None where items are taken as given.
@@ -100,7 +99,6 @@ class Posterior:
     fit: Decomposition
     competes: BoolArray
     tied: list[IntArray]
-    mass: float
     noise: FloatArray
     learnt: bool = True
     items: FloatArray | None = None
@@ -183,7 +181,6 @@ def rank_arms(
     items: npt.ArrayLike | None = None,
     stream: str = "",
     draws: int = DRAWS,
-    mass: float = MASS,
 ) -> Posterior:
     """The hierarchical posterior of one stratum.
 
@@ -198,13 +195,10 @@ def rank_arms(
             counts as their mean. Default: the items are taken as given, and answers are about them alone.
         stream: Name of the stratum. Strata with different names get other random numbers.
         draws: Number of joint draws; P(best) has a Monte Carlo error of at most .5/sqrt(draws).
-        mass: Probability that the set not told apart from the best must reach.
 
     Raises:
-        UserError: Wrong shapes, `mass` outside (0, 1], fewer than 100 draws.
+        UserError: Wrong shapes, fewer than 100 draws.
     """
-    if not 0.0 < mass <= 1.0:
-        raise UserError(f"mass is {mass}, but must be above 0 and at most 1, such as 0.95")
     if draws < 100:
         raise UserError(f"draws is {draws}, but must be at least 100, such as {DRAWS}")
     fit = decompose(scores, deterministic=deterministic)
@@ -212,10 +206,10 @@ def rank_arms(
     learnt = learnt and not (fit.present.any() and np.nanmax(np.abs(fit.effects)) == 0.0)
     if not learnt or not fit.estimable or not fit.present.any():
         none = np.empty((len(fit.effects), 0))
-        return Posterior(none, fit, competes & learnt, [], mass, none, learnt)
+        return Posterior(none, fit, competes & learnt, [], none, learnt)
     table, luck = check_scores(scores), _item_variances(items, fit)
     drawn, noise = draw_scores(table, fit, stream, draws, luck)
-    return Posterior(drawn, fit, competes, tied_groups(fit, competes, luck), mass, noise, items=luck)
+    return Posterior(drawn, fit, competes, tied_groups(fit, competes, luck), noise, items=luck)
 
 
 def with_items(answer: Posterior, items: npt.ArrayLike | None, stream: str) -> Posterior:
@@ -285,7 +279,7 @@ def _choice(answer: Posterior) -> Choice:
         for values in (p_best, regret):
             values[group] = values[group].mean()
     effects = answer.fit.effects
-    best_set = smallest_set(p_best, effects, answer.mass)
+    best_set = smallest_set(p_best, effects, MASS)
     leader = _leader(regret, p_best, effects, answer.competes & answer.fit.present)
     if leader is not None and leader not in best_set:
         best_set = (*best_set, leader)

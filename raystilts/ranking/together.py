@@ -14,7 +14,7 @@ import numpy as np
 
 from raystilts.ranking.intervals import BoolArray, FloatArray, decompose
 from raystilts.ranking.joint import BURN, joint_posterior
-from raystilts.ranking.posterior import DRAWS, MASS, Posterior
+from raystilts.ranking.posterior import DRAWS, Posterior
 
 _EACH = 4  # draws a sweep: the chain is the slow part
 
@@ -36,13 +36,12 @@ class TargetTable:
     prior: Mapping[str, float]
 
 
-def rank_together(targets: Sequence[TargetTable], *, stream: str = "", mass: float = MASS) -> list[Posterior] | None:
+def rank_together(targets: Sequence[TargetTable], *, stream: str = "") -> list[Posterior] | None:
     """The posterior of every target, from one model of all.
 
     Args:
         targets: Those that are learnt.
         stream: Name of the study: fixes the random numbers, together with the scores.
-        mass: Probability that the set not told apart from the best must reach.
 
     Returns:
         One for each target; None where no arm has two runs anywhere, so that the noise between seeds is unknown.
@@ -69,5 +68,5 @@ def rank_together(targets: Sequence[TargetTable], *, stream: str = "", mass: flo
         drawn, noise = (
             np.where(allowed[:, None], values[number, mine], np.nan) for values in (found.theta, found.noise)
         )
-        posteriors.append(Posterior(drawn, decompose(one.scores), one.competes, [], mass, noise))
+        posteriors.append(Posterior(drawn, decompose(one.scores), one.competes, [], noise))
     return posteriors

@@ -14,38 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, SerializeAsAny, ValidationError
 
 from raystilts.errors import did_you_mean, shown
-from raystilts.schedules.asha import AshaRule, TrialAsha
-from raystilts.schedules.base import (
-    BASELINE,
-    FullRule,
-    Run,
-    ScheduleSettings,
-    StratumRule,
-    StratumSettings,
-    Verdict,
-)
-from raystilts.schedules.halve import HalveRule
-from raystilts.schedules.race import RaceRule
-from raystilts.schedules.top_two import TopTwoRule, TopTwoSettings, TopTwoStratum
-
-__all__ = [
-    "BASELINE",
-    "AshaRule",
-    "FullRule",
-    "HalveRule",
-    "RaceRule",
-    "Run",
-    "Schedule",
-    "ScheduleSettings",
-    "StratumRule",
-    "TopTwoRule",
-    "TopTwoSettings",
-    "TopTwoStratum",
-    "TrialAsha",
-    "Verdict",
-    "schedule_name",
-    "stratum_rule",
-]
+from raystilts.schedules.base import FullRule, Run, ScheduleSettings, StratumRule, StratumSettings
 
 
 def _found() -> dict[str, type[ScheduleSettings]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +14,7 @@ from rich.console import Console
 from raystilts.errors import UserError
 from raystilts.planning.stage import Kind, Stage
 from raystilts.planning.stages import Plan
-from raystilts.scheduling.nodes import Expected, NodeReport, announce, check_nodes, last_line, node_report
+from raystilts.scheduling.nodes import Expected, NodeReport, check_nodes, last_line, node_report
 from raystilts.study.resources import Resources, StageResources
 from raystilts.study.schema import Study
 
@@ -251,7 +251,7 @@ def _width(stage: Stage) -> int:
 def prepared(
     planned: Plan,
     stages: Iterable[Stage],
-    results: str,
+    look: Callable[[Plan], Expected],
     kinds: Sequence[Kind],
     address: str | None,
     console: Console,
@@ -263,7 +263,8 @@ def prepared(
 
     Args:
         stages: Those that are to run.
-        kinds: Their kinds.
+        look: Says what nodes must be, and leaves it where they look.
+        kinds: Kinds of the stages.
         address: The running cluster; None for one of our own, on this machine.
 
     Returns:
@@ -275,11 +276,11 @@ def prepared(
     """
     asked = planned.study.resources
     if not asked.auto:
-        return planned, *_checked_cluster(planned, results, kinds, address, console)
+        return planned, *_checked_cluster(planned, look, kinds, address, console)
     seen = capacity(may_grow=address is not None)
     on_gpu = any(one.gpus for one in (*seen.nodes, *seen.types))
     whole = with_share(planned, 1.0 if on_gpu else 0.0)
-    expected, cluster = _checked_cluster(whole, results, kinds, address, console)
+    expected, cluster = _checked_cluster(whole, look, kinds, address, console)
     if not on_gpu or expected is None:
         slots = cluster.slots(whole.study.resources, kinds)
         console.print(cpu_line(asked.cpus, slots), highlight=False)
@@ -295,12 +296,12 @@ def prepared(
 
 
 def _checked_cluster(
-    planned: Plan, results: str, kinds: Sequence[Kind], address: str | None, console: Console
+    planned: Plan, look: Callable[[Plan], Expected], kinds: Sequence[Kind], address: str | None, console: Console
 ) -> tuple[Expected | None, Capacity]:
     """Looks at the nodes of a cluster, where there may be several or GPUs are asked for."""
     if address is None and not any(planned.study.resources.of(kind).gpus for kind in kinds):
         return None, capacity()
-    expected = announce(planned, results, kinds)
+    expected = look(planned)
     return expected, capacity(check_nodes(expected, console), may_grow=address is not None)
 
 

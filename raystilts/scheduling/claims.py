@@ -18,7 +18,6 @@ from raystilts.planning.stage import Stage
 from raystilts.planning.stages import Plan
 from raystilts.results.ledger import Ledger
 from raystilts.results.study_file import read_study
-from raystilts.study.schema import Study
 from raystilts.training.checkpoints import Checkpoints
 
 CLAIMS_FILE = "weights.json"
@@ -58,7 +57,8 @@ def claims_of(folder: Folder) -> set[str]:
             study = read_study(folder)
         except (UserError, StorageError):
             study = None
-        given_up = set() if study is None else _given_up(study)
+        kept = {} if study is None else {"intermediate": study.keep, "target": study.keep_targets}
+        given_up = {kind for kind, keep in kept.items() if keep == "none"}
     try:
         return {row.train_key for row in Ledger(folder).rows() if row.kind not in given_up}
     except (StorageError, OSError, ValueError):
@@ -79,11 +79,6 @@ def unfinished_of(folder: Folder) -> set[str] | None:
 def trainings(stages: Iterable[Stage]) -> set[str]:
     """The keys under which the trainings of stages are kept while they are in progress."""
     return {stage.whole_key or stage.train_key for stage in stages if stage.steps}
-
-
-def _given_up(study: Study) -> set[str]:
-    """The kinds of stages whose weights a study does not keep."""
-    return {kind for kind, keep in (("intermediate", study.keep), ("target", study.keep_targets)) if keep == "none"}
 
 
 @dataclass(slots=True)

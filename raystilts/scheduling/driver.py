@@ -22,7 +22,7 @@ from rich.console import Console
 from raystilts.errors import ClusterError, StorageError
 from raystilts.filesystem import Folder, open_folder
 from raystilts.planning.cost import checkpoints_folder, results_folder
-from raystilts.planning.data import StudyData, data_folder
+from raystilts.planning.data import data_folder
 from raystilts.planning.dev_test import shared_rows, shared_rows_key
 from raystilts.planning.encoders import EncoderInfo, fetch_encoder
 from raystilts.planning.resolve import ResolvedStudy, ResolvedTask, resolve
@@ -32,11 +32,12 @@ from raystilts.results.compaction import compacting
 from raystilts.results.ledger import Ledger
 from raystilts.results.study_file import read_study
 from raystilts.results.task_facts import read_tasks, write_tasks
-from raystilts.scheduling.announce import Steps, silent
+from raystilts.scheduling.announce import Steps
 from raystilts.scheduling.capacity import prepared
 from raystilts.scheduling.cluster import head_answers, ray_cluster
 from raystilts.scheduling.fit import fit
 from raystilts.scheduling.lock import HeldLock, driver_lock
+from raystilts.scheduling.nodes import announce
 from raystilts.scheduling.preflight import (
     check_checkpoints,
     check_data,
@@ -64,8 +65,23 @@ if TYPE_CHECKING:
     from raystilts.scheduling.searchers import SegmentSearch
 
 
-def checked(study: Study, address: str | None, steps: Steps | None = None) -> tuple[ResolvedStudy, EncoderInfo]:
-    """The study as workers see it, resolved, and its (first) encoder: what it needs is here, and can be used.
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A study that can be run.
+
+    Attributes:
+        resolved: The study as workers see it.
+        encoders: In the order of the study file.
+        results: The results folder.
+    """
+
+    resolved: ResolvedStudy
+    encoders: tuple[EncoderInfo, ...]
+    results: str
+
+
+def checked(study: Study, address: str | None, steps: Steps) -> Checked:
+    """Finds out whether all that a study needs is here, and can be used.
 
     Args:
         address: The running Ray cluster; None for one of our own.
@@ -75,24 +91,22 @@ def checked(study: Study, address: str | None, steps: Steps | None = None) -> tu
         UserError: something cannot.
         StorageError: there is no room for temporary files or copies.
     """
-    results_folder(study)  # a place that is none is said before all else
+    results = results_folder(study)  # a place that is none is said before all else
     check_places(address)
     resolved = resolve(_with_absolute_paths(study))
     check_installed(study)
-    if steps is not None:
-        names = " and ".join(encoder.label for encoder in study.all_encoders)
-        steps.say(f"reading the encoder {names} and the data")
-    infos = [fetch_encoder(encoder) for encoder in study.all_encoders]
-    for info in infos:
+    names = " and ".join(encoder.label for encoder in study.all_encoders)
+    steps.say(f"reading the encoder {names} and the data")
+    encoders = tuple(fetch_encoder(encoder) for encoder in study.all_encoders)
+    for info in encoders:
         check_encoder(info)
     if check_checkpoints(resolved):
         resolved = resolve(resolved.study)
-    said = check_data(resolved, silent if steps is None else steps.say_if_silent)
-    if steps is not None:
-        more = [f"and {len(said) - SAID} more; raystilts tasks check names them all"] if len(said) > SAID else []
-        for line in (*said[:SAID], *more):
-            steps.say(f"note: {line}")
-    return resolved, infos[0]
+    said = check_data(resolved, steps.say_if_silent)
+    more = [f"and {len(said) - SAID} more; raystilts tasks check names them all"] if len(said) > SAID else []
+    for line in (*said[:SAID], *more):
+        steps.say(f"note: {line}")
+    return Checked(resolved, encoders, results)
 
 
 def _with_absolute_paths(study: Study) -> Study:
@@ -142,6 +156,7 @@ class Driver:
     """The one driver of a results folder.
 
     Attributes:
+        resolved: Its study.
         results: The results folder.
         checkpoints: Those of the study.
         address: The running Ray cluster; None for one of our own.
@@ -150,6 +165,7 @@ class Driver:
         trackers: Those of the study that answer.
     """
 
+    resolved: ResolvedStudy
     results: str
     checkpoints: Checkpoints
     console: Console
@@ -188,7 +204,8 @@ class Driver:
 
         from raystilts.scheduling.trainable import Assignment
 
-        planned, expected, cluster = prepared(job.plan, job.stages, self.results, job.kinds, self.address, self.console)
+        look = partial(announce, self.resolved, self.results, job.kinds)
+        planned, expected, cluster = prepared(job.plan, job.stages, look, job.kinds, self.address, self.console)
         resources = planned.study.resources
         slots = cluster.slots(resources, job.kinds)
         self.lock.when_lost = job.search.halt
@@ -264,19 +281,18 @@ class _Fitting(threading.Thread):
 
 @contextmanager
 def driving(
-    resolved: ResolvedStudy, disk_bytes: int | None, address: str | None, console: Console, steps: Steps
+    ready: Checked, disk_bytes: int | None, address: str | None, console: Console, steps: Steps
 ) -> Iterator[Driver]:
     """The driver of a study's results folder for the length of the block; its study and checkpoints are in order.
 
     Args:
-        resolved: As `checked` returns it.
         disk_bytes: What the checkpoints will take, where that is known.
 
     Raises:
         UserError: the results folder cannot be written.
         StorageError: it is in use, or full.
     """
-    results = results_folder(resolved.study)
+    resolved, results = ready.resolved, ready.results
     check_storage(results, disk_bytes)
     say = partial(console.print, highlight=False, soft_wrap=True)
     with stoppable() as stop, driver_lock(results, say) as lock:
@@ -285,7 +301,7 @@ def driving(
         checkpoints.clean_up()
         trackers = prepare(resolved.study, results, say)
         try:
-            yield Driver(results, checkpoints, console, address, lock, stop, steps, trackers)
+            yield Driver(resolved, results, checkpoints, console, address, lock, stop, steps, trackers)
         except BaseException:
             note_not_begun(results)
             raise
@@ -297,15 +313,14 @@ def write_study(results: str, resolved: ResolvedStudy) -> None:
     Raises:
         StorageError: the folder cannot be written.
     """
-    folder, study = open_folder(results), resolved.study
-    data = StudyData(study)
+    folder, study, data = open_folder(results), resolved.study, resolved.data
     facts = {task.name: facts_of(task) for arm in resolved.all_arms for task in arm.data}
     facts |= {one.task.name: facts_of(one.task) for one in resolved.targets}
     trained = [one for arm in resolved.all_arms for one in arm.tasks]
     for one in (*trained, *(target for target in resolved.targets if target.task.requires_training)):
         facts[one.task.name] = facts_of(one.task) | {"rows": data.training(one.task, one.hyperparameters).rows}
     for one in resolved.targets:
-        facts[one.task.name] |= _shared(one, folder, data_folder(study))
+        facts[one.task.name] |= _shared(one, folder, data.folder)
     write_tasks(folder, facts)
     # What is there may be damaged: then there is nothing to go on with.
     with suppress(ValueError):

@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from raystilts.errors import StorageError
 from raystilts.planning.stage import Kind
@@ -18,30 +18,16 @@ from raystilts.scheduling.capacity import Capacity
 from raystilts.scheduling.record import WORKER_RESTARTS
 from raystilts.study.resources import StageResources
 
+if TYPE_CHECKING:
+    from raystilts.scheduling.searchers import SegmentSearch
+
 #: Trials of one Tune run: Tune keeps every trial of a run in memory, some 60 kB each, and lets go of all at its end.
 TRIALS_A_FIT = 2500
 #: While a Tune run's last stage ends the other slots wait, so that many slots take longer runs: so many stages a slot,
 #: up to so many trials (1.2 GB).
 ROUNDS_A_FIT, MOST_TRIALS = 40, 20_000
-
-
 #: Seconds past its time limit after which a stage counts as hung: it looks at the time between updates and batches.
 HANG_SECONDS = 60.0
-
-
-class StageSource(Protocol):
-    """A Tune searcher over stages.
-
-    Attributes:
-        hung: Takes the stages whose worker was ended past their time limit.
-    """
-
-    hung: set[str]
-
-    @property
-    def ended(self) -> bool:
-        """Whether nothing is left to hand out, now or later."""
-        ...
 
 
 def trials_a_fit(slots: int) -> int:
@@ -50,7 +36,7 @@ def trials_a_fit(slots: int) -> int:
 
 
 def fit(
-    search: StageSource,
+    search: SegmentSearch,
     trainable: Any,
     bundle: Callable[[Kind], StageResources],
     slots: int,
@@ -109,7 +95,7 @@ def fit(
             shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _hang_watch(seconds: float, search: StageSource) -> Any:
+def _hang_watch(seconds: float, search: SegmentSearch) -> Any:
     """A Tune callback that ends the worker of a stage which has run for so long."""
     import ray
     from ray import tune
@@ -124,14 +110,10 @@ def _hang_watch(seconds: float, search: StageSource) -> Any:
         def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
             self.since[trial] = time.monotonic()
 
-        def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-            self.since[trial] = time.monotonic()
-
         def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
             self.since.pop(trial, None)
 
-        def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-            self.since.pop(trial, None)
+        on_trial_recover, on_trial_error = on_trial_start, on_trial_complete
 
         def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
             now = time.monotonic()

@@ -18,6 +18,7 @@ from filelock import FileLock, Timeout
 
 from raystilts.errors import StorageError, UserError
 from raystilts.filesystem import Folder, open_folder
+from raystilts.scheduling.announce import silent
 from raystilts.scheduling.stop_request import ask_to_stop, listening
 
 LOCAL_LOCK, REMOTE_LOCK = ".driver.lock", "driver.lock"
@@ -42,12 +43,8 @@ class HeldLock:
     when_lost: Callable[[str], None] = field(default=lambda reason: None)
 
 
-def _nothing(text: str) -> None:
-    pass
-
-
 @contextmanager
-def driver_lock(results: str, say: Callable[[str], None] = _nothing) -> Iterator[HeldLock]:
+def driver_lock(results: str, say: Callable[[str], None] = silent) -> Iterator[HeldLock]:
     """One driver a results folder. On a disk the lock goes with its process.
 
     An object store keeps it: then whoever comes next waits until the lock's driver gives a sign of life, or has given

@@ -24,9 +24,8 @@ from typing import Any, cast
 from filelock import FileLock
 from rich.console import Console
 
-from raystilts.errors import StorageError, UserError
+from raystilts.errors import StorageError, UserError, first_line
 from raystilts.filesystem import open_folder
-from raystilts.planning.data import StudyData
 from raystilts.planning.encoders import EncoderInfo
 from raystilts.planning.keys import digest
 from raystilts.planning.resolve import ResolvedStudy, resolve
@@ -206,13 +205,13 @@ def data_digest(resolved: ResolvedStudy) -> str:
     Raises:
         UserError: some of it is not here.
     """
-    data, found = StudyData(resolved.study), []
+    found = []
     wanted = {(one.task.name, one.split, one.language or ""): one.task for one in splits(resolved)}
     for (name, split, language), task in sorted(wanted.items(), key=lambda item: item[0]):
         source = {"train": task.train, "dev": task.dev, "test": task.test, "pool": task.pool}[split]
         for one in (language,) if language else task.train_languages:
             if source is not None:
-                found.append([name, split, one, fingerprint(source, one, data.folder).value])
+                found.append([name, split, one, fingerprint(source, one, resolved.data.folder).value])
     return digest(found)
 
 
@@ -226,7 +225,7 @@ def code_digest() -> str:
     return found.hexdigest()[:32]
 
 
-def announce(planned: Plan, results: str, kinds: Sequence[Kind]) -> Expected:
+def announce(resolved: ResolvedStudy, results: str, kinds: Sequence[Kind], planned: Plan) -> Expected:
     """Writes into the results folder which run is at work, and says what its nodes must be."""
     folder = open_folder(results)
     run = uuid.uuid4().hex
@@ -237,7 +236,7 @@ def announce(planned: Plan, results: str, kinds: Sequence[Kind]) -> Expected:
         encoder=planned.encoder,
         versions=versions(),
         code=code_digest(),
-        data=data_digest(resolve(planned.study)),
+        data=data_digest(resolved),
         results=results,
         disk_bytes=max(node_disk_bytes(part.encoder, folder.path is None) for part in planned.each()),
         gpu_kinds=tuple(kind for kind in kinds if planned.study.resources.of(kind).gpus > 0),
@@ -352,17 +351,17 @@ def _inputs(expected: Expected) -> dict[str, Any]:
         found |= {"encoder": here.fingerprint, "encoder_location": here.location}
         found["locations"] = locations(expected.study, expected.encoders)
     except (UserError, OSError) as error:
-        found["encoder_error"] = _line(error)
+        found["encoder_error"] = first_line(error)
     try:
         check_checkpoints_here(expected.checkpoints)
     except (UserError, OSError) as error:
-        return found | {"checkpoint_error": _line(error)}
+        return found | {"checkpoint_error": first_line(error)}
     try:
         resolved = resolve(expected.study)
         check_data(resolved)
         found["data"] = data_digest(resolved)
     except (UserError, OSError, KeyError) as error:
-        found["data_error"] = _line(error)
+        found["data_error"] = first_line(error)
     return found
 
 
@@ -411,7 +410,7 @@ def _storage(expected: Expected, report: NodeReport) -> dict[str, Any]:
         if shared:
             folder.write(f"{REPORTS}/{report.host}.json", json.dumps(asdict(report), indent=1).encode(), overwrite=True)
     except Exception as error:  # every store's client has exceptions of its own
-        return {"storage_error": _line(error)}
+        return {"storage_error": first_line(error)}
     return {"shared": shared}
 
 
@@ -419,11 +418,6 @@ def _read_run(expected: Expected) -> str | None:
     with suppress(FileNotFoundError, ValueError):
         return str(json.loads(open_folder(expected.results).read(RUN_FILE))["run"])
     return None
-
-
-def _line(error: BaseException) -> str:
-    text = str(error).strip()
-    return text.splitlines()[0][:200] if text else type(error).__name__
 
 
 def last_line(error: BaseException) -> str:

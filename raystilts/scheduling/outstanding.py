@@ -22,7 +22,9 @@ from raystilts.filesystem import Folder, open_folder
 from raystilts.planning.cost import checkpoints_folder, estimate, stage_tokens
 from raystilts.planning.stage import Stage
 from raystilts.planning.stages import Plan
+from raystilts.results.earlier import earlier_studies
 from raystilts.results.items import copy_items
+from raystilts.results.joint_choice import prior_from
 from raystilts.results.ledger import Ledger, next_attempt, read_scores, write_attempt
 from raystilts.results.reader import ResultsWarning, load_manifest
 from raystilts.results.schema import RunRow, ScoreRow, parse_name
@@ -159,7 +161,8 @@ def promising_first(planned: Plan, path: str | Path) -> dict[str, int]:
 def _predicted(planned: Plan, path: str) -> list[tuple[str, str, float]]:
     """Target, arm, and what is expected of it."""
     if "://" in path or Path(path).is_dir():
-        return [(target, arm, score) for (target, arm), score in prior_of(planned, [path]).items()]
+        expected = prior_from(earlier_studies(path), planned.study)
+        return [(target, arm, score) for (target, arm), score in expected.items()]
     try:
         found = json.loads(Path(path).read_text(encoding="utf-8"))
         rows = found["predictions"]

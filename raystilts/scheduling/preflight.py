@@ -17,7 +17,6 @@ from rich.console import Console
 from raystilts.errors import StorageError, UserError, first_line
 from raystilts.filesystem import Folder, is_disk_full, open_folder
 from raystilts.planning.cost import CHECKPOINTS
-from raystilts.planning.data import data_folder
 from raystilts.planning.dev_test import check_dev_is_not_test
 from raystilts.planning.encoders import EncoderInfo
 from raystilts.planning.foreign import fetch_foreign
@@ -80,7 +79,7 @@ def check_data(resolved: ResolvedStudy, say: Say = silent) -> list[str]:
     Raises:
         UserError: naming the place in the study file.
     """
-    folder = data_folder(resolved.study)
+    folder = resolved.data.folder
     seen: set[tuple[str, str, str | None]] = set()
     said: list[str] = []
     for one in splits(resolved):
@@ -96,7 +95,7 @@ def check_data(resolved: ResolvedStudy, say: Say = silent) -> list[str]:
                 task.load_split(one.split, one.language, folder, said)
         except UserError as error:
             raise UserError(f"{one.place}: {error}") from None
-    check_dev_is_not_test(resolved, folder)
+    check_dev_is_not_test(resolved.targets, folder)
     for arm in resolved.all_arms:
         if arm.plain_text is not None and arm.text_of is None:
             try:
@@ -275,10 +274,9 @@ def _check_remote(folder: Folder) -> None:
         folder.write(probe, b"x" * 4096)
         folder.delete(probe)
     except Exception as error:  # every store's client has exceptions of its own
-        reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
         raise UserError(
-            f"storage_path: {folder.url}: cannot be written ({reason}); the credentials and the endpoint come from the "
-            "environment (for S3: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_ENDPOINT_URL)"
+            f"storage_path: {folder.url}: cannot be written ({first_line(error)}); the credentials and the endpoint "
+            "come from the environment (for S3: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_ENDPOINT_URL)"
         ) from None
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from ray import tune
 from rich.console import Console
@@ -24,21 +24,6 @@ from raystilts.scheduling.trial_board import Work
 PLAIN_SECONDS, STILL_SECONDS, LIVE_SECONDS, FILE_SECONDS = 10.0, 60.0, 0.5, 2.0
 
 
-class Tally(Protocol):
-    """What a screen shows."""
-
-    errors: list[str]
-
-    @property
-    def many(self) -> bool:
-        """Whether there are too many to tell of each."""
-        ...
-
-    def as_json(self) -> dict[str, Any]:
-        """For `progress.json`, in the words of `Status`."""
-        ...
-
-
 class ProgressView(tune.Callback):  # type: ignore[misc]
     """Follows a run: a live table in a terminal, plain lines elsewhere, and `progress.json` in either case.
 
@@ -49,7 +34,7 @@ class ProgressView(tune.Callback):  # type: ignore[misc]
         state: Whether the run is at work, has come to its end, or has stopped before.
     """
 
-    def __init__(self, tally: Tally, results: str | Path, console: Console) -> None:
+    def __init__(self, tally: GridTally | SearchTally, results: str | Path, console: Console) -> None:
         self.tally, self.folder, self.console = tally, open_folder(results), console
         self.live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
         self.state: State = "running"

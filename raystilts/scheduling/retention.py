@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from ray import tune
 
 from raystilts.planning.stage import Stage
 from raystilts.planning.stages import Plan
+from raystilts.scheduling.claims import Claims
 from raystilts.scheduling.graph import StageGraph, State
+from raystilts.training.checkpoints import Checkpoints
 
 #: States of stages that will not be asked for again; `held` and `paused` ones may be, until the run ends.
 _SETTLED: tuple[State, ...] = ("finished", "stopped")
@@ -92,29 +94,13 @@ def _place(stage: Stage) -> tuple[Stratum, Arm]:
     return stratum, (stage.intermediate.label, stage.intermediate_fraction)
 
 
-class Snapshots(Protocol):
-    """Trainings in progress, which can be removed."""
-
-    def drop_snapshot(self, train_key: str) -> None:
-        """Forgets a training in progress."""
-        ...
-
-
-def drop_handed_on(planned: Plan, graph: StageGraph, checkpoints: Snapshots) -> None:
+def drop_handed_on(planned: Plan, graph: StageGraph, checkpoints: Checkpoints) -> None:
     """Removes trainings in progress that stages along them have left for a stage that has nothing left to do."""
     wholes = {stage.train_key: key for key, stage in planned.stages.items() if stage.train_key == stage.whole_key}
     for whole in {stage.whole_key for stage in planned.stages.values() if stage.ends_on_the_way} - {None}:
         key = wholes.get(str(whole))
         if key is None or graph.state.get(key, "finished") == "finished":
             checkpoints.drop_snapshot(str(whole))
-
-
-class Weights(Protocol):
-    """What can be removed."""
-
-    def remove(self, train_key: str) -> None:
-        """Forgets the weights of a training."""
-        ...
 
 
 class Retention(tune.Callback):  # type: ignore[misc]
@@ -125,8 +111,8 @@ class Retention(tune.Callback):  # type: ignore[misc]
         known: Dev scores of the plan's target stages that had finished before.
     """
 
-    def __init__(self, planned: Plan, graph: StageGraph, checkpoints: Weights, known: Mapping[str, float]) -> None:
-        self.planned, self.graph, self.checkpoints = planned, graph, checkpoints
+    def __init__(self, planned: Plan, graph: StageGraph, claims: Claims, known: Mapping[str, float]) -> None:
+        self.planned, self.graph, self.claims = planned, graph, claims
         self.keep = planned.study.keep
         self.children = children_of(planned.stages)
         self.best = BestArms(planned.study.compared_fraction)
@@ -153,7 +139,7 @@ class Retention(tune.Callback):  # type: ignore[misc]
         """The run is over."""
         for stage in self.planned.of_kind("intermediate"):
             if self.keep == "none":
-                self.checkpoints.remove(stage.train_key)
+                self.claims.remove(stage.train_key)
             else:
                 self._drop_if_spare(stage.key, ended=True)
         for place, keys in list(self.best.open.items()):
@@ -174,8 +160,8 @@ class Retention(tune.Callback):  # type: ignore[misc]
         if self.keep == "all" or stage.kind != "intermediate":
             return
         if is_spare(key, self.children.get(key, ()), self.graph.state, ended=ended):
-            self.checkpoints.remove(stage.train_key)
+            self.claims.remove(stage.train_key)
 
     def _drop(self, train_keys: Iterable[str]) -> None:
         for train_key in train_keys:
-            self.checkpoints.remove(train_key)
+            self.claims.remove(train_key)

@@ -78,11 +78,11 @@ def run(
     started = time.monotonic()
     console = console or Console(stderr=True)
     steps = Steps(console)
-    resolved, _ = checked(study, address, steps)
-    planned = plan_stages(resolved)
+    ready = checked(study, address, steps)
+    planned = plan_stages(ready.resolved, ready.encoders)
     planned = only_intermediates(planned) if intermediates_only else planned
     turns = turns_of(planned, None if first is None else promising_first(planned, first))
-    with driving(resolved, disk_bytes(planned), address, console, steps) as driver:
+    with driving(ready, disk_bytes(planned), address, console, steps) as driver:
         claims = Claims(driver.results, driver.checkpoints)
         claims.claim(wanted_weights(planned), trainings(planned.stages.values()))
         adopt(planned, driver.results)

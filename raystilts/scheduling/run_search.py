@@ -65,9 +65,9 @@ def run_search(study: Study, *, address: str | None = None, console: Console | N
     started = time.monotonic()
     console = console or Console(stderr=True)
     steps = Steps(console)
-    resolved, info = checked(study, address, steps)
-    study = resolved.study
-    with driving(resolved, None, address, console, steps) as driver:
+    ready = checked(study, address, steps)
+    study, [info] = ready.resolved.study, ready.encoders
+    with driving(ready, None, address, console, steps) as driver:
         board = restored_board(study, driver.results, driver.checkpoints)
         before = board.counts["ended"]
         errors = [] if board.ended else _train(study, info, board, driver)

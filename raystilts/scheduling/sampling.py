@@ -12,8 +12,8 @@ from raystilts.planning.stages import Plan
 from raystilts.results.earlier import earlier_studies
 from raystilts.results.joint_choice import Prior, prior_from
 from raystilts.results.ledger import Ledger
-from raystilts.schedules import Run, TopTwoRule, TopTwoSettings
-from raystilts.schedules.top_two import TEXT, Budget, TopTwo, limited_to
+from raystilts.schedules.base import Run
+from raystilts.schedules.top_two import TEXT, Budget, TopTwo, TopTwoRule, TopTwoSettings, limited_to
 
 #: Device seconds of stages that have been run.
 Spent = Callable[[Collection[str]], float]

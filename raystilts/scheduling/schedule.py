@@ -16,9 +16,10 @@ from raystilts.ranking.degenerate import is_broken
 from raystilts.results.joint_choice import Prior
 from raystilts.results.results import Results
 from raystilts.results.stratum import CHANCE
-from raystilts.schedules import Run, StratumRule, TopTwoRule, Verdict, stratum_rule
+from raystilts.schedules import stratum_rule
 from raystilts.schedules.asha import Asha
-from raystilts.schedules.top_two import TopTwo
+from raystilts.schedules.base import Run, StratumRule, Verdict
+from raystilts.schedules.top_two import TopTwo, TopTwoRule
 from raystilts.scheduling.sampling import Spent, top_two_rule
 
 

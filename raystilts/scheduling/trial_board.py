@@ -8,8 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from raystilts.planning.stage import Stage
-from raystilts.schedules import TrialAsha
-from raystilts.schedules.asha import Asha
+from raystilts.schedules.asha import Asha, TrialAsha
 from raystilts.study.schema import Study
 from raystilts.study.search import Value
 from raystilts.tuning.sampler import Observed, TrialSampler, values_key

@@ -113,18 +113,6 @@ _CoreLoader.yaml_implicit_resolvers = {}
 _WORDS = {"true": True, "false": False}
 
 
-def _decimal(node: yaml.ScalarNode) -> int:
-    return int(node.value, 10)
-
-
-def _real(node: yaml.ScalarNode) -> float:
-    return float(node.value.lower().replace(".inf", "inf").replace(".nan", "nan"))
-
-
-def _boolean(node: yaml.ScalarNode) -> bool:
-    return _WORDS[node.value.lower()]
-
-
 def _or_refuse(read: Callable[[yaml.ScalarNode], Any], what: str) -> Callable[[yaml.SafeLoader, yaml.Node], Any]:
     """A constructor that says what a value is not: `!!int abc`, and numbers of too many digits."""
 
@@ -163,9 +151,14 @@ _CoreLoader.yaml_constructors = {
     f"tag:yaml.org,2002:{kind}": yaml.SafeLoader.yaml_constructors[f"tag:yaml.org,2002:{kind}"]
     for kind in ("null", "str", "seq", "map")
 }
-_CoreLoader.add_constructor("tag:yaml.org,2002:int", _or_refuse(_decimal, "a whole number"))
-_CoreLoader.add_constructor("tag:yaml.org,2002:float", _or_refuse(_real, "a number"))
-_CoreLoader.add_constructor("tag:yaml.org,2002:bool", _or_refuse(_boolean, "true or false"))
+_CoreLoader.add_constructor("tag:yaml.org,2002:int", _or_refuse(lambda node: int(node.value, 10), "a whole number"))
+_CoreLoader.add_constructor(
+    "tag:yaml.org,2002:float",
+    _or_refuse(lambda node: float(node.value.lower().replace(".inf", "inf").replace(".nan", "nan")), "a number"),
+)
+_CoreLoader.add_constructor(
+    "tag:yaml.org,2002:bool", _or_refuse(lambda node: _WORDS[node.value.lower()], "true or false")
+)
 _CoreLoader.add_constructor(None, _refuse_tag)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -29,7 +30,7 @@ from raystilts.study.hyperparameters import StudyHyperparameters
 from raystilts.study.intermediate import ALL, Alignment, Intermediate, MaskedLM, all_tasks_of
 from raystilts.study.resources import Resources
 from raystilts.study.search import Search
-from raystilts.study.target import Examples, Target, each_once
+from raystilts.study.target import Counts, Target
 
 Order = Literal["anytime", "longest_first"]
 #: Experiment trackers, by the names that Hugging Face's `TrainingArguments` gives them.
@@ -152,9 +153,7 @@ class Study(Model):
     compare_at: Fraction | None = None
     targets: Annotated[tuple[Target, ...], Field(min_length=1)]
     target_fractions: Fractions = Fractions()
-    target_examples: Annotated[
-        tuple[Examples, ...] | None, Field(min_length=1, exclude_if=lambda value: value is None)
-    ] = None
+    target_examples: Annotated[Counts | None, Field(exclude_if=lambda value: value is None)] = None
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1)]
     baseline_seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] | None = None
     hyperparameters: StudyHyperparameters = StudyHyperparameters()
@@ -230,11 +229,6 @@ class Study(Model):
     def _name_all(cls, arms: tuple[Intermediate, ...]) -> tuple[Intermediate, ...]:
         return named_all(arms)
 
-    @field_validator("target_examples")
-    @classmethod
-    def _distinct_examples(cls, given: tuple[Examples, ...] | None) -> tuple[Examples, ...] | None:
-        return each_once(given)
-
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.target_examples is not None and self.target_fractions.values != (1.0,):
@@ -242,8 +236,8 @@ class Study(Model):
                 f"target_examples: {list(self.target_examples)} and target_fractions: "
                 f"{list(self.target_fractions.values)} are both given; drop one (`all` among the examples is all data)"
             )
-        _check_distinct_seeds("seeds", self.seeds)
-        _check_distinct_seeds("baseline_seeds", self.baseline_seeds or ())
+        _check_unique("seeds", self.seeds, "a seed is one replicate, name each once")
+        _check_unique("baseline_seeds", self.baseline_seeds or (), "a seed is one replicate, name each once")
         if not isinstance(self.schedule, str):
             self.schedule.check_seeds(len(self.seeds))
         _check_encoders(self.encoder, self.encoders)
@@ -330,28 +324,17 @@ class Study(Model):
             raise UserError(f"{path}: {first_problem(error, _fields_at)}") from None
 
 
-def _check_distinct_seeds(name: str, seeds: tuple[int, ...]) -> None:
-    twice = sorted({seed for seed in seeds if seeds.count(seed) > 1})
-    if twice:
-        raise ValueError(f"{name}: {twice[0]} is given twice; a seed is one replicate, name each once")
-
-
 def _check_encoders(encoder: Encoder, encoders: tuple[Encoder, ...] | None) -> None:
     """Whether encoders can be told apart in tables."""
-    if encoders is None:
-        if encoder.hyperparameters is not None:
-            raise ValueError("encoder.hyperparameters: with one encoder they stand under the study's `hyperparameters`")
-        return
-    labels = [one.label for one in encoders]
-    twice = sorted({label for label in labels if labels.count(label) > 1})
-    if twice:
-        raise ValueError(f"encoders: {twice[0]!r} is given twice; drop one, or give each a `name`")
+    if encoders is None and encoder.hyperparameters is not None:
+        raise ValueError("encoder.hyperparameters: with one encoder they stand under the study's `hyperparameters`")
+    _check_unique("encoders", [one.label for one in encoders or ()], "drop one, or give each a `name`")
 
 
-def _check_unique(name: str, labels: list[str]) -> None:
-    twice = sorted({label for label in labels if labels.count(label) > 1})
+def _check_unique(name: str, given: Sequence[Any], remedy: str = "drop one, or give one another `name`") -> None:
+    twice = sorted({one for one in given if given.count(one) > 1})
     if twice:
-        raise ValueError(f"{name}: {twice[0]!r} is given twice; drop one, or give one another `name`")
+        raise ValueError(f"{name}: {twice[0]!r} is given twice; {remedy}")
 
 
 def _fields_at(place: tuple[int | str, ...]) -> list[str]:

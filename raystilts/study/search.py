@@ -203,12 +203,8 @@ class Search(Model):
         """Trials of one task: what is asked for, at most as many as there are combinations."""
         own = self.tasks[task].num_samples if task in self.tasks else None
         asked = own or self.num_samples
-        combinations = 1
-        for one in self.space_of(task).values():
-            if one.size is None:
-                return asked
-            combinations *= one.size
-        return min(asked, combinations)
+        sizes = [one.size for one in self.space_of(task).values()]
+        return asked if None in sizes else min(asked, math.prod(size for size in sizes if size is not None))
 
 
 def _check_name(place: str, name: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from raystilts.errors import shown
 from raystilts.study.adapters import Tuning
@@ -12,6 +12,16 @@ from raystilts.study.base import Language, Model
 
 #: So many training examples of a target, or all that it has.
 Examples = Annotated[int, Field(ge=1, le=10**9)] | Literal["all"]
+
+
+def _each_once(given: tuple[Examples, ...]) -> tuple[Examples, ...]:
+    if len(set(given)) < len(given):
+        raise ValueError(f"a number of examples stands twice in {list(given)}")
+    return given
+
+
+#: Numbers of training examples, of which none stands twice.
+Counts = Annotated[tuple[Examples, ...], Field(min_length=1), AfterValidator(_each_once)]
 
 
 class Target(Model):
@@ -30,19 +40,12 @@ class Target(Model):
     # Left out where it is the task's own, so that older studies are what they were.
     metric: Annotated[str | None, Field(exclude_if=lambda value: value is None)] = None
     tuning: Annotated[Tuning | None, Field(exclude_if=lambda value: value is None)] = None
-    examples: Annotated[
-        tuple[Examples, ...] | None, Field(min_length=1, exclude_if=lambda value: value is None)
-    ] = None
+    examples: Annotated[Counts | None, Field(exclude_if=lambda value: value is None)] = None
 
     @model_validator(mode="before")
     @classmethod
     def _short_form(cls, data: Any) -> Any:
         return {"task": data} if isinstance(data, str) else _trained_in(data)
-
-    @field_validator("examples")
-    @classmethod
-    def _distinct(cls, given: tuple[Examples, ...] | None) -> tuple[Examples, ...] | None:
-        return each_once(given)
 
 
 def _trained_in(data: Any) -> Any:
@@ -59,10 +62,3 @@ def _trained_in(data: Any) -> Any:
         raise ValueError(f"train: {data['task']} names its training languages already; drop one of them")
     rest = {name: value for name, value in data.items() if name != "train"}
     return {**rest, "task": f"{data.get('task', '')}@{'+'.join(codes)}"}
-
-
-def each_once(given: tuple[Examples, ...] | None) -> tuple[Examples, ...] | None:
-    """Numbers of examples, of which none stands twice."""
-    if given is not None and len(set(given)) < len(given):
-        raise ValueError(f"a number of examples stands twice in {list(given)}")
-    return given

@@ -142,17 +142,6 @@ def _counted(path: str, modified: int) -> int:
     return int(files.read(Path(path)).num_rows)
 
 
-def languages(data_dir: Path, source: Source) -> tuple[str, ...]:
-    """The languages that have a file of a source's split or of a fallback, sorted."""
-    found = set()
-    for base in data_dirs(data_dir):
-        for entry in (base / source.dataset).glob("*/"):
-            for name in (source.split, *source.fallback_splits):
-                if all(_file(base, source, entry.name, part) is not None for part in name.split("+")):
-                    found.add(entry.name)
-    return tuple(sorted(found))
-
-
 def missing_dir(data_dir: Path) -> Path | None:
     """The first of the data folders that is none; None where all are there."""
     return next((base for base in data_dirs(data_dir) if not base.is_dir()), None)

@@ -227,17 +227,6 @@ def _digest(*parts: object) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def folder_languages(source: AnySource, data_dir: Path | None) -> tuple[str, ...]:
-    """The languages whose file is in the data folder, sorted; none for generators and without a
-    folder."""
-    where = resolve_data_dir(data_dir)
-    if isinstance(source, Generated) or where is None:
-        return ()
-    others = {code for code in source.by_language if is_here(source, code, data_dir)}
-    own = set(folder.languages(where, source)) - set(source.by_language)
-    return tuple(sorted(own | others))
-
-
 def is_here(source: AnySource, language: str, data_dir: Path | None) -> bool:
     """Whether a language's data can be read: made in this process, in the data folder, or on the hub."""
     if isinstance(source, Generated):

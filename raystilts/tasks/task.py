@@ -178,14 +178,6 @@ class Task(BaseModel):
         source = self._source(self.train, "training")
         return tuple(fingerprint(source, code, data_dir) for code in self.train_languages)
 
-    def dev_fingerprint(self, language: str, data_dir: Path | None) -> Fingerprint:
-        """Fingerprint of a language's dev data."""
-        return self.split_fingerprint("dev", language, data_dir)
-
-    def test_fingerprint(self, language: str, data_dir: Path | None) -> Fingerprint:
-        """Fingerprint of a language's test data."""
-        return self.split_fingerprint("test", language, data_dir)
-
     def split_fingerprint(self, split: Split, language: str, data_dir: Path | None) -> Fingerprint:
         """Fingerprint of a split in a language."""
         return fingerprint(self._split_source(split, language), language, data_dir)

@@ -22,7 +22,8 @@ import numpy as np
 import numpy.typing as npt
 
 from raystilts.errors import UserError
-from raystilts.schedules import BASELINE, Run, StratumRule, TopTwoStratum, Verdict
+from raystilts.schedules.base import BASELINE, Run, StratumRule, Verdict
+from raystilts.schedules.top_two import TopTwoStratum
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -124,7 +125,7 @@ class Outcome:
 
     def ranked(self) -> tuple[list[str], Posterior]:
         """The arms with a finished run, `none` first, and the ranking of the finished runs."""
-        from raystilts.ranking import rank_arms
+        from raystilts.ranking.posterior import rank_arms
 
         arms = [BASELINE, *sorted({run.arm for run in self.finished} - {BASELINE})]
         seeds = sorted({run.seed for run in self.finished if run.seed is not None})

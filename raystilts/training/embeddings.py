@@ -59,7 +59,7 @@ def mean_states(model: nn.Module, ids: Ragged, pad_id: int, layer: int) -> Matri
     return states_by_length[np.argsort(np.concatenate(batches))]
 
 
-def language_offsets(means: Mapping[tuple[str, str], Matrix], base: str = "en") -> dict[str, Matrix]:
+def language_offsets(means: Mapping[tuple[str, str], Matrix]) -> dict[str, Matrix]:
     """What each language adds to an embedding, whatever the data set: so that language is not taken for domain.
 
     The mean difference to English over the data sets that have both: means are modelled as the sum of a part of the
@@ -67,12 +67,11 @@ def language_offsets(means: Mapping[tuple[str, str], Matrix], base: str = "en") 
 
     Args:
         means: Mean embedding, [hidden], by data set and language.
-        base: The language without an offset.
     """
     found: dict[str, list[Matrix]] = {}
     for (name, language), mean in means.items():
-        if (name, base) in means:
-            found.setdefault(language, []).append(mean - means[name, base])
+        if (name, "en") in means:
+            found.setdefault(language, []).append(mean - means[name, "en"])
     return {language: np.mean(differences, axis=0) for language, differences in found.items()}
 
 

@@ -21,7 +21,6 @@ import torch
 from torch import Tensor, nn
 
 from raystilts.errors import UserError
-from raystilts.planning.architectures import pooling_of
 from raystilts.planning.encoders import describe_encoder
 from raystilts.study.encoder import Encoder
 from raystilts.study.schema import Study
@@ -86,7 +85,7 @@ def export_classifier(
     import transformers
 
     loaded = _kept_encoder(checkpoint, study.encoder)
-    pooling = pooling_of(study, loaded.info.architecture)
+    pooling = loaded.info.pooling
     own = own_head(loaded, head, pooling, load_weights(checkpoint / "heads"))
     kind = getattr(transformers, CLASSES[head.kind])
     refuse = Refusal(loaded.config.model_type, head.kind, pooling)

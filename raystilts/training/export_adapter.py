@@ -19,7 +19,6 @@ import torch
 from torch import Tensor
 
 from raystilts.errors import UserError
-from raystilts.planning.architectures import pooling_of
 from raystilts.planning.encoders import describe_encoder
 from raystilts.study.schema import Study
 from raystilts.training.adapters import WEIGHTS, Change, LowRank, load_changes, lora_config, peft_tensors
@@ -97,7 +96,7 @@ def export_adapter(
     loaded.restore(checkpoint, torch.device("cpu"))
     with _saved_whole(loaded, checkpoint) as merged, written(out) as folder:
         loaded.model.eval()
-        opened = _Opened(loaded, head, merged, study)
+        opened = _Opened(loaded, head, merged)
         exported, prefix, heads = opened.model, opened.prefix, opened.heads
         ranks = Counter(len(a) for a, _ in adapter.layers.values())
         usual = ranks.most_common(1)[0][0]
@@ -140,10 +139,10 @@ class _Opened:
         ours: What the kept weights say.
     """
 
-    def __init__(self, loaded: Pretrained, head: TrainedHead | None, merged: Path, study: Study) -> None:
+    def __init__(self, loaded: Pretrained, head: TrainedHead | None, merged: Path) -> None:
         import transformers
 
-        pooling = pooling_of(study, loaded.info.architecture)
+        pooling = loaded.info.pooling
         kind = "encoder" if head is None else head.kind
         self.refuse = Refusal(loaded.config.model_type, kind, pooling)
         self.heads: list[str] = []

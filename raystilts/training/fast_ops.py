@@ -207,7 +207,7 @@ def in_bfloat16(encoder: nn.Module) -> Iterator[None]:
     of_words = set(words.parameters())
     converted = [p for p in encoder.parameters() if p not in of_words and p.is_floating_point()]
     own = [p.data for p in converted]
-    hook = words.register_forward_hook(_to_bfloat16)
+    hook = words.register_forward_hook(lambda module, inputs, output: output.to(torch.bfloat16))
     try:
         for p in converted:
             p.data = p.data.to(torch.bfloat16)
@@ -217,10 +217,6 @@ def in_bfloat16(encoder: nn.Module) -> Iterator[None]:
         hook.remove()
         for p, data in zip(converted, own, strict=True):
             p.data = data
-
-
-def _to_bfloat16(module: nn.Module, inputs: Any, output: Tensor) -> Tensor:
-    return output.to(torch.bfloat16)
 
 
 #: Rows of the inputs that the order is chosen for; it fits all others too.

@@ -11,10 +11,6 @@ class StageInterrupted(Exception):  # noqa: N818 (says what happened)
     """The run is asked to stop: what the stage has done is kept, and the next run goes on from there."""
 
 
-def _never() -> bool:
-    return False
-
-
 @dataclass(frozen=True, slots=True)
 class Limits:
     """How long a stage may go on.
@@ -25,7 +21,7 @@ class Limits:
     """
 
     deadline: float | None = None
-    interrupted: Callable[[], bool] = _never
+    interrupted: Callable[[], bool] = lambda: False
 
     def check(self) -> None:
         """Does nothing while the stage may go on.

@@ -20,7 +20,6 @@ import torch
 from torch import Tensor, nn
 
 from raystilts.errors import UserError
-from raystilts.planning.architectures import pooling_of
 from raystilts.planning.encoders import EncoderInfo
 from raystilts.planning.stage import Stage
 from raystilts.study.schema import Study
@@ -153,7 +152,7 @@ def compare_stage(
             _check_known_words(run, one, where)
             _check_padding(run, batch, where)
         _check_saved(run, batches, where)
-        if pooling_of(study, run.loaded.info.architecture) == "first":
+        if run.loaded.info.pooling == "first":
             _check_first_token(run, batches[0], where)
         return _notes(run, stage)
 

@@ -13,7 +13,6 @@ import torch
 
 from raystilts.errors import UserError
 from raystilts.memory import trim_memory
-from raystilts.planning.architectures import pooling_of
 from raystilts.planning.data import data_folder
 from raystilts.planning.encoders import EncoderInfo, describe_encoder
 from raystilts.planning.stage import Stage
@@ -48,13 +47,13 @@ from raystilts.training.result import ItemScores, Score, StageResult, dev_means,
 from raystilts.training.weights import Weights
 
 
-def stage_heads(stage: Stage, study: Study, loaded: Pretrained) -> list[Head]:
+def stage_heads(stage: Stage, loaded: Pretrained) -> list[Head]:
     """Fresh heads of a stage's tasks and of its masked LM, as its seed gives them."""
     tasks = [one.task for one in stage.tasks]
     if stage.arm is not None and stage.arm.plain_text is not None:
         tasks.append(stage.arm.plain_text)
-    pooling, seed = pooling_of(study, loaded.info.architecture), stage.seed or 0
-    return [build_head(task, loaded, pooling, seed * 101 + i) for i, task in enumerate(tasks)]
+    seed = stage.seed or 0
+    return [build_head(task, loaded, loaded.info.pooling, seed * 101 + i) for i, task in enumerate(tasks)]
 
 
 def domain_heads(stage: Stage, loaded: Pretrained) -> list[DomainHead]:
@@ -208,7 +207,7 @@ class StageRun:
         heads = (
             []
             if self.stage.kind == "retrieval"
-            else [*stage_heads(self.stage, self.study, self.loaded), *domain_heads(self.stage, self.loaded)]
+            else [*stage_heads(self.stage, self.loaded), *domain_heads(self.stage, self.loaded)]
         )
         self.model = Model(encoder, heads).to(self.device)
         if done is None:
@@ -281,7 +280,7 @@ class StageRun:
         tuning, seed = self.stage.tuning, self.stage.seed
         encoder = self.loaded.restore(parent, self.device, shared=not tuning.is_full)
         before = () if parent is None else load_changes(parent, self.loaded.info)
-        heads, domain = stage_heads(self.stage, self.study, self.loaded), domain_heads(self.stage, self.loaded)
+        heads, domain = stage_heads(self.stage, self.loaded), domain_heads(self.stage, self.loaded)
         if parent is not None and stage_masked_lm(self.stage) is not None:
             take_lm_head(parent, self.checkpoints.metadata(parent), heads[-1])
         for head, one in zip(heads, sets, strict=True):

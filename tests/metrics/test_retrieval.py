@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from raystilts.metrics.retrieval import accuracy_at_1, nearest, neighbours
+from raystilts.metrics.retrieval import nearest, neighbours
 
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -79,10 +79,3 @@ def test_block_and_k_are_at_least_one() -> None:
         nearest(np.eye(2), np.eye(2), block=0)
     with pytest.raises(ValueError, match="k is 0"):
         neighbours(np.eye(2), np.eye(2), 0)
-
-
-def test_accuracy_at_1() -> None:
-    assert accuracy_at_1(np.array([0, 1, 1, 3]), np.array([0, 1, 2, 3])) == 0.75
-    assert accuracy_at_1([2, 0], [2, 0]) == 1.0
-    with pytest.raises(ValueError, match="1 predictions for 2"):
-        accuracy_at_1([0], [0, 1])

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from hypothesis import given, settings
 
-from raystilts.planning.cells import Cell, expand, target_points
-from raystilts.planning.resolve import resolve
+from raystilts.planning.cells import Cell
+from raystilts.planning.stages import plan
 from raystilts.study.schema import Study
 from raystilts.tasks.registry import get_task
 
@@ -11,8 +11,7 @@ from .examples import studies, study
 
 
 def cells_of(one: Study) -> list[Cell]:
-    resolved = resolve(one)
-    return expand(resolved, {target.task.name: target_points(one, target, 1000) for target in resolved.targets})
+    return list(plan(one).cells)
 
 
 def test_cells_in_the_order_of_the_file() -> None:

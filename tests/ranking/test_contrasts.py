@@ -8,7 +8,9 @@ from scipy.stats import t as student
 
 from raystilts.errors import UserError
 from raystilts.ranking.contrasts import Contrasts
-from raystilts.ranking.intervals import decompose, gain_intervals
+from raystilts.ranking.intervals import decompose
+
+from .t_intervals import gain_intervals
 
 NAN = np.nan
 

@@ -1,19 +1,14 @@
 from __future__ import annotations
 
-import numpy as np
 import pytest
 from scipy import stats
 
 from raystilts.errors import UserError
 from raystilts.ranking.degenerate import (
-    Flag,
     RunFacts,
-    chance_applies,
     chance_p_value,
-    failure_rates,
     flag_run,
     loss_falls,
-    mask_failed,
 )
 
 NAN = float("nan")
@@ -78,20 +73,3 @@ def test_loss_must_fall_by_a_share() -> None:
     losses = [1.0] * 4 + [0.995] * 4
     assert not loss_falls(losses)
     assert loss_falls(losses, min_fall=0.0)
-
-
-def test_chance_rule_is_void_where_nothing_is_learnt() -> None:
-    flag = Flag("chance", "")
-    assert chance_applies([flag, None, None])
-    assert not chance_applies([flag, None])
-    assert not chance_applies([flag] * 3)
-    assert chance_applies([Flag("nan", "")] * 3)
-
-
-def test_mask_and_rates() -> None:
-    failed = np.array([[False, True], [False, False]])
-    assert np.isnan(mask_failed([[1.0, 2.0], [3.0, 4.0]], failed)).tolist() == failed.tolist()
-    started = [[True, True], [False, False]]
-    assert failure_rates(started, failed).tolist() == pytest.approx([0.5, NAN], nan_ok=True)
-    with pytest.raises(UserError, match="failed has shape"):
-        mask_failed([[1.0, 2.0]], failed)

@@ -9,7 +9,9 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
 from raystilts.errors import UserError
-from raystilts.ranking.intervals import decompose, gain_intervals, gain_variance
+from raystilts.ranking.intervals import decompose, gain_variance
+
+from .t_intervals import gain_intervals
 
 NAN = float("nan")
 

@@ -11,11 +11,11 @@ from results.examples import write_results
 from typer.testing import CliRunner
 
 from raystilts.cli.common import app
-from raystilts.report.html import gather, page
 from raystilts.report.html.distances import distances_part, places_of, shown_arm
-from raystilts.report.html.gather import ReportData
+from raystilts.report.html.gather import ReportData, gather
 from raystilts.report.html.glance import glance, state
 from raystilts.report.html.methods import methods
+from raystilts.report.html.page import page
 from raystilts.results.results import Results
 
 from .pages import Tree, write_everything

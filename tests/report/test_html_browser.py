@@ -8,9 +8,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from raystilts.report.html import gather, page
+from raystilts.report.html.gather import gather
 from raystilts.report.html.markup import Markup
-from raystilts.report.html.page import document
+from raystilts.report.html.page import document, page
 from raystilts.results.results import Results
 
 from .browser import Browser, find_browser

@@ -8,7 +8,8 @@ import yaml
 from results.examples import study, write_results
 from results.rows import run_row, score_rows
 
-from raystilts.report.html import gather, page
+from raystilts.report.html.gather import gather
+from raystilts.report.html.page import page
 from raystilts.results.answers import ArmAnswer, arm_label
 from raystilts.results.ledger import write_attempt
 from raystilts.results.results import Results

@@ -12,7 +12,8 @@ from results.rows import run_row, score_rows
 from typer.testing import CliRunner
 
 from raystilts.cli.common import app
-from raystilts.report.html import gather, page
+from raystilts.report.html.gather import gather
+from raystilts.report.html.page import page
 from raystilts.results.ledger import write_attempt
 from raystilts.results.results import Results
 

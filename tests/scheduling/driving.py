@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from hypothesis import strategies as st
 
-from raystilts.schedules import BASELINE, Run, StratumRule, Verdict
+from raystilts.schedules.base import BASELINE, Run, StratumRule, Verdict
 
 Score = Callable[[Run, float], float | None]
 

@@ -14,7 +14,7 @@ import pytest
 from raystilts.planning.stages import Plan
 from raystilts.results.ledger import Ledger, write_attempt
 from raystilts.results.results import Results
-from raystilts.schedules import Verdict
+from raystilts.schedules.base import Verdict
 from raystilts.scheduling.record import Attempt, decision_row, record_decisions, record_stopped
 from raystilts.scheduling.schedule import Decision, Strata, known_curves
 from raystilts.training.checkpoints import Checkpoints

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from raystilts.planning.resolve import resolve
 from raystilts.planning.stages import plan
 from raystilts.results.ledger import Ledger
 from raystilts.scheduling.capacity import (
@@ -128,8 +129,9 @@ def test_where_it_cannot_be_measured_a_stage_gets_a_whole_gpu(tmp_path: Path) ->
 
 def measured_with_a_pretended_gpu(folder: Path) -> tuple[Footprint | None, str]:
     """What is measured, and said, where Ray has been told of a GPU."""
-    planned = plan(study(folder, resources="auto"))
-    expected = announce(planned, str(folder), ["target"])
+    one = study(folder, resources="auto")
+    planned = plan(one)
+    expected = announce(resolve(one), str(folder), ["target"], planned)
     shown = io.StringIO()
     set_ray_environment()
     os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112 (Ray spells it so)

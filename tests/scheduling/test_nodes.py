@@ -37,7 +37,8 @@ from .examples import study
 def expected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Expected:
     """What the driver of a small study expects; nodes keep their reports in a folder of the test."""
     monkeypatch.setenv("RAYSTILTS_CACHE_DIR", str(tmp_path / "cache"))
-    return announce(plan(study(tmp_path)), str(tmp_path / "small"), ["intermediate"])
+    one = study(tmp_path)
+    return announce(resolve(one), str(tmp_path / "small"), ["intermediate"], plan(one))
 
 
 def test_a_node_like_the_driver(expected: Expected) -> None:
@@ -53,7 +54,7 @@ def test_a_node_looks_once_a_run(expected: Expected) -> None:
     first = node_report(expected)
     open_folder(expected.results).delete(RUN_FILE)
     assert node_report(expected) == first, "the report of this run is kept"
-    again = announce(plan(expected.study), expected.results, ["intermediate"])
+    again = announce(resolve(expected.study), expected.results, ["intermediate"], plan(expected.study))
     assert again.run != expected.run
     assert node_report(again) == replace(first, run=again.run, disk_free=node_report(again).disk_free)
 
@@ -109,7 +110,8 @@ def test_a_checkpoint_from_elsewhere_is_no_data(tmp_path: Path, monkeypatch: pyt
     theirs = tmp_path / "theirs"
     shutil.copytree(EMBEDDED["raystilts-mini"], theirs)
     arms = ["none", {"checkpoint": str(theirs), "name": "theirs"}]
-    expected = announce(plan(study(tmp_path, intermediates=arms)), str(tmp_path / "small"), ["intermediate"])
+    one = study(tmp_path, intermediates=arms)
+    expected = announce(resolve(one), str(tmp_path / "small"), ["intermediate"], plan(one))
     assert faults(expected, look(expected)) == []
     vocabulary = json.loads((theirs / "tokenizer.json").read_text())
     (theirs / "tokenizer.json").write_text(json.dumps(vocabulary, indent=2))

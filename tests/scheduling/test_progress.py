@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from raystilts.planning.resolve import resolve
 from raystilts.planning.stages import Plan, plan
 from raystilts.scheduling.announce import Steps
 from raystilts.scheduling.driver import Driver, Job, _Fitting
@@ -157,7 +158,8 @@ def test_the_file_does_not_say_ended_where_stages_are_left_to_the_next_run(plann
     search.halt("no space left")
     job = Job(planned, (), (), search, object, GridProgress(tally, tmp_path, console), lambda: None)
     checkpoints = open_checkpoints(tmp_path / "checkpoints")
-    driver = Driver(str(tmp_path), checkpoints, console, None, HeldLock(), StopRequest(), Steps(console))
+    parts = resolve(planned.study), str(tmp_path), checkpoints, console, None, HeldLock(), StopRequest(), Steps(console)
+    driver = Driver(*parts)
     fitting = _Fitting(lambda: None)
     fitting.start()
     with job.view:

@@ -8,6 +8,7 @@ import pytest
 
 from raystilts.planning.stage import Stage
 from raystilts.planning.stages import Plan, plan
+from raystilts.scheduling.claims import Claims
 from raystilts.scheduling.graph import StageGraph
 from raystilts.scheduling.retention import BestArms, Retention, children_of, is_spare
 from raystilts.training.checkpoints import MARKER, Checkpoints
@@ -32,7 +33,7 @@ class Run:
     def __init__(self, one: Plan, folder: Path, todo: dict[str, Stage] | None = None, **known: float) -> None:
         self.plan, self.checkpoints = one, Checkpoints(folder)
         self.graph = StageGraph(one.stages if todo is None else todo)
-        self.keeping = Retention(one, self.graph, self.checkpoints, known)
+        self.keeping = Retention(one, self.graph, Claims(str(folder / "none" / "here"), self.checkpoints), known)
 
     def save(self, stage: Stage) -> None:
         (self.checkpoints.folder / stage.train_key).mkdir(parents=True)

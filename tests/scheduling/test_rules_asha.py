@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raystilts.schedules import BASELINE, AshaRule, Run
+from raystilts.schedules.asha import AshaRule
+from raystilts.schedules.base import BASELINE, Run
 
 from .driving import Score, drive, runs_of, tables
 

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raystilts.schedules import BASELINE, HalveRule, Run, Verdict, stratum_rule
-from raystilts.schedules.halve import Halve, Places
+from raystilts.schedules import stratum_rule
+from raystilts.schedules.base import BASELINE, Run, Verdict
+from raystilts.schedules.halve import Halve, HalveRule, Places
 
 from .driving import Score, drive, runs_of, tables
 

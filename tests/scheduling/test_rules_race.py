@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from raystilts.schedules import BASELINE, FullRule, RaceRule, Run, Verdict
+from raystilts.schedules.base import BASELINE, FullRule, Run, Verdict
+from raystilts.schedules.race import RaceRule
 
 from .driving import Score, drive, runs_of, tables
 

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from raystilts.schedules import BASELINE, Run, TopTwoRule, TopTwoSettings, Verdict, top_two
-from raystilts.schedules.top_two import _top_two, limited_to
+from raystilts.schedules import top_two
+from raystilts.schedules.base import BASELINE, Run, Verdict
+from raystilts.schedules.top_two import TopTwoRule, TopTwoSettings, _top_two, limited_to
 
 Runs = dict[str, list[Run]]
 Place = tuple[str, Run]

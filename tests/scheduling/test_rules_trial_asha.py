@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raystilts.schedules import TrialAsha
+from raystilts.schedules.asha import TrialAsha
 
 from .driving import SCORES
 

@@ -24,6 +24,7 @@ import pytest
 from rich.console import Console
 
 from raystilts.errors import Stopped
+from raystilts.planning.resolve import resolve
 from raystilts.results.ledger import Ledger
 from raystilts.scheduling.announce import Steps
 from raystilts.scheduling.driver import Driver, Job, _Fitting
@@ -130,10 +131,11 @@ class Waiting:
 
 def watched(work: Callable[[threading.Event], object], tmp_path: Path) -> tuple[Waiting, float]:
     """Lets a driver watch work that a signal ends; returns what it said, and the seconds from the signal on."""
-    one = Waiting()
+    one, study = Waiting(), resolve(Study(name="s", intermediates=["none"], targets=["cldr_units"], seeds=[0]))
     begun = time.monotonic()
     with pytest.raises(Stopped) as found, stoppable() as stop:  # noqa: PT012 (the signal comes in the middle)
-        driver = Driver(str(tmp_path), Checkpoints(tmp_path), Console(), None, HeldLock(), stop, Steps(Console()))
+        parts = str(tmp_path), Checkpoints(tmp_path), Console(), None, HeldLock(), stop, Steps(Console())
+        driver = Driver(study, *parts)
         fitting = _Fitting(partial(work, one.stopped))
         fitting.start()
         threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGTERM)).start()

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from raystilts.errors import UserError
-from raystilts.planning.checks import check_tasks
+from raystilts.planning.checks import check_tasks, named_tasks
 from raystilts.study.schema import Study
 from raystilts.tasks import registry
 from raystilts.tasks.registry import all_tasks, get_task, load_task_file, register
@@ -136,9 +136,10 @@ def test_what_is_no_path(path: str) -> None:
 def test_a_study_asks_for_what_a_task_lacks(missing: str, arm: bool, said: str) -> None:
     whole = get_task("sib200").model_copy(update={"name": "mine"})
     register(whole.model_copy(update={missing: () if missing == "languages" else None}))
-    study = {"name": "s", "seeds": [0], "intermediates": ["mine" if arm else "none"], "targets": ["mine"]}
+    given = {"name": "s", "seeds": [0], "intermediates": ["mine" if arm else "none"], "targets": ["mine"]}
+    study = Study.model_validate(given)
     with pytest.raises(UserError, match=said):
-        check_tasks(Study.model_validate(study))
+        check_tasks(study, named_tasks(study))
 
 
 def test_file_that_is_not_there(tmp_path: Path) -> None:

@@ -44,14 +44,14 @@ def test_loads_each_split(folder: Path) -> None:
     assert TASK.load_train(folder)["text"].to_pylist() == ["en/train"]
     assert TASK.load_dev("en", folder)["text"].to_pylist() == ["en/validation"]
     assert TASK.load_test("de", folder)["text"].to_pylist() == ["de/test"]
-    assert TASK.dev_fingerprint("en", folder).rows == TASK.test_fingerprint("de", folder).rows == 1
+    assert TASK.split_fingerprint("dev", "en", folder).rows == TASK.split_fingerprint("test", "de", folder).rows == 1
 
 
 def test_languages_without_data_are_refused(folder: Path) -> None:
     with pytest.raises(UserError, match="task 'mine' has no dev data in 'de'; it has en"):
         TASK.load_dev("de", folder)
     with pytest.raises(UserError, match="task 'mine' has no test data in 'fr'; it has en, de"):
-        TASK.test_fingerprint("fr", folder)
+        TASK.split_fingerprint("test", "fr", folder)
     with pytest.raises(UserError, match="task 'tatoeba' has no training data"):
         get_task("tatoeba").load_train(folder)
 

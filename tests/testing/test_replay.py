@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from raystilts.errors import UserError
-from raystilts.schedules import AshaRule, FullRule, RaceRule, Run, StratumRule
+from raystilts.schedules.asha import AshaRule
+from raystilts.schedules.base import FullRule, Run, StratumRule
+from raystilts.schedules.race import RaceRule
 from raystilts.testing.replay import Curves, replay
 
 NAN = math.nan

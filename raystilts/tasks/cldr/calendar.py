@@ -47,16 +47,6 @@ class Kind:
     seasons: bool = False
 
 
-def month_of(day: datetime) -> str:
-    """The month, one of `MONTHS`."""
-    return MONTHS[day.month - 1]
-
-
-def weekday_of(day: datetime) -> str:
-    """The day of the week, one of `WEEKDAYS`."""
-    return WEEKDAYS[day.weekday()]
-
-
 def season_of(day: datetime) -> str:
     """The season, one of `SEASONS`."""
     return SEASONS[day.month % 12 // 3]
@@ -92,13 +82,15 @@ def _rows(draws: Draws, language: str, split: Split, kind: Kind) -> pa.Table:
 def months(language: str, split: str) -> pa.Table:
     """Columns `text` (a date) and `label` (one of `MONTHS`), balanced."""
     part = check_split(language, split)
-    return _rows(Draws("months", language, part), language, part, Kind(MONTHS, month_of, FORMS))
+    kind = Kind(MONTHS, lambda day: MONTHS[day.month - 1], FORMS)
+    return _rows(Draws("months", language, part), language, part, kind)
 
 
 def weekdays(language: str, split: str) -> pa.Table:
     """Columns `text` (a date with its weekday) and `label` (one of `WEEKDAYS`), balanced."""
     part = check_split(language, split)
-    return _rows(Draws("weekdays", language, part), language, part, Kind(WEEKDAYS, weekday_of, WEEKDAY_FORMS))
+    kind = Kind(WEEKDAYS, lambda day: WEEKDAYS[day.weekday()], WEEKDAY_FORMS)
+    return _rows(Draws("weekdays", language, part), language, part, kind)
 
 
 def seasons(language: str, split: str) -> pa.Table:

@@ -219,23 +219,6 @@ def locale_of(language: str) -> Locale:
     return Locale.parse(language)
 
 
-def _territories(locale: Locale) -> Mapping[str, str]:
-    return {c: n for c, n in locale.territories.items() if c.isalpha() and c not in _NO_PLACES}
-
-
-def _languages(locale: Locale) -> Mapping[str, str]:
-    return {c: n for c, n in locale.languages.items() if c.isalpha() and c not in _NO_LANGUAGES}
-
-
-def _currencies(locale: Locale) -> Mapping[str, str]:
-    # Codes with X are metals, funds and tests, or of several countries.
-    return {c: n for c, n in locale.currencies.items() if not c.startswith("X")}
-
-
-def _scripts(locale: Locale) -> Mapping[str, str]:
-    return dict(locale.scripts.items())
-
-
 def _cities(locale: Locale) -> Mapping[str, str]:
     zones: dict[str, str] = {}
     for zone in map(
@@ -271,13 +254,14 @@ def _units(locale: Locale) -> Mapping[str, str]:
 
 
 _READERS: Final[Mapping[str, Callable[[Locale], Mapping[str, str]]]] = {
-    "territory": _territories,
-    "language": _languages,
-    "currency": _currencies,
+    "territory": lambda locale: {c: n for c, n in locale.territories.items() if c.isalpha() and c not in _NO_PLACES},
+    "language": lambda locale: {c: n for c, n in locale.languages.items() if c.isalpha() and c not in _NO_LANGUAGES},
+    # Codes with X are metals, funds and tests, or of several countries.
+    "currency": lambda locale: {c: n for c, n in locale.currencies.items() if not c.startswith("X")},
     "city": _cities,
     "unit": _units,
     "zone": _zones,
-    "script": _scripts,
+    "script": lambda locale: dict(locale.scripts.items()),
 }
 
 
