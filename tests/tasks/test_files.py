@@ -15,7 +15,7 @@ import pytest
 from raystilts import Study
 from raystilts.errors import UserError
 from raystilts.planning.data import data_folder
-from raystilts.tasks import files
+from raystilts.tasks.files import read
 from raystilts.tasks.folder import joined_dirs
 from raystilts.tasks.loading import fingerprint, folder_languages, is_here, load
 from raystilts.tasks.registry import get_task
@@ -89,17 +89,17 @@ def archive(*names: str) -> bytes:
 
 def test_an_archive_of_one_file(tmp_path: Path) -> None:
     path = put(tmp_path, "train.jsonl.tar.gz", archive("data/rows.jsonl"))
-    assert files.read(path).to_pylist() == ROWS
-    assert files.read(path, limit=2).to_pylist() == ROWS[:2]
+    assert read(path).to_pylist() == ROWS
+    assert read(path, limit=2).to_pylist() == ROWS[:2]
     several = put(tmp_path, "test.jsonl.tar.gz", archive("a.jsonl", "b.jsonl"))
     with pytest.raises(UserError, match=r"test.jsonl.tar.gz: an archive must hold one file of rows, and it has 2 \(a"):
-        files.read(several)
+        read(several)
 
 
 def test_a_name_that_says_nothing_is_read_as_the_source_says(tmp_path: Path) -> None:
     path = put(tmp_path, "SICK.txt", TSV)
     with pytest.raises(UserError, match=r"SICK.txt: no file of rows; its name must end in one of .parquet"):
-        files.read(path)
+        read(path)
     source = SOURCE.model_copy(update={"files": "mine/{language}/SICK.txt", "file_type": ".tsv"})
     assert load(source, "en", tmp_path).to_pylist() == PLAIN
     assert fingerprint(source, "en", tmp_path).rows == len(PLAIN)
