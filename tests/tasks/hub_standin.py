@@ -2,7 +2,7 @@
 
 `layouts.json` holds what data sets' own published metadata say: configurations, columns, names of classes, splits. The
 rows are the data folder's, or the few that are written for these tests. A source that asks for what is not there finds
-nothing, as on the hub. It answers what `huggingface_hub` asks: information on a data set, and files, and below
+nothing, as on the hub. It answers what `huggingface_hub` asks: information on a data set or model, and files, and below
 ``/github`` the files of repositories; and it can be told to misbehave. It has never been compared with the hub itself.
 """
 
@@ -91,6 +91,10 @@ class Standin:
                     self.tables[f"{source.path} {key}"] = table
                 self._put(source, name, split, table, language)
 
+    def add_model(self, name: str, revision: str, folder: Path) -> None:
+        """Puts a folder's files there as a model."""
+        self.files[f"models/{name}", revision] = {path.name: path.read_bytes() for path in folder.iterdir()}
+
     def _put(self, source: Source, config: str, split: str, table: pa.Table, language: str = "en") -> None:
         commit = COMMIT if source.revision == CONVERTED else source.revision
         files = self.files.setdefault((str(source.path), commit), {})
@@ -120,14 +124,10 @@ class Standin:
 
     def answer(self, path: str) -> tuple[int, bytes, dict[str, str]]:
         """Status, body and headers for a path."""
-        parts = [urllib.parse.unquote(part) for part in urllib.parse.urlsplit(path).path.strip("/").split("/")]
-        api = parts[:2] == ["api", "datasets"]
-        on_github = parts[0] == "github"
-        name = "/".join(parts[2:4] if api else parts[1:3])
-        name = f"github:{name}" if on_github else name
+        api, name, revision = _asked_for(path)
         self.asked.append(path)
         if not any(known == name for known, _ in self.files):
-            return 404 if on_github else 401, b"{}", {"X-Error-Code": "RepoNotFound"}
+            return (404 if name.startswith("github:") else 401), b"{}", {"X-Error-Code": "RepoNotFound"}
         match self.faults.get(name, self.faults.get("*", "")):
             case "gated":
                 return 403, b"{}", {"X-Error-Code": "GatedRepo"}
@@ -136,7 +136,6 @@ class Standin:
                 return 429, b"{}", {"RateLimit": '"api";r=0;t=0', "Retry-After": "0"}
             case "broken":
                 return 500, b"{}", {}
-        revision = urllib.parse.unquote("/".join(parts[5 if api else 3 if on_github else 4 :]))
         if revision.startswith(CONVERTED):
             revision, rest = COMMIT, revision.removeprefix(CONVERTED).strip("/")
         else:
@@ -144,6 +143,9 @@ class Standin:
         files = self.files.get((name, revision))
         if files is None:
             return 404, b"{}", {"X-Error-Code": "RevisionNotFound"}
+        if api == "tree":
+            listed = [{"type": "file", "path": one, "size": len(files[one]), "oid": "0" * 40} for one in files]
+            return 200, json.dumps(listed).encode(), {"Content-Type": "application/json"}
         if api:
             info = {"id": name, "sha": revision, "siblings": [{"rfilename": one} for one in files]}
             return 200, json.dumps(info).encode(), {"Content-Type": "application/json"}
@@ -151,6 +153,21 @@ class Standin:
             return 404, b"", {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": revision}
         tag = f'"{hashlib.sha256(files[rest]).hexdigest()}"'
         return 200, files[rest], {"X-Repo-Commit": revision, "ETag": tag}
+
+
+def _asked_for(path: str) -> tuple[str, str, str]:
+    """What is asked for ("" is a file), of what, and the revision with the path of a file behind it."""
+    parts = urllib.parse.unquote(urllib.parse.urlsplit(path).path).strip("/").split("/")
+    match parts:
+        case ["api", kind, owner, name, what, *rest]:
+            return what, f"{owner}/{name}" if kind == "datasets" else f"models/{owner}/{name}", "/".join(rest)
+        case ["github", owner, name, *rest]:
+            return "", f"github:{owner}/{name}", "/".join(rest)
+        case ["datasets", owner, name, "resolve", *rest]:
+            return "", f"{owner}/{name}", "/".join(rest)
+        case [owner, name, "resolve", *rest]:
+            return "", f"models/{owner}/{name}", "/".join(rest)
+    return "", path, ""
 
 
 @contextmanager

@@ -170,7 +170,7 @@ def test_files_of_a_repository_are_fetched_once_and_then_without_a_network(
     ("fault", "changes", "said"),
     [
         ("", {"path": "github:owner/gone"}, r"owner/gone at abab\w+: no file data/.* all.txt; .*github.com/owner/gone"),
-        ("", {"hub_files": "x.tsv"}, r"github:owner/corpus at abab\w+: no file x.tsv; moved, private or withdrawn: see"),
+        ("", {"path": "github:owner/gone"}, r"owner/gone at abab\w+: no file data/.* all.txt; .*github.com/owner/g"),
         ("broken", {}, r"github:owner/corpus: GitHub is out of order \(500\); try again later"),
         ("", {"hub_where": {"prat": "{split}"}}, r"column 'prat' is missing, by which test is told; did you mean 'pa"),
         ("", {"hub_split": "DEV"}, r"github:owner/corpus@ababab\w/data/de all.txt: no rows for language 'de'"),
