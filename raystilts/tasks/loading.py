@@ -126,7 +126,8 @@ def read(source: AnySource, language: str, data_dir: Path | None, *, columns: Se
         hint = did_you_mean(missing[0], table.column_names)
         raise UserError(f"{names[0]}: column {missing[0]!r} is missing ({hint}); expected {', '.join(columns)}")
     if table.num_rows == 0:
-        raise UserError(f"{names[0]}: no rows for language {language!r}; copy the file again or leave the language out")
+        what = f"no rows for language {language!r}; allowed: at least one"
+        raise UserError(f"{names[0]}: {what}. Copy the file again or leave the language out")
     return Rows(table, counts, places)
 
 
