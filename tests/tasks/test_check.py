@@ -60,6 +60,15 @@ def test_what_cannot_be_read_is_a_fault_and_no_error(tmp_path: Path) -> None:
     assert "column 'answers' holds string; allowed: a struct of the lists text and answer_start" in faults[2]
 
 
+def test_a_few_test_items_in_dev_data_are_noted(tmp_path: Path) -> None:
+    write(tmp_path, "en/train", ("where?", "In Rouen.", "Rouen", 3))
+    write(tmp_path, "en/validation", ("who?", "Rollo led.", "Rollo", 0), ("when?", "In 911.", "911", 3))
+    write(tmp_path, "en/test", ("when?", "In 911.", "911", 3), ("when?", "In 912.", "912", 3))
+    report = check_task(TASK, tmp_path)
+    assert report.faults == ()
+    assert report.notes == ("test en: 1 of 2 rows are in the dev data too",)
+
+
 def test_a_converter_that_fails_says_which_columns_it_got(tmp_path: Path) -> None:
     path = tmp_path / "xquad_r" / "de" / "test.parquet"
     path.parent.mkdir(parents=True)
