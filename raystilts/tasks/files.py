@@ -157,7 +157,7 @@ def _conll(path: Path, limit: int | None) -> pa.Table:
 def _conllu(path: Path, limit: int | None) -> pa.Table:
     """Universal Dependencies: words and their universal tags; ranges of words and empty nodes are no words."""
     words, tags = [], []
-    for sentence in _sentences(path):
+    for sentence in _sentences(path, numbered=True):
         kept = [(number, fields) for number, fields in sentence if not set("-.") & set(fields[0])]
         short = next((number for number, fields in kept if len(fields) < 4), None)
         if short is not None:
@@ -169,8 +169,12 @@ def _conllu(path: Path, limit: int | None) -> pa.Table:
     return pa.table({"tokens": pa.array(words, kind), **named})
 
 
-def _sentences(path: Path) -> Iterator[list[tuple[int, list[str]]]]:
-    """Lines in columns, with their numbers, sentence by sentence."""
+def _sentences(path: Path, *, numbered: bool = False) -> Iterator[list[tuple[int, list[str]]]]:
+    """Lines in columns, with their numbers, sentence by sentence.
+
+    Args:
+        numbered: Whether lines begin with the number of a word, so that whatever begins with "#" is a comment.
+    """
     columns = 0  # of a file whose columns are told apart by spaces; 0 with tabs
     for block in _blocks(path):
         first = next((line for _, line in block if not line.startswith("#")), None)
@@ -179,6 +183,8 @@ def _sentences(path: Path) -> Iterator[list[tuple[int, list[str]]]]:
         sentence = []
         for number, line in block:
             fields = line.split("\t") if "\t" in line else line.split()
+            if numbered and line.startswith("#"):
+                continue
             if line.startswith("# ") and "\t" not in line and len(fields) != columns:
                 continue  # a comment; with as many columns as the others it is the word "#"
             if len(fields) < 2:

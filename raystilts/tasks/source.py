@@ -145,9 +145,8 @@ class Source(BaseModel):
     @property
     def multilingual(self) -> bool:
         """Whether the hub's copy holds other languages beside the one that the task trains on."""
-        return _OF_LANGUAGE.search(f"{self.name}{self.hub_split}{self.hub_files}") is not None or (
-            self.converter == "tydiqa_items"
-        )
+        named = _OF_LANGUAGE.search(f"{self.name}{self.hub_split}{self.hub_files}") is not None
+        return named or bool(self.by_language) or self.converter == "tydiqa_items"
 
     @property
     def identity(self) -> tuple[str, str]:

@@ -296,6 +296,10 @@ def _plain(table: pa.Table, path: str, quote: str) -> bytes:
         with tarfile.open(fileobj=sink, mode="w:gz") as archive:
             archive.addfile(entry, io.BytesIO(lines))
         return sink.getvalue()
+    if path.endswith(".conllu"):
+        rest = "\t_" * 6
+        words = [enumerate(zip(row["tokens"], row["pos_tags"], strict=True), start=1) for row in rows]
+        return "\n".join("".join(f"{i}\t{w}\t_\t{t}{rest}\n" for i, (w, t) in one) for one in words).encode()
     if "tokens" in table.column_names:
         sentences = [zip(row["tokens"], row["ner_tags"], strict=True) for row in rows]
         return "\n".join("".join(f"{word} {tag}\n" for word, tag in one) for one in sentences).encode()

@@ -71,7 +71,7 @@ def test_a_hash_is_a_word_in_a_file_of_columns_and_begins_a_comment_elsewhere(tm
     put(tmp_path, "train.conll", "# O\nrain O\n# O\n\n# from Espoo , in May\nAda B-PER\n\n# O\n")
     assert load(SOURCE, "en", tmp_path)["tokens"].to_pylist() == [["#", "rain", "#"], ["Ada"], ["#"]]
     columns = "_\t_\t_\t_\t_\t_"
-    text = f"# text = a dog barks at the big cat .\n1\t#\t#\tSYM\t{columns}\n2\tdog\tdog\tNOUN\t{columns}\n"
+    text = f"# text = a dog barks at the big cat .\n#\n#\tnone\n1\t#\t#\tSYM\t{columns}\n2\tdog\tdog\tNOUN\t{columns}\n"
     put(tmp_path, "test.conllu", text)
     assert load(SOURCE.other("test"), "en", tmp_path)["tokens"].to_pylist() == [["#", "dog"]]
 
