@@ -91,7 +91,9 @@ def _data(task: Task, data_dir: Path | None) -> Iterator[tuple[str, str]]:
                 continue
             place = language if language == EVERY_LANGUAGE else "<language>"
             hub = "no hub copy"
-            if source.path:
+            if source.on_github:
+                hub = f"{source.path} ({source.hub_files}) at {source.revision}"
+            elif source.path:
                 hub = f"hub {source.path} ({source.name or 'default'}) at {source.revision}"
             rows = f", {source.rows:,} rows at full size" if source.rows else ""
             instead = f" (else {', '.join(source.fallback_splits)})" if source.fallback_splits else ""

@@ -71,7 +71,8 @@ def check_task(task: Task, data_dir: Path | None) -> TaskReport:
 
     Told are: data that cannot be read, missing columns, labels that are not the task's, answers that are not where they
     are said to be, empty texts, items that come again in dev or test data of the same language, and whatever else the
-    task's type asks of its rows. Texts that come again in other items are noted. Data that is not here is no fault.
+    task's type asks of its rows. Texts that come again in other items are noted, and so are a few test items in dev
+    data. Data that is not here is no fault.
 
     Args:
         task: The task.
@@ -152,6 +153,17 @@ class _Earlier:
         return found
 
     def _notes(self, split: str, language: str, rows: pa.Table) -> list[str]:
+        return [*self._in_dev(split, language, rows), *self._with_texts(split, language, rows)]
+
+    def _in_dev(self, split: str, language: str, rows: pa.Table) -> list[str]:
+        """Test items that are dev items, where they are too few for a fault."""
+        if split != "test":
+            return []
+        again = overlap.shared_items(self.task, self._items.get(("dev", language), ()), rows)
+        few = again and not overlap.too_many(len(again), rows.num_rows)
+        return [f"{len(again):,} of {rows.num_rows:,} rows are in the dev data too"] if few else []
+
+    def _with_texts(self, split: str, language: str, rows: pa.Table) -> list[str]:
         if split == "train" or language not in self._texts:
             return []
         again = overlap.shared_texts(self.task, self._texts[language], rows)

@@ -88,6 +88,21 @@ def premise_hypothesis(rows: pa.Table, language: str) -> pa.Table:
     return rows.rename_columns([names.get(name, name) for name in rows.column_names])
 
 
+def inference_letters(rows: pa.Table, language: str) -> pa.Table:
+    """Writes the labels of inference out that IndoNLI's files have as letters."""
+    written = {"e": "entailment", "n": "neutral", "c": "contradiction"}
+    labels = [None if label is None else written.get(label, label) for label in rows["label"].to_pylist()]
+    return _replace(rows, "label", pa.array(labels, pa.string()))
+
+
+def sick_items(rows: pa.Table, language: str) -> pa.Table:
+    """Names SICK's labels, which its file has in capitals under another name, as other inference sets do."""
+    if "label" in rows.column_names:
+        return rows
+    labels = [None if label is None else label.lower() for label in rows["entailment_label"].to_pylist()]
+    return rows.drop_columns(["entailment_label"]).append_column("label", pa.array(labels, pa.string()))
+
+
 def belebele_items(rows: pa.Table, language: str) -> pa.Table:
     """Cosmos QA's questions in the columns of Belebele, whose answers are counted from 1."""
     names = {"context": "flores_passage", **{f"answer{i}": f"mc_answer{i + 1}" for i in range(4)}}
@@ -279,6 +294,8 @@ def _one_line(text: str) -> str:
 CONVERTERS: dict[str, Converter] = {
     "labelled": labelled,
     "premise_hypothesis": premise_hypothesis,
+    "inference_letters": inference_letters,
+    "sick_items": sick_items,
     "upos_column": upos_column,
     "answers_in_place": answers_in_place,
     "tydiqa_items": tydiqa_items,

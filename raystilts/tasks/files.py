@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 import json
+import tarfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +17,20 @@ from raystilts.tasks.tables import plain
 from raystilts.tasks.tags import iob2, is_entity_tag
 
 
-def read(path: Path, at: str | None = None, *, limit: int | None = None) -> pa.Table:
-    """Reads one file, by the end of its name.
+def read(path: Path, at: str | None = None, *, limit: int | None = None, file_type: str | None = None) -> pa.Table:
+    """Reads one file, by the end of its name; of an archive (.tar, .tar.gz) its one file.
 
     Args:
         path: The file, or the folder that `save_to_disk` wrote.
         at: What to call it in a message; default its path.
         limit: How many rows at most.
+        file_type: The end of a name by which it is read if its own says nothing.
 
     Raises:
         UserError: If it cannot be read: which file, and where in it.
     """
     at = str(path) if at is None else at
-    reader = _reader(path)
+    reader = _reader(path) or _READERS.get(file_type or "")
     if reader is None:
         raise UserError(f"{at}: no file of rows; its name must end in one of {', '.join(SUFFIXES)}")
     try:
@@ -36,7 +39,7 @@ def read(path: Path, at: str | None = None, *, limit: int | None = None) -> pa.T
         raise UserError(f"{at}: {error}") from None
     except UnicodeDecodeError as error:
         raise UserError(f"{at}: not in UTF-8 (byte {error.start}); write it again in UTF-8") from None
-    except (pa.ArrowException, OSError, EOFError, ValueError) as error:
+    except (pa.ArrowException, OSError, EOFError, ValueError, tarfile.TarError) as error:
         what = "Parquet file" if path.suffix == ".parquet" else "file"
         raise UserError(f"{at}: not a readable {what} ({first_line(error)}); copy it again") from error
     return plain(table if limit is None else table.slice(0, limit), at)
@@ -45,7 +48,7 @@ def read(path: Path, at: str | None = None, *, limit: int | None = None) -> pa.T
 def _reader(path: Path) -> Callable[[Path, int | None], pa.Table] | None:
     if path.is_dir():
         return _saved
-    name = path.name.removesuffix(".gz")
+    name = path.name.removesuffix(".gz").removesuffix(".tar")
     return next((reader for suffix, reader in _READERS.items() if name.endswith(suffix)), None)
 
 
@@ -154,7 +157,7 @@ def _conll(path: Path, limit: int | None) -> pa.Table:
 def _conllu(path: Path, limit: int | None) -> pa.Table:
     """Universal Dependencies: words and their universal tags; ranges of words and empty nodes are no words."""
     words, tags = [], []
-    for sentence in _sentences(path):
+    for sentence in _sentences(path, numbered=True):
         kept = [(number, fields) for number, fields in sentence if not set("-.") & set(fields[0])]
         short = next((number for number, fields in kept if len(fields) < 4), None)
         if short is not None:
@@ -166,22 +169,43 @@ def _conllu(path: Path, limit: int | None) -> pa.Table:
     return pa.table({"tokens": pa.array(words, kind), **named})
 
 
-def _sentences(path: Path) -> Iterator[list[tuple[int, list[str]]]]:
-    """Lines in columns, with their numbers, sentence by sentence."""
-    sentence: list[tuple[int, list[str]]] = []
-    for number, line in enumerate(_lines(path), start=1):
-        line = line.rstrip("\r\n")
-        if not line.strip() or line.startswith("-DOCSTART-"):
-            if sentence:
-                yield sentence
-            sentence = []
-        elif not (line.startswith("# ") and "\t" not in line):
+def _sentences(path: Path, *, numbered: bool = False) -> Iterator[list[tuple[int, list[str]]]]:
+    """Lines in columns, with their numbers, sentence by sentence.
+
+    Args:
+        numbered: Whether lines begin with the number of a word, so that whatever begins with "#" is a comment.
+    """
+    columns = 0  # of a file whose columns are told apart by spaces; 0 with tabs
+    for block in _blocks(path):
+        first = next((line for _, line in block if not line.startswith("#")), None)
+        if first is not None:
+            columns = 0 if "\t" in first else len(first.split())
+        sentence = []
+        for number, line in block:
             fields = line.split("\t") if "\t" in line else line.split()
+            if numbered and line.startswith("#"):
+                continue
+            if line.startswith("# ") and "\t" not in line and len(fields) != columns:
+                continue  # a comment; with as many columns as the others it is the word "#"
             if len(fields) < 2:
                 raise UserError(f"line {number}: {line[:40]!r} has one column; expected a word and its tag")
             sentence.append((number, fields))
-    if sentence:
-        yield sentence
+        if sentence:
+            yield sentence
+
+
+def _blocks(path: Path) -> Iterator[list[tuple[int, str]]]:
+    """Lines between blank ones, with their numbers."""
+    block: list[tuple[int, str]] = []
+    for number, line in enumerate(_lines(path), start=1):
+        line = line.rstrip("\r\n")
+        if line.strip() and not line.startswith("-DOCSTART-"):
+            block.append((number, line))
+        elif block:
+            yield block
+            block = []
+    if block:
+        yield block
 
 
 def _saved(path: Path, limit: int | None) -> pa.Table:
@@ -204,7 +228,20 @@ def _lines(path: Path) -> Iterator[str]:
 
 
 def _opened(path: Path) -> Any:
+    if path.name.removesuffix(".gz").endswith(".tar"):
+        return _archived(path)
     return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
+
+
+@contextmanager
+def _archived(path: Path) -> Iterator[Any]:
+    """The one file of an archive; what a system adds under a hidden name (._data.jsonl) does not count."""
+    with tarfile.open(path) as archive:
+        found = [one for one in archive if one.isfile() and not Path(one.name).name.startswith(".")]
+        if len(found) != 1:
+            names = ", ".join(one.name for one in found[:3]) or "none"
+            raise UserError(f"an archive must hold one file of rows, and it has {len(found)} ({names}); unpack it")
+        yield archive.extractfile(found[0])
 
 
 _READERS: dict[str, Callable[[Path, int | None], pa.Table]] = {

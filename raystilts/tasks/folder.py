@@ -120,14 +120,14 @@ def _hash(path: str, size: int, modified: int) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def num_rows(path: Path) -> int:
-    """Rows of a file; of a Parquet file from its footer.
+def num_rows(path: Path, file_type: str | None = None) -> int:
+    """Rows of a file; of a Parquet file from its footer. `file_type` is as in `files.read`.
 
     Raises:
         UserError: If it cannot be read.
     """
     if path.suffix != ".parquet":
-        return _counted(str(path), path.stat().st_mtime_ns)
+        return _counted(str(path), path.stat().st_mtime_ns, file_type)
     import pyarrow as pa
     import pyarrow.parquet as pq  # here: names of tasks are asked for without it
 
@@ -138,8 +138,8 @@ def num_rows(path: Path) -> int:
 
 
 @lru_cache(maxsize=1024)
-def _counted(path: str, modified: int) -> int:
-    return int(files.read(Path(path)).num_rows)
+def _counted(path: str, modified: int, file_type: str | None) -> int:
+    return int(files.read(Path(path), file_type=file_type).num_rows)
 
 
 def missing_dir(data_dir: Path) -> Path | None:

@@ -1,4 +1,4 @@
-"""Data from the Hugging Face hub: files of a pinned commit, read here and without running anyone's code.
+"""Data from the Hugging Face hub or GitHub: files of a pinned commit, read here and without running anyone's code.
 
 A commit's files never change, so what they are is asked once and kept: a start on a warm cache asks nothing, and works
 without a network.
@@ -20,12 +20,16 @@ import pyarrow as pa
 import yaml
 
 from raystilts.errors import UserError, did_you_mean, first_line
-from raystilts.tasks import files
+from raystilts.tasks import files, github
+from raystilts.tasks.converters import converter_identity, get_converter
 from raystilts.tasks.languages import flores_code, iso3_code, language_name
 from raystilts.tasks.source import CONVERTED, Source
 
 #: Seconds that are waited in all when the hub says that too much was asked.
 PATIENCE_S = 600.0
+
+#: Pages of data sets, for people.
+_SETS = "https://huggingface.co/datasets"
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
@@ -62,19 +66,13 @@ def names(source: Source, language: str) -> tuple[str | None, str]:
     return name, _fill(source.hub_split or source.split, source, language)
 
 
-def _own(source: Source, language: str) -> Source:
-    """The source with the data set that a language has to itself, as the hub converted it."""
-    if language not in source.paths:
-        return source
-    return source.model_copy(update={"path": source.paths[language], "revision": CONVERTED})
-
-
 def identity(source: Source, language: str) -> list[str | None]:
     """What identifies rows that are not here: data set, revision, configuration and split, and how many are read."""
-    source = _own(source, language)
     name, split = names(source, language)
-    most = [] if source.hub_rows is None else [str(source.hub_rows)]
-    return [source.path, source.keyed_as or source.revision, name, split, *most]
+    more = [] if source.hub_rows is None else [str(source.hub_rows)]
+    more += [f"{column}={value}" for column, value in sorted(source.hub_where.items())]
+    more += [] if source.hub_converter is None else [converter_identity(source.hub_converter)]
+    return [source.path, source.keyed_as or source.revision, name, split, *more]
 
 
 def read(source: Source, language: str) -> tuple[list[pa.Table], list[str]]:
@@ -86,7 +84,6 @@ def read(source: Source, language: str) -> tuple[list[pa.Table], list[str]]:
     Raises:
         UserError: If the hub cannot be reached, or has no such data.
     """
-    source = _own(source, language)
     if source.path is None:
         raise UserError(
             f"{source.dataset}: not on the hub in a form that can be read; set data_dir or RAYSTILTS_DATA_DIR to a "
@@ -96,12 +93,30 @@ def read(source: Source, language: str) -> tuple[list[pa.Table], list[str]]:
     tables, places, left = [], [], source.hub_rows
     for name in split_files(source, language, listing):
         path = _asked(source, language, lambda name=name: _download(source, listing.commit, name))  # type: ignore[misc]
-        table = files.read(Path(path), f"{source.path}/{name}", limit=left)
+        table = files.read(Path(path), f"{source.path}/{name}", limit=left, file_type=source.file_type)
         tables.append(table)
         places.append(f"{source.path}@{listing.commit[:7]}/{name}")
         if left is not None and (left := left - table.num_rows) <= 0:
             break
     return tables, places
+
+
+def as_in_a_folder(source: Source, rows: pa.Table, language: str) -> pa.Table:
+    """What was read from the hub, as a folder holds it: the rows of the split alone, in the task's own columns.
+
+    Raises:
+        UserError: If a column is not there by which the split is told apart.
+    """
+    import pyarrow.compute as pc  # here: names of tasks are asked for without it
+
+    splits = _fill(source.hub_split or source.split, source, language).split("+")
+    for column, value in source.hub_where.items():
+        if column not in rows.column_names:
+            hint = did_you_mean(column, rows.column_names)
+            raise UserError(f"{source.path}: column {column!r} is missing, by which {source.split} is told; {hint}")
+        wanted = pa.array([value.replace("{split}", split) for split in splits])
+        rows = rows.filter(pc.is_in(rows[column], wanted))
+    return rows if source.hub_converter is None else get_converter(source.hub_converter)(rows, language)
 
 
 def split_files(source: Source, language: str, listing: Listing) -> list[str]:
@@ -112,6 +127,9 @@ def split_files(source: Source, language: str, listing: Listing) -> list[str]:
     """
     config, splits = names(source, language)
     found: list[str] = []
+    if source.on_github:  # nobody lists what is there: the source names it
+        named = [str(source.hub_files).replace("{split}", split) for split in splits.split("+")]
+        return list(dict.fromkeys(_fill(name, source, language) for name in named))
     for split in splits.split("+"):
         patterns = _patterns(source, language, config, split, listing)
         matching = [name for name in listing.names if any(_matches(name, pattern) for pattern in patterns)]
@@ -161,7 +179,6 @@ def is_cached(source: Source, language: str) -> bool:
     """Whether a language's files of the pinned revision are in the hub's cache on this machine."""
     from huggingface_hub import try_to_load_from_cache
 
-    source = _own(source, language)
     listing = None if source.path is None else _kept(source)
     if listing is None or source.path is None:
         return False
@@ -169,6 +186,8 @@ def is_cached(source: Source, language: str) -> bool:
         wanted = split_files(source, language, listing)
     except UserError:
         return False
+    if source.on_github:
+        return all(github.is_kept(source.repository, source.revision, name) for name in wanted)
     return all(
         isinstance(try_to_load_from_cache(source.path, name, revision=listing.commit, repo_type="dataset"), str)
         for name in wanted
@@ -200,6 +219,8 @@ def _listing_path(source: Source) -> Path:
 
 
 def _kept(source: Source) -> Listing | None:
+    if source.on_github:
+        return Listing(source.revision, (), {})
     path = _listing_path(source)
     try:
         return _parsed(str(path), path.stat().st_mtime_ns)
@@ -252,6 +273,8 @@ def _download(source: Source, commit: str, name: str) -> str:
     from huggingface_hub import hf_hub_download
 
     assert source.path is not None
+    if source.on_github:
+        return str(github.fetched(source.repository, commit, name))
     return str(hf_hub_download(source.path, name, repo_type="dataset", revision=commit))
 
 
@@ -288,7 +311,8 @@ def _told(source: Source, error: Exception) -> str:
     """What went wrong, and what to do: one sentence a kind of trouble."""
     from huggingface_hub import errors
 
-    where = f"https://huggingface.co/datasets/{source.path}"
+    hub = "GitHub" if source.on_github else "the hub"
+    where = f"https://github.com/{source.repository}" if source.on_github else f"{_SETS}/{source.path}"
     status = getattr(getattr(error, "response", None), "status_code", None)
     if isinstance(error, errors.GatedRepoError):
         return f"{source.path}: access is restricted; accept the terms at {where} and log in with `hf auth login`."
@@ -300,11 +324,14 @@ def _told(source: Source, error: Exception) -> str:
         return f"{source.path}: no such data set on the hub; renamed, private or withdrawn: look at {where}."
     if isinstance(error, errors.EntryNotFoundError):
         return f"{source.path} at {source.revision}: a listed file is missing; look at {where}."
+    if status == 404:
+        missing = f"no file {source.hub_files}; moved, private or withdrawn: see {where}."
+        return f"{source.path} at {source.revision}: {missing}"
     if status == 429:
-        return f"{source.path}: too many requests, and the hub still refuses after {PATIENCE_S:.0f} s; try later."
+        return f"{source.path}: too many requests, and {hub} still refuses after {PATIENCE_S:.0f} s; try later."
     if status is not None and status >= 500:
-        return f"{source.path}: the hub is out of order ({status}); try again later."
-    return f"{source.path}: cannot be read from the hub: {first_line(error)}."
+        return f"{source.path}: {hub} is out of order ({status}); try again later."
+    return f"{source.path}: cannot be read from {hub}: {first_line(error)}."
 
 
 def _instead(source: Source, language: str) -> str:

@@ -122,9 +122,10 @@ def read(source: AnySource, language: str, data_dir: Path | None, *, columns: Se
     tables, names = _tables(source, language, data_dir)
     table = joined(tables, names)
     counts = tuple((name, one.num_rows) for name, one in zip(names, tables, strict=True))
-    if isinstance(source, Source) and (source.converter or source.carve):
+    online = isinstance(source, Source) and _folder_of(source, language, data_dir) is None
+    if isinstance(source, Source) and (source.converter or source.carve or (online and source.differs_on_hub)):
         table = table.append_column(_PLACE, pa.array(np.arange(table.num_rows), pa.int64()))
-        table = _treat(source, table, language)
+        table = _treat(source, table, language, online)
         places = tuple(table[_PLACE].to_pylist()) if _PLACE in table.column_names else None
         table = table.drop_columns([_PLACE] if places is not None else [])
     else:
@@ -137,7 +138,8 @@ def read(source: AnySource, language: str, data_dir: Path | None, *, columns: Se
             f"{_column_remedy(table.column_names)}"
         )
     if table.num_rows == 0:
-        raise UserError(f"{names[0]}: no rows for language {language!r}; copy the file again or leave the language out")
+        what = f"no rows for language {language!r}; allowed: at least one"
+        raise UserError(f"{names[0]}: {what}. Copy the file again or leave the language out")
     return Rows(table, counts, places)
 
 
@@ -153,23 +155,31 @@ def _tables(source: AnySource, language: str, data_dir: Path | None) -> tuple[li
     if where is None:
         return hub.read(source, language)
     paths = folder.split_files(where, source, language)
-    return [files.read(path) for path in paths], [str(path) for path in paths]
+    return [files.read(path, file_type=source.file_type) for path in paths], [str(path) for path in paths]
 
 
-def _treat(source: Source, rows: pa.Table, language: str) -> pa.Table:
+def _treat(source: Source, rows: pa.Table, language: str, online: bool) -> pa.Table:
+    if online and source.differs_on_hub:
+        rows = _converted(source, rows, source.hub_converter, lambda: hub.as_in_a_folder(source, rows, language))
     if source.converter is not None:
         converter = get_converter(source.converter)
-        try:
-            rows = converter(rows, language)
-        except UserError:
-            raise
-        except (LookupError, TypeError, ValueError, AttributeError, NotImplementedError) as error:
-            names = ", ".join(name for name in rows.column_names if name != _PLACE)
-            raise UserError(
-                f"{source.dataset}: the conversion {source.converter!r} fails ({type(error).__name__}: "
-                f"{first_line(error)}) on columns {names}; expected those of the published data"
-            ) from error
+        found = rows
+        rows = _converted(source, found, source.converter, lambda: converter(found, language))
     return rows if source.carve is None else carved(rows, source.carve)
+
+
+def _converted(source: Source, rows: pa.Table, name: str | None, convert: Callable[[], pa.Table]) -> pa.Table:
+    """What a conversion makes of rows; where it fails, what it was given."""
+    try:
+        return convert()
+    except UserError:
+        raise
+    except (LookupError, TypeError, ValueError, AttributeError, NotImplementedError) as error:
+        names = ", ".join(name for name in rows.column_names if name != _PLACE)
+        raise UserError(
+            f"{source.dataset}: the conversion {name!r} fails ({type(error).__name__}: "
+            f"{first_line(error)}) on columns {names}; expected those of the published data"
+        ) from error
 
 
 def _generator(source: Generated) -> Generator:
@@ -212,7 +222,7 @@ def fingerprint(source: AnySource, language: str, data_dir: Path | None) -> Fing
 
 def _count(source: Source, language: str, where: Path, paths: tuple[Path, ...]) -> int:
     if source.carve is None and source.converter is None:
-        return sum(folder.num_rows(path) for path in paths)
+        return sum(folder.num_rows(path, source.file_type) for path in paths)
     stamps = tuple(path.stat().st_mtime_ns for path in paths)
     return _treated_rows(source.model_dump_json(), language, where, stamps)
 

@@ -36,7 +36,10 @@ def register(task: Task) -> Task:
         UserError: If another task has that name, the name holds an "@", or it is one of `RESERVED`.
     """
     if task.main_score not in task.type.metrics:
-        hint = did_you_mean(task.main_score, task.type.metrics)
+        kind, others = task.type, [name for name in task.type.optional_metrics if name not in task.type.metrics]
+        hint = did_you_mean(task.main_score, [*kind.metrics, *others])
+        if task.main_score in others:
+            hint = f"give the type averages=({task.main_score!r},), and it is one"
         raise UserError(f"task {task.name!r}: main_score: {shown(task.main_score)} is no score of its type; {hint}")
     known = _TASKS.get(task.name)
     if known is not None and known != task:

@@ -8,16 +8,23 @@ from __future__ import annotations
 import re
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from raystilts.tasks.converters import register_converter
+from raystilts.tasks.files import SUFFIXES
 from raystilts.tasks.splits import Carve
 
 #: Stands for the hub's own conversion to Parquet, for data sets whose commit is not pinned.
 CONVERTED = "refs/convert/parquet"
 
+#: Begins the `path` of data that is on GitHub.
+GITHUB = "github:"
+
 #: Names of folders within the data folder: file systems allow no more than 255 bytes a name.
 _FOLDER = re.compile(r"[^/\\\0\s][^/\\\0]{0,99}(/[^/\\\0]{1,100}){0,3}")
+
+#: What stands for a language in names on the hub.
+_OF_LANGUAGE = re.compile(r"\{(language|iso3|flores|language_name)\}")
 
 
 class Source(BaseModel):
@@ -30,12 +37,16 @@ class Source(BaseModel):
         fallback_splits: Files taken where `split` is not in the folder (the test files of some
             benchmarks carry no labels, so that their dev split is what there is to report). Which
             one was taken is in the fingerprint.
-        path: Data set on the hub; None for data that is not there in this form, which needs a folder.
-        paths: Languages whose data set on the hub is another one.
+        path: Data set on the hub, or ``github:owner/name`` for files of a repository on GitHub, which `hub_files` and
+            `revision` name; None for data that is on neither in a form that can be read, which needs a folder.
         name: Its configuration; may hold ``{language}``, ``{iso3}``, ``{flores}``,
             ``{language_name}``.
         hub_split: Split on the hub, default `split`; may hold the same.
         hub_files: Where its files are on the hub, where no card says so; may hold the same and ``{split}``, and ``*``.
+        hub_where: Which rows of these files are of the split, where a file holds several: columns and their values,
+            which may hold ``{split}``.
+        hub_converter: A conversion of what is read from the hub to what folders hold, before `converter`.
+        file_type: How files are read whose names do not say it: the end of a name that does, such as ``.tsv``.
         revision: Pinned commit on the hub; or its conversion to Parquet, "refs/convert/parquet".
         keyed_as: The revision in keys of results, where the pin came after results were kept and the rows are the same.
         rows: Rows at full size, for plans made before the data is here.
@@ -57,10 +68,12 @@ class Source(BaseModel):
     split: str
     fallback_splits: tuple[str, ...] = ()
     path: str | None = None
-    paths: dict[str, str] = {}
     name: str | None = None
     hub_split: str | None = None
     hub_files: str | None = None
+    hub_where: dict[str, str] = {}
+    hub_converter: str | None = None
+    file_type: str | None = None
     revision: str = CONVERTED
     keyed_as: str | None = None
     rows: int | None = None
@@ -79,7 +92,7 @@ class Source(BaseModel):
             raise ValueError(f"{dataset[:60]!r} is no folder within the data folder; give a name such as 'reviews'")
         return dataset
 
-    @field_validator("converter", mode="before")
+    @field_validator("converter", "hub_converter", mode="before")
     @classmethod
     def _named(cls, converter: object) -> object:
         return register_converter(converter) if callable(converter) else converter
@@ -91,6 +104,40 @@ class Source(BaseModel):
             raise ValueError(f"{revision!r} moves; give the commit's hash, so that results can be told apart")
         return revision
 
+    @field_validator("file_type")
+    @classmethod
+    def _known_type(cls, file_type: str | None) -> str | None:
+        if file_type is not None and file_type not in SUFFIXES:
+            raise ValueError(f"{file_type!r} is no kind of file that is read; one of {', '.join(SUFFIXES)}")
+        return file_type
+
+    @model_validator(mode="after")
+    def _whole_address(self) -> Source:
+        if not self.on_github:
+            return self
+        if not re.fullmatch(r"[^/\s]+/[^/\s]+", self.repository):
+            raise ValueError(f"{self.path!r} names no repository; write {GITHUB}OWNER/NAME")
+        if not re.fullmatch("[0-9a-f]{40}", self.revision):
+            raise ValueError(f"{self.path}: revision {self.revision!r} is no commit; give all 40 digits of its hash")
+        if self.hub_files is None or "*" in self.hub_files:
+            raise ValueError(f"{self.path}: hub_files must say where each file is, without *; got {self.hub_files!r}")
+        return self
+
+    @property
+    def on_github(self) -> bool:
+        """Whether files of a repository on GitHub are read."""
+        return self.path is not None and self.path.startswith(GITHUB)
+
+    @property
+    def differs_on_hub(self) -> bool:
+        """Whether the hub's files hold more or other columns than a folder does."""
+        return bool(self.hub_where) or self.hub_converter is not None
+
+    @property
+    def repository(self) -> str:
+        """The repository on GitHub, as owner/name."""
+        return (self.path or "").removeprefix(GITHUB)
+
     def of(self, language: str) -> Source:
         """The source of one language's rows."""
         return self.by_language.get(language, self)
@@ -98,7 +145,8 @@ class Source(BaseModel):
     @property
     def multilingual(self) -> bool:
         """Whether the hub's copy holds other languages beside the one that the task trains on."""
-        return "{" in f"{self.name}{self.hub_split}{self.hub_files}" or self.converter == "tydiqa_items"
+        named = _OF_LANGUAGE.search(f"{self.name}{self.hub_split}{self.hub_files}") is not None
+        return named or bool(self.by_language) or self.converter == "tydiqa_items"
 
     @property
     def identity(self) -> tuple[str, str]:

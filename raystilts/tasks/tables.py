@@ -101,7 +101,8 @@ def _class_names(array: pa.Array, names: list[str], at: str) -> pa.Array:
     numbers = array.to_pylist()
     wrong = next((i for i, number in enumerate(numbers) if number is not None and not -1 <= number < len(names)), None)
     if wrong is not None:
-        raise UserError(f"{at}: row {wrong} holds class {numbers[wrong]}, but the file names 0 to {len(names) - 1}")
+        allowed = f"0 to {len(names) - 1}, as the file names"
+        raise UserError(f"{at}: row {wrong} holds class {numbers[wrong]}; allowed: {allowed}")
     texts = [None if number is None else NO_LABEL if number < 0 else names[number] for number in numbers]
     return pa.array(texts, pa.string())
 

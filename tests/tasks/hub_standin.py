@@ -1,16 +1,18 @@
-"""A local stand-in for the Hugging Face hub, whose data sets have the layout that public documents state.
+"""A local stand-in for the Hugging Face hub and for GitHub, whose data has the layout that public documents state.
 
 `layouts.json` holds what data sets' own published metadata say: configurations, columns, names of classes, splits. The
 rows are the data folder's, or the few that are written for these tests. A source that asks for what is not there finds
-nothing, as on the hub. It answers what `huggingface_hub` asks: information on a data set, and files; and it can be told
-to misbehave. It has never been compared with the hub itself.
+nothing, as on the hub. It answers what `huggingface_hub` asks: information on a data set or model, and files, and below
+``/github`` the files of repositories; and it can be told to misbehave. It has never been compared with the hub itself.
 """
 
 from __future__ import annotations
 
 import gzip
 import hashlib
+import io
 import json
+import tarfile
 import threading
 import urllib.parse
 from collections import Counter
@@ -39,7 +41,19 @@ CONVERSIONS = {
     "facebook/anli", "cambridgeltl/xcopa", "unimelb-nlp/wikiann", "masakhane/afrixnli", "allenai/social_i_qa",
     "allenai/cosmos_qa",
 }  # fmt: skip
-JSON_LINES = {"mteb/tatoeba-bitext-mining", "facebook/belebele", "mteb/amazon_massive_intent"}
+JSON_LINES = {"mteb/tatoeba-bitext-mining", "facebook/belebele", "mteb/amazon_massive_intent", "izhx/mewsli-x"}
+
+#: What data sets call columns that folders call otherwise, and the names of their classes where those differ.
+RENAMED = {
+    "clue/clue": {"sentence1": "premise", "sentence2": "hypothesis"},
+    "mteb/tatoeba-bitext-mining": {"sentence1": "source_sentence", "sentence2": "target_sentence"},
+    "github:kkalouli/SICK-processing": {"entailment_label": "label"},
+}
+CLASSES = {
+    "clue/clue": ("entailment", "neutral", "contradiction"),
+    "github:kkalouli/SICK-processing": ("ENTAILMENT", "NEUTRAL", "CONTRADICTION"),
+    "github:ir-nlp-csui/indonli": ("e", "n", "c"),
+}
 
 
 class Standin:
@@ -58,29 +72,37 @@ class Standin:
         for part, source, language in declared(task):
             if not isinstance(source, Source) or source.path is None:
                 continue
-            own = hub._own(source, language)
-            config, splits = hub.names(own, language)
-            configs = LAYOUTS.get(str(own.path), {})
+            source = source.of(language)
+            config, splits = hub.names(source, language)
+            configs = LAYOUTS.get(str(source.path), {})
             for split, ours in zip(splits.split("+"), source.split.split("+"), strict=True):
                 name = config or (next(iter(configs)) if len(configs) == 1 else "default")
                 if name not in configs or (configs[name]["rows"] and split not in configs[name]["rows"]):
-                    self.missing.add((str(own.path), name, split))
+                    self.missing.add((str(source.path), name, split))
                     continue
                 table = _rows(task, source, part, ours, language, data_dir, rows)
                 if table is None:
                     continue
-                table = published(table, configs[name]["features"], str(own.path))
-                if own.converter == "tydiqa_items":  # all languages are in one split there
-                    earlier = self.tables.get(split)
-                    self.tables[split] = table if earlier is None else pa.concat_tables([earlier, table])
-                    table = self.tables[split]
-                self._put(own, name, split, table, language)
+                table = published(table, configs[name]["features"], str(source.path), split)
+                if source.converter == "tydiqa_items" or source.hub_where:  # all languages, or splits, in one file
+                    key = "" if source.hub_where else split
+                    earlier = self.tables.get(f"{source.path} {key}")
+                    table = table if earlier is None else pa.concat_tables([earlier, table])
+                    self.tables[f"{source.path} {key}"] = table
+                self._put(source, name, split, table, language)
+
+    def add_model(self, name: str, revision: str, folder: Path) -> None:
+        """Puts a folder's files there as a model."""
+        self.files[f"models/{name}", revision] = {path.name: path.read_bytes() for path in folder.iterdir()}
 
     def _put(self, source: Source, config: str, split: str, table: pa.Table, language: str = "en") -> None:
         commit = COMMIT if source.revision == CONVERTED else source.revision
         files = self.files.setdefault((str(source.path), commit), {})
         if source.hub_files is not None:
             path = hub._fill(source.hub_files.replace("{split}", split), source, language)
+            if path.endswith(".parquet"):
+                files[path] = _parquet(table)
+                return
             files[path] = _plain(table, path, '"' if source.converter == "quoted_cells" else "")
             return
         if source.path in JSON_LINES:
@@ -102,12 +124,10 @@ class Standin:
 
     def answer(self, path: str) -> tuple[int, bytes, dict[str, str]]:
         """Status, body and headers for a path."""
-        parts = [urllib.parse.unquote(part) for part in urllib.parse.urlsplit(path).path.strip("/").split("/")]
-        api = parts[:2] == ["api", "datasets"]
-        name = "/".join(parts[2:4] if api else parts[1:3])
+        api, name, revision = _asked_for(path)
         self.asked.append(path)
         if not any(known == name for known, _ in self.files):
-            return 401, b"{}", {"X-Error-Code": "RepoNotFound"}
+            return (404 if name.startswith("github:") else 401), b"{}", {"X-Error-Code": "RepoNotFound"}
         match self.faults.get(name, self.faults.get("*", "")):
             case "gated":
                 return 403, b"{}", {"X-Error-Code": "GatedRepo"}
@@ -116,7 +136,6 @@ class Standin:
                 return 429, b"{}", {"RateLimit": '"api";r=0;t=0', "Retry-After": "0"}
             case "broken":
                 return 500, b"{}", {}
-        revision = urllib.parse.unquote("/".join(parts[5 if api else 4 :]))
         if revision.startswith(CONVERTED):
             revision, rest = COMMIT, revision.removeprefix(CONVERTED).strip("/")
         else:
@@ -124,6 +143,9 @@ class Standin:
         files = self.files.get((name, revision))
         if files is None:
             return 404, b"{}", {"X-Error-Code": "RevisionNotFound"}
+        if api == "tree":
+            listed = [{"type": "file", "path": one, "size": len(files[one]), "oid": "0" * 40} for one in files]
+            return 200, json.dumps(listed).encode(), {"Content-Type": "application/json"}
         if api:
             info = {"id": name, "sha": revision, "siblings": [{"rfilename": one} for one in files]}
             return 200, json.dumps(info).encode(), {"Content-Type": "application/json"}
@@ -131,6 +153,21 @@ class Standin:
             return 404, b"", {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": revision}
         tag = f'"{hashlib.sha256(files[rest]).hexdigest()}"'
         return 200, files[rest], {"X-Repo-Commit": revision, "ETag": tag}
+
+
+def _asked_for(path: str) -> tuple[str, str, str]:
+    """What is asked for ("" is a file), of what, and the revision with the path of a file behind it."""
+    parts = urllib.parse.unquote(urllib.parse.urlsplit(path).path).strip("/").split("/")
+    match parts:
+        case ["api", kind, owner, name, what, *rest]:
+            return what, f"{owner}/{name}" if kind == "datasets" else f"models/{owner}/{name}", "/".join(rest)
+        case ["github", owner, name, *rest]:
+            return "", f"github:{owner}/{name}", "/".join(rest)
+        case ["datasets", owner, name, "resolve", *rest]:
+            return "", f"{owner}/{name}", "/".join(rest)
+        case [owner, name, "resolve", *rest]:
+            return "", f"models/{owner}/{name}", "/".join(rest)
+    return "", path, ""
 
 
 @contextmanager
@@ -177,22 +214,28 @@ def _rows(
     return examples.get(part, examples.get("train", examples.get("test")))
 
 
-def published(table: pa.Table, features: dict[str, Any], path: str) -> pa.Table:
-    """Our rows in the columns and classes of the hub's layout, with its features in the metadata."""
+def published(table: pa.Table, features: dict[str, Any] | None, path: str, split: str) -> pa.Table:
+    """Our rows in the columns and classes of the hub's layout, with its features in the metadata.
+
+    Rows without features are the data set's own, written for these tests.
+    """
+    if features is None:
+        return table
     rows = table.to_pylist()
-    renamed = {
-        "clue/clue": {"sentence1": "premise", "sentence2": "hypothesis"},
-        "mteb/tatoeba-bitext-mining": {"sentence1": "source_sentence", "sentence2": "target_sentence"},
-    }.get(path, {})
-    if path == "clue/clue":
-        names = ("entailment", "neutral", "contradiction")
-        rows = [row | {"label": names[row["label"]] if isinstance(row["label"], int) else row["label"]} for row in rows]
+    renamed = RENAMED.get(path, {})
+    if names := CLASSES.get(path):
+        ours = ("entailment", "neutral", "contradiction")
+        rows = [row | {"label": names[_number(row["label"], ours)], "SemEval_set": split} for row in rows]
     columns = {
         name: pa.array([_value(kind, row.get(renamed.get(name, name))) for row in rows], _type(kind))
         for name, kind in features.items()
     }
     told = {"info": {"features": {name: _feature(kind) for name, kind in features.items()}}}
     return pa.table(columns).replace_schema_metadata({"huggingface": json.dumps(told)})
+
+
+def _number(label: Any, names: tuple[str, ...]) -> int:
+    return label if isinstance(label, int) else names.index(label)
 
 
 def _type(kind: Any) -> pa.DataType:
@@ -242,12 +285,26 @@ def _value(kind: Any, value: Any) -> Any:
 
 
 def _plain(table: pa.Table, path: str, quote: str) -> bytes:
-    """JSON Lines or TSV, as the name says."""
+    """JSON Lines, alone or in an archive, words with tags, or TSV, as the name says."""
     rows = table.to_pylist()
+    lines = "".join(json.dumps(row) + "\n" for row in rows).encode()
     if path.endswith(".jsonl"):
-        return "".join(json.dumps(row) + "\n" for row in rows).encode()
-    lines = [table.column_names, *(row.values() for row in rows)]
-    return "".join("\t".join(f"{quote}{cell}{quote}" for cell in line) + "\n" for line in lines).encode()
+        return lines
+    if path.endswith(".tar.gz"):
+        sink, entry = io.BytesIO(), tarfile.TarInfo(path.removesuffix(".tar.gz"))
+        entry.size = len(lines)
+        with tarfile.open(fileobj=sink, mode="w:gz") as archive:
+            archive.addfile(entry, io.BytesIO(lines))
+        return sink.getvalue()
+    if path.endswith(".conllu"):
+        rest = "\t_" * 6
+        words = [enumerate(zip(row["tokens"], row["pos_tags"], strict=True), start=1) for row in rows]
+        return "\n".join("".join(f"{i}\t{w}\t_\t{t}{rest}\n" for i, (w, t) in one) for one in words).encode()
+    if "tokens" in table.column_names:
+        sentences = [zip(row["tokens"], row["ner_tags"], strict=True) for row in rows]
+        return "\n".join("".join(f"{word} {tag}\n" for word, tag in one) for one in sentences).encode()
+    cells = [table.column_names, *(row.values() for row in rows)]
+    return "".join("\t".join(f"{quote}{cell}{quote}" for cell in line) + "\n" for line in cells).encode()
 
 
 def _parquet(table: pa.Table) -> bytes:

@@ -78,9 +78,9 @@ def test_a_sample_keeps_the_candidates_of_its_questions() -> None:
 def test_check() -> None:
     bad = pa.Table.from_pylist([{"question": " ", "key": "a"}, {"question": "b"}, {}], schema=SCHEMA)
     assert list(map(str, TASK.check(bad, "de"))) == [
-        "neither a question nor a candidate in 1 row (2)",
+        "neither a question nor a candidate in 1 row (2): neither of them; allowed: one of the two",
         "empty text in 2 rows (0, 2)",
-        "question without a key in 1 row (1)",
+        "question without a key in 1 row (1): null; allowed: what names the candidates that answer it",
     ]
     assert TASK.check(GERMAN, "de") == []
 

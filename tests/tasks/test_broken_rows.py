@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 from pydantic import ValidationError
 
+from raystilts.cli import main
 from raystilts.errors import UserError
+from raystilts.tasks import registry
 from raystilts.tasks.check import check_task
 from raystilts.tasks.source import Source
 from raystilts.tasks.task import AnyType, Task
@@ -28,6 +33,19 @@ NER = Tagging(tags="tags", labels=("O", "B-PER", "I-PER"), scores="entities")
 PAIRS = Retrieval(query="a", candidate="b")
 SCORE = Regression(text="text", high=5.0)
 NAMES = '{"info": {"features": {"label": {"_type": "ClassLabel", "names": ["news", "sport"]}}}}'
+TASK_FILE = """
+import json
+from pathlib import Path
+
+from raystilts.tasks.task import Task
+
+TASKS = [Task.model_validate(one) for one in json.loads(Path(__file__).with_name("sets.json").read_text())]
+"""
+#: The rows and what the first of them holds, or what a whole column is, and what may stand there.
+FOUND_AND_ALLOWED = (
+    r"(in \d+ rows? \([\d, .]+\): .+|row \d+ holds .+|column \S+ holds .+|no rows .+); allowed: ."
+    "|is missing .*; expected ."
+)
 IN_PLACE = r"text == context\[start:start \+ len\(text\)\]"
 
 
@@ -80,13 +98,13 @@ BROKEN: dict[str, tuple[AnyType, pa.Table, str]] = {
     "label a list": (TOPIC, pa.table({"text": T[:1], "label": [["sport"]]}), r"unknown label .*\(0\): \['sport'\]"),
     "class without a name": (
         TOPIC, pa.table({"text": T[:1], "label": [2]}).replace_schema_metadata({"huggingface": NAMES}),
-        "column 'label': row 0 holds class 2, but the file names 0 to 1"),
+        "column 'label': row 0 holds class 2; allowed: 0 to 1, as the file names"),
     "integer text": (TOPIC, pa.table({"text": [3], "label": ["news"]}), "column 'text' holds int64; allowed: text"),
     "list text": (TOPIC, pa.table({"text": [["a"]], "label": ["news"]}), r"'text' holds list<.*>; allowed: text"),
     "binary text": (TOPIC, pa.table({"text": [b"a"], "label": ["news"]}), "column 'text' holds binary; allowed: text"),
     "no text at all": (TOPIC, pa.table({"text": [None], "label": ["news"]}), r"no text in 'text' in 1 row \(0\)"),
-    "not UTF-8": (TOPIC, unreadable("text"), r"'text' is not UTF-8 in 1 row \(1\); allowed: text in UTF-8"),
-    "no rows": (TOPIC, pa.table({"text": T[:0], "label": L[:0]}), "no rows for language 'en'"),
+    "not UTF-8": (TOPIC, unreadable("text"), r"'text' is not UTF-8 in 1 row \(1\): b'\\xff'; allowed: text in UTF"),
+    "no rows": (TOPIC, pa.table({"text": T[:0], "label": L[:0]}), "no rows for language 'en'; allowed: at least one"),
     "column missing": (TOPIC, pa.table({"texts": T, "label": L}), r"column 'text' is missing \(did you mean 'texts'"),
     "null score": (SCORE, pa.table({"text": T[:2], "score": [1.5, None]}), r"no score in 1 row \(1\): null; allowed"),
     "score in words": (SCORE, pa.table({"text": T[:2], "score": ["1", "high"]}), r"no number in 1 row \(1\): 'high'"),
@@ -94,31 +112,34 @@ BROKEN: dict[str, tuple[AnyType, pa.Table, str]] = {
     "score too high": (SCORE, pa.table({"text": T[:2], "score": [5.0, 5.1]}), r"\(1\): 5.1; allowed: a number from 0"),
     "null option": (
         CHOICE, pa.table({"ctx": T[:2], "endings": [["a", "b"], ["a", None]], "label": [0, 1]}),
-        r"no choice in 1 row \(1\): null; allowed: a text for each choice"),
+        r"no choice in 1 row \(1\): \['a', None\]; allowed: a text for each choice"),
     "no options": (
         CHOICE, pa.table({"ctx": T[:2], "endings": [["a", "b"], None], "label": [0, 1]}), r"no choice in 1 row \(1\)"),
     "three options": (
-        CHOICE, pa.table({"ctx": T[:1], "endings": [["a", "b", "c"]], "label": [0]}), r"not 2 choices .*\(0\): 3"),
+        CHOICE, pa.table({"ctx": T[:1], "endings": [["a", "b", "c"]], "label": [0]}),
+        r"not 2 choices .*\(0\): 3; allowed: 2$"),
     "options no list": (
         CHOICE, pa.table({"ctx": T[:1], "endings": ["ab"], "label": [0]}), r"no list in 'endings' .*\(0\): 'ab'"),
     "null context of options": (
         CHOICE, pa.table({"ctx": pa.array([None], pa.string()), "endings": [["a", "b"]], "label": [0]}),
         r"no text in 'ctx'"),
-    "answer elsewhere": (SpanQA(), squad({"text": ["led"], "answer_start": [0]}), rf"\(0\); allowed: {IN_PLACE}"),
+    "answer elsewhere": (
+        SpanQA(), squad({"text": ["led"], "answer_start": [0]}),
+        rf"\(0\): 'led' at 0, where 'Rol' is; allowed: {IN_PLACE}"),
     "no answer": (SpanQA(), squad({"text": pa.array([], pa.string()).to_pylist(), "answer_start": [0][:0]}),
                   "holds struct<text: list<.*null>|no answer in 1 row"),
-    "empty answer": (SpanQA(), squad({"text": [""], "answer_start": [0]}), r"no answer in 1 row \(0\); allowed"),
-    "null answer": (SpanQA(), squad({"text": [None, "led"], "answer_start": [0, 6]}), r"no answer in 1 row \(0\)"),
+    "empty answer": (SpanQA(), squad({"text": [""], "answer_start": [0]}), r"no answer in 1 row \(0\): \[''\]; allo"),
+    "null answer": (SpanQA(), squad({"text": [None, "led"], "answer_start": [0, 6]}), r"\(0\): \[None, 'led'\]; allo"),
     "null context": (
         SpanQA(), squad({"text": ["a"], "answer_start": [0]}, context=pa.array([None], pa.string())),
         r"no text in 'context' in 1 row \(0\): null"),
-    "answers as text": (SpanQA(), squad("Rollo"), "'answers' holds string; it must be a struct of the lists text and"),
+    "answers as text": (SpanQA(), squad("Rollo"), "'answers' holds string; allowed: a struct of the lists text and"),
     "unknown tag": (NER, pa.table({"tokens": [["a"], ["b"]], "tags": [["O"], ["B-LOC"]]}),
                     r"unknown tag in 1 row \(1\): 'B-LOC'; allowed: O, B-PER, I-PER, or 0 to 2"),
     "null tag": (NER, pa.table({"tokens": [["a"]], "tags": [[None]]}), r"no tag in 1 row \(0\): null; allowed: O"),
-    "null word": (NER, pa.table({"tokens": [["a", None]], "tags": [["O", "O"]]}), r"no text for a word in 1 row \(0\)"),
-    "words and tags": (NER, pa.table({"tokens": [["a", "b"]], "tags": [["O"]]}), r"differ in number in 1 row \(0\)"),
-    "no words": (NER, pa.table({"tokens": [["a"], []], "tags": [["O"], []]}), r"no words in 1 row \(1\)"),
+    "null word": (NER, pa.table({"tokens": [["a", None]], "tags": [["O", "O"]]}), r"for a word .*\(0\): null; a"),
+    "words and tags": (NER, pa.table({"tokens": [["a", "b"]], "tags": [["O"]]}), r"number in 1 row \(0\): 2 and 1; al"),
+    "no words": (NER, pa.table({"tokens": [["a"], []], "tags": [["O"], []]}), r"no words in 1 row \(1\): \[\]; al"),
     "words as text": (NER, pa.table({"tokens": ["a b"], "tags": [["O"]]}), "'tokens' holds string; allowed: a list"),
     "null sentence": (PAIRS, pa.table({"a": ["x", None], "b": ["y", "z"]}), r"no text in 'a' in 1 row \(1\): null"),
 }  # fmt: skip
@@ -132,11 +153,46 @@ def test_check_and_loading_refuse_by_one_rule(tmp_path: Path, name: str, tiny_to
         task(kind).load_train(tmp_path)
     assert str(error.value).startswith(f"{path}: ")
     assert len(str(error.value).splitlines()) == 1
+    assert re.search(FOUND_AND_ALLOWED, str(error.value))
     faults = check_task(task(kind), tmp_path).faults
     assert f"train en: {error.value}" in faults
-    if table.num_rows and "missing" not in said and "names 0" not in said:
+    if table.num_rows and "missing" not in said and "as the file names" not in said:
         with pytest.raises(UserError, match=said):
             kind.encode(table, tiny_tokenizer, max_length=32, training=True)
+
+
+def test_a_folder_of_broken_sets_is_refused_set_by_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As a user meets them: a file of tasks, a folder with their data, and one command."""
+    tasks = []
+    for number, (kind, table, _) in enumerate(BROKEN.values()):
+        path = tmp_path / "data" / f"set{number}" / "en" / "train.parquet"
+        path.parent.mkdir(parents=True)
+        pq.write_table(table, path)
+        one = task(kind).model_copy(update={"name": f"set{number}"})
+        source = Source(dataset=f"set{number}", split="train")
+        tasks.append(one.model_copy(update={"train": source}).model_dump(mode="json"))
+    (tmp_path / "sets.json").write_text(json.dumps(tasks))
+    (tmp_path / "sets.py").write_text(TASK_FILE)
+    before = dict(registry._TASKS)
+    monkeypatch.setattr(sys, "argv", ["raystilts", "tasks", "check", str(tmp_path / "sets.py"), "--data-dir",
+                                      str(tmp_path / "data"), "--json"])  # fmt: skip
+    try:
+        with pytest.raises(SystemExit) as end:
+            main()
+    finally:
+        registry._TASKS.clear()
+        registry._TASKS.update(before)
+    assert end.value.code == 1
+    reports = json.loads(capsys.readouterr().out)
+    assert len(reports) == len(BROKEN) >= 30
+    for number, (report, (_, _, said)) in enumerate(zip(reports, BROKEN.values(), strict=True)):
+        [part] = [part for part in report["parts"] if not part["absent"]]
+        fault = part["faults"][0]
+        assert fault.startswith(f"{tmp_path}/data/set{number}/en/train.parquet: ")
+        assert re.search(said, fault)
+        assert re.search(FOUND_AND_ALLOWED, fault)
 
 
 def gold(kind: AnyType, folder: Path, split: str = "train") -> list[Any]:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import ast
 import csv
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from raystilts.tasks import catalog
+from raystilts.tasks.check import declared
 from raystilts.tasks.languages import codes
 from raystilts.tasks.loading import is_here
 from raystilts.tasks.registry import all_tasks, get_task
@@ -65,6 +67,13 @@ def test_words_and_bounds(name: str) -> None:
     for source in (task.train, task.dev, task.test):
         assert source is None or source.rows or task.name in {"indonli", "ocnli", "kornli", "jnli", "klue_nli",
                                                               "c_xnli", "myxnli", "farstail"}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", sorted(all_tasks()))
+def test_what_is_read_from_elsewhere_stands_on_a_commit(name: str) -> None:
+    for _, source, language in declared(get_task(name)):
+        if isinstance(source, Source) and source.of(language).path:
+            assert re.fullmatch("[0-9a-f]{40}", source.of(language).revision), source.of(language).path
 
 
 def test_catalogue_imports_no_heavy_library() -> None:

@@ -37,7 +37,8 @@ def test_every_fault_is_told_with_its_place(tmp_path: Path) -> None:
     assert report.faults == (
         f"dev en: {tmp_path}/mine/en/validation.parquet: empty 'question' in 1 row (1)",
         "dev en: in the training data too: 1 row (0)",
-        f"test en: {tmp_path}/mine/en/test.parquet: answer not at its place in 1 row (0){HINT}",
+        f"test en: {tmp_path}/mine/en/test.parquet: answer not at its place in 1 row (0): "
+        f"'led' at 0, where 'Rol' is{HINT}",
         "test en: in the training data too: 1 row (0)",
     )
     assert report.parts[0] == Checked("train", "en", 2)
@@ -56,7 +57,16 @@ def test_what_cannot_be_read_is_a_fault_and_no_error(tmp_path: Path) -> None:
     assert len(faults) == 3
     assert "not a readable Parquet file" in faults[0]
     assert "column 'answers' is missing" in faults[1]
-    assert "column 'answers' holds string; it must be a struct of the lists text and answer_start" in faults[2]
+    assert "column 'answers' holds string; allowed: a struct of the lists text and answer_start" in faults[2]
+
+
+def test_a_few_test_items_in_dev_data_are_noted(tmp_path: Path) -> None:
+    write(tmp_path, "en/train", ("where?", "In Rouen.", "Rouen", 3))
+    write(tmp_path, "en/validation", ("who?", "Rollo led.", "Rollo", 0), ("when?", "In 911.", "911", 3))
+    write(tmp_path, "en/test", ("when?", "In 911.", "911", 3), ("when?", "In 912.", "912", 3))
+    report = check_task(TASK, tmp_path)
+    assert report.faults == ()
+    assert report.notes == ("test en: 1 of 2 rows are in the dev data too",)
 
 
 def test_a_converter_that_fails_says_which_columns_it_got(tmp_path: Path) -> None:

@@ -58,6 +58,13 @@ CASES = {
     ),
     "no_dates": ({"ner_tags": [["B-DATE", "I-DATE", "B-PER"]]}, {"ner_tags": [["O", "O", "B-PER"]]}),
     "premise_hypothesis": ({"sentence1": ["a"], "sentence2": ["b"]}, {"premise": ["a"], "hypothesis": ["b"]}),
+    "inference_letters": (
+        {"label": ["c", "e", "n", None]}, {"label": ["contradiction", "entailment", "neutral", None]},
+    ),
+    "sick_items": (
+        {"sentence_A": ["a", "b"], "entailment_label": ["NEUTRAL", None]},
+        {"sentence_A": ["a", "b"], "label": ["neutral", None]},
+    ),
     "upos_column": ({"upos": [["X"]]}, {"pos_tags": [["X"]]}),
     "afriqa_items": (
         {

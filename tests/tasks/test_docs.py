@@ -68,12 +68,11 @@ def test_the_example_is_a_task_of_at_most_forty_lines(tmp_path: Path) -> None:
 
 def test_every_data_set_on_the_hub_says_what_it_was_checked_against() -> None:
     table = PAGE.partition("## Sources on the hub")[2]
-    told = set(re.findall(r"^\| `([\w.-]+/[\w.-]+)` \|", table, flags=re.MULTILINE))
+    told = set(re.findall(r"^\| `([\w.:-]+/[\w.*-]+)` \|", table, flags=re.MULTILINE))
     used = {
-        path
+        re.sub("(?<=^github:UniversalDependencies/UD_).*", "*", str(source.of(language).path))
         for task in all_tasks().values()
-        for _, source, _ in declared(task)
-        if isinstance(source, Source) and source.path
-        for path in (source.path, *source.paths.values())
+        for _, source, language in declared(task)
+        if isinstance(source, Source) and source.of(language).path
     }
     assert told == used | {"wikimedia/wikipedia"}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
+import tarfile
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,6 +15,7 @@ import pytest
 from raystilts import Study
 from raystilts.errors import UserError
 from raystilts.planning.data import data_folder
+from raystilts.tasks.files import read
 from raystilts.tasks.folder import joined_dirs
 from raystilts.tasks.loading import fingerprint, is_here, load
 from raystilts.tasks.registry import get_task
@@ -63,6 +66,46 @@ def test_text_files(tmp_path: Path, name: str, content: str | bytes, rows: list[
     assert fingerprint(SOURCE, "en", tmp_path).rows == len(rows)
     assert is_here(SOURCE, "en", tmp_path)
     assert not is_here(SOURCE, "de", tmp_path)
+
+
+def test_a_hash_is_a_word_in_a_file_of_columns_and_begins_a_comment_elsewhere(tmp_path: Path) -> None:
+    put(tmp_path, "train.conll", "# O\nrain O\n# O\n\n# from Espoo , in May\nAda B-PER\n\n# O\n")
+    assert load(SOURCE, "en", tmp_path)["tokens"].to_pylist() == [["#", "rain", "#"], ["Ada"], ["#"]]
+    columns = "_\t_\t_\t_\t_\t_"
+    text = f"# text = a dog barks at the big cat .\n#\n#\tnone\n1\t#\t#\tSYM\t{columns}\n2\tdog\tdog\tNOUN\t{columns}\n"
+    put(tmp_path, "test.conllu", text)
+    assert load(SOURCE.other("test"), "en", tmp_path)["tokens"].to_pylist() == [["#", "dog"]]
+
+
+def archive(*names: str) -> bytes:
+    """A .tar.gz whose files all hold the same rows, beside a folder and what a system adds."""
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w:gz") as made:
+        for name in ("._hidden.jsonl", *names):
+            entry = tarfile.TarInfo(name)
+            entry.size = len(jsonl(ROWS).encode())
+            made.addfile(entry, io.BytesIO(jsonl(ROWS).encode()))
+    return content.getvalue()
+
+
+def test_an_archive_of_one_file(tmp_path: Path) -> None:
+    path = put(tmp_path, "train.jsonl.tar.gz", archive("data/rows.jsonl"))
+    assert read(path).to_pylist() == ROWS
+    assert read(path, limit=2).to_pylist() == ROWS[:2]
+    several = put(tmp_path, "test.jsonl.tar.gz", archive("a.jsonl", "b.jsonl"))
+    with pytest.raises(UserError, match=r"test.jsonl.tar.gz: an archive must hold one file of rows, and it has 2 \(a"):
+        read(several)
+
+
+def test_a_name_that_says_nothing_is_read_as_the_source_says(tmp_path: Path) -> None:
+    path = put(tmp_path, "SICK.txt", TSV)
+    with pytest.raises(UserError, match=r"SICK.txt: no file of rows; its name must end in one of .parquet"):
+        read(path)
+    source = SOURCE.model_copy(update={"files": "mine/{language}/SICK.txt", "file_type": ".tsv"})
+    assert load(source, "en", tmp_path).to_pylist() == PLAIN
+    assert fingerprint(source, "en", tmp_path).rows == len(PLAIN)
+    with pytest.raises(ValueError, match=r"'.xls' is no kind of file that is read; one of .parquet, .csv"):
+        Source(dataset="mine", split="train", file_type=".xls")
 
 
 def test_a_folder_that_datasets_saved(tmp_path: Path) -> None:

@@ -10,9 +10,9 @@ import pytest
 from huggingface_hub import constants
 
 from raystilts.errors import UserError
-from raystilts.tasks import hub
+from raystilts.tasks import github, hub
 from raystilts.tasks.check import declared
-from raystilts.tasks.loading import fingerprint, load
+from raystilts.tasks.loading import fingerprint, load, read
 from raystilts.tasks.registry import all_tasks, get_task
 from raystilts.tasks.source import Source
 
@@ -35,6 +35,7 @@ def standin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Standin
         template = address + "/{repo_id}/resolve/{revision}/{filename}"
         monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
         monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+        monkeypatch.setenv(github.MIRROR, f"{address}/github")
         online(monkeypatch, True)
         yield found
 
@@ -46,13 +47,11 @@ def online(monkeypatch: pytest.MonkeyPatch, yes: bool) -> None:
 @pytest.mark.parametrize("name", ON_HUB)
 def test_every_source_of_the_catalogue_asks_for_what_is_there(name: str, standin: Standin, data_dir: Path) -> None:
     task = get_task(name)
-    unlisted = {s.path for _, s, _ in declared(task) if isinstance(s, Source) and s.path and s.path not in LAYOUTS}
-    if unlisted:
-        pytest.skip(f"{name}: no public layout of {', '.join(map(str, sorted(unlisted, key=str)))} is at hand")
+    assert {s.path for _, s, _ in declared(task) if isinstance(s, Source) and s.path} <= LAYOUTS.keys()
     standin.add(task, data_dir, rows=6)
     assert standin.missing == set()
     for split, source, language in declared(task):
-        if not isinstance(source, Source) or source.path is None or split == "pool":
+        if not isinstance(source, Source) or source.path is None:
             continue
         whole = source.model_copy(update={"carve": None})  # a few rows may all be in the other part of a cut
         own = task.model_copy(update={split: whole, "train_language": language if split == "train" else "en"})
@@ -137,6 +136,86 @@ def test_a_pin_that_came_later_leaves_keys_as_they_were(standin: Standin) -> Non
     assert fingerprint(small(), "de", None).value != moving
     assert fingerprint(small(keyed_as="refs/convert/parquet"), "de", None).value == moving
     assert load(small(keyed_as="refs/convert/parquet"), "de", None).num_rows == 2
+
+
+def on_github(**changes: object) -> Source:
+    """Three sentences in a file of columns, which holds two splits."""
+    given = {"dataset": "set", "split": "test", "path": "github:owner/corpus", "revision": "ab" * 20,
+             "hub_files": "data/{language} all.txt", "hub_where": {"part": "{split}"}, "hub_split": "TEST",
+             "file_type": ".tsv"}  # fmt: skip
+    return Source.model_validate(given | changes)
+
+
+def test_files_of_a_repository_are_fetched_once_and_then_without_a_network(
+    standin: Standin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = "text\tpart\na\tTRAIN\nb\tTEST\nc\tTEST\n"
+    standin.files["github:owner/corpus", "ab" * 20] = {"data/de all.txt": rows.encode()}
+    before = fingerprint(on_github(), "de", None)
+    assert not before.verified
+    assert read(on_github(), "de", None).table["text"].to_pylist() == ["b", "c"]
+    assert read(on_github(), "de", None).places == (1, 2)
+    assert fingerprint(on_github(), "de", None).verified
+    assert fingerprint(on_github(), "de", None).value == before.value
+    assert load(on_github(split="train", hub_split="TRAIN"), "de", None)["text"].to_pylist() == ["a"]
+    assert len(standin.asked) == 1
+    online(monkeypatch, False)
+    assert load(on_github(), "de", None).num_rows == 2
+    with pytest.raises(UserError, match=r"github:owner/corpus at cdcd.*: not in the cache here and no network; run"):
+        load(on_github(revision="cd" * 20), "de", None)
+    assert len(standin.asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "changes", "said"),
+    [
+        ("", {"path": "github:owner/gone"}, r"owner/gone at abab\w+: no file data/.* all.txt; .*github.com/owner/gone"),
+        ("", {"path": "github:owner/gone"}, r"owner/gone at abab\w+: no file data/.* all.txt; .*github.com/owner/g"),
+        ("broken", {}, r"github:owner/corpus: GitHub is out of order \(500\); try again later"),
+        ("", {"hub_where": {"prat": "{split}"}}, r"column 'prat' is missing, by which test is told; did you mean 'pa"),
+        ("", {"hub_split": "DEV"}, r"github:owner/corpus@ababab\w/data/de all.txt: no rows for language 'de'"),
+        ("", {"hub_converter": "sick_items"}, r"the conversion 'sick_items' fails .* on columns text, part"),
+    ],
+    ids=["repository", "file", "broken", "column", "split", "conversion"],
+)
+def test_what_github_refuses_is_told_with_what_to_do(
+    standin: Standin, fault: str, changes: dict[str, object], said: str
+) -> None:
+    standin.files["github:owner/corpus", "ab" * 20] = {"data/de all.txt": b"text\tpart\na\tTEST\n"}
+    standin.faults["*"] = fault
+    with pytest.raises(UserError, match=said) as error:
+        load(on_github(**changes), "de", None)
+    assert len(str(error.value).splitlines()) == 1
+
+
+def test_github_is_waited_for_as_told(standin: Standin) -> None:
+    standin.files["github:owner/corpus", "ab" * 20] = {"data/de all.txt": b"text\tpart\na\tTEST\n"}
+    standin.faults["*"] = "busy"
+    assert load(on_github(), "de", None).num_rows == 1
+    assert standin.refused["github:owner/corpus"] == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"revision": "main"}, "'main' moves; give the commit's hash"),
+        ({"revision": "abcdef1"}, "revision 'abcdef1' is no commit; give all 40 digits of its hash"),
+        ({"hub_files": "data/*.txt"}, r"hub_files must say where each file is, without \*; got 'data/\*.txt'"),
+        ({"path": "github:corpus"}, "'github:corpus' names no repository; write github:OWNER/NAME"),
+    ],
+)
+def test_an_address_on_github_is_whole(changes: dict[str, object], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        on_github(**changes)
+
+
+def test_a_folder_holds_rows_in_the_tasks_own_form(tmp_path: Path) -> None:
+    path = tmp_path / "set" / "de" / "test.tsv"
+    path.parent.mkdir(parents=True)
+    path.write_text("text\nfolder\n")
+    assert load(on_github(hub_converter="sick_items"), "de", tmp_path)["text"].to_pylist() == ["folder"]
+    assert on_github().multilingual
+    assert not on_github(hub_files="{split}.txt").multilingual
 
 
 def test_data_that_is_not_on_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:

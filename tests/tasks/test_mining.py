@@ -77,10 +77,12 @@ def test_check() -> None:
     bad = [{**rows[0], "sentence": " "}, rows[1], rows[1], rows[-1]]
     assert list(map(str, Mining().check(pa.Table.from_pylist(bad, schema=ROWS.schema), "de"))) == [
         "empty 'sentence' in 1 row (0)",
-        "id stands twice in 1 row (2)",
-        "pair of a sentence that is not there in 1 row (3)",
+        "id stands twice in 1 row (2): 'de-000000002'; allowed: an id of its own for every sentence",
+        "pair of a sentence that is not there in 1 row (3): 'de-000000003' and 'en-000000004'; "
+        "allowed: the ids of a source and a target sentence",
     ]
-    assert list(map(str, Mining().check(ROWS.slice(0, 7), "de"))) == ["no pairs: nothing could be scored"]
+    [none] = Mining().check(ROWS.slice(0, 7), "de")
+    assert str(none) == "no pairs; allowed: at least one, or nothing can be scored"
 
 
 def test_the_two_halves_of_the_sample_share_nothing(data_dir: Path) -> None:

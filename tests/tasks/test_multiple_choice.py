@@ -55,7 +55,7 @@ def test_wrong_rows_are_named(tiny_tokenizer: Any) -> None:
     table = pa.table({"ctx": ["a", "b"], "endings": [["c"], ["e", ""]], "label": ["1", "7"]})
     assert list(map(str, LISTED.check(table, "en"))) == [
         "unknown label in 1 row (1): '7'; allowed: 0, 1",
-        "not 2 choices in 1 row (0): 1",
+        "not 2 choices in 1 row (0): 1; allowed: 2",
         "empty choice in 1 row (1)",
     ]
     with pytest.raises(UserError, match=r"unknown label in 1 row \(1\): '7'; allowed: 0, 1"):

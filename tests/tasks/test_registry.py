@@ -106,6 +106,12 @@ def test_files_without_a_task(tmp_path: Path, text: str, said: str) -> None:
             'main_score="acuracy"',
             "main_score: 'acuracy' is no score of its type; did you mean",
         ),
+        (
+            'main_score="accuracy"',
+            'main_score="macro_f1"',
+            r"main_score: 'macro_f1' is no score of its type; give the type averages=\('macro_f1',\), and it is one",
+        ),
+        ('main_score="accuracy"', 'main_score="macro_f2"', "main_score: 'macro_f2' .*; did you mean 'macro_f1'"),
         ('main_score="accuracy"', 'mainscore="accuracy"', "Task: "),
     ],
 )

@@ -184,7 +184,7 @@ def test_unanswerable_rows_train_towards_the_first_token(tiny_tokenizer: Any) ->
     assert features.labels[1].tolist() == [0, 0]
     assert SpanQA(no_answer=True).score(["国", ""], both, "en")["em_f1"] == 1.0
     allowed = "allowed: an answer in every row, or SpanQA(no_answer=True)"
-    assert list(map(str, SpanQA().check(both, "en"))) == [f"no answer in 1 row (1); {allowed}"]
+    assert list(map(str, SpanQA().check(both, "en"))) == [f"no answer in 1 row (1): []; {allowed}"]
     assert SpanQA(no_answer=True).check(both, "en") == []
 
 
@@ -230,9 +230,9 @@ def test_answers_that_are_no_span_count_as_wrong_and_are_told_apart(tiny_tokeniz
     assert task.score(["Rollo", "Rollo"], rows, "yo")["span_em_f1"] == 1.0
     assert task.score(["Rollo", "yes"], rows, "yo")["em_f1"] == 1.0
     assert task.check(rows, "yo") == []
-    assert list(map(str, SpanQA().check(rows, "yo"))) == [f"answer not at its place in 1 row (1){HINT}"]
+    assert list(map(str, SpanQA().check(rows, "yo"))) == [f"answer not at its place in 1 row (1): 'yes' at -1{HINT}"]
     (fault,) = task.check(questions((["Rolf"], [0])), "yo")
-    assert str(fault) == f"answer not at its place in 1 row (0){HINT}"
+    assert str(fault) == f"answer not at its place in 1 row (0): 'Rolf' at 0, where 'Roll' is{HINT}"
     empty = questions((["Rollo"], [-1]), context="")
     assert task.check(empty, "yo") == []
     features = task.encode(empty, tiny_tokenizer, max_length=64, training=False)
@@ -338,4 +338,5 @@ def test_mlqa_normalises_by_language() -> None:
 
 def test_check_finds_answers_that_are_not_there() -> None:
     rows = table("中国人", [("国", 1), ("国", 2), ("国", -1)])
-    assert list(map(str, SpanQA().check(rows, "zh"))) == [f"answer not at its place in 2 rows (1, 2){HINT}"]
+    [fault] = SpanQA().check(rows, "zh")
+    assert str(fault) == f"answer not at its place in 2 rows (1, 2): '国' at 2, where '人' is{HINT}"

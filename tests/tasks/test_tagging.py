@@ -102,8 +102,8 @@ def test_bad_rows_are_named(tiny_tokenizer: Any) -> None:
     table = rows([["a"], [], ["a", "b"], ["a", ""]], [["X"], [], ["O"], ["O", "O"]])
     assert list(map(str, NER.check(table, "en"))) == [
         "unknown tag in 1 row (0): 'X'; allowed: O, B-PER, I-PER, or 0 to 2",
-        "no words in 1 row (1); allowed: at least one word a sentence",
-        "words and tags differ in number in 1 row (2)",
+        "no words in 1 row (1): []; allowed: at least one word a sentence",
+        "words and tags differ in number in 1 row (2): 2 and 1; allowed: a tag for every word",
         "empty word in 1 row (3)",
     ]
     with pytest.raises(UserError, match=r"unknown tag in 1 row \(0\): 'X'"):

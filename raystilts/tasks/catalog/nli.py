@@ -1,5 +1,7 @@
 """Natural language inference: the English corpora, XNLI, and tests in single languages."""
 
+from typing import Any
+
 from raystilts.tasks.languages import codes
 from raystilts.tasks.source import CONVERTED, Source
 from raystilts.tasks.task import Task
@@ -156,7 +158,21 @@ SCITAIL = Task(
 
 
 # SICK: entailment between sentences of simple, compositional English.
-SICK_TRAIN = Source(dataset="sick", split="train", path="RobZamp/sick", rows=4_439, tokens_per_row=32)
+#
+# The corpus as its authors published it, in one file, which a repository about it keeps; the hub's copy is a script.
+SICK_TRAIN = Source(
+    dataset="sick",
+    split="train",
+    path="github:kkalouli/SICK-processing",
+    hub_files="SICK.txt",
+    hub_split="TRAIN",
+    hub_where={"SemEval_set": "{split}"},
+    hub_converter="sick_items",
+    file_type=".tsv",
+    revision="0848f4aec60870122a4ca18de08ba0e25f6f9a75",
+    rows=4_439,
+    tokens_per_row=32,
+)
 
 SICK = Task(
     name="sick",
@@ -164,8 +180,8 @@ SICK = Task(
         text="sentence_A", text_pair="sentence_B", labels=("entailment", "neutral", "contradiction")
     ),
     train=SICK_TRAIN,
-    dev=SICK_TRAIN.other("validation", rows=495),
-    test=SICK_TRAIN.other("test", rows=4_906),
+    dev=SICK_TRAIN.other("validation", hub_split="TRIAL", rows=495),
+    test=SICK_TRAIN.other("test", hub_split="TEST", rows=4_906),
     languages=("en",),
     dev_languages=("en",),
     main_score="accuracy",
@@ -250,9 +266,9 @@ AFRIXNLI = Task(
     main_score="accuracy",
     chance=1 / 3,
     description="Natural language inference in 16 African languages, translated by professionals.",
-    licence="Apache-2.0",
+    licence="Apache-2.0; its items are XNLI's, CC BY-NC 4.0",
     citation="Adelani et al. 2025, NAACL, IrokoBench, arxiv.org/abs/2406.03368",
-    url="https://github.com/masakhane-io/masakhane-nli",
+    url="https://huggingface.co/datasets/masakhane/afrixnli",
 )
 
 
@@ -261,10 +277,21 @@ _NLI_PINS = {
     "klue/klue": "349481ec73fff722f88e0453ca05c77a447d967c",
 }
 
+# IndoNLI as its authors published it: the hub's copy is a script.
+_NLI_FILES: dict[str, dict[str, Any]] = {
+    "indonli": {
+        "path": "github:ir-nlp-csui/indonli",
+        "hub_files": "data/indonli/{split}.jsonl",
+        "hub_converter": "inference_letters",
+        "revision": "7b55d8217cc8417a8268b2ee6ba07bbfb75a4c8b",
+        "rows": 2_201,
+    },
+}
+
 # Inference tests in single languages, trained on MultiNLI; without a hub path they need a folder.
 # name language split | hub path | configuration | licence | citation | home page
 _NLI_TARGETS_TABLE = """
-indonli id test_lay|afaji/indonli|indonli|CC BY-SA 3.0, 4.0|Mahendra et al. 2021, EMNLP|github.com/ir-nlp-csui/indonli
+indonli id test_lay|||CC BY-SA 3.0, 4.0|Mahendra et al. 2021, EMNLP|github.com/ir-nlp-csui/indonli
 ocnli zh validation|clue/clue|ocnli|CC BY-NC 2.0|Hu et al. 2020, Findings of EMNLP|github.com/CLUEbenchmark/OCNLI
 klue_nli ko validation|klue/klue|nli|CC BY-SA 4.0|Park et al. 2021, NeurIPS|github.com/KLUE-benchmark/KLUE
 kornli ko test|||CC BY-SA 4.0|Ham et al. 2020, Findings of EMNLP|github.com/kakaobrain/KorNLUDatasets
@@ -286,7 +313,7 @@ def _nli_targets_task(line: str) -> Task:
         revision=_NLI_PINS.get(path, CONVERTED),
         keyed_as=CONVERTED if path in _NLI_PINS else None,
         converter="premise_hypothesis",
-    )
+    ).model_copy(update=_NLI_FILES.get(name, {}))
     return Task(
         name=name,
         type=MNLI_TYPE,

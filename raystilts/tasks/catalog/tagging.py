@@ -41,17 +41,74 @@ UDPOS = Task(
 )
 
 
-# Parts of speech of any release of Universal Dependencies (2.16 and later): a folder holds the treebank that one wants
-# of a language, as the release has it, as ud/<language>/<split>.conllu.
-UD_TRAIN = Source(dataset="ud", split="train", rows=12_544, tokens_per_row=24)
+# Parts of speech of Universal Dependencies 2.16, a treebank a language. A folder may hold the treebanks of any other
+# release that one wants, as the release has them, as ud/<language>/<split>.conllu.
+#
+# language treebank commit
+_TREEBANKS = """
+af Afrikaans-AfriBooms b9e55dcee1db036af13cae975a555471dc1139b8
+ar Arabic-PADT 94c3ad73a72d8bd1c2f0dfdb84f0c4327b2feb7d
+bg Bulgarian-BTB ddcce206ae0c09f19b7b2a120e0fe6a28f45ec06
+de German-GSD 0726bb0c7e7328d5ef1a5d65c70d184882eacd95
+el Greek-GDT 13efd94c66ad630a70245712f91a1e8d582614a6
+en English-EWT 4c89b5833a70aa5ed3a00bad2f23f57992cc7df8
+es Spanish-GSD 85cc9ba98d7e91b536e5c3da2956e8c2f818ad1f
+et Estonian-EDT 2351877181638e0df11b9745451a45ec3de2f3dc
+eu Basque-BDT 2640e2ebb14fd0ca39744897033375d1516f2ca9
+fa Persian-Seraji 32e1ed5845fe2d87849653f3df62a06c949061ca
+fi Finnish-TDT e7ad38b96189b3f43472442703d26b8a315b6589
+fr French-GSD 42fdb4fc842d060c9f8af663c6ba5db229354e8c
+he Hebrew-HTB 0073820cdced1b4e5091bcf6a17a59f959a6ef43
+hi Hindi-HDTB 2e5314f0966b1d4df7587d38ae7707d4b26cbf40
+hu Hungarian-Szeged a553100de17bc9b34798bdbceacbd37c46c09eb0
+id Indonesian-GSD a1222f691d5437be4c7e8db11a2c31e68f1a7d01
+it Italian-ISDT 81c1a00644147588d285c3e3f8662b9d1df92f16
+ja Japanese-GSD 8e5794fae6d25796437a64a08c497a5c870b7b09
+kk Kazakh-KTB ad5662c808146197e899ab769c4f6c78affd392f
+ko Korean-GSD 60ffc4f2f0cbf0bf816f0d44a7339512f5ce9c25
+lt Lithuanian-ALKSNIS 689bf1f28cc85c8270ce9e09d31248c6be3c3dcb
+mr Marathi-UFAL 8546d792da57ca81a1f24d8878cfe62a1868e393
+nl Dutch-Alpino b323b32cdd66ef2a9c7c86ed078620e103e078dc
+pl Polish-PDB ec9fd1e8b92851dc0dbaa54947b67ac3f90680a7
+pt Portuguese-GSD 5edd2ef9dceb88058f64b823b6980bd856d7f892
+ro Romanian-RRT f4cf72215ebf330d20ab73dbcb9effc114adcc80
+ru Russian-GSD 27975702bf9507f0a244007f47345239a2d39c2f
+ta Tamil-TTB d7432d3963ff9107764d869dd3c6598417884f3d
+te Telugu-MTG f82c0d053e563fbd4913ddf6f13fd3251922ddcd
+th Thai-PUD fd3b55f482bf4abe0c7372ca6aa85c61d75b3f47
+tl Tagalog-TRG 91e3cfdc44079c9e45a1c57571b7dd98ebae9959
+tr Turkish-BOUN cfa62ac55a426d596700eceac436944e5cf0a967
+uk Ukrainian-IU dd951f6f474583289a09e93f1a0e7bf95f93f350
+ur Urdu-UDTB ed8da673c32352fb78036808349a9546e21fc78a
+vi Vietnamese-VTB c1a8853e9ba599e0c0825f5960a1d7cdd2712ea3
+wo Wolof-WTB 8c3d6d564efe0a88a3926fe8455f258b49b6d455
+yo Yoruba-YTB 528532be2f5c69d3cfb76d1c4ec23b830a34473d
+zh Chinese-GSDSimp 9b1fc1d388b8f4ac7cf12a704995618571454b80
+"""
+
+
+def _treebank(line: str) -> tuple[str, Source]:
+    """The language and the training data of a treebank, in its own repository at the commit of the release."""
+    language, name, commit = line.split()
+    return language, Source(
+        dataset="ud",
+        split="train",
+        path=f"github:UniversalDependencies/UD_{name}",
+        hub_files=f"{language}_{name.partition('-')[2].lower()}-ud-{{split}}.conllu",
+        revision=commit,
+    )
+
+
+UD_TREEBANKS = dict(map(_treebank, _TREEBANKS.strip().splitlines()))
+UD_TRAIN = UD_TREEBANKS["en"].model_copy(update={"by_language": UD_TREEBANKS, "rows": 12_544, "tokens_per_row": 24})
 UD = UDPOS.model_copy(
     update={
         "name": "ud",
         "train": UD_TRAIN,
-        "dev": UD_TRAIN.other("validation", rows=2_001),
+        "dev": UD_TRAIN.other("validation", hub_split="dev", rows=2_001),
         "test": UD_TRAIN.other("test", rows=900),
         "main_score": "accuracy",
-        "description": "Universal part-of-speech tags of the release in the folder, a treebank a language.",
+        "description": "Universal part-of-speech tags of release 2.16 (or a folder's own), a treebank a language.",
         "scores_compared": "word accuracy; never compared here",
     }
 )

@@ -5,7 +5,7 @@ One rule serves everybody: what `raystilts tasks check` tells, a study refuses b
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,9 @@ from raystilts.errors import UserError, did_you_mean
 
 #: How many rows with a fault are named before they are only counted.
 _SHOWN = 5
+
+#: Characters of a cell that are shown.
+_WIDTH = 80
 
 #: Label names that are named in a message before the rest is left out.
 _LABELS = 20
@@ -93,16 +96,22 @@ def _no_texts(array: pa.Array, name: str) -> list[Fault]:
     if not pa.types.is_string(array.type) and not pa.types.is_large_string(array.type):
         return [Fault(f"column {name!r} holds {array.type}", allowed="text (string)")]
     bad = _not_utf8(array)
-    return [Fault(f"{name!r} is not UTF-8", bad, allowed="text in UTF-8; write the file again")] if bad else []
+    allowed = "text in UTF-8; write the file again"
+    return faults(f"{name!r} is not UTF-8", bad, found=lambda row: f"{_bytes(array)[row][:20]!r}", allowed=allowed)
 
 
 def _not_utf8(array: pa.Array) -> tuple[int, ...]:
     try:
         array.validate(full=True)
     except pa.ArrowInvalid:
-        kind = pa.large_binary() if pa.types.is_large_string(array.type) else pa.binary()
-        return tuple(i for i, text in enumerate(array.view(kind).to_pylist()) if not _decodes(text))
+        return tuple(i for i, text in enumerate(_bytes(array)) if not _decodes(text))
     return ()
+
+
+def _bytes(array: pa.Array) -> list[Any]:
+    """What texts are made of."""
+    kind = pa.large_binary() if pa.types.is_large_string(array.type) else pa.binary()
+    return array.view(kind).to_pylist()  # type: ignore[no-any-return]
 
 
 def _decodes(text: bytes | None) -> bool:
@@ -205,10 +214,10 @@ def label_faults(values: Sequence[Any], table: dict[str, int], allowed: str, wha
     found = []
     if missing:
         remedy = "Fill them in, or leave these rows out"
-        found.append(Fault(f"no {what}", missing, _value(values[missing[0]]), allowed, remedy=remedy))
+        found.append(Fault(f"no {what}", missing, shown(values[missing[0]]), allowed, remedy=remedy))
     if unknown:
         first = values[unknown[0]]
-        found.append(Fault(f"unknown {what}", unknown, _value(first), allowed, remedy=_remedy(first, table)))
+        found.append(Fault(f"unknown {what}", unknown, shown(first), allowed, remedy=_remedy(first, table)))
     return found
 
 
@@ -228,11 +237,26 @@ def _remedy(value: Any, table: dict[str, int]) -> str:
     return ""
 
 
-def _value(value: Any) -> str:
-    return "null" if value is None else repr(value)
+def shown(value: Any) -> str:
+    """A cell, for people."""
+    text = "null" if value is None else repr(value)
+    return text if len(text) <= _WIDTH else f"{text[:_WIDTH]}..."
 
 
-def faults(what: str, rows: Iterable[int], *, found: str = "", allowed: str = "", fatal: bool = True) -> list[Fault]:
-    """One fault of all rows that have it, or none."""
+def faults(
+    what: str,
+    rows: Iterable[int],
+    *,
+    found: str | Callable[[int], str] = "",
+    allowed: str = "",
+    fatal: bool = True,
+) -> list[Fault]:
+    """One fault of all rows that have it, or none.
+
+    Args:
+        found: What stands in the first of them, or a function that says it of a row.
+    """
     there = tuple(rows)
-    return [Fault(what, there, found, allowed, fatal)] if there else []
+    if not there:
+        return []
+    return [Fault(what, there, found if isinstance(found, str) else found(there[0]), allowed, fatal)]

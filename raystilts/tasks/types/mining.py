@@ -13,7 +13,7 @@ from raystilts.metrics import mining
 from raystilts.tasks.encoding import Features, Floats, Outputs, Tokenizer, encode_texts
 from raystilts.tasks.splits import fixed_sample
 from raystilts.tasks.types.base import Head, TaskType
-from raystilts.tasks.types.columns import Fault, column, faults
+from raystilts.tasks.types.columns import Fault, column, faults, shown
 
 _Pair = tuple[str, str]
 
@@ -134,13 +134,19 @@ class Mining(TaskType):
             if (side, name) in known:
                 twice.append(i)
             known.add((side, name))
-        pairs = zip(column(rows, "source_id"), column(rows, "target_id"), strict=True)
+        pairs = list(zip(column(rows, "source_id"), column(rows, "target_id"), strict=True))
         lost = [i for i, (side, (source, target)) in enumerate(zip(sides, pairs, strict=True))
                 if side == "pair" and not {("source", source), ("target", target)} <= known]  # fmt: skip
         found = faults("no text in 'sentence'", missing, found="null", allowed="a text in every row")
-        found += faults("empty 'sentence'", blank, fatal=False) + faults("id stands twice", twice)
-        found += faults("pair of a sentence that is not there", lost)
-        return found if "pair" in sides else [*found, Fault("no pairs: nothing could be scored")]
+        found += faults("empty 'sentence'", blank, fatal=False) + faults(
+            "id stands twice", twice, found=lambda row: shown(ids[row]), allowed="an id of its own for every sentence"
+        )
+        found += faults(
+            "pair of a sentence that is not there", lost, found=lambda row: " and ".join(map(shown, pairs[row])),
+            allowed="the ids of a source and a target sentence",
+        )  # fmt: skip
+        none = Fault("no pairs", allowed="at least one, or nothing can be scored")
+        return found if "pair" in sides else [*found, none]
 
 
 def _side(rows: pa.Table, side: str) -> pa.Table:

@@ -20,6 +20,7 @@ from raystilts.tasks.types.columns import (
     index_labels,
     label_faults,
     label_table,
+    shown,
     text_faults,
 )
 from raystilts.tasks.types.one_of_several import OneOfSeveral
@@ -117,13 +118,13 @@ class MultipleChoice(OneOfSeveral):
         odd = [i for i, row in choices if row is not None and not isinstance(row, list)]
         if odd:
             what = f"no list in {self.choices[0]!r}"
-            return faults(what, odd, found=repr(choices[odd[0]][1]), allowed="a list of texts")
+            return faults(what, odd, found=lambda row: shown(choices[row][1]), allowed="a list of texts")
         missing = [i for i, row in choices if row is None or not all(isinstance(c, str) for c in row)]
         lost = {*missing}
         number = [i for i, row in choices if i not in lost and len(row) != k]
         blank = [i for i, row in choices if i not in lost and not all(c.strip() for c in row)]
-        found = faults("no choice", missing, found="null", allowed="a text for each choice")
-        found += faults(f"not {k} choices", number, found=f"{len(choices[number[0]][1])}" if number else "")
+        found = faults("no choice", missing, found=lambda row: shown(choices[row][1]), allowed="a text for each choice")
+        found += faults(f"not {k} choices", number, found=lambda row: f"{len(choices[row][1])}", allowed=f"{k}")
         return found + faults("empty choice", blank, fatal=False)
 
 

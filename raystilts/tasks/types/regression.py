@@ -13,7 +13,7 @@ from raystilts.errors import UserError
 from raystilts.metrics import regression
 from raystilts.tasks.encoding import Features, Floats, Outputs
 from raystilts.tasks.types.base import Head
-from raystilts.tasks.types.columns import Fault, column, faults, text_faults
+from raystilts.tasks.types.columns import Fault, column, faults, shown, text_faults
 from raystilts.tasks.types.text_pair import TextPair
 
 
@@ -91,8 +91,7 @@ class Regression(TextPair):
         kinds = (("no score", missing), ("score that is no number", none), ("score beyond the scale", beyond))
         wrong = []
         for what, there in kinds:
-            shown = "" if not there else "null" if values[there[0]] is None else repr(values[there[0]])
-            wrong += faults(what, there, found=shown, allowed=self._allowed)
+            wrong += faults(what, there, found=lambda row: shown(values[row]), allowed=self._allowed)
         return text_faults(rows, self._texts()) + wrong
 
 

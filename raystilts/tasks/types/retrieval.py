@@ -14,7 +14,7 @@ from raystilts.metrics import retrieval
 from raystilts.tasks.encoding import Features, Floats, Outputs, Tokenizer, encode_texts
 from raystilts.tasks.splits import fixed_sample
 from raystilts.tasks.types.base import Head, TaskType
-from raystilts.tasks.types.columns import Fault, column, faults, text_faults
+from raystilts.tasks.types.columns import Fault, column, faults, shown, text_faults
 
 
 class Retrieval(TaskType):
@@ -201,8 +201,12 @@ class AnswerRetrieval(TaskType):
         neither = [i for i, (q, _, c, _) in enumerate(both) if (q is None) == (c is None)]
         blank = [i for i, (q, _, c, _) in enumerate(both) if not (q or c or "").strip()]
         keyless = [i for i, (q, key, _, _) in enumerate(both) if q is not None and not key]
-        found = faults("neither a question nor a candidate", neither) + faults("empty text", blank, fatal=False)
-        return found + faults("question without a key", keyless)
+        of = {True: "neither of them", False: "both"}
+        what, allowed = "neither a question nor a candidate", "one of the two"
+        found = faults(what, neither, found=lambda row: of[both[row][0] is None], allowed=allowed)
+        found += faults("empty text", blank, fatal=False)
+        allowed = "what names the candidates that answer it"
+        return found + faults("question without a key", keyless, found=lambda row: shown(both[row][1]), allowed=allowed)
 
 
 def _questions(rows: pa.Table) -> pa.Table:

@@ -34,7 +34,7 @@ from raystilts.tasks.encoding import (
     uses_token_types,
 )
 from raystilts.tasks.types.base import Head, TaskType
-from raystilts.tasks.types.columns import Fault, column, faults, field, text_faults
+from raystilts.tasks.types.columns import Fault, column, faults, field, shown, text_faults
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,7 +328,7 @@ class SpanQA(TaskType):
         inner = answers.type.value_type if pa.types.is_list(answers.type) else answers.type
         if not pa.types.is_struct(inner) or {"text", "answer_start"} - {one.name for one in inner}:
             raise UserError(
-                f"column {self.answers!r} holds {answers.type}; it must be a struct of the lists text and answer_start"
+                f"column {self.answers!r} holds {answers.type}; allowed: a struct of the lists text and answer_start"
             )
         parts = {name: field(rows, f"{self.answers}.{name}") for name in ("text", "answer_start")}
         if all(pa.types.is_list(part.type) for part in parts.values()) and pa.types.is_struct(answers.type):
@@ -355,9 +355,23 @@ class SpanQA(TaskType):
                 missing.append(i)
             elif len(said) != len(starts) or not all(map(self._in_place(text or ""), said, starts)):
                 wrong.append(i)
-        found += faults("no answer", missing, allowed="an answer in every row, or SpanQA(no_answer=True)")
+        allowed = "an answer in every row, or SpanQA(no_answer=True)"
+        given = [(answer or {}).get("text") for answer in answers]
+        found += faults("no answer", missing, found=lambda row: shown(given[row]), allowed=allowed)
         hint = "text == context[start:start + len(text)]; a source's converter answers_in_place moves them"
-        return found + faults("answer not at its place", wrong, allowed=hint)
+        place = "answer not at its place"
+        return found + faults(place, wrong, found=lambda row: self._lost(contexts[row], answers[row]), allowed=hint)
+
+    def _lost(self, context: str, answer: dict[str, list[Any]]) -> str:
+        """The first answer of a row that is not where it is said to be, and what is there."""
+        said, starts = answer["text"] or [], answer["answer_start"] or []
+        if len(said) != len(starts):
+            return f"{len(said)} texts and {len(starts)} starts"
+        holds = self._in_place(context or "")
+        text, start = next(pair for pair in zip(said, starts, strict=True) if not holds(*pair))
+        if text is None or start is None or start < 0:
+            return f"{shown(text)} at {shown(start)}"
+        return f"{shown(text)} at {start}, where {shown(context[start : start + len(text)])} is"
 
     def _in_place(self, context: str) -> Callable[[Any, Any], bool]:
         """Whether an answer stands where it is said to."""

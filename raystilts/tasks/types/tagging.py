@@ -35,6 +35,7 @@ from raystilts.tasks.types.columns import (
     index_labels,
     label_faults,
     label_table,
+    shown,
     versioned,
 )
 from raystilts.tasks.words import pieces_by_word, word_pieces
@@ -188,13 +189,26 @@ class Tagging(TaskType):
         known = label_faults([tag for _, _, t in pairs for tag in t], label_table(self.labels), "", "tag")
         found = [Fault(one.what, tuple(dict.fromkeys(rows_of[i] for i in one.rows)), one.found,
                        allowed_labels(self.labels)) for one in known]  # fmt: skip
-        found += faults("no words", [i for i, w, _ in pairs if not w], allowed="at least one word a sentence")
-        found += faults("words and tags differ in number", [i for i, w, t in pairs if len(w) != len(t)])
+        found += self._number_faults(pairs, words)
         missing = [i for i, w, _ in pairs if not all(isinstance(word, str) for word in w)]
-        found += faults("no text for a word", missing, allowed="a text for every word")
+        what = "no text for a word"
+        found += faults(what, missing, found=lambda i: _no_text(words[i]), allowed="a text for every word")
         lost = {*missing}
         blank = [i for i, w, _ in pairs if i not in lost and not all(w)]
         return found + faults("empty word", blank, fatal=False)
+
+    def _number_faults(self, pairs: list[tuple[int, list[Any], list[Any]]], words: list[Any]) -> list[Fault]:
+        """Sentences without words, and such as have more or fewer tags."""
+        none = [i for i, w, _ in pairs if not w]
+        found = faults("no words", none, found=lambda i: shown(words[i]), allowed="at least one word a sentence")
+        odd = [i for i, w, t in pairs if len(w) != len(t)]
+        what, counts = "words and tags differ in number", {i: (len(w), len(t)) for i, w, t in pairs}
+        return found + faults(what, odd, found=lambda i: "{} and {}".format(*counts[i]), allowed="a tag for every word")
+
+
+def _no_text(words: list[Any]) -> str:
+    """The first word that is no text."""
+    return shown(next(word for word in words if not isinstance(word, str)))
 
 
 def _pieces(lengths: Longs, sizes: Longs, room: int) -> tuple[Longs, Longs]:
