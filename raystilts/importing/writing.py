@@ -19,7 +19,6 @@ from raystilts.importing.state import PART, SMALL, STUDY, State, load_state, sav
 from raystilts.results.compaction import write_query, write_rows, write_score_rows
 from raystilts.results.finals import FINALS, write_finals
 from raystilts.results.reader import Manifest, load_manifest, publish, read_parts
-from raystilts.results.results import Results
 from raystilts.results.schema import Table, schema_of
 
 _TRIES = 5
@@ -84,13 +83,15 @@ def _finals(derived: Derived) -> bytes | None:
         return None
     with tempfile.TemporaryDirectory(prefix="raystilts-") as temporary:
         path = Path(temporary) / FINALS
-        derived.connection.execute(f"copy ({derived.finals}) to '{path}' (format parquet, compression zstd)")
+        derived.connection.execute(f"copy ({derived.finals}) to '{path}' (format parquet, compression zstd, row_group_size 16384)")
         return path.read_bytes()
 
 
 def _write_finals(folder: Folder, finals: bytes | None) -> None:
     """Writes `finals.parquet`: of imports alone as they were derived, which is quicker than to read it all again."""
     if finals is None or len(load_manifest(folder).parts["runs"]) > 1 or folder.names("runs"):
+        from raystilts.results.results import Results  # here: it loads all that answers questions
+
         write_finals(Results(folder))
     else:
         folder.write(FINALS, finals, overwrite=True)
