@@ -17,7 +17,7 @@ _HIGHER = frozenset((
     "sacrebleu", "meteor", "pearson", "pearsonr", "spearman", "spearmanr", "correlation", "corr", "matthews", "mcc",
     "kappa", "kendall", "cosine", "reward", "hits", "jaccard", "iou", "dice", "r2", "pass", "likelihood", "gain",
     "balanced", "specificity", "sensitivity", "mauve", "bertscore", "comet", "las", "uas", "upos", "main",
-))  # fmt: skip  # fmt: skip
+))  # fmt: skip
 _LOWER = frozenset(
     [
         "loss",
@@ -168,6 +168,11 @@ def direction(metric: str) -> Direction | None:
     return None
 
 
+def is_setting(name: str) -> bool:
+    """Whether a column of numbers tells how a run was set or how much it had: lr, batch_size, n_train; no score."""
+    return direction(name) == "cost" or bool(re.match(r"(n|num|number|count)(_of)?[ _-]", name.strip().lower()))
+
+
 def is_rate(metric: str) -> bool:
     """Whether a lower-is-better metric is a share, so that one minus it is a score."""
     return bool(set(words(metric)) & _RATES)
@@ -179,8 +184,10 @@ def is_signed(metric: str, said: Collection[str] = ()) -> bool:
 
 
 def is_summary(name: str) -> bool:
-    """Whether a name is that of an average over the others."""
-    return re.sub(r"\s+", "_", name.strip().lower()) in _SUMMARIES
+    """Whether a name is that of an average over the others, such as `Avg` or `Avg_without_retrieval`."""
+    if re.sub(r"\s+", "_", name.strip().lower()) in _SUMMARIES:
+        return True
+    return bool({"avg", "average"} & set(words(name)[:1] + words(name)[-1:])) and direction(name) is None
 
 
 def split_name(name: str) -> str:
