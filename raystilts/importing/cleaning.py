@@ -51,7 +51,10 @@ def arranged(reading: Reading, columns: Columns, said: list[str]) -> pd.DataFram
     rows["failed"] = _failed(frame, columns)
     partial = rows["failed"] & rows["value"].notna()
     if partial.any():
-        said.append(f"{int(partial.sum())} scores of failed runs left out: they are of a part of a training (--column status= keeps them)")
+        said.append(
+            f"{int(partial.sum())} scores of failed runs left out: they are of a part of a training "
+            "(--column status= keeps them)"
+        )
         rows["value"] = rows["value"].mask(partial)
     for name in ("step", "examples"):
         found = _constant(frame, columns, name)

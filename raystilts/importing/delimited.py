@@ -77,7 +77,11 @@ def _of_markdown(text: str) -> str:
     rows = [line for line in lines if line]
     if len(rows) < 2 or not all(line.startswith("|") for line in rows) or not re.fullmatch(r"[|:\s-]+", rows[1]):
         return text
-    return "\n".join(line.strip("|").strip() for line in (rows[0], *rows[2:])) + "\n"
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in (rows[0], *rows[2:])]
+    if cells[0][0].lower() in ("task", "tasks"):  # so lm-eval prints: a task once, then a line for each of its metrics
+        for above, row in itertools.pairwise(cells):
+            row[0] = row[0] or above[0]
+    return "\n".join("|".join(row) for row in cells) + "\n"
 
 
 def _preamble(text: str) -> int:
@@ -128,10 +132,11 @@ def _with_index_names(text: str, skip: int, separator: str) -> str:
         alone = 0 < labels < len(filled) == len(above) and all(filled[:labels])
         if alone and _is_header(above[labels:], [row[labels:] for row in rows[place + 1 :]]):
             sink = io.StringIO()
-            csv.writer(sink, delimiter=separator, lineterminator="\n").writerow([*rows[place][:labels], *above[labels:]])
-            return "".join([*itertools.islice(_each(text), skip), *lines[: place - 1], sink.getvalue()]) + text[
-                sum(map(len, itertools.islice(_each(text), skip + place + 1))) :
-            ]
+            writer = csv.writer(sink, delimiter=separator, lineterminator="\n")
+            writer.writerow([*rows[place][:labels], *above[labels:]])
+            before = [*itertools.islice(_each(text), skip), *lines[: place - 1]]
+            rest = sum(map(len, [*before, *lines[place - 1 : place + 1]]))
+            return "".join([*before, sink.getvalue()]) + text[rest:]
     return text
 
 

@@ -112,7 +112,8 @@ def _melt(
     what = " and ".join(said_of) if tasks else kind
     said.append(f"a wide table: columns {shown} taken for {what} (--across {'|'.join(ACROSS[:5])})")
     melted = Reading(long, f"{reading.shape}, wide", reading.files, said, reading.told, reading.items)
-    made = [name for name in (kind, "target", "language", "metric", "value", "std", "stderr", "runs") if name in long.columns]
+    ours = (kind, "target", "language", "metric", "value", "std", "stderr", "runs")
+    made = [name for name in ours if name in long.columns]
     told = (
         {ours: theirs for ours, theirs in columns.of.items() if theirs in held}
         | rows
@@ -268,10 +269,12 @@ def _with_stat_rows(reading: Reading, told: dict[str, str], constants: dict[str,
         if not {"value"} < stats or not stats & {"std", "stderr"} or len(split) > 1000:
             continue
         stat = _KIND_COLUMN["stat"]
-        long = frame.rename(columns={of["value"]: "value"}).assign(**{stat: frame[name].map({k: v for k, (_, v) in split.items()})})
-        metric = frame[name].astype(str).map({k: v for k, (v, _) in split.items()})
+        long = frame.drop(columns=ROW).rename(columns={of["value"]: "value"})
+        long[stat] = frame[name].map({value: found for value, (_, found) in split.items()})
+        metric = frame[name].astype(str).map({value: found for value, (found, _) in split.items()})
         long = long.drop(columns=name) if set(metric) == {""} else long.assign(**{name: metric})
-        long = _spread_out(long.drop(columns=ROW), stat_names=False).assign(**{ROW: lambda rows: range(1, len(rows) + 1)})
+        long = _spread_out(long, stat_names=False)
+        long[ROW] = range(1, len(long) + 1)
         said = [*reading.said, f"rows of means and of their spreads put together, by column {name!r}"]
         return Reading(long, reading.shape, reading.files, said, {**reading.told, "value": "value"}, reading.items)
     return reading

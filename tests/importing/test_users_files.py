@@ -85,7 +85,8 @@ def test_several_lines_of_header_as_pandas_writes_them(load: Import, scores: Sco
 
 
 def test_three_levels_as_pandas_writes_them(load: Import, scores: Scores) -> None:
-    columns = pd.MultiIndex.from_product([["xnli", "pawsx"], ["accuracy"], ["de", "en"]], names=["task", "metric", "lang"])
+    levels = [["xnli", "pawsx"], ["accuracy"], ["de", "en"]]
+    columns = pd.MultiIndex.from_product(levels, names=["task", "metric", "lang"])
     index = pd.Index(["none", "mnli"], name="arm")
     load(pd.DataFrame([[55, 50, 70, 60], [66, 60, 72, 61]], index=index, columns=columns).to_csv())
     assert _rows(scores().query("intermediate == 'mnli'"), "target", "language", "metric") == [
@@ -148,8 +149,9 @@ def test_names_of_averages(name: str, summary: bool) -> None:
 
 def test_averages_by_the_name_of_their_metric(load: Import, scores: Scores) -> None:
     """A published table lists means over groups of tasks below the tasks."""
-    rows = "none,rte,accuracy,60\nmnli,rte,accuracy,70\nnone,Question answering,mean,50\nmnli,Question answering,mean,55\n"
-    done = load("system,target,metric,value\n" + rows)
+    tasks = "none,rte,accuracy,60\nmnli,rte,accuracy,70\n"
+    groups = "none,Question answering,mean,50\nmnli,Question answering,mean,55\n"
+    done = load("system,target,metric,value\n" + tasks + groups)
     assert set(scores()["target"]) == {"rte"}
     assert "2 averages left out: metric mean" in done.said
 
@@ -157,3 +159,13 @@ def test_averages_by_the_name_of_their_metric(load: Import, scores: Scores) -> N
 def test_what_leaves_rows_of_a_wide_table_out_names_its_own_column(load: Import) -> None:
     with pytest.raises(UserError, match=r"value 'high' in column 'rte' is no number.*--where 'rte!=high'"):
         load("arm,rte,boolq\nnone,55,70\nmnli,high,72\nqqp,50,71\n")
+
+
+def test_a_task_is_named_once_in_a_printed_table(load: Import, scores: Scores) -> None:
+    """As lm-evaluation-harness prints its results, and as they stand in many a README."""
+    load("| Task |Version| Metric |Value|   |Stderr|\n|------|------:|--------|----:|---|-----:|\n"
+         "|arc   |      0|acc     |23.46|±  |  1.24|\n|      |       |acc_norm|27.39|±  |  1.30|\n"
+         "|boolq |      1|acc     |61.44|±  |  0.85|\n", "results.md", constants={"intermediate": "none"})  # fmt: skip
+    assert _rows(scores(), "target", "metric") == [
+        ["arc", "acc", 0.2346], ["arc", "acc_norm", 0.2739], ["boolq", "acc", 0.6144]
+    ]  # fmt: skip
