@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable
+from functools import cache
 from typing import Literal
 
 Kind = Literal["target", "intermediate", "language", "metric", "seed", "split", "stat", "fraction"]
@@ -217,12 +218,16 @@ def stat_of(name: str) -> str | None:
 
 
 def is_language(name: str) -> bool:
-    """Whether a name looks like the code of a language that is known here."""
-    from raystilts.tasks.languages import language_name
-
+    """Whether a name looks like the code of a language that is known here: of ISO 639-1, or of 639-3 (`deu`)."""
     text = name.strip()
-    code = re.split("[-_]", text)[0]
-    return bool(_LANGUAGE.fullmatch(text)) and language_name(code) != code
+    return bool(_LANGUAGE.fullmatch(text)) and re.split("[-_]", text)[0] in _codes()
+
+
+@cache
+def _codes() -> frozenset[str]:
+    from raystilts.tasks.languages import every_code
+
+    return every_code()
 
 
 def kind_of(names: Iterable[str]) -> Kind | None:

@@ -169,3 +169,12 @@ def test_a_task_is_named_once_in_a_printed_table(load: Import, scores: Scores) -
     assert _rows(scores(), "target", "metric") == [
         ["arc", "acc", 0.2346], ["arc", "acc_norm", 0.2739], ["boolq", "acc", 0.6144]
     ]  # fmt: skip
+
+
+def test_a_matrix_of_languages_by_their_codes_of_three_letters(load: Import, scores: Scores) -> None:
+    """A published matrix of trained by tested languages has codes of two and of three letters mixed."""
+    load(",amh,ara,zul,bbj\namh,60,21,35,35\nara,20,70,17,15\n", constants={"target": "ner"}, baseline="amh")
+    assert _rows(scores(), "intermediate", "language") == [
+        ["ara", "amh", 0.2], ["ara", "ara", 0.7], ["ara", "bbj", 0.15], ["ara", "zul", 0.17],
+        ["none", "amh", 0.6], ["none", "ara", 0.21], ["none", "bbj", 0.35], ["none", "zul", 0.35],
+    ]  # fmt: skip
