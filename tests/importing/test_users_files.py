@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -103,10 +104,10 @@ def test_means_and_spreads_as_pandas_writes_them(load: Import, scores: Scores, h
     elif how == "describe":
         text = groups.describe().to_csv()
     else:
-        wide = groups.agg(["mean", "std", "count"]).unstack("task").swaplevel(axis=1)
+        wide: Any = groups.agg(["mean", "std", "count"]).unstack("task").swaplevel(axis=1)
         text = wide.to_csv()
     load(text)
-    found = scores().groupby("intermediate")["value"].agg(["mean", "std", "count"]).round(6)
+    found: Any = scores().groupby("intermediate")["value"].agg(["mean", "std", "count"]).round(6)
     assert found.loc["mnli"].tolist() == [0.75, 0.070711, 2]
 
 
@@ -122,7 +123,7 @@ def test_means_and_spreads_as_pandas_writes_them(load: Import, scores: Scores, h
 )
 def test_spreads_in_rows_are_no_scores(load: Import, scores: Scores, text: str) -> None:
     load(text, constants={"runs": "3"})
-    found = scores().groupby("intermediate")["value"].agg(["mean", "std", "count"]).round(6)
+    found: Any = scores().groupby("intermediate")["value"].agg(["mean", "std", "count"]).round(6)
     assert found.loc["mnli"].tolist() == [0.66, 0.02, 3]
 
 
