@@ -15,7 +15,7 @@ from raystilts.errors import UserError
 from raystilts.importing.columns import Columns, hyperparameter_columns
 from raystilts.importing.kinds import is_summary, seed_of, split_name, without_split
 from raystilts.importing.numbers import is_missing, to_numbers
-from raystilts.importing.reading import PLACES, Reading
+from raystilts.importing.reading import COLUMN, PLACES, Reading
 from raystilts.importing.scales import where_of
 
 Repeats = Literal["refuse", "first", "average"]
@@ -49,6 +49,13 @@ def arranged(reading: Reading, columns: Columns, said: list[str]) -> pd.DataFram
     spreads = to_numbers(frame[of["value"]]).spreads if value.notna().any() else value
     rows["std"] = rows["std"].fillna(spreads)
     rows["failed"] = _failed(frame, columns)
+    partial = rows["failed"] & rows["value"].notna()
+    if partial.any():
+        said.append(
+            f"{int(partial.sum())} scores of failed runs left out: they are of a part of a training "
+            "(--column status= keeps them)"
+        )
+        rows["value"] = rows["value"].mask(partial)
     for name in ("step", "examples"):
         found = _constant(frame, columns, name)
         rows[name] = (found if found is not None else value * 0).fillna(0).astype("int64")
@@ -81,7 +88,7 @@ def sure_sizes(reading: Reading, columns: Columns, told: Mapping[str, str]) -> t
             of["hyperparameters"] = ",".join([*hyperparameter_columns(columns), theirs])
             said.append(
                 f"{theirs} is no size everywhere ({', '.join(odd[:3])}): each value is an arm of its own "
-                f"(--where {theirs}!={odd[0]} leaves such rows out)"
+                f"({' '.join(f'--where {theirs}!={value}' for value in odd[:3])} leaves such rows out)"
             )
     return dataclasses.replace(columns, of=of), said
 
@@ -153,9 +160,10 @@ def _constant(frame: pd.DataFrame, columns: Columns, name: str) -> pd.Series[flo
 def _refuse_wrong(frame: pd.DataFrame, wrong: pd.Series[bool], ours: str, theirs: str) -> None:
     if wrong.any():
         first = frame[wrong].iloc[0]
+        name = first[COLUMN] or theirs  # of a wide table the user's own
         raise UserError(
-            f"{where_of(first)}: {ours} {first[theirs]!r} in column {theirs!r} is no number ({int(wrong.sum())} such "
-            f"rows); leave such rows out with --where '{theirs}!={first[theirs]}'"
+            f"{where_of(first)}: {ours} {first[theirs]!r} in column {name!r} is no number ({int(wrong.sum())} such "
+            f"rows); leave such rows out with --where '{name}!={first[theirs]}'"
         )
 
 

@@ -17,7 +17,7 @@ NAMES: dict[str, tuple[str, ...]] = {
     ),
     "target": (
         "target", "target_task", "target_dataset", "tgt", "tgt_task", "transfer_to", "to", "eval_task", "task",
-        "task_name", "dataset", "dataset_name", "benchmark",
+        "task_name", "dataset", "dataset_name", "benchmark", "tasks",
     ),
     "value": ("value", "score", "result", "performance", "metric_value", "mean", "mean_score", "avg_score"),
     "metric": ("metric", "metric_name", "measure"),
@@ -33,7 +33,7 @@ NAMES: dict[str, tuple[str, ...]] = {
     "hyperparameters": ("hyperparameters", "hparams"),
     "std": ("std", "stdev", "sd", "std_dev", "stddev", "standard_deviation"),
     "stderr": ("stderr", "se", "sem", "std_err", "standard_error"),
-    "runs": ("runs", "n", "n_runs", "num_runs", "n_seeds", "num_seeds"),
+    "runs": ("runs", "n", "n_runs", "num_runs", "n_seeds", "num_seeds", "count"),
     "status": ("status", "state"),
 }  # fmt: skip
 REQUIRED = ("intermediate", "target", "value")

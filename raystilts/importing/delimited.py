@@ -7,6 +7,7 @@ import gzip
 import io
 import itertools
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from raystilts.importing.numbers import to_numbers
 
 _SEPARATORS = (",", ";", "\t", "|")
 _HEAD = 50
+#: Lines of header at most.
+_HEADS = 4
 
 
 def read_delimited(path: Path) -> pd.DataFrame:
@@ -33,6 +36,7 @@ def read_delimited(path: Path) -> pd.DataFrame:
     text = _of_markdown(text)
     skip = _preamble(text)
     separator = _separator(text, skip)
+    text = _with_index_names(text, skip, separator)
     levels = _header_lines(text, skip, separator)
     frame = pd.read_csv(
         io.BytesIO(text.encode()),  # a StringIO would hold four bytes a character
@@ -73,7 +77,11 @@ def _of_markdown(text: str) -> str:
     rows = [line for line in lines if line]
     if len(rows) < 2 or not all(line.startswith("|") for line in rows) or not re.fullmatch(r"[|:\s-]+", rows[1]):
         return text
-    return "\n".join(line.strip("|").strip() for line in (rows[0], *rows[2:])) + "\n"
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in (rows[0], *rows[2:])]
+    if cells[0][0].lower() in ("task", "tasks"):  # so lm-eval prints: a task once, then a line for each of its metrics
+        for above, row in itertools.pairwise(cells):
+            row[0] = row[0] or above[0]
+    return "\n".join("|".join(row) for row in cells) + "\n"
 
 
 def _preamble(text: str) -> int:
@@ -111,21 +119,48 @@ def _separator(text: str, skip: int) -> str:
     return best
 
 
+def _with_index_names(text: str, skip: int, separator: str) -> str:
+    """Names of the columns of labels in the last line of header, not in a line of their own below several (pandas)."""
+    lines = [*itertools.islice(_each(text), skip, skip + _HEADS + 6)]
+    rows = list(csv.reader(lines, delimiter=separator))
+    if len(rows) != len(lines) or not _is_grouped(rows[0]):  # a cell goes over lines, or one line of header
+        return text
+    for place in range(2, min(len(rows), _HEADS + 1)):
+        filled = [bool(cell.strip()) for cell in rows[place]]
+        labels = sum(filled)
+        above = rows[place - 1]
+        alone = 0 < labels < len(filled) == len(above) and all(filled[:labels])
+        if alone and _is_header(above[labels:], [row[labels:] for row in rows[place + 1 :]]):
+            sink = io.StringIO()
+            writer = csv.writer(sink, delimiter=separator, lineterminator="\n")
+            writer.writerow([*rows[place][:labels], *above[labels:]])
+            before = [*itertools.islice(_each(text), skip), *lines[: place - 1]]
+            rest = sum(map(len, [*before, *lines[place - 1 : place + 1]]))
+            return "".join([*before, sink.getvalue()]) + text[rest:]
+    return text
+
+
 def _header_lines(text: str, skip: int, separator: str) -> int:
-    """2 or 3 where the first line names groups of columns (repeated or left empty), else 1."""
+    """2 to 4 where the first line names groups of columns (repeated or left empty), else 1."""
     rows = list(csv.reader(_lines(text, skip, 10), delimiter=separator))
-    for levels in (2, 3):
+    found = 1
+    for levels in range(2, _HEADS + 1):
         if len(rows) <= levels or not _is_grouped(rows[levels - 2]):
-            return levels - 1
-        labels, body = rows[levels - 1], rows[levels:]
-        if any(len(row) != len(labels) for row in body):
-            return levels - 1
-        # The line below holds names where the table holds numbers.
-        numeric = [i for i in range(len(labels)) if _are_numbers([row[i] for row in body])]
-        named = [i for i in numeric if not _are_numbers([labels[i]])]
-        if not numeric or (len(named) < len(numeric) and not _are_seeds([labels[i] for i in numeric])):
-            return levels - 1
-    return 3
+            break
+        if _is_header(rows[levels - 1], rows[levels:]):
+            found = levels
+        elif found > 1:
+            break
+    return found
+
+
+def _is_header(labels: list[str], body: list[list[str]]) -> bool:
+    """Whether a line holds names where the table below it holds numbers."""
+    if any(len(row) != len(labels) for row in body):
+        return False
+    numeric = [i for i in range(len(labels)) if _are_numbers([row[i] for row in body])]
+    named = [i for i in numeric if not _are_numbers([labels[i]])]
+    return bool(numeric) and (len(named) == len(numeric) or _are_seeds([labels[i] for i in numeric]))
 
 
 def _is_grouped(row: list[str]) -> bool:
@@ -145,6 +180,7 @@ def _are_seeds(texts: list[str]) -> bool:
     if len(plain) < 2 or not all(text.isdecimal() for text in plain):
         return False
     counted = [int(text) for text in plain]
-    return len(set(plain)) < len(plain) or (
+    often = set(Counter(plain).values())
+    return (len(often) == 1 and often != {1}) or (
         counted == list(range(counted[0], counted[0] + len(plain))) and counted[0] < 2
     )

@@ -86,6 +86,8 @@ def derive(state: State) -> Iterator[Derived]:
         mixed = connection.execute(_SEVERAL_ENCODERS).fetchone()
         runs, scores = _RUNS_OF_ONE if alone else _RUNS, _SCORES_AT_ONCE if at_once else _SCORES
         finals = None if mixed else _FINALS_AT_ONCE if at_once else _FINALS
+        if finals is not None:
+            _create_shared(connection, _last_query(at_once))
         yield Derived(connection, runs, scores, finals, number, failed, said)
 
 
@@ -112,38 +114,44 @@ def _create_facts(connection: duckdb.DuckDBPyConnection, *, once: bool, kept: bo
     one = f"select {key}, value, examples, failed, drawn from given"
     most = "max(value) as value, max(examples) as examples, bool_or(failed) as failed, bool_or(drawn) as drawn"
     grouped = f"select {key}, {most} from given group by all"
+    # In a table of its own: read off the same rows within the view, it would hold all of them in memory.
+    connection.execute(
+        "create table untested as select target as name from given group by 1 having not bool_or(split = 'test')"
+    )
+    stands_in = "(split = 'dev' and name is not null)"
     connection.execute(
         f"""
         create {"table" if kept else "view"} facts as
-        with once as ({one if once else grouped}),
-        has as (select target, bool_or(split = 'test') as tested from once group by 1)
-        select once.* exclude (split), if(split = 'dev' and not tested, 'test', split) as split,
-            split = 'dev' and not tested as stands_in, {_STAGE} as stage
-        from once join has using (target)
+        select once.* exclude (split), if({stands_in}, 'test', split) as split, {stands_in} as stands_in,
+            {_STAGE} as stage
+        from ({one if once else grouped}) once left join untested on target = name
         """
     )
 
 
 def _create_origins(connection: duckdb.DuckDBPyConnection, state: State) -> None:
-    """From which sources each run is; most runs share few sets of them."""
-    connection.execute("create table origin_sets (sources varchar, text varchar, time timestamptz)")
-    if len(state.sources) == 1:
-        [(key, source)] = state.sources.items()
-        connection.execute("insert into origin_sets values (?, ?, ?)", [key, source.text, source.time])
-        return
-    connection.execute(
-        f"""
-        create table origins as
-        select stage, string_agg(distinct source, ',' order by source) as sources
-        from (select {_STAGE} as stage, source from given) group by 1
-        """
-    )
-    found = [row[0] for row in connection.execute("select distinct sources from origins").fetchall()]
+    """From which sources each run is; most runs share few sets of them.
+
+    Their texts and times are variables, lists with a place for each set: beside each run, they would be sorted too.
+    """
+    connection.execute("create table origin_sets (place integer, sources varchar, text varchar, time timestamptz)")
+    found = list(state.sources)
+    if len(state.sources) > 1:
+        connection.execute(
+            f"""
+            create table origins as
+            select stage, string_agg(distinct source, ',' order by source) as sources
+            from (select {_STAGE} as stage, source from given) group by 1
+            """
+        )
+        found = [row[0] for row in connection.execute("select distinct sources from origins").fetchall()]
     sets = []
-    for keys in found:
+    for place, keys in enumerate(found, 1):
         own = [state.sources[key] for key in keys.split(",")]
-        sets.append((keys, "; ".join(sorted({one.text for one in own})), max(one.time for one in own)))
-    connection.executemany("insert into origin_sets values (?, ?, ?)", sets)
+        sets.append((place, keys, "; ".join(sorted({one.text for one in own})), max(one.time for one in own)))
+    connection.executemany("insert into origin_sets values (?, ?, ?, ?)", sets)
+    for name in ("text", "time"):
+        connection.execute(f"set variable {name}s = (select list({name} order by place) from origin_sets)")
 
 
 def _say_splits(connection: duckdb.DuckDBPyConnection, said: list[str]) -> None:
@@ -194,17 +202,18 @@ def _runs_query(alone: bool) -> str:
     Args:
         alone: Whether all runs are of one source.
     """
+    text, time = (f"getvariable('{name}')[{1 if alone else 'place'}]" for name in ("texts", "times"))
     values = {
-        "train_key": "stage", "eval_key": "substr(sha256(text), 1, 32)", "kind": "'target'", "attempt": "1",
+        "train_key": "stage", "eval_key": f"substr(sha256({text}), 1, 32)", "kind": "'target'", "attempt": "1",
         "study": f"'{STUDY}'", "encoder_revision": "''", "encoder_fingerprint": "''", "data_hash": "''",
-        "eval_hash": "substr(sha256(text), 1, 32)", "status": "if(finished, 'finished', 'failed')",
+        "eval_hash": f"substr(sha256({text}), 1, 32)", "status": "if(finished, 'finished', 'failed')",
         "stop_reason": "if(finished, null, 'no_value')",
         "error": "if(finished, null, 'the imported table says that this run has failed')",
         "steps_done": "steps", "steps_planned": "steps", "examples": "0", "tokens": "0", "device": "''",
-        "device_share": "0.0", "seconds": "0.0", "train_seconds": "0.0", "eval_seconds": "0.0", "started_at": "time",
-        "ended_at": "time", "hostname": "''", "threads": "0", "micro_batch": "0", "precision": "''",
+        "device_share": "0.0", "seconds": "0.0", "train_seconds": "0.0", "eval_seconds": "0.0", "started_at": time,
+        "ended_at": time, "hostname": "''", "threads": "0", "micro_batch": "0", "precision": "''",
         "versions": "'{}'", "selection": "''",
-        "source": "text || if(drawn, '; drawn from mean and standard deviation', '')",
+        "source": f"{text} || if(drawn, '; drawn from mean and standard deviation', '')",
     }  # fmt: skip
     own = {"stage", *CELL}
     types = sql_columns("runs")
@@ -212,14 +221,13 @@ def _runs_query(alone: bool) -> str:
         f'({name if name in own else values.get(name, "null")})::{types[name]} as "{name}"' for name in types
     )
     cell = ", ".join(CELL)
-    origin = "cross join" if alone else "join (select stage, sources from origins) using (stage) join"
-    by = "" if alone else "using (sources)"
+    origin = "join origins using (stage) join origin_sets using (sources)"
     return f"""
     select {columns} from (
-        select * from (
+        select stage, {cell}, steps, finished, drawn{"" if alone else ", place"} from (
             select stage, {cell}, max(step) as steps, bool_or(value is not null) as finished, bool_or(drawn) as drawn
             from facts group by all
-        ) {origin} origin_sets {by} order by stage
+        ) {"" if alone else origin} order by stage
     )
     """
 
@@ -260,24 +268,38 @@ def _last_query(at_once: bool) -> str:
     """
 
 
+def _create_shared(connection: duckdb.DuckDBPyConnection, last: str) -> None:
+    """The languages that every run of a target has, and the largest fraction of an intermediate.
+
+    In tables of their own: within the query of finals, all its rows would be held in memory.
+    """
+    place = "split, target, target_fraction"
+    connection.execute(
+        f"""
+        create table shared as
+        with counted as (
+            select {place}, language, count(*) as scored from ({last}) group by all
+        ), whole as (select {place}, count(distinct stage) as stages from ({last}) group by all)
+        select counted.* exclude (scored) from counted join whole on counted.split = whole.split
+            and counted.target = whole.target and counted.target_fraction is not distinct from whole.target_fraction
+        where scored = stages
+        """
+    )
+    connection.execute(
+        f"create table largest as select max(intermediate_fraction) as fraction from ({last}) where split = 'test'"
+    )
+
+
 def _finals_query(at_once: bool) -> str:
     """As `results.finals` has it, of runs of which each was trained once and none is degenerate.
 
     Only languages that every run of the target has, and whether the arm stands at the largest fraction.
     """
     return f"""
-    with last as ({_last_query(at_once)}),
-    shared as (
-        select split, target, last.target_fraction as target_fraction, language from last
-        join (select split, target, target_fraction, count(distinct stage) as stages from last group by all) whole
-            using (split, target) where whole.target_fraction is not distinct from last.target_fraction
-        group by split, target, last.target_fraction, language having count(*) = max(stages)
-    )
     select target, target_fraction, intermediate, intermediate_fraction, hyperparameters,
-        coalesce(intermediate_fraction = (select max(intermediate_fraction) from last where split = 'test'), true)
-            as compared,
+        coalesce(intermediate_fraction = (select fraction from largest), true) as compared,
         seed, split, language, metric, value, encoder
-    from last semi join shared on last.split = shared.split and last.target = shared.target
+    from ({_last_query(at_once)}) last semi join shared on last.split = shared.split and last.target = shared.target
         and last.language = shared.language and last.target_fraction is not distinct from shared.target_fraction
     order by split, target, target_fraction nulls last, intermediate <> 'none', intermediate,
         intermediate_fraction nulls first, hyperparameters, seed, language

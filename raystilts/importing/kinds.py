@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable
+from functools import cache
 from typing import Literal
 
 Kind = Literal["target", "intermediate", "language", "metric", "seed", "split", "stat", "fraction"]
@@ -17,7 +18,7 @@ _HIGHER = frozenset((
     "sacrebleu", "meteor", "pearson", "pearsonr", "spearman", "spearmanr", "correlation", "corr", "matthews", "mcc",
     "kappa", "kendall", "cosine", "reward", "hits", "jaccard", "iou", "dice", "r2", "pass", "likelihood", "gain",
     "balanced", "specificity", "sensitivity", "mauve", "bertscore", "comet", "las", "uas", "upos", "main",
-))  # fmt: skip  # fmt: skip
+))  # fmt: skip
 _LOWER = frozenset(
     [
         "loss",
@@ -168,6 +169,11 @@ def direction(metric: str) -> Direction | None:
     return None
 
 
+def is_setting(name: str) -> bool:
+    """Whether a column of numbers tells how a run was set or how much it had: lr, batch_size, n_train; no score."""
+    return direction(name) == "cost" or bool(re.match(r"(n|num|number|count)(_of)?[ _-]", name.strip().lower()))
+
+
 def is_rate(metric: str) -> bool:
     """Whether a lower-is-better metric is a share, so that one minus it is a score."""
     return bool(set(words(metric)) & _RATES)
@@ -179,8 +185,10 @@ def is_signed(metric: str, said: Collection[str] = ()) -> bool:
 
 
 def is_summary(name: str) -> bool:
-    """Whether a name is that of an average over the others."""
-    return re.sub(r"\s+", "_", name.strip().lower()) in _SUMMARIES
+    """Whether a name is that of an average over the others, such as `Avg` or `Avg_without_retrieval`."""
+    if re.sub(r"\s+", "_", name.strip().lower()) in _SUMMARIES:
+        return True
+    return bool({"avg", "average"} & set(words(name)[:1] + words(name)[-1:])) and direction(name) is None
 
 
 def split_name(name: str) -> str:
@@ -210,12 +218,16 @@ def stat_of(name: str) -> str | None:
 
 
 def is_language(name: str) -> bool:
-    """Whether a name looks like the code of a language that is known here."""
-    from raystilts.tasks.languages import language_name
-
+    """Whether a name looks like the code of a language that is known here: of ISO 639-1, or of 639-3 (`deu`)."""
     text = name.strip()
-    code = re.split("[-_]", text)[0]
-    return bool(_LANGUAGE.fullmatch(text)) and language_name(code) != code
+    return bool(_LANGUAGE.fullmatch(text)) and re.split("[-_]", text)[0] in _codes()
+
+
+@cache
+def _codes() -> frozenset[str]:
+    from raystilts.tasks.languages import every_code
+
+    return every_code()
 
 
 def kind_of(names: Iterable[str]) -> Kind | None:

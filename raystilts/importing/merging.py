@@ -13,6 +13,8 @@ from raystilts.importing.state import SCHEMA, SMALL, Source, State
 
 #: Scores closer than this are the same: 57.3 % and .573.
 _EQUAL = 1e-9
+#: Whether a new and an old score are the same; both may be missing, of a run that has failed.
+_SAME = f"coalesce(abs(n.value - o.value) <= {_EQUAL}, n.value is null and o.value is null)"
 _SHOWN = 3
 
 
@@ -91,8 +93,8 @@ def merge(old: State, rows: pa.Table, source: Source, *, replace: bool) -> Merge
                 k as (select distinct {key} from kept)
             select
                 (select count(*) from n anti join o on {_on("n", "o")}),
-                (select count(*) from n join o on {_on("n", "o")} where abs(n.value - o.value) <= {_EQUAL}),
-                (select count(*) from n join o on {_on("n", "o")} where not abs(n.value - o.value) <= {_EQUAL}),
+                (select count(*) from n join o on {_on("n", "o")} where {_SAME}),
+                (select count(*) from n join o on {_on("n", "o")} where not {_SAME}),
                 (select count(*) from o where not exists (from n where {_on("n", "o")})
                     and not exists (from k where {_on("k", "o")}))
             """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import pandas as pd
 
@@ -21,10 +21,14 @@ _SURE = ("none", "(none)", "[none]", "no intermediate", "no_intermediate", "no-i
 _NAMED = ("intermediate", "target", "language")
 
 
-def without_summaries(rows: pd.DataFrame, said: list[str]) -> pd.DataFrame:
-    """Leaves out rows and columns of averages, which stand beside what they are averages of."""
-    for name in (*_NAMED, "seed_name"):
-        if name not in rows.columns:
+def without_summaries(rows: pd.DataFrame, wanted: Collection[str], said: list[str]) -> pd.DataFrame:
+    """Leaves out rows and columns of averages, which stand beside what they are averages of.
+
+    Args:
+        wanted: Metrics that the user asks for; where one is there, a metric such as `mean` stays.
+    """
+    for name in (*_NAMED, "seed_name", "metric"):
+        if name not in rows.columns or (name == "metric" and set(wanted) & set(rows[name])):
             continue
         found = [value for value in rows[name].dropna().unique() if is_summary(str(value))]
         others = rows[name].nunique() - len(found)

@@ -182,7 +182,7 @@ def _checked_scores(
     reading: Reading, columns: Columns, options: Options, settings: Settings, said: list[str]
 ) -> pd.DataFrame:
     rows = arranged(reading, columns, said)
-    rows = without_summaries(rows, said)
+    rows = without_summaries(rows, options.metrics, said)
     rows = with_splits(rows, "split" in columns.of or "split" in columns.constants, said)
     there = set(rows["metric"])
     lower, higher, wanted, signed = (

@@ -10,10 +10,11 @@ import pandas as pd
 
 from raystilts.errors import UserError, did_you_mean
 from raystilts.importing.columns import Columns, find_columns
-from raystilts.importing.kinds import SHEET, direction, is_summary, kind_of, seed_of, stat_of, words
+from raystilts.importing.kinds import SHEET, direction, is_setting, kind_of, seed_of, stat_of
 from raystilts.importing.names import BASELINES
 from raystilts.importing.numbers import numeric_share
 from raystilts.importing.reading import COLUMN, PLACES, ROW, Reading
+from raystilts.importing.score_names import Parts, parts_of
 
 ACROSS = ("target", "intermediate", "language", "metric", "seed", "split")
 _KIND_COLUMN = {"stat": "\x00stat", "fraction": "intermediate_fraction"}
@@ -50,6 +51,7 @@ def as_long(reading: Reading, told: dict[str, str], constants: dict[str, str], a
     reading = _with_levels(reading, told, constants)
     reading = _with_sheets(reading)
     told = {**reading.told, **told}
+    reading = _with_stat_rows(reading, told, constants)
     columns = find_columns(reading.columns, told, constants, _prose(reading))
     if across is None and ("value" in columns.of):
         return Melted(reading, columns)
@@ -73,7 +75,8 @@ def _scores(reading: Reading, columns: Columns) -> list[str]:
     """Columns of numbers that hold nothing else; only those of metrics where each row is one run already."""
     found = [name for name in columns.unused if numeric_share(reading.frame[name]) >= 0.5]
     if [name for name in columns.missing if name != "value"] or kind_of(found) not in (None, "metric"):
-        return found
+        # Beside targets, settings are no targets; beside metrics, they are left out as such.
+        return found if kind_of(found) == "metric" else [name for name in found if not is_setting(name)] or found
     return [name for name in found if direction(name)]
 
 
@@ -87,26 +90,30 @@ def _melt(
 ) -> Melted:
     frame, said = reading.frame, list(reading.said)
     missing = [name for name in columns.missing if name != "value"]
-    tasks = _task_and_metric(candidates) if "target" in missing and across in (None, "metric") else {}
+    tasks = parts_of(candidates, "target" in missing) if across in (None, "metric") else {}
     stats = {} if tasks else _stat_columns(candidates)
     names = list(stats or candidates)
     labels = [name for name in columns.unused if name not in candidates]
     kind, rows = _sides(frame, missing, labels, names, across or ("metric" if tasks else kind_of(names)))
-    if tasks:
-        rows.pop("target", None)
+    said_of = _said_of(tasks)
+    for name in said_of:
+        rows.pop(name, None)
     held = [name for name in reading.columns if name not in candidates]
     if kind in columns.of and kind != "metric":
         held = [name for name in held if name != columns.of[kind]]
     long = _stacked(frame, held, candidates, kind, stats)
     if tasks:
         long = long[long[kind].isin(list(tasks))]
-        long["target"], long["metric"] = (long[kind].map({k: v[i] for k, v in tasks.items()}) for i in (0, 1))
+        names_of = long[kind]
+        for name in said_of:
+            long[name] = names_of.map({column: getattr(parts, name) for column, parts in tasks.items()})
     said += [f"column {theirs!r} taken for {ours} (--column says otherwise)" for ours, theirs in rows.items()]
     shown = ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
-    what = "target and metric" if tasks else kind
+    what = " and ".join(said_of) if tasks else kind
     said.append(f"a wide table: columns {shown} taken for {what} (--across {'|'.join(ACROSS[:5])})")
     melted = Reading(long, f"{reading.shape}, wide", reading.files, said, reading.told, reading.items)
-    made = [name for name in (kind, "target", "metric", "value", "std", "stderr", "runs") if name in long.columns]
+    ours = (kind, "target", "language", "metric", "value", "std", "stderr", "runs")
+    made = [name for name in ours if name in long.columns]
     told = (
         {ours: theirs for ours, theirs in columns.of.items() if theirs in held}
         | rows
@@ -188,19 +195,13 @@ def _stat_columns(names: Sequence[str]) -> dict[str, dict[str, str]]:
     return found if complete and any(len(own) > 1 for own in found.values()) else {}
 
 
-def _task_and_metric(names: Sequence[str]) -> dict[str, tuple[str, str]]:
-    """Columns such as `rte/accuracy` or `rte_acc`, as target and metric; {} unless most are."""
-    found: dict[str, tuple[str, str]] = {}
-    for name in names:
-        if is_summary(name):
-            continue
-        parts = re.split(r"[/.:]", name, maxsplit=1)
-        if len(parts) == 1 and len(words(name)) > 1:
-            task, _, metric = name.rpartition("_")
-            parts = [task, metric] if task else [name]
-        if len(parts) == 2 and direction(parts[1]) in ("higher", "lower") and not direction(parts[0]):
-            found[name] = (re.sub(r"^(eval|test|val|dev|validation)_", r"", parts[0]), parts[1])
-    return found if names and len(found) == len([n for n in names if not is_summary(n)]) else {}
+def _said_of(tasks: dict[str, Parts]) -> list[str]:
+    """What the names of columns tell: of target, language and metric those that they all have."""
+    return [
+        name
+        for name in ("target", "language", "metric")
+        if tasks and all(getattr(parts, name) for parts in tasks.values())
+    ]
 
 
 def _with_levels(reading: Reading, told: dict[str, str], constants: dict[str, str]) -> Reading:
@@ -211,7 +212,9 @@ def _with_levels(reading: Reading, told: dict[str, str], constants: dict[str, st
         frame, said = _flattened(frame, told, constants)
         return Reading(frame, f"{reading.shape}, several lines of header", reading.files, said, {"value": "value"})
     if nested and "value" in frame.columns and len(nested) > 1:
-        names = _level_names([frame[name].astype(str).unique().tolist() for name in nested], told, constants, 0)
+        taken = [name for name in frame.columns if name not in nested]
+        levels = [frame[name].astype(str).unique().tolist() for name in nested]
+        names = _level_names(levels, told, constants, 0, taken)
         frame = frame.rename(columns=dict(zip(nested, names, strict=True)))
         said = [f"levels of keys taken for {', '.join(names)}"]
         return Reading(frame, f"{reading.shape}, nested", reading.files, said)
@@ -253,11 +256,46 @@ def _flattened(frame: pd.DataFrame, told: dict[str, str], constants: dict[str, s
     return long, said
 
 
-def _spread_out(long: pd.DataFrame) -> pd.DataFrame:
+def _with_stat_rows(reading: Reading, told: dict[str, str], constants: dict[str, str]) -> Reading:
+    """Rows that hold means and rows that hold spreads, told apart by a column of their own or by the metric's name."""
+    of = find_columns(reading.columns, told, constants, _prose(reading)).of
+    if "value" not in of or "std" in of or "std" in told:
+        return reading
+    frame = reading.frame
+    for name in [name for name in reading.columns if name not in of.values() or name == of.get("metric")]:
+        values = frame[name].dropna().astype(str)
+        split = {value: _stat_of_metric(value) for value in values.unique()} if len(values) == len(frame) else {}
+        stats = {stat for _, stat in split.values()}
+        if not {"value"} < stats or not stats & {"std", "stderr"} or len(split) > 1000:
+            continue
+        stat = _KIND_COLUMN["stat"]
+        long = frame.drop(columns=ROW).rename(columns={of["value"]: "value"})
+        long[stat] = frame[name].map({value: found for value, (_, found) in split.items()})
+        metric = frame[name].astype(str).map({value: found for value, (found, _) in split.items()})
+        long = long.drop(columns=name) if set(metric) == {""} else long.assign(**{name: metric})
+        long = _spread_out(long, stat_names=False)
+        long[ROW] = range(1, len(long) + 1)
+        said = [*reading.said, f"rows of means and of their spreads put together, by column {name!r}"]
+        return Reading(long, reading.shape, reading.files, said, {**reading.told, "value": "value"}, reading.items)
+    return reading
+
+
+def _stat_of_metric(name: str) -> tuple[str, str]:
+    """A metric without the statistic at its end, and that as our column: `f1_std` is f1 and std, `f1` a value."""
+    if (alone := stat_of(name)) is not None:
+        return "", alone
+    match = re.fullmatch(r"(.+?)[ _/.-]+(mean|avg|std|stdev|sd|stderr|se|sem|count|n|runs)", name, re.I)
+    return (match[1], stat_of(match[2]) or "value") if match else (name, "value")
+
+
+def _spread_out(long: pd.DataFrame, *, stat_names: bool = True) -> pd.DataFrame:
     """Rows of mean, std and n as columns."""
     stat = _KIND_COLUMN["stat"]
-    long[stat] = long[stat].map(stat_of)
+    if stat_names:
+        long[stat] = long[stat].map(stat_of)
     keys = [name for name in long.columns if name not in (stat, "value", COLUMN)]
+    if long.duplicated([*keys, stat]).any():
+        raise UserError("several rows give the same statistic of the same runs; leave some out with --where")
     wide = long.drop(columns=COLUMN).set_index([*keys, stat])["value"].unstack(stat)
     return wide.reset_index().assign(**{COLUMN: ""})
 
@@ -294,7 +332,7 @@ def _level_names(
             name = kind or (free[0] if free else "hyperparameters")
         else:
             name = _KIND_COLUMN.get(kind, kind)
-        names.append(name if name not in names else f"{name}_{len(names)}")
+        names.append(name if name not in (*names, *taken) else f"{name}_{len(names)}")
         free = [one for one in free if one not in names]
     return names
 

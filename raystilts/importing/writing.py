@@ -17,12 +17,13 @@ from raystilts.memory import trim_memory
 from raystilts.results.compaction import write_query, write_rows, write_score_rows
 from raystilts.results.finals import FINALS, write_finals
 from raystilts.results.reader import Manifest, load_manifest, publish, read_parts
-from raystilts.results.results import Results
 from raystilts.results.schema import Table, schema_of
 
 _TRIES = 5
 #: Scores that are held before they are written: of few scores few, or all of them would be.
 _FEW, _MANY = 16_384, 122_880
+#: Below so many scores there is nothing to give back that would be worth a look through all objects.
+_WORTH = 10_000
 
 
 def update(folder: Folder, change: Callable[[State], tuple[State, bool]]) -> Derived:
@@ -42,20 +43,22 @@ def update(folder: Folder, change: Callable[[State], tuple[State, bool]]) -> Der
     for _ in range(_TRIES):
         old = load_manifest(folder)
         state, changed = change(load_state(folder, old))
-        _give_back()  # the frames that it was read into
+        _give_back(state)  # the frames that it was read into
         name = save_state(folder, old.generation + 1, state) if changed else ""
-        _give_back()
+        _give_back(state)
+        group = _FEW if state.rows.num_rows < SMALL else _MANY
         with derive(state) as derived:
-            finals = _finals(derived)
-            group = _FEW if state.rows.num_rows < SMALL else _MANY
+            finals = _finals(derived, group)
             if not changed or _publish(folder, old, name, derived, group):
                 _write_finals(folder, finals)
                 return derived
     raise StorageError(f"Others keep writing to {folder.url}. Try again later.")
 
 
-def _give_back() -> None:
+def _give_back(state: State) -> None:
     """DuckDB has an allocator of its own, which cannot use what glibc keeps."""
+    if state.rows.num_rows < _WORTH:
+        return
     gc.collect()
     trim_memory()
 
@@ -74,19 +77,22 @@ def _publish(folder: Folder, old: Manifest, state: str, derived: Derived, group:
     return publish(folder, Manifest(generation, parts, old.consumed))
 
 
-def _finals(derived: Derived) -> bytes | None:
+def _finals(derived: Derived, group: int) -> bytes | None:
     """The file of finals of imports alone; None where they are of several encoders."""
     if derived.finals is None:
         return None
     with tempfile.TemporaryDirectory(prefix="raystilts-") as temporary:
         path = Path(temporary) / FINALS
-        derived.connection.execute(f"copy ({derived.finals}) to '{path}' (format parquet, compression zstd)")
+        options = f"format parquet, compression zstd, row_group_size {group}"
+        derived.connection.execute(f"copy ({derived.finals}) to '{path}' ({options})")
         return path.read_bytes()
 
 
 def _write_finals(folder: Folder, finals: bytes | None) -> None:
     """Writes `finals.parquet`: of imports alone as they were derived, which is quicker than to read it all again."""
     if finals is None or len(load_manifest(folder).parts["runs"]) > 1 or folder.names("runs"):
+        from raystilts.results.results import Results  # here: it loads all that answers questions
+
         write_finals(Results(folder))
     else:
         folder.write(FINALS, finals, overwrite=True)

@@ -15,12 +15,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from raystilts.errors import UserError
-from raystilts.results.compared import compared_fraction
-from raystilts.results.results import Results
-from raystilts.results.stratum import Stratum
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from raystilts.results.results import Results
+    from raystilts.results.stratum import Stratum
 
 FINALS = "finals.parquet"
 SCHEMA = pa.schema(
@@ -53,6 +53,8 @@ def finals_table(results: Results) -> pa.Table:
 
 def _of_one(results: Results, encoder: str) -> pa.Table:
     """The rows of one encoder."""
+    from raystilts.results.compared import compared_fraction
+
     splits = {split: results.strata(split, each=True) for split in ("dev", "test")}
     compared = compared_fraction(None, splits["test"], results.study())
     rows = [_rows(stratum, compared, encoder) for found in splits.values() for stratum in found]

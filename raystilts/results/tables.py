@@ -79,10 +79,11 @@ def final_scores(source: str) -> str:
     scores, and the mean of these, so that questions about means need not read them all.
     """
     return f"""
-    select * exclude (numbers), list_avg(numbers) as mean, numbers
+    select * exclude (pairs), array_to_string([one.language for one in pairs], ',') as languages,
+        list_avg([one.value for one in pairs]) as mean, [one.value for one in pairs] as numbers
     from (
         select stage, attempt, target, target_fraction, split, metric,
-            string_agg(language, ',' order by language) as languages, list(value order by language) as numbers
+            list_sort(list({{'language': language, 'value': value}})) as pairs
         from ({source}) where is_final and is_main group by all
     )
     """

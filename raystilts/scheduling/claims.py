@@ -10,6 +10,7 @@ import json
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from raystilts.errors import StorageError, UserError
 from raystilts.filesystem import Folder, open_folder
@@ -18,7 +19,9 @@ from raystilts.planning.stage import Stage
 from raystilts.planning.stages import Plan
 from raystilts.results.ledger import Ledger
 from raystilts.results.study_file import read_study
-from raystilts.training.checkpoints import Checkpoints
+
+if TYPE_CHECKING:
+    from raystilts.training.checkpoints import Checkpoints  # which loads torch: who lists studies waits for it
 
 CLAIMS_FILE = "weights.json"
 #: Seconds for which the others' claims are taken as they were read.

@@ -59,6 +59,12 @@ def language_name(code: str) -> str:
     return _ENTRIES[code][1] if code in _ENTRIES else code
 
 
+def every_code() -> frozenset[str]:
+    """All codes that are known: ours, and of ISO 639-3 those of the same languages and of what they are part of."""
+    individual = {flores.split("_")[0] for flores, _ in _ENTRIES.values()}
+    return frozenset({*_ENTRIES, *individual, *(code for code in _RETIRED if len(code) == 3)})
+
+
 def flores_code(code: str) -> str:
     """The code of FLORES-200, as ``deu_Latn``; the code itself if unknown."""
     return _ENTRIES[code][0] if code in _ENTRIES else code

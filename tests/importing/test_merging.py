@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
+import shutil
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -165,17 +165,28 @@ _FILES = {
 
 
 def test_all_orders_of_four_overlapping_files_give_equal_tables(tmp_path: Path) -> None:
+    """Orders that begin with the same files go on from one folder: 64 imports instead of 96."""
+    texts = {name: (tmp_path / name, Options(**options)) for name, (_, options) in _FILES.items()}  # type: ignore[arg-type]
+    for name, (text, _) in _FILES.items():
+        (tmp_path / name).write_text(text)
+
+    def orders(folder: Path, left: frozenset[str]) -> Iterator[Path]:
+        """A folder for each order in which the files that are left can follow what is in one."""
+        if not left:
+            yield folder
+        for name in sorted(left):
+            longer = folder.with_name(f"{folder.name} {name}")
+            if folder.exists():
+                shutil.copytree(folder, longer)
+            import_table(texts[name][0], longer, texts[name][1])
+            yield from orders(longer, left - {name})
+
     tables = []
-    for place, order in enumerate(itertools.permutations(_FILES)):
-        folder = tmp_path / str(place)
-        folder.mkdir()
-        for name in order:
-            text, options = _FILES[name]
-            (tmp_path / name).write_text(text)
-            import_table(tmp_path / name, folder / "out", Options(**options))  # type: ignore[arg-type]
-        results = Results(folder / "out")
+    for folder in orders(tmp_path / "out", frozenset(texts)):
+        results = Results(folder)
         runs = results.runs().drop(columns=["started_at", "ended_at"])
         tables.append((runs, results.scores(), results.matrix("gain")))
+    assert len(tables) == 24
     for table in tables[1:]:
         for mine, first in zip(table, tables[0], strict=True):
             pd.testing.assert_frame_equal(mine, first)

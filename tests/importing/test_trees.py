@@ -138,6 +138,20 @@ def test_lm_eval_run_twice_counts_with_the_later(load: Import, scores: Scores, t
     assert any("1 results of earlier runs" in said for said in done.said)
 
 
+def test_lm_eval_of_earlier_versions(load: Import, scores: Scores, tmp_path: Path) -> None:
+    """As those lie in the harness's own repository: files named freely, metrics without filters, no date."""
+    for model, shift in (("me/base", 0.0), ("me/tuned", 0.1)):
+        tasks = {"xcopa_zh": {"acc": 0.5 + shift, "acc_stderr": 0.02}, "xcopa_ht": {"acc": 0.4 + shift}}
+        _write(tmp_path / "old" / f"{model[3:]}_xcopa_0-shot.json", {
+            "results": tasks, "versions": dict.fromkeys(tasks, 0),
+            "config": {"model": "hf-causal", "model_args": f"pretrained={model},use_accelerate=True"}})  # fmt: skip
+    load(tmp_path / "old", baseline="me/base")
+    assert scores()[["intermediate", "target", "metric", "value"]].round(6).values.tolist() == [
+        ["me/tuned", "xcopa_ht", "acc", 0.5], ["me/tuned", "xcopa_zh", "acc", 0.6],
+        ["none", "xcopa_ht", "acc", 0.4], ["none", "xcopa_zh", "acc", 0.5],
+    ]  # fmt: skip
+
+
 def _trainer(folder: Path, accuracy: float) -> None:
     final = {"epoch": 3.0, "eval_accuracy": accuracy, "eval_loss": 0.5, "eval_runtime": 3.2, "eval_samples": 277,
              "eval_samples_per_second": 80.1, "eval_steps_per_second": 10.0, "train_loss": 0.3,

@@ -17,7 +17,10 @@ _SAMPLES = re.compile(r"samples_(?P<task>.+)_(?P<date>\d{4}-\d{2}-\d{2}T.+)\.jso
 def _is_mark(path: Path) -> bool:
     if path.suffix != ".json":
         return False
-    data = load_json(path) if path.name.startswith("results") or "_20" in path.name else None
+    # Names differ (`results_<date>.json`, `<model>_xcopa_0-shot.json`), but `results` is what they begin with.
+    with path.open("rb") as stream:
+        begun = stream.read(64).split(b'"')
+    data = load_json(path) if b"results" in begun[:2] else None
     return (
         isinstance(data, dict) and isinstance(data.get("results"), dict) and bool({"configs", "versions"} & data.keys())
     )

@@ -1,0 +1,181 @@
+"""Files as users and their tools write them, in shapes that were once misread without a word."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from raystilts.errors import UserError
+from raystilts.importing.kinds import is_summary
+from raystilts.importing.table import Imported
+
+Import = Callable[..., Imported]
+Scores = Callable[[], pd.DataFrame]
+
+
+def _rows(frame: pd.DataFrame, *names: str) -> list[list[object]]:
+    return frame[[*names, "value"]].round(6).values.tolist()
+
+
+@pytest.mark.parametrize(
+    ("header", "split"),
+    [("test_acc_de,test_acc_en", "test"), ("acc_de,acc_en", "test"), ("de_acc,en_acc", "test"),
+     ("eval/acc/de,eval/acc/en", "test")],
+)  # fmt: skip
+def test_languages_in_names_of_metrics(load: Import, scores: Scores, header: str, split: str) -> None:
+    load(f"arm,task,seed,{header}\nnone,xnli,1,70,80\nmnli,xnli,1,72,81\n")
+    frame = scores()
+    assert _rows(frame, "intermediate", "target", "language", "metric") == [
+        ["mnli", "xnli", "de", "acc", 0.72], ["mnli", "xnli", "en", "acc", 0.81],
+        ["none", "xnli", "de", "acc", 0.7], ["none", "xnli", "en", "acc", 0.8],
+    ]  # fmt: skip
+    assert set(frame["split"]) == {split}
+
+
+def test_targets_languages_and_metrics_in_names(load: Import, scores: Scores) -> None:
+    """As trackers name what several tasks report."""
+    load("arm,seed,eval/xnli_de/accuracy,eval/xnli_en/accuracy,eval/pawsx_de/accuracy\nnone,1,70,80,60\nmnli,1,72,81,61\n")
+    assert _rows(scores().query("intermediate == 'mnli'"), "target", "language", "metric") == [
+        ["pawsx", "de", "accuracy", 0.61], ["xnli", "de", "accuracy", 0.72], ["xnli", "en", "accuracy", 0.81]
+    ]  # fmt: skip
+
+
+def test_errors_by_language_are_turned_over(load: Import, scores: Scores) -> None:
+    load("arm,wer_de,wer_fr\nnone,30,40\nmnli,20,35\n", constants={"target": "asr"})
+    assert _rows(scores(), "intermediate", "language", "metric") == [
+        ["mnli", "de", "1-wer", 0.8], ["mnli", "fr", "1-wer", 0.65],
+        ["none", "de", "1-wer", 0.7], ["none", "fr", "1-wer", 0.6],
+    ]  # fmt: skip
+
+
+def test_settings_beside_targets_are_no_targets(load: Import, scores: Scores) -> None:
+    done = load("arm,lr,epochs,batch_size,n_train,rte,boolq\nnone,2e-5,3,32,2490,55,70\nmnli,2e-5,3,32,2490,60,72\n")
+    assert sorted(set(scores()["target"])) == ["boolq", "rte"]
+    assert any("columns not used: lr, epochs, batch_size, n_train" in said for said in done.said)
+
+
+def test_scores_of_crashed_runs_are_no_scores(load: Import, scores: Scores) -> None:
+    """A tracker's export has the last score before a run crashed."""
+    text = ("Name,State,config.intermediate,config.target,config.seed,eval/accuracy\n"
+            "a,finished,none,rte,1,0.55\nb,finished,mnli,rte,1,0.66\nc,crashed,mnli,rte,2,0.3\n")  # fmt: skip
+    done = load(text)
+    assert scores()["value"].tolist() == [0.66, 0.55]
+    assert (done.runs, done.failed) == (3, 1)
+    assert any("1 scores of failed runs left out" in said for said in done.said)
+    load(text, columns={"status": ""})
+    assert scores()["value"].tolist() == [0.66, 0.3, 0.55]
+
+
+def _grouped() -> pd.DataFrame:
+    return pd.DataFrame({"arm": ["none", "none", "mnli", "mnli"], "task": ["rte"] * 4, "seed": [1, 2, 1, 2],
+                         "acc": [0.5, 0.6, 0.7, 0.8]})  # fmt: skip
+
+
+def test_several_lines_of_header_as_pandas_writes_them(load: Import, scores: Scores) -> None:
+    """The names of the index stand in a line of their own below the header."""
+    load(_grouped().pivot_table(index="arm", columns=["task", "seed"], values="acc").to_csv())
+    frame = scores()
+    assert _rows(frame, "intermediate", "target", "seed") == [
+        ["mnli", "rte", 1, 0.7], ["mnli", "rte", 2, 0.8], ["none", "rte", 1, 0.5], ["none", "rte", 2, 0.6]
+    ]  # fmt: skip
+    assert set(frame["hyperparameters"]) == {"{}"}
+
+
+def test_three_levels_as_pandas_writes_them(load: Import, scores: Scores) -> None:
+    levels = [["xnli", "pawsx"], ["accuracy"], ["de", "en"]]
+    columns = pd.MultiIndex.from_product(levels, names=["task", "metric", "lang"])
+    index = pd.Index(["none", "mnli"], name="arm")
+    load(pd.DataFrame([[55, 50, 70, 60], [66, 60, 72, 61]], index=index, columns=columns).to_csv())
+    assert _rows(scores().query("intermediate == 'mnli'"), "target", "language", "metric") == [
+        ["pawsx", "de", "accuracy", 0.72], ["pawsx", "en", "accuracy", 0.61],
+        ["xnli", "de", "accuracy", 0.66], ["xnli", "en", "accuracy", 0.6],
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("how", ["agg", "describe", "wide"])
+def test_means_and_spreads_as_pandas_writes_them(load: Import, scores: Scores, how: str) -> None:
+    groups = _grouped().groupby(["arm", "task"])["acc"]
+    if how == "agg":
+        text = groups.agg(["mean", "std", "count"]).to_csv()
+    elif how == "describe":
+        text = groups.describe().to_csv()
+    else:
+        wide: Any = groups.agg(["mean", "std", "count"]).unstack("task")
+        text = wide.swaplevel(axis=1).to_csv()
+    load(text)
+    found: Any = scores().groupby("intermediate")["value"].agg(["mean", "std", "count"]).round(6)
+    assert found.loc["mnli"].tolist() == [0.75, 0.070711, 2]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "intermediate,target,stat,value\nnone,rte,mean,.55\nnone,rte,std,.01\nmnli,rte,mean,.66\nmnli,rte,std,.02\n",
+        "intermediate,target,metric,value\nnone,rte,acc_mean,.55\nnone,rte,acc_std,.01\nmnli,rte,acc_mean,.66\n"
+        "mnli,rte,acc_std,.02\n",
+        "intermediate,target,metric,value\nnone,rte,acc,.55\nnone,rte,acc_std,.01\nmnli,rte,acc,.66\n"
+        "mnli,rte,acc_std,.02\n",
+    ],
+)
+def test_spreads_in_rows_are_no_scores(load: Import, scores: Scores, text: str) -> None:
+    load(text, constants={"runs": "3"})
+    found: Any = scores().groupby("intermediate")["value"].agg(["mean", "std", "count"]).round(6)
+    assert found.loc["mnli"].tolist() == [0.66, 0.02, 3]
+
+
+def test_names_of_files_beside_levels_of_json(load: Import, scores: Scores, tmp_path: Path) -> None:
+    for arm, value in (("none", 60), ("mnli", 70)):
+        path = tmp_path / "runs" / f"{arm}_s1.json"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f'{{"rte": {{"acc": 0.{value}}}, "boolq": {{"acc": 0.7}}}}')
+    load(tmp_path / "runs", path="{intermediate}_s{seed}")
+    assert _rows(scores(), "intermediate", "target", "seed", "metric") == [
+        ["mnli", "boolq", 1, "acc", 0.7], ["mnli", "rte", 1, "acc", 0.7],
+        ["none", "boolq", 1, "acc", 0.7], ["none", "rte", 1, "acc", 0.6],
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "summary"),
+    [("Avg", True), ("Avg_without_retrieval", True), ("XTREME avg", True), ("average_precision", False),
+     ("rte", False), ("mean_reversal", False)],
+)  # fmt: skip
+def test_names_of_averages(name: str, summary: bool) -> None:
+    assert is_summary(name) is summary
+
+
+def test_averages_by_the_name_of_their_metric(load: Import, scores: Scores) -> None:
+    """A published table lists means over groups of tasks below the tasks."""
+    tasks = "none,rte,accuracy,60\nmnli,rte,accuracy,70\n"
+    groups = "none,Question answering,mean,50\nmnli,Question answering,mean,55\n"
+    done = load("system,target,metric,value\n" + tasks + groups)
+    assert set(scores()["target"]) == {"rte"}
+    assert "2 averages left out: metric mean" in done.said
+
+
+def test_what_leaves_rows_of_a_wide_table_out_names_its_own_column(load: Import) -> None:
+    with pytest.raises(UserError, match=r"value 'high' in column 'rte' is no number.*--where 'rte!=high'"):
+        load("arm,rte,boolq\nnone,55,70\nmnli,high,72\nqqp,50,71\n")
+
+
+def test_a_task_is_named_once_in_a_printed_table(load: Import, scores: Scores) -> None:
+    """As lm-evaluation-harness prints its results, and as they stand in many a README."""
+    load("| Task |Version| Metric |Value|   |Stderr|\n|------|------:|--------|----:|---|-----:|\n"
+         "|arc   |      0|acc     |23.46|±  |  1.24|\n|      |       |acc_norm|27.39|±  |  1.30|\n"
+         "|boolq |      1|acc     |61.44|±  |  0.85|\n", "results.md", constants={"intermediate": "none"})  # fmt: skip
+    assert _rows(scores(), "target", "metric") == [
+        ["arc", "acc", 0.2346], ["arc", "acc_norm", 0.2739], ["boolq", "acc", 0.6144]
+    ]  # fmt: skip
+
+
+def test_a_matrix_of_languages_by_their_codes_of_three_letters(load: Import, scores: Scores) -> None:
+    """A published matrix of trained by tested languages has codes of two and of three letters mixed."""
+    load(",amh,ara,zul,bbj\namh,60,21,35,35\nara,20,70,17,15\n", constants={"target": "ner"}, baseline="amh")
+    assert _rows(scores(), "intermediate", "language") == [
+        ["ara", "amh", 0.2], ["ara", "ara", 0.7], ["ara", "bbj", 0.15], ["ara", "zul", 0.17],
+        ["none", "amh", 0.6], ["none", "ara", 0.21], ["none", "bbj", 0.35], ["none", "zul", 0.35],
+    ]  # fmt: skip
