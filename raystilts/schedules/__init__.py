@@ -20,27 +20,32 @@ from raystilts.schedules.base import (
     FullRule,
     Run,
     ScheduleSettings,
+    SharedRule,
+    SharedStratum,
     StratumRule,
     StratumSettings,
     Verdict,
 )
 from raystilts.schedules.halve import HalveRule
+from raystilts.schedules.pooled_race import PooledRaceRule
 from raystilts.schedules.race import RaceRule
-from raystilts.schedules.top_two import TopTwoRule, TopTwoSettings, TopTwoStratum
+from raystilts.schedules.top_two import TopTwoRule, TopTwoSettings
 
 __all__ = [
     "BASELINE",
     "AshaRule",
     "FullRule",
     "HalveRule",
+    "PooledRaceRule",
     "RaceRule",
     "Run",
     "Schedule",
     "ScheduleSettings",
+    "SharedRule",
+    "SharedStratum",
     "StratumRule",
     "TopTwoRule",
     "TopTwoSettings",
-    "TopTwoStratum",
     "TrialAsha",
     "Verdict",
     "schedule_name",

@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from raystilts.errors import UserError
-from raystilts.schedules import BASELINE, Run, StratumRule, TopTwoStratum, Verdict
+from raystilts.schedules import BASELINE, Run, SharedStratum, StratumRule, Verdict
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -298,11 +298,11 @@ class _Replay:
             self.scores[stratum][run] = score
         rule = self.rules[stratum]
         self.verdicts[stratum] += rule.report(run, until, score)
-        if not isinstance(rule, TopTwoStratum):
+        if not isinstance(rule, SharedStratum):
             self._enqueue(stratum)
             return
         for name, other in self.rules.items():  # what one stratum reports may change what all want
-            assert isinstance(other, TopTwoStratum)
+            assert isinstance(other, SharedStratum)
             self.verdicts[name] += other.take_verdicts()
             self._enqueue(name)
 
