@@ -18,6 +18,7 @@ import csv
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -145,10 +146,13 @@ def targets(paths: list[Path]) -> Iterator[Target]:
             yield Target(path.stem, name, arms, table, int(np.isnan(table).sum()), learnt)
 
 
-def splits(seeds: int) -> list[IntArray]:
-    """Orders of the seeds: the first four are ranked from, the others are held out."""
+def splits(seeds: int, number: int = SPLITS) -> list[IntArray]:
+    """Orders of the seeds: the first four are ranked from, the others are held out; all choices of four where asked."""
     rng = np.random.default_rng(0)
-    return [rng.permutation(seeds) for _ in range(SPLITS)]
+    halves = list(combinations(range(seeds), HALF))
+    if number < len(halves):
+        return [rng.permutation(seeds) for _ in range(number)]
+    return [np.append(rng.permutation(half), np.setdiff1d(np.arange(seeds), half)) for half in halves]
 
 
 def future(answer: Posterior, runs: IntArray, rng: np.random.Generator) -> FloatArray:
@@ -199,12 +203,12 @@ def _mean(values: FloatArray) -> float:
     return float(np.nanmean(values)) if not np.isnan(values).all() else np.nan
 
 
-def evaluate(chosen: list[Target], seeds: int) -> dict[str, list[list[Row]]]:
+def evaluate(chosen: list[Target], seeds: int, split: int = SPLITS) -> dict[str, list[list[Row]]]:
     """For each method and target the rows of its splits."""
     results: dict[str, list[list[Row]]] = {"raystilts": [], "bare mean": []}
     for target in chosen:
         rows: dict[str, list[Row]] = defaultdict(list)
-        for number, order in enumerate(splits(target.scores.shape[1])):
+        for number, order in enumerate(splits(target.scores.shape[1], split)):
             kept, held = order[:seeds], order[HALF:]
             name = f"{target.setting}/{target.name}/{number}"
             for method, row in trial(target.scores[:, kept], target.scores[:, held], name).items():
@@ -319,7 +323,9 @@ def fifths(rows: list[list[Row]]) -> list[str]:
     return lines
 
 
-def report(chosen: list[Target], title: str, counts: list[int], together: bool = False) -> None:
+def report(
+    chosen: list[Target], title: str, counts: list[int], together: bool = False, split: int = SPLITS
+) -> None:
     """Prints the tables of some targets."""
     keys = ["found", "regret", "said", "brier", "set size", "set holds first"]
     keys += [f"{level:.2f} covers" for level in LEVELS] + ["rmse"]
@@ -327,7 +333,7 @@ def report(chosen: list[Target], title: str, counts: list[int], together: bool =
     print("|---" * (len(keys) + 2) + "|")
     calibration = []
     for seeds in counts:
-        results = evaluate(chosen, seeds)
+        results = evaluate(chosen, seeds, split)
         if together:
             results["targets together"] = joined(chosen, seeds)
         for method, rows in results.items():
@@ -346,6 +352,7 @@ def main() -> None:
     parser.add_argument("--seeds", default="2,3,4", help="seeds to rank from")
     parser.add_argument("--each", action="store_true", help="also every setting by itself")
     parser.add_argument("--joint", action="store_true", help="also the posterior of all targets of a setting, alone")
+    parser.add_argument("--splits", type=int, help="of the seeds, of learnt targets alone; 70 are all choices of 4")
     arguments = parser.parse_args()
     chosen = list(targets(arguments.tables))
     counts = [int(text) for text in arguments.seeds.split(",")]
@@ -353,6 +360,9 @@ def main() -> None:
     hard = [f"{target.setting} {target.name}" for target in chosen if not target.learnt]
     print(f"{lost} of {runs} runs flagged; half of the runs or more at chance: {', '.join(hard) or 'no target'}")
     learnt = [target for target in chosen if target.learnt]
+    if arguments.splits:
+        report(learnt, "Targets that are learnt", counts, split=arguments.splits)
+        return
     if not arguments.joint:
         report(chosen, "All settings", counts)
     report(learnt, "Targets that are learnt", counts, arguments.joint)

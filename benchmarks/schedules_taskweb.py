@@ -32,6 +32,7 @@ from raystilts.ranking.joint import EarlierScores, prior_features
 from raystilts.ranking.together import TargetTable, rank_together
 from raystilts.schedules.base import FullRule, Run, StratumRule
 from raystilts.schedules.halve import HalveRule
+from raystilts.schedules.pooled_race import PooledRaceRule
 from raystilts.schedules.race import RaceRule
 from raystilts.schedules.top_two import TopTwoRule, TopTwoSettings, limited_to
 from raystilts.testing.replay import Curves, Jointly, MakeRule, Outcome, Replayed, replay
@@ -178,6 +179,12 @@ def apart(name: str, rule: MakeRule, seeds: int = SEEDS) -> Row:
     return Row(name, lambda matrix, total: rule, no_prior, seeds)
 
 
+def pooled_race(runs: Mapping[str, Sequence[Run]]) -> Mapping[str, StratumRule]:
+    """A race from one seed, the noise between seeds pooled over targets."""
+    shared = PooledRaceRule(runs, None, 0.9)
+    return {target: shared.of(target) for target in runs}
+
+
 def no_prior(matrix: Matrix) -> FloatArray | None:
     """Nothing is known."""
     return None
@@ -238,6 +245,7 @@ def rows_of(matrices: Sequence[Matrix], budgets: Sequence[float] | None) -> list
     return [
         apart("full, 4 seeds", lambda _, runs: FullRule(runs)),
         apart("race 2→4", lambda _, runs: RaceRule(runs, 2, None, 0.9)),
+        Row("race 1→4", lambda _, total: Jointly(pooled_race), no_prior),
         apart("halve all, 4, 2, 2", lambda _, runs: HalveRule(runs, ("all", 4, 2, 2))),
         apart("halve all, 4, 3", lambda _, runs: HalveRule(runs, ("all", 4, 3))),
         apart("halve all, 6, 3, 2", lambda _, runs: HalveRule(runs, ("all", 6, 3, 2))),

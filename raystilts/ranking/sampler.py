@@ -1,9 +1,9 @@
 """Draws of arm effects from the hierarchical posterior with a heavy-tailed prior ("HBC").
 
-Effects of the arms other than none come from ``.9 N(m, t^2) + .1 N(m, (4t)^2)``: most arms are
-shrunk towards each other, a lone good arm is not. m and t are integrated over a grid (empirical
-grid of Gelman et al., "Bayesian Data Analysis", ch. 5); none has a flat prior; the residual
-variance is drawn from its scaled inverse chi-square, so the tails are Student's.
+Effects of the arms, none among them, come from ``.7 N(m, t^2) + .3 N(m, (4t)^2)``: most arms are
+shrunk towards each other, those that stand out are not. m and t are integrated over a grid (empirical
+grid of Gelman et al., "Bayesian Data Analysis", ch. 5); the variances of runs are drawn from scaled
+inverse chi-squares, so the tails are Student's.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 from raystilts.ranking.intervals import BoolArray, FloatArray, IntArray
 from raystilts.ranking.noise import Readings
 
-WIDE_SHARE = 0.1  # prior share of the wide component
+WIDE_SHARE = 0.3  # prior share of the wide component
 WIDE_FACTOR = 4.0  # its scale, in units of t
 _MEANS, _SCALES = 33, 24
 _UNIT_MEANS = 2.2 * np.linspace(-1.0, 1.0, _MEANS)

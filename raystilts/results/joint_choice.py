@@ -17,6 +17,7 @@ from raystilts.results.stratum import Arm, Stratum, scores_of
 from raystilts.schedules import schedule_name
 from raystilts.schedules.base import BASELINE
 from raystilts.schedules.halve import Halve
+from raystilts.schedules.race import Race
 from raystilts.schedules.top_two import TopTwo
 from raystilts.study.schema import Study
 
@@ -39,7 +40,10 @@ def least_targets(study: Study | None, rules: Collection[str] = ()) -> int | Non
     """
     if study is None or study.search is not None:
         return None
-    return min((ADAPTIVE[name] for name in (schedule_name(study.schedule), *rules) if name in ADAPTIVE), default=None)
+    least = [ADAPTIVE[name] for name in (schedule_name(study.schedule), *rules) if name in ADAPTIVE]
+    if isinstance(study.schedule, Race) and study.schedule.is_pooled:
+        least.append(ADAPTIVE[Halve.name])  # as few seeds
+    return min(least, default=None)
 
 
 def write_prior(folder: Folder, prior: Prior) -> None:

@@ -92,6 +92,60 @@ class StratumRule(Protocol):
         ...
 
 
+class SharedRule(Protocol):
+    """A rule that decides for all strata of a study together; `SharedStratum` is what drives a single one.
+
+    `StratumRule` says what its answers depend on.
+    """
+
+    @property
+    def rounds_decided(self) -> int:
+        """Changes when any stratum's wanted runs may have changed."""
+        ...
+
+    def wanted(self, key: str) -> dict[Run, float]:
+        """Runs of a stratum that were decided on and have not ended."""
+        ...
+
+    def report(self, key: str, run: Run, share: float, score: float | None) -> None:
+        """Takes a score; verdicts are left to `take_verdicts`."""
+        ...
+
+    def take_verdicts(self, key: str) -> list[Verdict]:
+        """The verdicts of a stratum since the last call."""
+        ...
+
+
+class SharedStratum:
+    """One stratum of a `SharedRule`, as a `StratumRule`; what it reports may change what the others want.
+
+    Args:
+        shared: The rule of all strata.
+        key: Which of them.
+    """
+
+    def __init__(self, shared: SharedRule, key: str) -> None:
+        self.shared = shared
+        self._key = key
+
+    def wanted(self) -> dict[Run, float]:
+        """Runs of this stratum that were decided on and have not ended."""
+        return self.shared.wanted(self._key)
+
+    def report(self, run: Run, share: float, score: float | None) -> list[Verdict]:
+        """Takes a score; returns the stratum's verdicts since the last call."""
+        self.shared.report(self._key, run, share, score)
+        return self.take_verdicts()
+
+    def take_verdicts(self) -> list[Verdict]:
+        """The stratum's verdicts since the last call, also those that a report of another stratum has made final."""
+        return self.shared.take_verdicts(self._key)
+
+    def stopped(self) -> dict[Run, float]:
+        """No run is ended before its end."""
+        return {}
+
+
 class Reports:
     """The scores that have come in, by run and share.
 

@@ -7,12 +7,13 @@ with a few seeds; each round drops the arms that are too far behind the best, an
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Annotated, ClassVar, Self
 
+import numpy as np
 from pydantic import Field, model_validator
 
-from raystilts.ranking.intervals import Decomposition, decompose, gain_variance
+from raystilts.ranking.intervals import Decomposition, FloatArray, decompose, gain_variance
 from raystilts.schedules.base import BASELINE, Reports, Run, StratumSettings, Verdict, best_first, seeds_there
 
 _ROUNDING_SHARE = 1e-12  # means closer than this share of the score are equal
@@ -22,19 +23,16 @@ class Race(StratumSettings):
     """Racing over seeds: every run to the end, more seeds only for the arms that may be the best.
 
     Attributes:
-        min_seeds: Seeds that every arm gets.
+        min_seeds: Seeds that every arm gets. With 1, the noise between seeds is pooled over all strata of the study.
         max_seeds: Seeds after which the race ends; None: all of the study's.
         confidence: Confidence of the one-sided bound by which an arm must be behind to be dropped.
     """
 
     name: ClassVar[str] = "race"
     example: ClassVar[str] = "min_seeds: 2, ..."
-    hints: ClassVar[Mapping[str, str]] = {
-        "min_seeds": "with one seed nothing is known of the noise",
-        "confidence": "such as 0.9",
-    }
+    hints: ClassVar[Mapping[str, str]] = {"confidence": "such as 0.9"}
 
-    min_seeds: Annotated[int, Field(ge=2)] = 2
+    min_seeds: Annotated[int, Field(ge=1)] = 2
     max_seeds: Annotated[int, Field(ge=2)] | None = None
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.9
 
@@ -44,6 +42,11 @@ class Race(StratumSettings):
             raise ValueError(f"max_seeds {self.max_seeds} must not be below min_seeds {self.min_seeds}")
         return self
 
+    @property
+    def is_pooled(self) -> bool:
+        """Whether one rule decides for all strata of the study, which tell each other of the noise."""
+        return self.min_seeds == 1
+
     def check_seeds(self, n_seeds: int) -> None:
         """See `ScheduleSettings`."""
         for name, asked in (("min_seeds", self.min_seeds), ("max_seeds", self.max_seeds)):
@@ -52,7 +55,7 @@ class Race(StratumSettings):
                 raise ValueError(f"schedule.race.{name} is {asked}, but {has}; give more seeds, or a smaller {name}")
 
     def rule(self, runs: Sequence[Run]) -> RaceRule:
-        """See `StratumSettings`."""
+        """See `StratumSettings`; from one seed it is `PooledRaceRule` that decides, for all strata."""
         return RaceRule(runs, self.min_seeds, self.max_seeds, self.confidence)
 
 
@@ -71,7 +74,7 @@ class RaceRule:
 
     Args:
         runs: The runs of the stratum.
-        min_seeds: Seeds of the first round, at least 2 (with one there is no variance, and nothing is dropped).
+        min_seeds: Seeds of the first round (with one there is no variance: `PooledRaceRule`).
         max_seeds: Seeds after which the race ends; None: when there are no more.
         confidence: Of the one-sided t bound.
     """
@@ -94,13 +97,27 @@ class RaceRule:
 
     def report(self, run: Run, share: float, score: float | None) -> list[Verdict]:
         """Takes a final score, or a failure at any share; returns the verdict of each round that it closes."""
-        failed = score is None or math.isnan(score)
-        if not self._reports.add(run, 1.0 if failed else share, score):
+        if not self.add(run, share, score):
             return []
         verdicts = []
-        while not self._ended and all(self._reports.ended(run) for run in self._racing()):
-            verdicts.append(self._close())
+        while self.can_close:
+            verdicts.append(self.close(self.fit()))
         return verdicts
+
+    def add(self, run: Run, share: float, score: float | None) -> bool:
+        """Keeps a report as for `report`, and decides nothing; returns whether it is new."""
+        failed = score is None or math.isnan(score)
+        return self._reports.add(run, 1.0 if failed else share, score)
+
+    @property
+    def can_close(self) -> bool:
+        """Whether the race goes on and all runs of its present round have ended."""
+        return not self._ended and all(self._reports.ended(run) for run in self._racing())
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing more is raced for."""
+        return self._ended
 
     def stopped(self) -> dict[Run, float]:
         """A race ends no run before its end."""
@@ -110,32 +127,70 @@ class RaceRule:
         """The runs so far of every arm that is or was in the race."""
         return [run for arm, runs in self._reports.arms.items() for run in runs[: self._seeds[arm]]]
 
-    def _close(self) -> Verdict:
-        """Judges a round whose runs have all ended, and opens the next."""
-        arms = [BASELINE, *(arm for arm in self._reports.arms if arm != BASELINE)]
-        fit = decompose(self._table(arms), deterministic=[self._has_no_seed(arm) for arm in arms])
+    @property
+    def _rows(self) -> list[str]:
+        """The arms in the order of `fit`, the baseline first."""
+        return [BASELINE, *(arm for arm in self._reports.arms if arm != BASELINE)]
+
+    def fit(self) -> Decomposition:
+        """The runs so far, split into arms and seeds; row 0 is the baseline."""
+        return decompose(self._table(self._rows), deterministic=[self._has_no_seed(arm) for arm in self._rows])
+
+    def scores(self) -> FloatArray:
+        """``[runs]``, final scores so far; nan for failed runs."""
+        return np.array([self._reports.score(run, 1.0) for run in self._racing()])
+
+    def close(self, fit: Decomposition) -> Verdict:
+        """Judges a round whose runs have all ended, and opens the next.
+
+        Args:
+            fit: That of the runs, where need be with a noise that other strata tell.
+        """
+        arms = self._rows
         effects = dict(zip(arms, fit.effects.tolist(), strict=True))
-        racing = [BASELINE, *self._survivors]
-        out = outclassed(fit, [arms.index(arm) for arm in racing], self._confidence)
-        alive, failed = best_first({arm: effects[arm] for arm in self._survivors})
-        order = [*alive, *failed]
-        dropped = tuple(arm for arm in order if arms.index(arm) in out)
-        kept = tuple(arm for arm in order if arm not in dropped)
-        scores = {arm: effects[arm] for arm in sorted(racing) if arm in self._reports.arms}
-        verdict = Verdict("race", self._round, 1.0, kept, dropped, scores)
-        self._open(list(kept))
+        out = outclassed(fit, [arms.index(arm) for arm in (BASELINE, *self._survivors)], self._confidence)
+        dropped = {arms[row] for row in out}
+        verdict = self._verdict(effects, dropped)
+        self._open(list(verdict.kept))
         return verdict
+
+    def repeat_best(self, places: int) -> Verdict:
+        """Ends a first round of one seed, which says nothing of the noise: gives a second one to the best few arms.
+
+        The baseline gets one too, and arms whose run has failed, which no single failure drops. All stay in the race.
+        """
+        effects = dict(zip(self._rows, self.fit().effects.tolist(), strict=True))
+        verdict = self._verdict(effects, set())
+        alive, failed = best_first({arm: effects[arm] for arm in self._survivors})
+        self._ended = self._max_seeds < 2 or len(self._survivors) <= 1
+        if not self._ended:
+            self._round += 1
+            self._give(2, [*alive[:places], *failed, BASELINE])
+        return verdict
+
+    def _verdict(self, effects: Mapping[str, float], dropped: Collection[str]) -> Verdict:
+        """What this round keeps and drops of those in the race."""
+        alive, failed = best_first({arm: effects[arm] for arm in self._survivors})
+        kept, out = (tuple(arm for arm in [*alive, *failed] if (arm in dropped) is lost) for lost in (False, True))
+        racing = [BASELINE, *self._survivors]
+        scores = {arm: effects[arm] for arm in sorted(racing) if arm in self._reports.arms}
+        return Verdict("race", self._round, 1.0, kept, out, scores)
+
+    def _give(self, seeds: int, arms: Iterable[str]) -> None:
+        """Lets arms have so many seeds, those that have fewer."""
+        there = {arm: max(self._seeds[arm], seeds) for arm in arms if arm in self._reports.arms}
+        self._seeds.update(there)
 
     def _open(self, survivors: list[str]) -> None:
         """The next round, or the end of the race."""
         arms = self._reports.arms
-        seeds = max(self._seeds.values()) + 1
+        seeds = min((self._seeds[arm] for arm in survivors), default=0) + 1
         more = any(len(arms[arm]) >= seeds for arm in survivors)
         self._survivors = survivors
         self._ended = len(survivors) <= 1 or seeds > self._max_seeds or not more
         if not self._ended:
             self._round += 1
-            self._seeds.update({arm: seeds for arm in (*survivors, BASELINE) if arm in arms})
+            self._give(seeds, (*survivors, BASELINE))
 
     def _table(self, arms: list[str]) -> list[list[float]]:
         """``[arms, seeds]`` final scores of the runs in the race; nan where there is none."""

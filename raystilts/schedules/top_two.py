@@ -18,7 +18,7 @@ from pydantic import Field, field_validator, model_validator
 
 from raystilts.ranking.intervals import BoolArray, FloatArray
 from raystilts.ranking.joint import joint_posterior
-from raystilts.schedules.base import BASELINE, Reports, Run, ScheduleSettings, Verdict
+from raystilts.schedules.base import BASELINE, Reports, Run, ScheduleSettings, SharedStratum, Verdict
 
 _BURN, _DRAWS = 40, 80  # sweeps of a round
 _FINAL_BURN, _FINAL_DRAWS = 100, 1000  # of the answer
@@ -186,27 +186,27 @@ class TopTwoRule:
         self._add(self._start())
         self._advance()
 
-    def of(self, key: str) -> TopTwoStratum:
+    def of(self, key: str) -> SharedStratum:
         """The rule of one stratum, see `StratumRule`."""
-        return TopTwoStratum(self, key)
+        return SharedStratum(self, key)
 
     @property
     def rounds_decided(self) -> int:
-        """Changes when any stratum's wanted runs may have changed."""
+        """See `SharedRule`."""
         return len(self._rounds)
 
     def wanted(self, key: str) -> dict[Run, float]:
-        """See `StratumRule`."""
+        """See `SharedRule`."""
         return {run: 1.0 for run in self._asked[key] if not self._reports[key].ended(run)}
 
     def report(self, key: str, run: Run, share: float, score: float | None) -> None:
-        """See `StratumRule`; verdicts are left to `take_verdicts`."""
+        """See `SharedRule`."""
         failed = score is None or math.isnan(score)
         if self._reports[key].add(run, 1.0 if failed else share, score):
             self._advance()
 
     def take_verdicts(self, key: str) -> list[Verdict]:
-        """The verdicts of a stratum since the last call."""
+        """See `SharedRule`."""
         found, self._verdicts[key] = self._verdicts[key], []
         return found
 
@@ -352,31 +352,6 @@ class TopTwoRule:
                 seed = reports.arms[run.arm].index(run)
                 table[rows[key], places[run.arm], seed] = reports.score(run, 1.0)
         return table
-
-
-class TopTwoStratum:
-    """One stratum of a `TopTwoRule`, as a `StratumRule`; what it reports may change what the others want."""
-
-    def __init__(self, shared: TopTwoRule, key: str) -> None:
-        self.shared = shared
-        self._key = key
-
-    def wanted(self) -> dict[Run, float]:
-        """Runs of this stratum that were decided on and have not ended."""
-        return self.shared.wanted(self._key)
-
-    def report(self, run: Run, share: float, score: float | None) -> list[Verdict]:
-        """Takes a score; returns the stratum's verdicts since the last call."""
-        self.shared.report(self._key, run, share, score)
-        return self.take_verdicts()
-
-    def take_verdicts(self) -> list[Verdict]:
-        """The stratum's verdicts since the last call, also those that a report of another stratum has made final."""
-        return self.shared.take_verdicts(self._key)
-
-    def stopped(self) -> dict[Run, float]:
-        """No run is ended before its end."""
-        return {}
 
 
 def _standing(arms: Sequence[str], theta: FloatArray, scored: Set[str], unit: float) -> Standing:

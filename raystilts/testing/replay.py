@@ -22,8 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from raystilts.errors import UserError
-from raystilts.schedules.base import BASELINE, Run, StratumRule, Verdict
-from raystilts.schedules.top_two import TopTwoStratum
+from raystilts.schedules.base import BASELINE, Run, SharedStratum, StratumRule, Verdict
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -299,11 +298,11 @@ class _Replay:
             self.scores[stratum][run] = score
         rule = self.rules[stratum]
         self.verdicts[stratum] += rule.report(run, until, score)
-        if not isinstance(rule, TopTwoStratum):
+        if not isinstance(rule, SharedStratum):
             self._enqueue(stratum)
             return
         for name, other in self.rules.items():  # what one stratum reports may change what all want
-            assert isinstance(other, TopTwoStratum)
+            assert isinstance(other, SharedStratum)
             self.verdicts[name] += other.take_verdicts()
             self._enqueue(name)
 

@@ -55,6 +55,7 @@ def test_which_schedules_are_answered_by_all_targets() -> None:
     assert [least_targets(study(schedule=one)) for one in ("full", "race", "asha", "halve", "top_two")] == [
         None, None, None, 10, 1,
     ]  # fmt: skip
+    assert least_targets(study(schedule={"race": {"min_seeds": 1}}), ["race"]) == 10
     assert least_targets(None, ["halve"]) is None
     assert [least_targets(study(), rules) for rules in ((), ["race"], ["race", "halve"])] == [None, None, 10]
 

@@ -11,6 +11,7 @@ from raystilts.errors import UserError
 from raystilts.importing.table import import_table
 from raystilts.planning.cost import stage_tokens
 from raystilts.planning.stages import Plan
+from raystilts.schedules.top_two import TopTwoRule
 from raystilts.scheduling.graph import StageGraph
 from raystilts.scheduling.outstanding import outstanding
 from raystilts.scheduling.sampling import prior_of, spent_by
@@ -98,7 +99,7 @@ def test_time_is_spent_by_targets_and_intermediates(tmp_path: Path) -> None:
 def test_prices_are_work_of_an_intermediate_in_target_runs(tmp_path: Path) -> None:
     one = planned(tmp_path, {"top_two": {"runs": 9}}, targets=["cldr_units"])
     strata = Strata(one)
-    assert strata._joint is not None
+    assert isinstance(strata._joint, TopTwoRule)
     prices = strata._joint._settings.prices
     assert "none" not in prices
     mine = one.stages[str(one.stages[key_of(one, "cldr_names")].parent)]

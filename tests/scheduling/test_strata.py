@@ -105,6 +105,7 @@ def test_asha_stops_arms_in_their_stratum_alone(tmp_path: Path) -> None:
         {"asha": {"grace_period": 0.25}},
         "race",
         {"race": {"confidence": 0.6}},
+        {"race": {"min_seeds": 1}},
         "halve",
         {"halve": {"rung": 0.5}},
     ],
@@ -133,7 +134,8 @@ def known(one: Plan, graph: StageGraph, reached: dict[str, float]) -> dict[str, 
 
 
 @pytest.mark.parametrize(
-    "schedule", ["asha", {"asha": {"grace_period": 0.25}}, "race", "halve", {"halve": {"rung": 0.5}}]
+    "schedule",
+    ["asha", {"asha": {"grace_period": 0.25}}, "race", {"race": {"min_seeds": 1}}, "halve", {"halve": {"rung": 0.5}}],
 )
 @pytest.mark.parametrize("steps", [3, 9, 15, 22])
 def test_a_fresh_driver_goes_on_where_the_last_one_was(tmp_path: Path, schedule: Any, steps: int) -> None:

@@ -81,7 +81,7 @@ def test_rungs(settings: dict[str, float], rungs: tuple[float, ...]) -> None:
         ("{asha: {grace_period: 0}}", "given: 0"),
         ("{asha: {reduction_factor: 1}}", "asha.reduction_factor: Input should be greater than 1 (given: 1)"),
         ("{asha: {grace_period: 0.5, max_t: 0.4}}", "asha: grace_period 0.5 must be below max_t 0.4"),
-        ("{race: {min_seeds: 1}}", "race.min_seeds: Input should be greater than or equal to 2; with one seed"),
+        ("{race: {min_seeds: 0}}", "race.min_seeds: Input should be greater than or equal to 1 (given: 0)"),
         ("{race: {confidence: 0.5}}", "race.confidence: Input should be greater than 0.5"),
         ("{race: {confidence: 90}}", "race.confidence: Input should be less than 1; such as 0.9 (given: 90)"),
         ("{race: {min_seeds: 5, max_seeds: 3}}", "race: max_seeds 3 must not be below min_seeds 5"),
