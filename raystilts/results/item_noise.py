@@ -31,13 +31,14 @@ class ItemLuck:
 
     Attributes:
         variances: ``[arms]``, variance of an arm's score by its items, without what all arms share.
-        source: From scores of single items; or binomial, from their number, in the answer or left out of it.
+        source: From scores of single items; or binomial, from their number: in the answer since they are few, or since
+            arms are compared that have no other luck; or left out of it.
         items: Items behind a score.
         split: Which data.
     """
 
     variances: FloatArray
-    source: Literal["measured", "binomial", "left out"]
+    source: Literal["measured", "few", "no seeds", "left out"]
     items: int
     split: str
 
@@ -57,9 +58,12 @@ class ItemLuck:
         what = f"the luck of the {self.items} {self.split} items, {self.points:.1f} points for an arm"
         if self.source == "measured":
             return f"{what}, is in the answer: measured item by item"
-        if self.source == "binomial":
-            return f"{what} if binomial, is in the answer, for they are few; predictions: all in the study measures it"
-        return f"{what} if binomial, is not in the answer; predictions: all in the study measures it"
+        place = {
+            "few": "is in the answer, for they are few",
+            "no seeds": "is in the answer, for arms without seeds have no other",
+            "left out": "is not in the answer",
+        }[self.source]
+        return f"{what} if binomial, {place}; predictions: all in the study measures it"
 
 
 class KnownItems:
@@ -90,13 +94,15 @@ class KnownItems:
             return ItemLuck(_noise(known), "measured", sum(table.shape[2] for table in known), stratum.split)
         counts = [self._counts.get((stratum.target, stratum.target_fraction, name), 0) for name in names]
         items = sum(counts)
-        if not all(counts) or items >= MANY:
+        source: Literal["few", "no seeds", "left out"] = "few" if items < FEW else "left out"
+        if stratum.deterministic.sum() > 1:
+            source = "no seeds"
+        if not all(counts) or (items >= MANY and source == "left out"):
             return None
         scores = scores_of(stratum, language)
         present = np.isfinite(scores).any(axis=1)
         means = np.full(len(scores), np.nan)
         means[present] = np.nanmean(scores[present], axis=1)
-        source: Literal["binomial", "left out"] = "binomial" if items < FEW else "left out"
         return ItemLuck(binomial_noise(means, items), source, items, stratum.split)
 
     def _table(self, stratum: Stratum, language: str) -> FloatArray | None:

@@ -126,6 +126,21 @@ def test_few_items_without_their_scores_widen_by_the_binomial_part(tmp_path: Pat
     assert width(few) > 0.9 * spread
 
 
+def test_arms_without_seeds_are_compared_with_the_luck_of_their_items(tmp_path: Path) -> None:
+    """One item of 400 more is no certain gain, although neither score varies with a seed."""
+    for arm, right in (("none", 300), ("mnli", 301)):
+        run = run_row(arm, kind="retrieval", intermediate=arm, intermediate_fraction=None, seed=None)
+        write_attempt(tmp_path, run, score_rows(run, {"en": right / 400}, split="test", examples=400))
+    found = answer(tmp_path)
+    [arm] = [one for one in found.arms if one.intermediate == "mnli"]
+    assert arm.gain_low is not None
+    assert arm.gain_high is not None
+    half = 1.96 * (2 * 0.5 * 0.75 * 0.25 / 400) ** 0.5
+    assert arm.gain_low == pytest.approx(0.0025 - half, abs=0.002)
+    assert arm.gain_high == pytest.approx(0.0025 + half, abs=0.002)
+    assert [note for note in found.notes if "400 test items" in note and "arms without seeds have no other" in note]
+
+
 def test_languages_have_items_of_their_own(tmp_path: Path) -> None:
     folder = grid(tmp_path, luck=3.0, languages=("en", "de"))
     both, german = answer(folder), answer(folder, "de")
