@@ -20,9 +20,6 @@ from raystilts.tasks.source import AnySource, Source
 from raystilts.tasks.task import Split, Task
 from raystilts.tasks.types.masked_lm import MaskedLM as MaskedLMType
 
-#: Texts of a language that are read from Wikipedia where a study gives no number: English alone has 6.4 million.
-WIKIPEDIA_TEXTS = 100_000
-
 
 def data_folder(study: Study) -> Path | None:
     """The folder of the study's data, or several joined (the last may be the hub), or None for the hub alone.
@@ -95,8 +92,8 @@ def masked_lm_task(masked_lm: MaskedLM) -> Task:
         path="wikimedia/wikipedia",
         name="20231101.{language}",
         revision="b04c8d1ceb2f5cd4588862100d08de323dccfbaa",
-        hub_rows=masked_lm.max_samples or WIKIPEDIA_TEXTS,
-        rows=masked_lm.max_samples or WIKIPEDIA_TEXTS,
+        hub_rows=masked_lm.max_samples,
+        rows=masked_lm.max_samples,
     )
     return Task(
         name=f"mlm@{masked_lm.text_of or '+'.join(languages)}",

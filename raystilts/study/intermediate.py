@@ -76,6 +76,10 @@ def domain_of(arm: Any) -> str | None:
     return arm.masked_lm.text_of if arm.masked_lm is not None else None
 
 
+#: Texts of a language that are read from Wikipedia where a study gives no number: English alone has 6.4 million.
+WIKIPEDIA_TEXTS = 100_000
+
+
 class MaskedLM(Model):
     """Masked-LM training beside (or without) the tasks of an intermediate.
 
@@ -83,8 +87,7 @@ class MaskedLM(Model):
         languages: Languages of the text.
         dataset: Plain text: a folder `<dataset>/<language>/train.parquet` with a column `text` (without a data folder:
             Wikipedia from the hub).
-        max_samples: How many texts of a language are read from the hub, its first ones; default 100,000. A folder is
-            read whole.
+        max_samples: How many texts of a language are read from the hub, its first ones. A folder is read whole.
         probability: The share of updates that are masked-LM updates; the tasks keep their own number of updates.
         max_steps: Updates; needed if there is no task to give a number.
         smoothing: Exponent of the languages' sizes in their shares of the text: 1 in proportion to size, 0 evenly;
@@ -102,7 +105,7 @@ class MaskedLM(Model):
     max_steps: Annotated[int, Field(ge=1)] | None = None
     # Left out of keys at 1, which is what a study file without it has always meant.
     smoothing: Annotated[float, Field(ge=0, le=1, exclude_if=lambda value: value == 1)] = 1.0
-    max_samples: Annotated[int | None, Field(ge=1, exclude_if=lambda value: value is None)] = None
+    max_samples: Annotated[int, Field(ge=1, exclude_if=lambda value: value == WIKIPEDIA_TEXTS)] = WIKIPEDIA_TEXTS
     # These too are left out of keys where a study file does not give them.
     text_of: Annotated[str | None, Field(exclude_if=lambda value: value is None)] = None
     when: Annotated[Literal["during", "before"], Field(exclude_if=lambda value: value == "during")] = "during"

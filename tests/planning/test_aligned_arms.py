@@ -63,6 +63,8 @@ def test_arms_without_alignment_keep_the_keys_that_they_had() -> None:
     assert "align" not in plain.intermediate.model_dump()
     assert text.masked_lm is not None
     assert set(text.masked_lm.model_dump()) == {"languages", "dataset", "probability", "max_steps"}
+    written_out = text.masked_lm.model_validate({"languages": ["de"], "max_samples": 100_000})
+    assert written_out.model_dump() == text.masked_lm.model_dump(), "written out, the default is the same key"
 
 
 def test_the_number_of_updates_is_that_of_the_arm_without() -> None:
