@@ -90,21 +90,23 @@ class PooledRaceRule:
 
 
 def moderated(fits: Sequence[Decomposition], scores: FloatArray) -> list[Decomposition]:
-    """Every stratum with its noise drawn to that of all; as they are where no stratum has a repeated seed.
+    """Every stratum with its noise drawn to that of the others; as it is where no other has a repeated seed.
 
     Args:
         fits: Of each stratum.
         scores: ``[strata, runs]``, which set the unit of each stratum; nan where there is none.
     """
     freedom = sum(fit.df for fit in fits)
-    if freedom == 0:
-        return list(fits)
-    unit = units(scores[:, :, None])[1] ** 2
+    unit = (units(scores[:, :, None])[1] ** 2).tolist()
     squares = [float(fit.squares.sum()) for fit in fits]
-    ratio = sum(own / one for own, one in zip(squares, unit.tolist(), strict=True)) / freedom
-    others = min(_OTHERS_DF, freedom)
+    whole = sum(own / one for own, one in zip(squares, unit, strict=True))
     found = []
-    for fit, own, one in zip(fits, squares, unit.tolist(), strict=True):
+    for fit, own, one in zip(fits, squares, unit, strict=True):
+        others = min(_OTHERS_DF, freedom - fit.df)
+        if others == 0:
+            found.append(fit)
+            continue
+        ratio = (whole - own / one) / (freedom - fit.df)
         variance = (others * ratio * one + own) / (others + fit.df)
         found.append(dataclasses.replace(fit, variance=variance, df=others + fit.df))
     return found

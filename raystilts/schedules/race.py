@@ -184,10 +184,10 @@ class RaceRule:
     def _open(self, survivors: list[str]) -> None:
         """The next round, or the end of the race."""
         arms = self._reports.arms
-        seeds = min((self._seeds[arm] for arm in survivors), default=0) + 1
-        more = any(len(arms[arm]) >= seeds for arm in survivors)
+        left = [self._seeds[arm] for arm in survivors if len(arms[arm]) > self._seeds[arm]]
+        seeds = min(left, default=self._max_seeds) + 1
         self._survivors = survivors
-        self._ended = len(survivors) <= 1 or seeds > self._max_seeds or not more
+        self._ended = len(survivors) <= 1 or seeds > self._max_seeds
         if not self._ended:
             self._round += 1
             self._give(seeds, (*survivors, BASELINE))

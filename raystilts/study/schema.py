@@ -194,7 +194,9 @@ class Study(Model):
         try:
             arms = named_all(_ARMS.validate_python(data.get("intermediates")))
             steps = _STEPS.validate_python(data["intermediate_steps"])
-        except ValidationError:  # the fields say it, with its place
+        except ValueError:  # the fields say it, with its place
+            return data
+        if any(isinstance(step, bool) for step in data["intermediate_steps"]):
             return data
         return {**data, "intermediates": with_steps(arms, set(steps)), "intermediate_steps": ()}
 

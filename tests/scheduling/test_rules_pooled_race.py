@@ -95,13 +95,19 @@ def test_a_noisy_stratum_is_kept_noisy_and_one_without_repeats_takes_the_others(
     single = decompose([[1.0], [2.0], [3.0]])
     scores = np.array([[1.0, 1.1, 2.0, 2.2, 3.0, 3.0], [1.0, 3.0, 2.0, 0.0, 3.0, 4.0], [1.0, 2, 3, *[np.nan] * 3]])
     unit = units(scores[:, :, None])[1] ** 2
-    ratio = (calm.squares.sum() / unit[0] + wild.squares.sum() / unit[1]) / 4
     found = moderated([calm, wild, single], scores)
-    assert [fit.df for fit in found] == [6, 6, 4]
-    for fit, old, one in zip(found, (calm, wild, single), unit, strict=True):
-        assert fit.variance == pytest.approx((4 * ratio * one + old.squares.sum()) / (4 + old.df))
-    assert found[1].variance > 2 * found[0].variance
+    assert [fit.df for fit in found] == [4, 4, 4]
+    own, other = calm.squares.sum() / unit[0], wild.squares.sum() / unit[1]
+    assert found[0].variance == pytest.approx((other * unit[0] + calm.squares.sum()) / 4)
+    assert found[1].variance == pytest.approx((own * unit[1] + wild.squares.sum()) / 4)
+    assert found[2].variance == pytest.approx((own + other) / 4 * unit[2])
+    assert found[1].variance > found[0].variance
     assert np.array_equal(found[2].effects, single.effects)
+
+
+def test_a_stratum_alone_learns_nothing_of_others() -> None:
+    alone = decompose([[1.0, 1.1], [2.0, 2.2], [3.0, 3.0]])
+    assert moderated([alone], np.array([[1.0, 1.1, 2.0, 2.2, 3.0, 3.0]])) == [alone]
 
 
 def test_where_nothing_is_repeated_nothing_is_told() -> None:
@@ -121,7 +127,7 @@ def test_one_failure_drops_no_arm_and_two_do() -> None:
 
 
 def test_it_ends_at_the_last_seed_and_with_one_arm() -> None:
-    equal: Table = {"none": [5.0, 2.0, 3.0], "a": [5.0, 1.0, 5.0], "b": [4.8, 3.0, 2.0], "c": [4.9, 6.0, 1.0]}
+    equal: Table = {"none": [5.0, 2.0, 3.0], "a": [5.0, -4.0, 5.0], "b": [4.8, 3.0, 2.0], "c": [4.9, 6.0, 1.0]}
     _, asked = race({"x": equal})
     assert Run("none", 2) in asked["x"]
     assert len(asked["x"]) == 11, "arm a is dropped after two seeds"

@@ -121,3 +121,17 @@ def test_steps_are_arms_behind_the_others() -> None:
 def test_a_step_is_of_a_training_and_before_its_end(arm: dict[str, Any]) -> None:
     with pytest.raises(ValidationError, match=r"step is of a training|less than 1"):
         study("none", arm)
+
+
+@pytest.mark.parametrize(
+    ("arms", "steps", "place"),
+    [
+        (["none", "mnli"], [True], "intermediate_steps"),
+        (["none", "mnli"], [0.5, 2], "intermediate_steps"),
+        (["none", "mnli", "all"], [0.5], "intermediates"),
+    ],
+)
+def test_what_is_wrong_beside_steps_has_its_place(arms: list[str], steps: list[Any], place: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        study(*arms, intermediate_steps=steps)
+    assert {error["loc"][0] for error in caught.value.errors()} == {place}
