@@ -41,41 +41,27 @@ SPECIALS = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
 
 #: Folders whose slow tests start Ray, and modules of other folders.
 WITH_RAY = ("cluster", "importing", "results", "scheduling", "tracking", "test_hub_start.py", "test_tutorial.py")
-#: The longest of them, which take about as long as all the rest.
-LONGEST = ("test_end_to_end.py", "test_faults.py", "test_tutorial.py")
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Where pytest-xdist shares tests among processes: modules that start Ray in two, all others as they come.
-
-    Ray waits as often as it works, so that two of its sessions and one process without it keep two cores busy.
+    """Where pytest-xdist shares tests among processes: modules that start Ray all in one, all others as they come.
 
     Its `--dist loadgroup` would say the same, but version 3.8 forgets the groups with pytest 9.2.
     """
     from xdist.scheduler import LoadScopeScheduling
 
-    config.option.loadscopereorder = False  # by `pytest_collection_modifyitems`
     scheduling = LoadScopeScheduling(config, log)
     scheduling._split_scope = lambda nodeid: scope_of(nodeid.partition("::")[0])
     return scheduling
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Where processes share the tests, what takes longest begins first."""
-    if hasattr(config, "workerinput"):
-        order = {"ray, the longest": 0, "ray": 1}
-        items.sort(key=lambda item: order.get(scope_of(item.nodeid.partition("::")[0]), 2))
-
-
 @cache
 def scope_of(module: str) -> str:
-    """What runs in one process: a module, the longest ones that start Ray, or all others that do."""
+    """What runs in one process: a module, or all that start Ray."""
     path = Path(__file__).parents[1] / module
     named = path.parent.name in WITH_RAY or path.name in WITH_RAY
-    if not named or "mark.slow" not in path.read_text(encoding="utf-8"):
-        return module
-    return "ray, the longest" if path.name in LONGEST else "ray"
+    return "ray" if named and "mark.slow" in path.read_text(encoding="utf-8") else module
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -67,7 +67,8 @@ def test_check_says_exactly_what_is_wrong(call: Call) -> None:
         "reviews          3 faults             7 rows, 3 of 4 parts",
         "  dev en: in the training data too: 1 row (1)",
         "  test en: data/reviews/en/test.parquet: empty 'review' in 1 row (0)",
-        "  test en: data/reviews/en/test.parquet: unknown label in 1 row (1): 2; allowed: bad, good, or 0 to 1",
+        "  test en: data/reviews/en/test.parquet: unknown label in 1 row (1): 2; allowed: bad, good, or 0 to 1. "
+        "Numbers count the task's labels from 0; or name its labels by the file's numbers: labels=(\"1\", ...)",
         "  not here: test de",
     ]
 
