@@ -123,7 +123,8 @@ def _with_index_names(text: str, skip: int, separator: str) -> str:
     """Names of the columns of labels in the last line of header, not in a line of their own below several (pandas)."""
     lines = [*itertools.islice(_each(text), skip, skip + _HEADS + 6)]
     rows = list(csv.reader(lines, delimiter=separator))
-    if len(rows) != len(lines) or not _is_grouped(rows[0]):  # a cell goes over lines, or one line of header
+    # No rows, a cell that goes over lines, or one line of header.
+    if not rows or len(rows) != len(lines) or not _is_grouped(rows[0]):
         return text
     for place in range(2, min(len(rows), _HEADS + 1)):
         filled = [bool(cell.strip()) for cell in rows[place]]

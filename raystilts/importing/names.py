@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable
 import pandas as pd
 
 from raystilts.errors import UserError, did_you_mean
-from raystilts.importing.kinds import is_summary
+from raystilts.importing.kinds import direction, is_rate, is_summary
 
 #: Names under which tables list runs without an intermediate task.
 BASELINES = frozenset((
@@ -27,16 +27,35 @@ def without_summaries(rows: pd.DataFrame, wanted: Collection[str], said: list[st
     Args:
         wanted: Metrics that the user asks for; where one is there, a metric such as `mean` stays.
     """
-    for name in (*_NAMED, "seed_name", "metric"):
-        if name not in rows.columns or (name == "metric" and set(wanted) & set(rows[name])):
+    for name in (*_NAMED, "seed_name"):
+        if name not in rows.columns:
             continue
-        found = [value for value in rows[name].dropna().unique() if is_summary(str(value))]
+        alone = name == "intermediate"
+        found = [value for value in rows[name].dropna().unique() if is_summary(str(value), alone=alone)]
         others = rows[name].nunique() - len(found)
         if found and others:
             mine = rows[name].isin(found)
             said.append(f"{int(mine.sum())} averages left out: {name.removesuffix('_name')} {', '.join(found)}")
             rows = rows[~mine]
-    return rows
+    return rows if set(wanted) & set(rows["metric"]) else _without_summary_metrics(rows, said)
+
+
+def _without_summary_metrics(rows: pd.DataFrame, said: list[str]) -> pd.DataFrame:
+    """Leaves metrics such as `mean` out of targets that have another; a target with no other would be lost."""
+    found = [value for value in rows["metric"].dropna().unique() if is_summary(str(value))]
+    summary = rows["metric"].isin(found)
+    if not found or summary.all():
+        return rows
+    scores = [value for value in rows["metric"].unique() if direction(str(value)) in (None, "higher") or is_rate(value)]
+    others = set(rows.loc[~summary & rows["metric"].isin(scores), "target"].dropna())
+    mine = summary & rows["target"].isin(others)
+    if mine.any():
+        left = ", ".join(rows.loc[mine, "metric"].unique())
+        said.append(f"{int(mine.sum())} averages left out: metric {left} (--metric {left.split(', ')[0]} keeps them)")
+    if kept := sorted(set(rows.loc[summary & ~mine, "target"].dropna())):
+        shown = ", ".join(kept[:4]) + (", ..." if len(kept) > 4 else "")
+        said.append(f"no metric but {', '.join(found)} for target {shown}: kept (--where leaves rows out)")
+    return rows[~mine]
 
 
 def with_baseline(rows: pd.DataFrame, given: str | None, known: Iterable[str], said: list[str]) -> pd.DataFrame:

@@ -76,7 +76,8 @@ def _target_and_metric(name: str) -> Parts | None:
     if len(pieces) < 2:
         return None
     task, metric = "/".join(pieces[:-1]), pieces[-1]
-    if direction(metric) not in ("higher", "lower") or direction(task):
+    # `test_acc` is a metric on a split, and says nothing of the target.
+    if direction(metric) not in ("higher", "lower") or direction(task) or split_name(task) in _SPLIT_NAMES:
         return None
     if split is None:
         found = re.fullmatch(r"(eval|test|val|dev|validation)_(.+)", task)

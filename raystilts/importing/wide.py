@@ -268,6 +268,8 @@ def _with_stat_rows(reading: Reading, told: dict[str, str], constants: dict[str,
         stats = {stat for _, stat in split.values()}
         if not {"value"} < stats or not stats & {"std", "stderr"} or len(split) > 1000:
             continue
+        if not _are_stats(frame, name, of, split):
+            continue
         stat = _KIND_COLUMN["stat"]
         long = frame.drop(columns=ROW).rename(columns={of["value"]: "value"})
         long[stat] = frame[name].map({value: found for value, (_, found) in split.items()})
@@ -278,6 +280,25 @@ def _with_stat_rows(reading: Reading, told: dict[str, str], constants: dict[str,
         said = [*reading.said, f"rows of means and of their spreads put together, by column {name!r}"]
         return Reading(long, reading.shape, reading.files, said, {**reading.told, "value": "value"}, reading.items)
     return reading
+
+
+def _are_stats(frame: pd.DataFrame, name: str, of: dict[str, str], split: dict[str, tuple[str, str]]) -> bool:
+    """Whether a column's names end in statistics, not in codes of languages (`acc_sd`) or of arms (`model se`).
+
+    Args:
+        split: Each of its names as `_stat_of_metric` cuts it.
+    """
+    bases = {base for base, _ in split.values()}
+    if bases == {""}:
+        return True
+    if name != of.get("metric") and not all(direction(base) for base in bases):
+        return False
+    # A spread is one of something: its metric has a value in the same cell.
+    cell = [one for one in frame.columns if one not in (name, of["value"], ROW, COLUMN)]
+    base = frame[name].astype(str).map({value: base for value, (base, _) in split.items()})
+    stat = frame[name].astype(str).map({value: found for value, (_, found) in split.items()})
+    found = stat.groupby([base, *(frame[one] for one in cell)], dropna=False).agg(set)
+    return all("value" in stats for stats in found if stats & {"std", "stderr"})
 
 
 def _stat_of_metric(name: str) -> tuple[str, str]:

@@ -127,6 +127,9 @@ def test_file_that_is_no_table(tmp_path: Path) -> None:
         import_table(tmp_path / "x.parquet", tmp_path / "out")
     with pytest.raises(UserError, match="no rows"):
         _import(tmp_path, "intermediate,target,value\n")
+    for text in ("", "\n\n\n"):
+        with pytest.raises(UserError, match="not readable as CSV, TSV"):
+            _import(tmp_path, text)
 
 
 def test_values_that_are_no_scores(tmp_path: Path) -> None:

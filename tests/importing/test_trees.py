@@ -138,6 +138,18 @@ def test_lm_eval_run_twice_counts_with_the_later(load: Import, scores: Scores, t
     assert any("1 results of earlier runs" in said for said in done.said)
 
 
+def test_lm_eval_with_its_keys_in_another_order(load: Import, scores: Scores, tmp_path: Path) -> None:
+    """As trackers write it (`config_general` first), or with sorted keys."""
+    root = tmp_path / "lm"
+    for model, acc in (("gpt2", 0.5), ("mnli", 0.75)):
+        path = _lm_eval(root, model, "2024-11-29T01-02-03.4", {"rte": {"acc,none": acc}})
+        found = json.loads(path.read_text())
+        first = {"config_general": {"lighteval_sha": "?" * 40, "num_fewshot_seeds": 1, "max_samples": None}}
+        path.write_text(json.dumps(first | found if model == "gpt2" else dict(sorted(found.items()))))
+    load(root, baseline="gpt2")
+    assert scores()[["intermediate", "value"]].values.tolist() == [["mnli", 0.75], ["none", 0.5]]
+
+
 def test_lm_eval_of_earlier_versions(load: Import, scores: Scores, tmp_path: Path) -> None:
     """As those lie in the harness's own repository: files named freely, metrics without filters, no date."""
     for model, shift in (("me/base", 0.0), ("me/tuned", 0.1)):

@@ -127,6 +127,39 @@ def test_spreads_in_rows_are_no_scores(load: Import, scores: Scores, text: str) 
     assert found.loc["mnli"].tolist() == [0.66, 0.02, 3]
 
 
+def test_a_language_may_have_the_code_of_a_spread(load: Import, scores: Scores) -> None:
+    """`sd` is Sindhi."""
+    done = load("arm,task,metric,value\nnone,ner,acc_de,55\nnone,ner,acc_sd,44\nmnli,ner,acc_de,66\n"
+                "mnli,ner,acc_sd,50\n")  # fmt: skip
+    assert done.scores == 4
+    assert _rows(scores(), "intermediate", "metric") == [
+        ["mnli", "acc_de", 0.66], ["mnli", "acc_sd", 0.5], ["none", "acc_de", 0.55], ["none", "acc_sd", 0.44]
+    ]  # fmt: skip
+
+
+def test_a_spread_is_one_of_a_value_in_the_same_cell(load: Import, scores: Scores) -> None:
+    done = load("arm,task,metric,value\nnone,rte,acc,60\nmnli,rte,acc,70\nnone,ner,acc_de,55\nnone,ner,acc_sd,44\n"
+                "mnli,ner,acc_de,66\nmnli,ner,acc_sd,50\n")  # fmt: skip
+    assert done.scores == len(scores()) == 6
+
+
+def test_names_of_systems_may_end_like_a_spread(load: Import) -> None:
+    with pytest.raises(UserError, match="they differ in system"):
+        load("intermediate,target,seed,system,value\nnone,rte,1,model,55\nnone,rte,1,model se,44\n"
+             "mnli,rte,1,model,66\nmnli,rte,1,model se,50\n")  # fmt: skip
+
+
+def test_splits_in_names_of_metrics_are_no_targets(load: Import, scores: Scores) -> None:
+    text = "intermediate,seed,dev_acc_de,test_acc_de,dev_acc_fr,test_acc_fr\nnone,1,70,71,60,61\nmnli,1,72,73,62,63\n"
+    with pytest.raises(UserError, match="the table has no column for target"):
+        load(text)
+    load(text, constants={"target": "xnli"})
+    assert _rows(scores().query("intermediate == 'mnli'"), "target", "language", "split", "metric") == [
+        ["xnli", "de", "dev", "acc", 0.72], ["xnli", "fr", "dev", "acc", 0.62],
+        ["xnli", "de", "test", "acc", 0.73], ["xnli", "fr", "test", "acc", 0.63],
+    ]  # fmt: skip
+
+
 def test_names_of_files_beside_levels_of_json(load: Import, scores: Scores, tmp_path: Path) -> None:
     for arm, value in (("none", 60), ("mnli", 70)):
         path = tmp_path / "runs" / f"{arm}_s1.json"
@@ -149,12 +182,27 @@ def test_names_of_averages(name: str, summary: bool) -> None:
 
 
 def test_averages_by_the_name_of_their_metric(load: Import, scores: Scores) -> None:
-    """A published table lists means over groups of tasks below the tasks."""
-    tasks = "none,rte,accuracy,60\nmnli,rte,accuracy,70\n"
-    groups = "none,Question answering,mean,50\nmnli,Question answering,mean,55\n"
-    done = load("system,target,metric,value\n" + tasks + groups)
+    """Left out beside the metrics of their own target; a target with no other metric stays, and it is said."""
+    rows = ["none,rte,acc,60", "mnli,rte,acc,70", "none,rte,mean,61", "mnli,rte,mean,71", "none,sts,mean,50",
+            "mnli,sts,mean,55", "none,qa,loss,.5", "mnli,qa,loss,.4", "none,qa,avg,50", "mnli,qa,avg,55"]  # fmt: skip
+    done = load("\n".join(["system,target,metric,value", *rows, ""]))
+    found = scores()[["target", "metric"]].drop_duplicates().values.tolist()
+    assert [one for one in found if one[1] != "loss"] == [["qa", "avg"], ["rte", "acc"], ["sts", "mean"]]
+    assert "2 averages left out: metric mean (--metric mean keeps them)" in done.said
+    assert "no metric but mean, avg for target qa, sts: kept (--where leaves rows out)" in done.said
+
+
+def test_averages_that_are_asked_for_are_kept(load: Import, scores: Scores) -> None:
+    load("arm,task,metric,value\nnone,rte,acc,60\nnone,rte,mean,61\n", metrics=["mean"])
+    assert sorted(set(scores()["metric"])) == ["acc", "mean"]
+
+
+def test_arms_may_be_made_by_averaging(load: Import, scores: Scores) -> None:
+    arms = ["none", "mnli-avg", "avg_checkpoints", "avg_pool_bert", "mnli-average"]
+    rows = "".join(f"{arm},rte,6{i}\n{arm},XTREME avg,7{i}\n" for i, arm in enumerate(arms))
+    load("arm,task,acc\n" + rows + "Average,rte,62\n")
+    assert set(scores()["intermediate"]) == set(arms)
     assert set(scores()["target"]) == {"rte"}
-    assert "2 averages left out: metric mean" in done.said
 
 
 def test_what_leaves_rows_of_a_wide_table_out_names_its_own_column(load: Import) -> None:

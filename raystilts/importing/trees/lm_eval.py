@@ -17,13 +17,20 @@ _SAMPLES = re.compile(r"samples_(?P<task>.+)_(?P<date>\d{4}-\d{2}-\d{2}T.+)\.jso
 def _is_mark(path: Path) -> bool:
     if path.suffix != ".json":
         return False
-    # Names differ (`results_<date>.json`, `<model>_xcopa_0-shot.json`), but `results` is what they begin with.
-    with path.open("rb") as stream:
-        begun = stream.read(64).split(b'"')
-    data = load_json(path) if b"results" in begun[:2] else None
+    usual = path.name.startswith("results") or "_20" in path.name
+    data = load_json(path) if usual or _begins_with_results(path) else None
     return (
         isinstance(data, dict) and isinstance(data.get("results"), dict) and bool({"configs", "versions"} & data.keys())
     )
+
+
+def _begins_with_results(path: Path) -> bool:
+    """Whether a file of another name (`<model>_xcopa_0-shot.json`) is worth reading: most JSON of a tree is not."""
+    try:
+        with path.open("rb") as stream:
+            return b"results" in stream.read(64).split(b'"')[:2]
+    except OSError:
+        return False
 
 
 def _read(root: Path, marks: Sequence[Path], every: Sequence[Path]) -> Found:
