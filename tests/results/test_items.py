@@ -128,8 +128,8 @@ def test_few_items_without_their_scores_widen_by_the_binomial_part(tmp_path: Pat
 
 def test_arms_without_seeds_are_compared_with_the_luck_of_their_items(tmp_path: Path) -> None:
     """One item of 400 more is no certain gain, although neither score varies with a seed."""
-    for arm, right in (("none", 300), ("mnli", 301)):
-        run = run_row(arm, kind="retrieval", intermediate=arm, intermediate_fraction=None, seed=None)
+    for name, right in (("none", 300), ("mnli", 301)):
+        run = run_row(name, kind="retrieval", intermediate=name, intermediate_fraction=None, seed=None)
         write_attempt(tmp_path, run, score_rows(run, {"en": right / 400}, split="test", examples=400))
     found = answer(tmp_path)
     [arm] = [one for one in found.arms if one.intermediate == "mnli"]
