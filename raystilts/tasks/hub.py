@@ -162,10 +162,17 @@ def split_files(source: Source, language: str, listing: Listing) -> list[str]:
 
 
 def _named_files(source: Source, language: str) -> list[str]:
-    """The files of a source on GitHub in one language, in order."""
+    """The files of a source on GitHub in one language, in order.
+
+    Raises:
+        UserError: If what is filled in, such as a language's own code, leads out of the repository.
+    """
     _, splits = names(source, language)
     named = [str(source.hub_files).replace("{split}", split) for split in splits.split("+")]
-    return list(dict.fromkeys(_fill(name, source, language) for name in named))
+    found = list(dict.fromkeys(_fill(name, source, language) for name in named))
+    if outside := next((name for name in found if name.startswith("/") or ".." in re.split(r"[/\\]", name)), None):
+        raise UserError(f"{source.path}: {outside!r} leaves the repository; look at hub_split and language_codes")
+    return found
 
 
 def _patterns(source: Source, language: str, config: str | None, split: str, listing: Listing) -> list[str]:

@@ -206,6 +206,13 @@ def test_files_on_github_are_part_of_what_rows_are(standin: Standin) -> None:
     assert len({fingerprint(source, "de", None).value for source in on_hub}) == 1
 
 
+@pytest.mark.parametrize("changes", [{"language_codes": {"de": ".."}}, {"hub_split": "../x"}])
+def test_what_is_filled_in_stays_in_the_repository(standin: Standin, changes: dict[str, object]) -> None:
+    with pytest.raises(UserError, match=r"github:owner/corpus: '.*' leaves the repository; look at hub_split and la"):
+        load(on_github(hub_files="{language}/{split}.tsv", **changes), "de", None)
+    assert standin.asked == []
+
+
 def test_a_stall_is_tried_again_and_ends(standin: Standin, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(constants, "HF_HUB_DOWNLOAD_TIMEOUT", 0.2)
     monkeypatch.setattr(hub, "PAUSE_S", 0.01)
