@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import tarfile
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -39,7 +40,7 @@ def read(path: Path, at: str | None = None, *, limit: int | None = None, file_ty
         raise UserError(f"{at}: {error}") from None
     except UnicodeDecodeError as error:
         raise UserError(f"{at}: not in UTF-8 (byte {error.start}); write it again in UTF-8") from None
-    except (pa.ArrowException, OSError, EOFError, ValueError, tarfile.TarError) as error:
+    except (pa.ArrowException, OSError, EOFError, ValueError, tarfile.TarError, zlib.error) as error:
         what = "Parquet file" if path.suffix == ".parquet" else "file"
         raise UserError(f"{at}: not a readable {what} ({first_line(error)}); copy it again") from error
     return plain(table if limit is None else table.slice(0, limit), at)
@@ -175,23 +176,47 @@ def _sentences(path: Path, *, numbered: bool = False) -> Iterator[list[tuple[int
     Args:
         numbered: Whether lines begin with the number of a word, so that whatever begins with "#" is a comment.
     """
-    columns = 0  # of a file whose columns are told apart by spaces; 0 with tabs
-    for block in _blocks(path):
-        first = next((line for _, line in block if not line.startswith("#")), None)
-        if first is not None:
-            columns = 0 if "\t" in first else len(first.split())
+    blocks = list(_blocks(path))
+    tags = set() if numbered else {_fields(line)[-1] for block in blocks for _, line in block[_head(block) :]}
+    # A line that begins with a word other than "#": how columns are told apart, and how many there are.
+    like = next((line for block in blocks for _, line in block if not line.startswith("#")), "")
+    for block in blocks:
+        head = _head(block)
+        like = block[head][1] if head < len(block) else like
         sentence = []
-        for number, line in block:
-            fields = line.split("\t") if "\t" in line else line.split()
-            if numbered and line.startswith("#"):
+        for place, (number, line) in enumerate(block):
+            if line.startswith("#") and (numbered or _is_comment(line, like, tags if place < head else None)):
                 continue
-            if line.startswith("# ") and "\t" not in line and len(fields) != columns:
-                continue  # a comment; with as many columns as the others it is the word "#"
+            fields = _fields(line)
             if len(fields) < 2:
                 raise UserError(f"line {number}: {line[:40]!r} has one column; expected a word and its tag")
             sentence.append((number, fields))
         if sentence:
             yield sentence
+
+
+def _fields(line: str) -> list[str]:
+    return line.split("\t") if "\t" in line else line.split()
+
+
+def _head(block: list[tuple[int, str]]) -> int:
+    """How many lines at a sentence's start begin with "#": comments stand there, and words may."""
+    return next((place for place, (_, line) in enumerate(block) if not line.startswith("#")), len(block))
+
+
+def _is_comment(line: str, like: str, tags: set[str] | None) -> bool:
+    """Whether a line that begins with "#" is no word; MasakhaNER has sentences that begin with "# O".
+
+    Args:
+        line: The line.
+        like: A line of the file that begins with a word.
+        tags: Tags of the file's other lines, where the line stands at a sentence's start; None within a sentence.
+    """
+    fields = _fields(line)
+    fits = ("\t" in line) == ("\t" in like) and len(fields) == len(_fields(like))
+    if fields[0] != "#" and not line.startswith("# "):  # "#word": a rare entity may be its tag's only one
+        return tags is not None and not (fits and (fields[-1] in tags or is_entity_tag(fields[-1])))
+    return not fits or (tags is not None and fields[-1] not in tags)
 
 
 def _blocks(path: Path) -> Iterator[list[tuple[int, str]]]:

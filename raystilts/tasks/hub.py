@@ -7,7 +7,6 @@ without a network.
 from __future__ import annotations
 
 import json
-import os
 import re
 import time
 from collections.abc import Callable
@@ -27,6 +26,12 @@ from raystilts.tasks.source import CONVERTED, Source
 
 #: Seconds that are waited in all when the hub says that too much was asked.
 PATIENCE_S = 600.0
+
+#: Seconds between two tries where nobody says how long to wait.
+PAUSE_S = 10.0
+
+#: What clients call it when nothing comes; `huggingface_hub` has changed its client (httpx, httpx2), not these names.
+_STALL, _UNREACHED = "ReadTimeout", "ConnectTimeout"
 
 #: Pages of data sets, for people.
 _SETS = "https://huggingface.co/datasets"
@@ -67,11 +72,15 @@ def names(source: Source, language: str) -> tuple[str | None, str]:
 
 
 def identity(source: Source, language: str) -> list[str | None]:
-    """What identifies rows that are not here: data set, revision, configuration and split, and how many are read."""
+    """What identifies rows that are not here: data set, revision, configuration and split, and how many are read.
+
+    On GitHub also the files: nothing else says there which data of a repository is meant.
+    """
     name, split = names(source, language)
     more = [] if source.hub_rows is None else [str(source.hub_rows)]
     more += [f"{column}={value}" for column, value in sorted(source.hub_where.items())]
     more += [] if source.hub_converter is None else [converter_identity(source.hub_converter)]
+    more += _named_files(source, language) if source.on_github else []
     return [source.path, source.keyed_as or source.revision, name, split, *more]
 
 
@@ -92,13 +101,24 @@ def read(source: Source, language: str) -> tuple[list[pa.Table], list[str]]:
     listing = _listing(source, language)
     tables, places, left = [], [], source.hub_rows
     for name in split_files(source, language, listing):
-        path = _asked(source, language, lambda name=name: _download(source, listing.commit, name))  # type: ignore[misc]
-        table = files.read(Path(path), f"{source.path}/{name}", limit=left, file_type=source.file_type)
+        path = _asked(source, language, lambda name=name: _download(source, listing.commit, name), name)  # type: ignore[misc]
+        table = _table(source, Path(path), name, left)
         tables.append(table)
         places.append(f"{source.path}@{listing.commit[:7]}/{name}")
         if left is not None and (left := left - table.num_rows) <= 0:
             break
     return tables, places
+
+
+def _table(source: Source, path: Path, name: str, limit: int | None) -> pa.Table:
+    try:
+        return files.read(path, f"{source.path}/{name}", limit=limit, file_type=source.file_type)
+    except UserError as error:
+        if not source.on_github:
+            raise
+        raise UserError(
+            f"{str(error).rstrip('.')}. It is kept at {path}: if that is wrong, remove it and run again"
+        ) from error
 
 
 def as_in_a_folder(source: Source, rows: pa.Table, language: str) -> pa.Table:
@@ -128,8 +148,7 @@ def split_files(source: Source, language: str, listing: Listing) -> list[str]:
     config, splits = names(source, language)
     found: list[str] = []
     if source.on_github:  # nobody lists what is there: the source names it
-        named = [str(source.hub_files).replace("{split}", split) for split in splits.split("+")]
-        return list(dict.fromkeys(_fill(name, source, language) for name in named))
+        return _named_files(source, language)
     for split in splits.split("+"):
         patterns = _patterns(source, language, config, split, listing)
         matching = [name for name in listing.names if any(_matches(name, pattern) for pattern in patterns)]
@@ -139,6 +158,20 @@ def split_files(source: Source, language: str, listing: Listing) -> list[str]:
                 f"{_what_there_is(config, listing)}. The source is out of date, or its `name` or `hub_split` is wrong"
             )
         found += sorted(matching)
+    return found
+
+
+def _named_files(source: Source, language: str) -> list[str]:
+    """The files of a source on GitHub in one language, in order.
+
+    Raises:
+        UserError: If what is filled in, such as a language's own code, leads out of the repository.
+    """
+    _, splits = names(source, language)
+    named = [str(source.hub_files).replace("{split}", split) for split in splits.split("+")]
+    found = list(dict.fromkeys(_fill(name, source, language) for name in named))
+    if outside := next((name for name in found if name.startswith("/") or ".." in re.split(r"[/\\]", name)), None):
+        raise UserError(f"{source.path}: {outside!r} leaves the repository; look at hub_split and language_codes")
     return found
 
 
@@ -199,12 +232,8 @@ def _listing(source: Source, language: str) -> Listing:
     found = _kept(source)
     if found is None:
         found = _asked(source, language, lambda: _ask(source))
-        path = _listing_path(source)
-        path.parent.mkdir(parents=True, exist_ok=True)
         text = json.dumps({"commit": found.commit, "names": found.names, "configs": found.configs})
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
+        github.keep(_listing_path(source), text.encode())
     if _COMMIT.fullmatch(source.revision) and found.commit != source.revision:
         raise UserError(f"{source.path}: asked for commit {source.revision} and got {found.commit}; a pin is a pin")
     return found
@@ -278,36 +307,40 @@ def _download(source: Source, commit: str, name: str) -> str:
     return str(hf_hub_download(source.path, name, repo_type="dataset", revision=commit))
 
 
-def _asked(source: Source, language: str, ask: Callable[[], _Found]) -> _Found:
+def _asked(source: Source, language: str, ask: Callable[[], _Found], file: str | None = None) -> _Found:
     """What the hub answers; what it refuses is told with what to do.
 
-    Too many requests (429) are waited for as long as the hub says, `PATIENCE_S` in all.
+    Too many requests (429) are waited for as long as the hub says, and a stall is tried again, `PATIENCE_S` in all.
     """
     waited = 0.0
     while True:
+        began = time.monotonic()
         try:
             return ask()
         except UserError:
             raise
         except Exception as error:  # of the hub's client, the connection or the disk
             pause = _pause(error)
+            waited += time.monotonic() - began
             if pause is None or waited + pause > PATIENCE_S:
-                raise UserError(f"{_told(source, error)} Or {_instead(source, language)}") from error
+                raise UserError(f"{_told(source, language, error, file)} Or {_instead(source, language)}") from error
             time.sleep(pause)
             waited += pause
 
 
 def _pause(error: Exception) -> float | None:
     """How long the hub wants one to wait; None where waiting is of no use."""
+    if type(error).__name__ == _STALL:  # connected, and then nothing; not a network that leads nowhere
+        return PAUSE_S
     response = getattr(error, "response", None)
     if response is None or response.status_code != 429:
         return None
     told = re.search(r"\bt=(\d+)", response.headers.get("RateLimit", ""))
     after = response.headers.get("Retry-After", "")
-    return float(told[1]) + 0.5 if told else float(after) if after.isdecimal() else 10.0
+    return float(told[1]) + 0.5 if told else float(after) if after.isdecimal() else PAUSE_S
 
 
-def _told(source: Source, error: Exception) -> str:
+def _told(source: Source, language: str, error: Exception, file: str | None) -> str:
     """What went wrong, and what to do: one sentence a kind of trouble."""
     from huggingface_hub import errors
 
@@ -325,13 +358,17 @@ def _told(source: Source, error: Exception) -> str:
     if isinstance(error, errors.EntryNotFoundError):
         return f"{source.path} at {source.revision}: a listed file is missing; look at {where}."
     if status == 404:
-        missing = f"no file {source.hub_files}; moved, private or withdrawn: see {where}."
-        return f"{source.path} at {source.revision}: {missing}"
+        missing = f"no file {file or source.hub_files} (language {language!r})"
+        return f"{source.path} at {source.revision}: {missing}; moved, private or withdrawn: see {where}."
     if status == 429:
         return f"{source.path}: too many requests, and {hub} still refuses after {PATIENCE_S:.0f} s; try later."
     if status is not None and status >= 500:
         return f"{source.path}: {hub} is out of order ({status}); try again later."
-    return f"{source.path}: cannot be read from {hub}: {first_line(error)}."
+    if type(error).__name__ == _STALL:
+        return f"{source.path}: {hub} does not answer, asked again for {PATIENCE_S:.0f} s; try later."
+    if type(error).__name__ == _UNREACHED:
+        return f"{source.path}: {hub} cannot be reached (no answer in time); check the network and its proxy."
+    return f"{source.path}: cannot be read from {hub}: {first_line(error).rstrip('.')}."
 
 
 def _instead(source: Source, language: str) -> str:

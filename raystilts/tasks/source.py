@@ -6,9 +6,10 @@ Settings alone: `raystilts.tasks.loading` reads what they name.
 from __future__ import annotations
 
 import re
+import string
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from raystilts.tasks.converters import register_converter
 from raystilts.tasks.files import SUFFIXES
@@ -24,7 +25,16 @@ GITHUB = "github:"
 _FOLDER = re.compile(r"[^/\\\0\s][^/\\\0]{0,99}(/[^/\\\0]{1,100}){0,3}")
 
 #: What stands for a language in names on the hub.
-_OF_LANGUAGE = re.compile(r"\{(language|iso3|flores|language_name)\}")
+_LANGUAGE_FIELDS = ("language", "iso3", "flores", "language_name")
+_OF_LANGUAGE = re.compile(rf"\{{({'|'.join(_LANGUAGE_FIELDS)})\}}")
+
+#: What names may hold, by setting.
+_FIELDS = {
+    "name": _LANGUAGE_FIELDS,
+    "hub_split": _LANGUAGE_FIELDS,
+    "hub_files": (*_LANGUAGE_FIELDS, "split"),
+    "files": ("language", "split"),
+}
 
 
 class Source(BaseModel):
@@ -96,6 +106,30 @@ class Source(BaseModel):
     @classmethod
     def _named(cls, converter: object) -> object:
         return register_converter(converter) if callable(converter) else converter
+
+    @field_validator(*_FIELDS)
+    @classmethod
+    def _known_fields(cls, text: str | None, info: ValidationInfo) -> str | None:
+        known = _FIELDS[str(info.field_name)]
+        allowed = f"{info.field_name} may hold {', '.join(f'{{{one}}}' for one in known)}"
+        try:
+            parts = list(string.Formatter().parse(text or ""))
+        except ValueError as error:
+            raise ValueError(f"{text!r} has a brace too many or too few ({error}); {allowed}") from None
+        for _, field, form, conversion in parts:
+            if field is not None and (field not in known or form or conversion):
+                shown = f"{field}{f'!{conversion}' if conversion else ''}{f':{form}' if form else ''}"
+                raise ValueError(f"{{{shown}}} in {text!r} is no known field; {allowed}")
+        return text
+
+    @field_validator("hub_files")
+    @classmethod
+    def _within(cls, hub_files: str | None) -> str | None:
+        if hub_files is not None and (hub_files.startswith("/") or ".." in re.split(r"[/\\]", hub_files)):
+            raise ValueError(
+                f"{hub_files!r} leaves the repository; give a path below its root, without .. and a first /"
+            )
+        return hub_files
 
     @field_validator("revision")
     @classmethod

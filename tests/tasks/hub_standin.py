@@ -66,6 +66,7 @@ class Standin:
         self.asked: list[str] = []
         self.refused: Counter[str] = Counter()
         self.missing: set[tuple[str, str, str]] = set()
+        self.hurry = threading.Event()  # set, it ends stalls
 
     def add(self, task: Task, data_dir: Path, rows: int = 25) -> None:
         """Puts a task's data there, as its data set's layout has it."""
@@ -136,6 +137,11 @@ class Standin:
                 return 429, b"{}", {"RateLimit": '"api";r=0;t=0', "Retry-After": "0"}
             case "broken":
                 return 500, b"{}", {}
+            case "stalled" if self.refused[name] < 2:
+                self.refused[name] += 1
+                self.hurry.wait(20)
+            case "portal":
+                return 200, b"<html>log in</html>", {"Content-Type": "text/html; charset=utf-8"}
         if revision.startswith(CONVERTED):
             revision, rest = COMMIT, revision.removeprefix(CONVERTED).strip("/")
         else:
@@ -197,6 +203,7 @@ def serving(standin: Standin) -> Iterator[str]:
     try:
         yield f"http://127.0.0.1:{server.server_address[1]}"
     finally:
+        standin.hurry.set()
         server.shutdown()
         server.server_close()
 

@@ -77,6 +77,34 @@ def test_a_hash_is_a_word_in_a_file_of_columns_and_begins_a_comment_elsewhere(tm
     assert load(SOURCE.other("test"), "en", tmp_path)["tokens"].to_pylist() == [["#", "dog"]]
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("# id 5f3a\tdomain=train\nAda _ _ B-PER\nran _ _ O\n", [["Ada", "ran"]]),
+        ("# id = 12\n\n# id = 13\nAda _ _ B-PER\n", [["Ada"]]),
+        ("# sentence\nAda B-PER\n# O\n", [["Ada", "#"]]),
+        ("#id sentence\nAda B-PER\n", [["Ada"]]),
+        ("#\nAda B-PER\n", [["Ada"]]),
+        ("# sentence\n# O\nAda B-PER\nran O\n", [["#", "Ada", "ran"]]),
+        ("# O\n\nran O\n", [["#"], ["ran"]]),
+        ("#Ada B-PER\nran O\n#BLM B-MISC\n", [["#Ada", "ran", "#BLM"]]),
+        ("#\tO\nran\tO\n", [["#", "ran"]]),
+        ("#\tsentence\nran\tO\n", [["ran"]]),
+    ],
+)
+def test_comments_at_a_sentences_start_are_no_words(tmp_path: Path, text: str, words: list[list[str]]) -> None:
+    put(tmp_path, "train.conll", text)
+    assert load(SOURCE, "en", tmp_path)["tokens"].to_pylist() == words
+
+
+def test_damaged_compression_names_the_file(tmp_path: Path) -> None:
+    content = bytearray(gzip.compress(jsonl(ROWS).encode()))
+    content[10:20] = b"\xff" * 10
+    path = put(tmp_path, "train.jsonl.gz", bytes(content))
+    with pytest.raises(UserError, match=r"train.jsonl.gz: not a readable file \(.*\); copy it again"):
+        read(path)
+
+
 def archive(*names: str) -> bytes:
     """A .tar.gz whose files all hold the same rows, beside a folder and what a system adds."""
     content = io.BytesIO()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -169,8 +172,8 @@ def test_files_of_a_repository_are_fetched_once_and_then_without_a_network(
 @pytest.mark.parametrize(
     ("fault", "changes", "said"),
     [
-        ("", {"path": "github:owner/gone"}, r"owner/gone at abab\w+: no file data/.* all.txt; .*github.com/owner/gone"),
-        ("", {"path": "github:owner/gone"}, r"owner/gone at abab\w+: no file data/.* all.txt; .*github.com/owner/g"),
+        ("", {"path": "github:owner/gone"}, r"no file data/de all.txt \(language 'de'\); .*github.com/owner/gone\. Or"),
+        ("", {"hub_files": "{iso3}/{split}.txt"}, r"owner/corpus at abab\w+: no file deu/TEST.txt \(language 'de'\);"),
         ("broken", {}, r"github:owner/corpus: GitHub is out of order \(500\); try again later"),
         ("", {"hub_where": {"prat": "{split}"}}, r"column 'prat' is missing, by which test is told; did you mean 'pa"),
         ("", {"hub_split": "DEV"}, r"github:owner/corpus@ababab\w/data/de all.txt: no rows for language 'de'"),
@@ -193,6 +196,104 @@ def test_github_is_waited_for_as_told(standin: Standin) -> None:
     standin.faults["*"] = "busy"
     assert load(on_github(), "de", None).num_rows == 1
     assert standin.refused["github:owner/corpus"] == 2
+
+
+def test_files_on_github_are_part_of_what_rows_are(standin: Standin) -> None:
+    sources = [on_github(hub_files=f"{folder}/{{language}}/{{split}}.tsv", hub_where={}) for folder in "ab"]
+    values = {fingerprint(source, language, None).value for source in sources for language in ("de", "fr")}
+    assert len(values) == 4
+    on_hub = [small(hub_files=f"{folder}/{{split}}.tsv") for folder in "ab"]  # keys of results that are kept
+    assert len({fingerprint(source, "de", None).value for source in on_hub}) == 1
+
+
+@pytest.mark.parametrize("changes", [{"language_codes": {"de": ".."}}, {"hub_split": "../x"}])
+def test_what_is_filled_in_stays_in_the_repository(standin: Standin, changes: dict[str, object]) -> None:
+    with pytest.raises(UserError, match=r"github:owner/corpus: '.*' leaves the repository; look at hub_split and la"):
+        load(on_github(hub_files="{language}/{split}.tsv", **changes), "de", None)
+    assert standin.asked == []
+
+
+def test_a_stall_is_tried_again_and_ends(standin: Standin, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(constants, "HF_HUB_DOWNLOAD_TIMEOUT", 0.2)
+    monkeypatch.setattr(hub, "PAUSE_S", 0.01)
+    standin.files["github:owner/corpus", "ab" * 20] = {"data/de all.txt": b"text\tpart\na\tTEST\n"}
+    standin.faults["*"] = "stalled"
+    assert load(on_github(), "de", None).num_rows == 1
+    assert standin.refused["github:owner/corpus"] == 2
+    monkeypatch.setattr(hub, "PATIENCE_S", 0.1)
+    standin.refused.clear()
+    standin.files["github:owner/other", "ab" * 20] = {}
+    with pytest.raises(UserError, match=r"owner/other: GitHub does not answer, asked again for 0 s; try later\. Or"):
+        load(on_github(path="github:owner/other"), "de", None)
+    assert standin.refused["github:owner/other"] == 1
+
+
+def test_a_kept_file_is_for_all_and_whole(
+    standin: Standin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    standin.files["github:owner/corpus", "ab" * 20] = {"data/de all.txt": b"text\tpart\na\tTEST\n"}
+    before = os.umask(0o027)
+    try:
+        path = github.fetched("owner/corpus", "ab" * 20, "data/de all.txt")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+
+    def full(self: Path, target: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(OSError, match="No space left"):
+        github.keep(path.with_name("other"), b"rows")
+    assert [one.name for one in path.parent.iterdir()] == [path.name]
+
+
+def test_what_is_no_file_of_rows_is_not_kept_or_its_place_is_told(standin: Standin) -> None:
+    standin.files["github:owner/corpus", "ab" * 20] = {"data/de all.txt": b"[1, 2]\n"}
+    standin.faults["*"] = "portal"
+    with pytest.raises(UserError, match=r"owner/corpus/data/de all.txt: .* answers with a web page in place"):
+        load(on_github(), "de", None)
+    assert not github.is_kept("owner/corpus", "ab" * 20, "data/de all.txt")
+    standin.faults.clear()
+    kept = r"line 1: .* It is kept at /.*/data/de all.txt: if that is wrong, remove it and run again"
+    with pytest.raises(UserError, match=kept):
+        load(on_github(file_type=".jsonl"), "de", None)
+
+
+def test_an_empty_mirror_is_none(standin: Standin, monkeypatch: pytest.MonkeyPatch) -> None:
+    address = os.environ[github.MIRROR]
+    monkeypatch.setattr(github, "FILES", address)
+    monkeypatch.setenv(github.MIRROR, "")
+    standin.files["github:owner/corpus", "ab" * 20] = {"a.txt": b"a"}
+    assert github.fetched("owner/corpus", "ab" * 20, "a.txt").read_bytes() == b"a"
+
+
+def test_a_sentence_has_one_full_stop(standin: Standin, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> Path:
+        raise OSError("The disk is gone.")
+
+    monkeypatch.setattr(github, "fetched", fails)
+    with pytest.raises(UserError, match=r"cannot be read from GitHub: The disk is gone\. Or set data_dir"):
+        load(on_github(), "de", None)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"hub_files": "{bogus}/a.txt"}, r"\{bogus\} in '\{bogus\}/a.txt' is no known field; hub_files may hold .*spl"),
+        ({"hub_files": "{}/a.txt"}, r"\{\} in '\{\}/a.txt' is no known field; hub_files may hold \{language\}, \{iso3"),
+        ({"hub_files": "{language!r}.txt"}, r"\{language!r\} in .* is no known field"),
+        ({"hub_files": "{language.txt"}, r"'\{language.txt' has a brace too many or too few"),
+        ({"hub_files": "/etc/{language}"}, r"'/etc/\{language\}' leaves the repository; give a path below its root"),
+        ({"hub_files": "a/../../{language}"}, r"'a/../../\{language\}' leaves the repository"),
+        ({"name": "{split}"}, r"\{split\} in '\{split\}' is no known field; name may hold \{language\}"),
+        ({"hub_split": "{lang}"}, r"\{lang\} in '\{lang\}' is no known field; hub_split may hold"),
+        ({"files": "a/{iso3}.tsv"}, r"\{iso3\} in .* is no known field; files may hold \{language\}, \{split\}"),
+    ],
+)  # fmt: skip
+def test_names_hold_known_fields(changes: dict[str, object], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        on_github(**changes)
 
 
 @pytest.mark.parametrize(
