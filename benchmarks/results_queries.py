@@ -25,10 +25,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from raystilts.results import Ledger, RunRow, ScoreRow
 from raystilts.results.compaction import clean_up, compact
+from raystilts.results.ledger import Ledger
 from raystilts.results.results import Results
-from raystilts.results.schema import encode_run, encode_table, file_name, schema_of
+from raystilts.results.schema import RunRow, ScoreRow, encode_run, encode_table, file_name, schema_of
 
 TARGETS = 50
 FRACTIONS = (0.1, 1.0)

@@ -184,17 +184,15 @@ def is_signed(metric: str, said: Collection[str] = ()) -> bool:
     return metric in said or any(word in metric.lower() for word in _SIGNED)
 
 
-def is_summary(name: str, *, alone: bool = False) -> bool:
-    """Whether a name is that of an average over the others, such as `Avg` or `Avg_without_retrieval`.
+def is_average(name: str) -> bool:
+    """Whether a name says nothing but that it is of an average; of arms, `avg_checkpoints` and `mnli-avg` are names."""
+    return re.sub(r"\s+", "_", name.strip().lower()) in _SUMMARIES
 
-    Args:
-        alone: Only names that say nothing else: of arms, `avg_checkpoints` and `mnli-avg` are names like any other.
-    """
-    if re.sub(r"\s+", "_", name.strip().lower()) in _SUMMARIES:
-        return True
-    if alone:
-        return False
-    return bool({"avg", "average"} & set(words(name)[:1] + words(name)[-1:])) and direction(name) is None
+
+def is_summary(name: str) -> bool:
+    """Whether a name of no arm is that of an average over the others, such as `Avg` or `Avg_without_retrieval`."""
+    ends = {*words(name)[:1], *words(name)[-1:]}
+    return is_average(name) or (bool({"avg", "average"} & ends) and direction(name) is None)
 
 
 def split_name(name: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable
 import pandas as pd
 
 from raystilts.errors import UserError, did_you_mean
-from raystilts.importing.kinds import direction, is_rate, is_summary
+from raystilts.importing.kinds import direction, is_average, is_rate, is_summary
 
 #: Names under which tables list runs without an intermediate task.
 BASELINES = frozenset((
@@ -30,8 +30,8 @@ def without_summaries(rows: pd.DataFrame, wanted: Collection[str], said: list[st
     for name in (*_NAMED, "seed_name"):
         if name not in rows.columns:
             continue
-        alone = name == "intermediate"
-        found = [value for value in rows[name].dropna().unique() if is_summary(str(value), alone=alone)]
+        is_left_out = is_average if name == "intermediate" else is_summary
+        found = [value for value in rows[name].dropna().unique() if is_left_out(str(value))]
         others = rows[name].nunique() - len(found)
         if found and others:
             mine = rows[name].isin(found)

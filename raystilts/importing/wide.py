@@ -252,6 +252,7 @@ def _flattened(frame: pd.DataFrame, told: dict[str, str], constants: dict[str, s
         long = long.rename(columns={free[0]: row_side})
         said.append(f"column {free[0]!r} taken for {row_side}")
     if _KIND_COLUMN["stat"] in names:
+        long[_KIND_COLUMN["stat"]] = long[_KIND_COLUMN["stat"]].map(stat_of)
         long = _spread_out(long)
     return long, said
 
@@ -275,7 +276,7 @@ def _with_stat_rows(reading: Reading, told: dict[str, str], constants: dict[str,
         long[stat] = frame[name].map({value: found for value, (_, found) in split.items()})
         metric = frame[name].astype(str).map({value: found for value, (found, _) in split.items()})
         long = long.drop(columns=name) if set(metric) == {""} else long.assign(**{name: metric})
-        long = _spread_out(long, stat_names=False)
+        long = _spread_out(long)
         long[ROW] = range(1, len(long) + 1)
         said = [*reading.said, f"rows of means and of their spreads put together, by column {name!r}"]
         return Reading(long, reading.shape, reading.files, said, {**reading.told, "value": "value"}, reading.items)
@@ -309,11 +310,9 @@ def _stat_of_metric(name: str) -> tuple[str, str]:
     return (match[1], stat_of(match[2]) or "value") if match else (name, "value")
 
 
-def _spread_out(long: pd.DataFrame, *, stat_names: bool = True) -> pd.DataFrame:
-    """Rows of mean, std and n as columns."""
+def _spread_out(long: pd.DataFrame) -> pd.DataFrame:
+    """Rows of mean, std and n, by our names of columns, as columns."""
     stat = _KIND_COLUMN["stat"]
-    if stat_names:
-        long[stat] = long[stat].map(stat_of)
     keys = [name for name in long.columns if name not in (stat, "value", COLUMN)]
     if long.duplicated([*keys, stat]).any():
         raise UserError("several rows give the same statistic of the same runs; leave some out with --where")

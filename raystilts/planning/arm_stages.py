@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 from raystilts.errors import UserError
 from raystilts.planning import keys
@@ -23,7 +22,8 @@ def foreign_stage(arm: ResolvedArm, foreign: EncoderInfo, base: str) -> Stage:
     Args:
         base: Key of the study's encoder.
     """
-    return _made(arm, keys.foreign_key(base, foreign.fingerprint), foreign.fingerprint, foreign=foreign)
+    made = _made(arm, keys.foreign_key(base, foreign.fingerprint), foreign.fingerprint)
+    return replace(made, foreign=foreign)
 
 
 def merge_stage(
@@ -39,7 +39,7 @@ def merge_stage(
     merged = tuple(None if one is None else (one.key, one.train_key) for one in members)
     data = keys.digest([None if one is None else one.data_hash for one in members])
     key = keys.merge_key(base, keys_of, merge)
-    return _made(arm, key, data, intermediate_fraction=fraction, seed=seed, merged=merged)
+    return replace(_made(arm, key, data), intermediate_fraction=fraction, seed=seed, merged=merged)
 
 
 def stages_along(arm: ResolvedArm, whole: Stage) -> tuple[list[Stage], Stage]:
@@ -91,7 +91,7 @@ def _part(whole: Stage, begins: int, ends: int) -> Stage:
     )
 
 
-def _made(arm: ResolvedArm, train_key: str, data_hash: str, **more: Any) -> Stage:
+def _made(arm: ResolvedArm, train_key: str, data_hash: str) -> Stage:
     """A stage without updates and without scores."""
     return Stage(
         key=keys.stage_key(train_key, NOTHING),
@@ -102,5 +102,4 @@ def _made(arm: ResolvedArm, train_key: str, data_hash: str, **more: Any) -> Stag
         data_hash=data_hash,
         arm=arm,
         hyperparameters=arm.hyperparameters,
-        **more,
     )

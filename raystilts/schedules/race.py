@@ -171,7 +171,8 @@ class RaceRule:
     def _verdict(self, effects: Mapping[str, float], dropped: Collection[str]) -> Verdict:
         """What this round keeps and drops of those in the race."""
         alive, failed = best_first({arm: effects[arm] for arm in self._survivors})
-        kept, out = (tuple(arm for arm in [*alive, *failed] if (arm in dropped) is lost) for lost in (False, True))
+        kept = tuple(arm for arm in (*alive, *failed) if arm not in dropped)
+        out = tuple(arm for arm in (*alive, *failed) if arm in dropped)
         racing = [BASELINE, *self._survivors]
         scores = {arm: effects[arm] for arm in sorted(racing) if arm in self._reports.arms}
         return Verdict("race", self._round, 1.0, kept, out, scores)

@@ -80,6 +80,7 @@ def identity(source: Source, language: str) -> list[str | None]:
     more = [] if source.hub_rows is None else [str(source.hub_rows)]
     more += [f"{column}={value}" for column, value in sorted(source.hub_where.items())]
     more += [] if source.hub_converter is None else [converter_identity(source.hub_converter)]
+    more += [] if source.file_type is None else [source.file_type]
     more += _named_files(source, language) if source.on_github else []
     return [source.path, source.keyed_as or source.revision, name, split, *more]
 
