@@ -1,10 +1,10 @@
-"""Do merged arms beat their members, and the mixture of the members' tasks?
+"""Do merged arms beat their members, the mixture of the members' tasks, and no intermediate task?
 
     python benchmarks/merged_arms.py RESULTS
 
-For each target: the mean test score of a merge minus that of each of its members, and of the arm that trains on the
-same tasks mixed, over the seeds that they share, with 95 % t intervals. The variance is the residual one of an additive
-model of arms and seeds, pooled over all arms of the target (`raystilts.ranking.intervals`).
+For each target: the mean test score of a merge minus that of each of its members, of the arm that trains on the same
+tasks mixed, and of `none`, over the seeds that they share, with 95 % t intervals. The variance is the residual one of
+an additive model of arms and seeds, pooled over all arms of the target (`raystilts.ranking.intervals`).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from raystilts.study.schema import Study
 
 
 def comparisons(study: Study) -> Iterator[tuple[str, str]]:
-    """Each merge with its members, and with the mixture of all their tasks."""
+    """Each merge with its members, with the mixture of all their tasks, and with no intermediate task."""
     arms = Arms(study.intermediates)
     for arm in study.intermediates:
         if arm.merge is None:
@@ -30,6 +30,7 @@ def comparisons(study: Study) -> Iterator[tuple[str, str]]:
         tasks = set(arms.tasks_of(arm))
         mixed = (one for one in study.intermediates if len(one.tasks) > 1 and set(one.tasks) == tasks)
         yield from ((arm.label, one.label) for one in mixed)
+        yield arm.label, "none"
 
 
 def main() -> None:

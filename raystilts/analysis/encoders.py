@@ -88,9 +88,9 @@ def compare_encoders(
     Runs are paired by arm and seed: a seed gives every encoder the same examples in the same order. The difference of
     one arm has a t interval with the variance of all arms that both encoders have (`ranking.paired`). Where each has
     another best arm, the difference varies more, since what a seed does to one arm does not cancel: it has a paired t
-    interval of its own. That of the mean over arms is of
-    randomised blocks with several responses (`ranking.contrasts`), the arms in the place of targets, since the runs of
-    one encoder and seed are alike. Arms are a fixed set; nothing is corrected for the number of encoders.
+    interval of its own. That of the mean over arms is of randomised blocks with several responses
+    (`ranking.contrasts`), the arms in the place of targets, since the runs of one encoder and seed are alike. Arms are
+    a fixed set; nothing is corrected for the number of encoders.
 
     Raises:
         UserError: the results are of one encoder, or no target is there with two.
@@ -131,12 +131,13 @@ def _compare(answers: Sequence[TargetAnswer], strata: Sequence[Stratum], names: 
     seeds = _seeds(strata)
     runs = [{name: _by_seed(stratum, row, seeds) for name, row in own.items()}
             for stratum, own in zip(strata, rows, strict=True)]  # fmt: skip
-    table = _Table(runs, [_best(answer, own) for answer, own in zip(answers, rows, strict=True)], arms)
+    best = [_best(answer, own) for answer, own in zip(answers, rows, strict=True)]
+    table = _Table(runs, best, arms, answers[0].baseline)
     return EncoderComparison(
         target=answers[0].label,
         metric=answers[0].metric,
         languages=answers[0].languages,
-        arms=tuple(arm_label(*name) for name in arms),
+        arms=tuple(arm_label(*name, answers[0].baseline) for name in arms),
         seeds=len(seeds),
         encoders=tuple(table.scores(name, e) for e, name in enumerate(names)),
     )
@@ -152,11 +153,12 @@ class _Runs:
 
 @dataclass(frozen=True, slots=True)
 class _Table:
-    """The runs of each encoder by arm, the arm that is chosen for each, and the arms that all have."""
+    """The runs of each encoder by arm, the arm chosen for each, the arms that all have, and the name of `none`."""
 
     runs: Sequence[dict[Name, _Runs]]
     best: Sequence[Name | None]
     arms: Sequence[Name]
+    baseline: str
 
     def scores(self, encoder: str, e: int) -> EncoderScores:
         """One encoder beside the first."""
@@ -167,7 +169,7 @@ class _Table:
 
     def _against(self, e: int, own: Name | None, first: Name | None) -> Against:
         """An arm of an encoder, and an arm of the first one."""
-        label = None if own is None else arm_label(*own)
+        label = None if own is None else arm_label(*own, self.baseline)
         one = None if own is None else self.runs[e].get(own)
         other = None if first is None else self.runs[0].get(first)
         if one is None:

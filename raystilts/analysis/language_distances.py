@@ -33,9 +33,9 @@ _ARCHIVES = {
     "geocoord_features.npz": {"geographic": ""},
     "script_features.npz": {"script": ""},
 }
-#: Distances of grammar: a pair is compared over this many shared features at least. With fewer, near is an accident:
 #: The language that the others are compared with.
 SOURCE = "en"
+#: Distances of grammar: a pair is compared over this many shared features at least. With fewer, near is an accident:
 #: Malay, Croatian and Bemba have a syntactic distance of 0 from English over 12 features, Tswana over one.
 LEAST_SHARED = {"syntactic": 20, "phonological": 10, "inventory": 20, "featural": 20}
 #: Codes under which URIEL+ may describe a language, such as its macrolanguage: the best described one is taken.

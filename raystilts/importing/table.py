@@ -27,7 +27,7 @@ from raystilts.importing.summaries import as_runs
 from raystilts.importing.trees import read_tree
 from raystilts.importing.wide import as_long
 from raystilts.importing.writing import update
-from raystilts.results.baseline import write_baseline
+from raystilts.results.baseline import NONE, write_baseline
 
 _NAMED = ("intermediate", "target", "language", "metric")
 
@@ -132,8 +132,10 @@ def import_table(table: str | Path, results: str | Path, options: Options | None
 
     derived = update(folder, change)
     merged, said, number, examples, source = outcome[-1]
-    if merged.state.settings.baselines:
-        write_baseline(folder, merged.state.settings.baselines[-1])
+    # Tables that were measured against different ones have no common name for it.
+    named = merged.state.settings.baselines
+    if named:
+        write_baseline(folder, named[0] if len(named) == 1 else NONE)
     items = write_items(folder, examples, source) if examples is not None else 0
     return Imported(
         derived.number, number, merged.new, merged.equal, merged.replaced, merged.gone, derived.failed,

@@ -44,7 +44,7 @@ class ArmAnswer:
         selection: Which data chose: English dev, the target language's dev, or (for want of dev data) test itself.
         stopped_at: The largest share of the budget that a stopped run has reached.
         posterior: Whose runs P(best) and regret are from: the target's alone, or all of the study's, as after the
-            schedules `halve` and `top_two`.
+            schedules `halve`, `top_two` and a `race` from one seed.
         baseline: What the arm `none` is called, see `results.baseline`.
     """
 

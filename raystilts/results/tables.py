@@ -78,6 +78,7 @@ def final_scores(source: str) -> str:
     One row for each attempt, scored task, split and metric: its languages, joined by commas, their final main
     scores, and the mean of these, so that questions about means need not read them all.
     """
+    # Languages and scores are sorted once, as one list: an ordered aggregate for each would hold the rows twice.
     return f"""
     select * exclude (pairs), array_to_string([one.language for one in pairs], ',') as languages,
         list_avg([one.value for one in pairs]) as mean, [one.value for one in pairs] as numbers

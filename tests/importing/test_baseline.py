@@ -54,6 +54,17 @@ def test_commands(
         assert "qnli" in said or command == ["next"], said
 
 
+def test_tables_with_baselines_of_their_own_have_no_common_name(
+    results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was measured against another baseline is not renamed by a later import."""
+    rows = [f"{arm},sst2,{seed},en,{value}" for arm, value in (("mrpc", 50), ("mnli", 55)) for seed in range(2)]
+    (tmp_path / "other.csv").write_text("\n".join(["intermediate,target,seed,language,accuracy", *rows]) + "\n")
+    assert {answer.baseline for answer in Results(results).answers()} == {"qnli"}
+    call(monkeypatch, "import", tmp_path / "other.csv", "--out", results, "--baseline", "mrpc")
+    assert {answer.baseline for answer in Results(results).answers()} == {"none"}
+
+
 def test_the_page(results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     call(monkeypatch, "report", results, "-o", tmp_path / "page.html")
     page = (tmp_path / "page.html").read_text()
