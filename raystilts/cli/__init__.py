@@ -19,9 +19,11 @@ from raystilts.errors import StorageError, UserError
 _as_usual = warnings.formatwarning
 
 
-def _format_warning(*given: Any, **more: Any) -> str:
-    """A warning as Python shows it; names in it may hold anything."""
-    return printable(_as_usual(*given, **more))
+def _format_warning(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> str:
+    """Our own warnings as notes, others as Python shows them, with their place; names in them may hold anything."""
+    if category.__module__.startswith("raystilts."):
+        return printable(f"note: {message}\n")
+    return printable(_as_usual(message, category, *place, **more))
 
 
 def main() -> None:

@@ -18,6 +18,9 @@ from raystilts.results.tables import Tables, to_frame
 if TYPE_CHECKING:
     import pandas as pd
 
+#: Targets whose lost languages are named one by one.
+_SAID = 3
+
 
 class CellTables:
     """Questions to one folder, each answered as of one moment; tables of that moment are made once.
@@ -182,11 +185,14 @@ def _warn_repeated(rows: list[Any]) -> None:
 
 
 def _warn_lost(rows: list[Any]) -> None:
-    """Warns of the rows of `cells.LOST`."""
-    for target, kept, lost in rows:
+    """Warns of the rows of `cells.LOST`, of the first few one by one."""
+    for target, kept, lost in rows[:_SAID]:
         warnings.warn(
             f"The macro mean of target {target} is over {kept.replace(',', ', ') or 'no'} language(s): "
             f"not every run has {lost.replace(',', ', ')}. Ask for one of these with --language.",
             ResultsWarning,
             stacklevel=7,
         )
+    if len(rows) > _SAID:
+        more = f"{len(rows) - _SAID} more target{'s' if len(rows) > _SAID + 1 else ''}"
+        warnings.warn(f"So it is with the macro mean of {more}.", ResultsWarning, stacklevel=7)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -227,3 +229,16 @@ def test_a_matrix_of_languages_by_their_codes_of_three_letters(load: Import, sco
         ["ara", "amh", 0.2], ["ara", "ara", 0.7], ["ara", "bbj", 0.15], ["ara", "zul", 0.17],
         ["none", "amh", 0.6], ["none", "ara", 0.21], ["none", "bbj", 0.35], ["none", "zul", 0.35],
     ]  # fmt: skip
+
+
+def test_what_answers_leave_out_is_a_note_and_names_few_targets(tmp_path: Path) -> None:
+    """As a user sees it: no line of code, and one line for all targets after the first three."""
+    rows = [f"{arm},t{n},1,{language},60" for n in range(6) for arm, language in (("none", "de"), ("mnli", "fr"))]
+    (tmp_path / "t.csv").write_text("\n".join(["intermediate,target,seed,language,value", *rows]) + "\n")
+    program = [sys.executable, "-c", "from raystilts.cli import script; script()"]
+    subprocess.run([*program, "import", "t.csv", "-o", "out"], cwd=tmp_path, check=True, capture_output=True)
+    found = subprocess.run([*program, "best", "out"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    said = found.stderr.splitlines()
+    assert found.returncode == 2
+    assert [line.partition(" ")[0] for line in said] == ["note:"] * 4 + ["raystilts:"]
+    assert said[3] == "note: So it is with the macro mean of 3 more targets."
