@@ -30,6 +30,7 @@ class Pretrained:
     """A pretrained encoder, ready to be trained from again and again.
 
     Attributes:
+        info: The encoder as the stage at hand asks for it.
         model: The Hugging Face model, on the CPU or wherever the last stage left it.
         weights: Its pretrained weights, never changed: in the encoder's files as far as these hold exactly them.
         lm_head: The checkpoint's masked-LM head by the names of `MaskedLMHead`, empty where it has none.
@@ -172,6 +173,7 @@ def pretrained(info: EncoderInfo) -> Pretrained:
     if key not in _WARM:
         _WARM.clear()
         _WARM[key] = _load(info)
+    _WARM[key].info = info  # the same weights may be pooled otherwise by the next stage
     return _WARM[key]
 
 

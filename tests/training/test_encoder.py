@@ -286,3 +286,12 @@ def test_weights_that_are_replaced_while_they_are_in_use_are_not_read(folder: Pa
     save_file({name: one + 1 for name, one in tensors.items()}, folder / "model.safetensors", {"format": "pt"})
     with pytest.raises(UserError, match="its weights were replaced while they were in use; run the study again"):
         loaded.restore(None, torch.device("cpu"))
+
+
+def test_the_same_weights_are_pooled_as_each_stage_asks(tiny_encoder: Path) -> None:
+    """One process holds them once: the first study's pooling is not the next one's."""
+    first = pretrained(describe_encoder(Encoder(model_name_or_path=str(tiny_encoder), pooling="first")))
+    model = first.model
+    mean = pretrained(describe_encoder(Encoder(model_name_or_path=str(tiny_encoder), pooling="mean")))
+    assert mean.info.pooling == "mean"
+    assert mean.model is model, "nothing was loaded again"
