@@ -211,7 +211,6 @@ def rehearse(planned: Plan, missing: Collection[str], console: Console, say: Say
     todo = [one for one in stage_kinds(planned.stages[key] for key in missing) if stage_kind(one) not in known]
     if not todo:
         return 0
-    say(f"rehearsing {len(todo)} kinds of stages")
     largest = max(planned.encoder_of(stage).parameters or 0 for stage in todo)
     needed, free = REHEARSAL_COPIES * 4 * largest, available_memory()
     if free is not None and free < needed:
@@ -224,14 +223,15 @@ def rehearse(planned: Plan, missing: Collection[str], console: Console, say: Say
     device = "cuda" if resources.gpus and _has_gpu() else "cpu"
     threads = max(1, int(resources.cpus))
     said: dict[str, None] = {}
-    for stage in todo:
+    for number, stage in enumerate(todo, start=1):
+        name = stage.target or stage.intermediate.label
+        say(f"rehearsing {name} ({stage.kind}), kind {number} of {len(todo)}")
         try:
             study, encoder = planned.study_of(stage), planned.encoder_of(stage)
             notes = compare_stage(stage, study, device=device, threads=threads, encoder=encoder)
         except UserError:
             raise
         except Exception as error:  # a task of the user's own may fail, and then fails alone
-            name = stage.target or stage.intermediate.label
             notes = [f"{name} ({stage.kind}) was not rehearsed: {type(error).__name__}: {error}"]
         said |= dict.fromkeys(notes)
     for note in said:

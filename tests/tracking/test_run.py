@@ -33,7 +33,11 @@ def test_a_run_with_trackers_that_is_watched(tmp_path: Path, monkeypatch: pytest
     assert said[0] == "raystilts: reading small.yaml"
     steps = [line.partition("] ")[2] for line in said if " s] " in line]
     assert steps[0] == "reading the encoder raystilts-mini and the data"
-    assert any(step.startswith("rehearsing ") for step in steps)
+    rehearsed = [step for step in steps if step.startswith("rehearsing ")]
+    assert [step.rpartition(", ")[2] for step in rehearsed] == [
+        f"kind {number} of {len(rehearsed)}" for number in range(1, len(rehearsed) + 1)
+    ]
+    assert rehearsed
     assert "starting Ray" in steps
     assert not [line for line in said if "report_to" in line], "no tracker has failed"
     assert [line for line in seen if line.startswith("the run has ended: 15 done")]
