@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,7 @@ from raystilts.planning.dev_test import check_dev_is_not_test
 from raystilts.planning.encoders import EncoderInfo
 from raystilts.planning.foreign import fetch_foreign
 from raystilts.planning.resolve import ResolvedStudy
+from raystilts.planning.stage import Stage
 from raystilts.planning.stages import Plan
 from raystilts.scheduling.announce import Say, silent
 from raystilts.scheduling.cluster import ray_folder
@@ -222,6 +223,8 @@ def rehearse(planned: Plan, missing: Collection[str], console: Console, say: Say
     resources = planned.study.resources
     device = "cuda" if resources.gpus and _has_gpu() else "cpu"
     threads = max(1, int(resources.cpus))
+    if device == "cpu" and (slow := slow_bfloat16(todo)) is not None:
+        console.print(f"note: {slow}", highlight=False, markup=False, soft_wrap=True)
     said: dict[str, None] = {}
     for number, stage in enumerate(todo, start=1):
         name = stage.target or stage.intermediate.label
@@ -237,6 +240,18 @@ def rehearse(planned: Plan, missing: Collection[str], console: Console, say: Say
     for note in said:
         console.print(f"note: {note}", highlight=False, markup=False, soft_wrap=True)
     return len(todo)
+
+
+def slow_bfloat16(stages: Iterable[Stage]) -> str | None:
+    """What is said where stages compute in bfloat16 and this processor has no products in it; else None."""
+    from raystilts.training.fast_ops import has_bfloat16_products
+
+    if has_bfloat16_products() or not any(stage.hyperparameters.bf16 for stage in stages):
+        return None
+    return (
+        "bf16: true: this processor emulates bfloat16, which takes several times as long as float32; unless stages run "
+        "on other machines, set it to false (--set hyperparameters.bf16=false; it is part of what a stage is)"
+    )
 
 
 def _has_gpu() -> bool:

@@ -241,7 +241,7 @@ class PackedLinear(nn.Module):
 def packed(encoder: nn.Module) -> Iterator[None]:
     """Linear layers in bfloat16 on a CPU are packed where they can be; then they are back."""
     linear = [(name, layer) for name, layer in encoder.named_modules() if type(layer) is nn.Linear]
-    layers = [(name, layer) for name, layer in linear if _can_be_packed(layer)] if can_pack() else []
+    layers = [(name, layer) for name, layer in linear if _can_be_packed(layer)] if has_bfloat16_products() else []
     try:
         for name, layer in layers:
             encoder.set_submodule(name, PackedLinear(layer))
@@ -258,7 +258,7 @@ def _can_be_packed(layer: nn.Linear) -> bool:
     return not hooked and weight.dtype is torch.bfloat16 and weight.device.type == "cpu" and weight.numel() > 0
 
 
-def can_pack() -> bool:
-    """Whether this torch and this processor have products in bfloat16 with packed weights."""
+def has_bfloat16_products() -> bool:
+    """Whether torch and this processor have products in bfloat16 (x86: AVX-512, AMX); else they are emulated."""
     there: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
     return there and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())

@@ -15,9 +15,11 @@ from safetensors.numpy import load_file, save_file
 from raystilts.errors import StorageError, UserError
 from raystilts.planning.encoders import EMBEDDED, describe_encoder
 from raystilts.planning.resolve import resolve
-from raystilts.scheduling.preflight import check_data, check_encoder, check_storage, splits
+from raystilts.planning.stages import plan
+from raystilts.scheduling.preflight import check_data, check_encoder, check_storage, slow_bfloat16, splits
 from raystilts.study.encoder import Encoder
 from raystilts.study.schema import Study
+from raystilts.training import fast_ops
 
 from .examples import study
 
@@ -172,3 +174,14 @@ def test_a_folder_without_permission(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     with pytest.raises(UserError, match=r"cannot be written \(Permission denied\)"):
         check_storage(tmp_path / "results", None)
+
+
+@pytest.mark.parametrize(("bf16", "products"), [(True, False), (True, True), (False, False)])
+def test_bfloat16_on_a_processor_without_it_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bf16: bool, products: bool
+) -> None:
+    monkeypatch.setattr(fast_ops, "has_bfloat16_products", lambda: products)
+    planned = plan(study(tmp_path, hyperparameters={"bf16": bf16}))
+    said = slow_bfloat16(planned.stages.values())
+    assert (said is not None) is (bf16 and not products)
+    assert said is None or said.startswith("bf16: true: this processor emulates bfloat16")
