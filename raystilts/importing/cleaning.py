@@ -6,7 +6,7 @@ import dataclasses
 import json
 import re
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import pandas as pd
@@ -24,7 +24,11 @@ CELL = ("encoder", "intermediate", "intermediate_fraction", "target", "target_fr
 #: What one score is known by.
 KEY = (*CELL, "split", "language", "metric", "step")
 _DEFAULTS = {"language": "en", "split": "test", "metric": "score", "encoder": "unknown"}
-_FAILED = ("failed", "crashed", "error", "killed", "failure", "oom")
+#: States of runs in columns of W&B, MLflow, Ray Tune, Optuna, Slurm and others, in lower case.
+_FAILED = ("failed", "fail", "crashed", "error", "errored", "killed", "failure", "oom", "out_of_memory", "node_fail",
+           "timeout")  # fmt: skip
+_UNFINISHED = ("running", "pending", "queued", "scheduled", "waiting", "paused", "pruned", "stopped", "preempting",
+               "preempted", "cancelled", "canceled", "interrupted", "unfinished", "incomplete")  # fmt: skip
 
 
 def arranged(reading: Reading, columns: Columns, said: list[str]) -> pd.DataFrame:
@@ -48,7 +52,15 @@ def arranged(reading: Reading, columns: Columns, said: list[str]) -> pd.DataFram
         rows[name] = found if found is not None else float("nan")
     spreads = to_numbers(frame[of["value"]]).spreads if value.notna().any() else value
     rows["std"] = rows["std"].fillna(spreads)
-    rows["failed"] = _failed(frame, columns)
+    rows["failed"] = _in_state(frame, columns, _FAILED)
+    unfinished = _in_state(frame, columns, _UNFINISHED) & rows["value"].notna()
+    if unfinished.any():
+        states = ", ".join(sorted(set(_states(frame[unfinished], columns))))
+        said.append(
+            f"{int(unfinished.sum())} scores of runs that have not ended ({states}) left out: they are of a part of a "
+            "training (--column status= keeps them)"
+        )
+        rows["value"] = rows["value"].mask(unfinished)
     partial = rows["failed"] & rows["value"].notna()
     if partial.any():
         said.append(
@@ -167,10 +179,15 @@ def _refuse_wrong(frame: pd.DataFrame, wrong: pd.Series[bool], ours: str, theirs
         )
 
 
-def _failed(frame: pd.DataFrame, columns: Columns) -> pd.Series[bool]:
+def _in_state(frame: pd.DataFrame, columns: Columns, states: Sequence[str]) -> pd.Series[bool]:
     if "status" not in columns.of:
         return pd.Series(False, index=frame.index)
-    return frame[columns.of["status"]].astype("string").str.strip().str.lower().isin(_FAILED).fillna(False).astype(bool)
+    return _states(frame, columns).isin(states).fillna(False).astype(bool)
+
+
+def _states(frame: pd.DataFrame, columns: Columns) -> pd.Series[str]:
+    """In lower case, without the class that Optuna writes before it (`TrialState.PRUNED`)."""
+    return frame[columns.of["status"]].astype("string").str.strip().str.lower().str.rpartition(".")[2]
 
 
 def _hyperparameters(frame: pd.DataFrame, columns: Columns) -> pd.Series[str]:

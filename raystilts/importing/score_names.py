@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from raystilts.importing.kinds import direction, is_language, is_summary, split_name, words
 
 _SPLIT_NAMES = ("train", "dev", "test")
+#: Words before a metric that say which of a run's values it is: `best_acc` has no target.
+_WHICH_VALUE = ("best", "final", "last", "first", "max", "min", "top", "highest", "early_stopped")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,8 @@ def _target_and_metric(name: str) -> Parts | None:
     task, metric = "/".join(pieces[:-1]), pieces[-1]
     # `test_acc` is a metric on a split, and says nothing of the target.
     if direction(metric) not in ("higher", "lower") or direction(task) or split_name(task) in _SPLIT_NAMES:
+        return None
+    if task.lower() in _WHICH_VALUE:
         return None
     if split is None:
         found = re.fullmatch(r"(eval|test|val|dev|validation)_(.+)", task)

@@ -72,6 +72,25 @@ def test_scores_of_crashed_runs_are_no_scores(load: Import, scores: Scores) -> N
     assert scores()["value"].tolist() == [0.66, 0.3, 0.55]
 
 
+@pytest.mark.parametrize("state", ["running", "RUNNING", "preempted", "TrialState.PRUNED", "PAUSED"])
+def test_scores_of_runs_that_have_not_ended_are_no_scores(load: Import, scores: Scores, state: str) -> None:
+    """They have not failed either: their run is not there yet."""
+    done = load("Name,State,config.intermediate,config.target,config.seed,eval/accuracy\n"
+                f"a,finished,none,rte,1,0.55\nb,finished,mnli,rte,1,0.66\nc,{state},mnli,rte,2,0.3\n")  # fmt: skip
+    assert scores()["value"].tolist() == [0.66, 0.55]
+    assert (done.runs, done.failed) == (2, 0)
+    word = state.lower().rpartition(".")[2]
+    assert any(f"1 scores of runs that have not ended ({word}) left out" in said for said in done.said)
+
+
+def test_which_of_a_runs_values_is_no_target(load: Import, scores: Scores) -> None:
+    load("arm,target,best_acc_de,best_acc_fr,final_acc_de,final_acc_fr\nnone,x,70,71,68,69\nmnli,x,75,76,72,73\n")
+    assert set(scores()["target"]) == {"x"}
+    assert _rows(scores().query("intermediate == 'mnli'"), "language", "metric") == [
+        ["de", "best_acc", 0.75], ["de", "final_acc", 0.72], ["fr", "best_acc", 0.76], ["fr", "final_acc", 0.73],
+    ]  # fmt: skip
+
+
 def _grouped() -> pd.DataFrame:
     return pd.DataFrame({"arm": ["none", "none", "mnli", "mnli"], "task": ["rte"] * 4, "seed": [1, 2, 1, 2],
                          "acc": [0.5, 0.6, 0.7, 0.8]})  # fmt: skip

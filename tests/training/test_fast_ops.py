@@ -21,8 +21,8 @@ from raystilts.training.fast_ops import (
     PackedLinear,
     _mixed,
     _noise,
-    has_bfloat16_products,
     fast_dropout,
+    has_bfloat16_products,
     in_bfloat16,
     packed,
     use_fast_dropout,
@@ -311,7 +311,7 @@ def test_within_a_training_of_fewer_rows() -> None:
     torch.testing.assert_close(found.float(), plain, atol=0.06, rtol=0.02)
 
 
-can_be_packed = pytest.mark.skipif(not has_bfloat16_products(), reason="this torch or processor has no packed products in bfloat16")
+can_be_packed = pytest.mark.skipif(not has_bfloat16_products(), reason="no packed products in bfloat16 here")
 
 
 class Shared(nn.Module):
