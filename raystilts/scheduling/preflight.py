@@ -249,7 +249,7 @@ def slow_bfloat16(stages: Iterable[Stage]) -> str | None:
     if has_bfloat16_products() or not any(stage.hyperparameters.bf16 for stage in stages):
         return None
     return (
-        "bf16: true: this processor emulates bfloat16, which takes several times as long as float32; unless stages run "
+        "bf16: true: this processor emulates bfloat16, which takes ten times as long as float32; unless stages run "
         "on other machines, set it to false (--set hyperparameters.bf16=false; it is part of what a stage is)"
     )
 
