@@ -2,7 +2,7 @@
 
     python benchmarks/schedules_study.py search_spaces/quickstart.yaml --set 'seeds=[0,1,2,3]' --storage-path DIR
     RAYSTILTS_DATA_DIR=DATA python benchmarks/schedules_study.py search_spaces/xtreme_small.yaml --storage-path DIR \
-      --set 'seeds=[0,1,2,3]' --set encoder.model_name_or_path=E5_SMALL
+      --set 'seeds=[0,1,2,3]' --set 'intermediate_fractions=[1.0]' --set encoder.model_name_or_path=E5_SMALL
 
 The study is trained once, in full. What another schedule would have trained of it follows from the scores alone, since
 a stage that has the same key has the same outcome: the schedule's own rules are played over the ledger, and its answers
@@ -12,6 +12,7 @@ are those of the stages that they wanted. Device seconds are those of these stag
 from __future__ import annotations
 
 import argparse
+import math
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -71,8 +72,16 @@ def play(study: Study, schedule: str) -> Played:
 
 
 def _answer(answer: TargetAnswer) -> tuple[str, float, float, int]:
+    if not answer.best:
+        return "not learnt", float("nan"), float("nan"), 0
     first = next(arm for arm in answer.arms if arm.label == answer.best[0])
     return first.label, first.p_best or float("nan"), 100 * (first.mean or 0.0), len(answer.best)
+
+
+def _cell(arm: str, p_best: float, mean: float, alike: int) -> str:
+    if not alike:
+        return arm
+    return f"{arm} ({'-' if math.isnan(p_best) else f'{p_best:.2f}'}, {mean:.1f}, {alike})"
 
 
 def main() -> None:
@@ -110,9 +119,8 @@ def main() -> None:
         )
     print("\n|target|" + "|".join(one.schedule for one in played) + "|\n|---|" + "---|" * len(played))
     for target in full.answers:
-        cells = (f"{arm} ({p:.2f}, {mean:.1f}, {alike})" for arm, p, mean, alike in (o.answers[target] for o in played))
-        print(f"|{target}|{'|'.join(cells)}|")
-    print("\nIn brackets: P(best), mean score on test in points, arms not told apart.")
+        print(f"|{target}|{'|'.join(_cell(*one.answers[target]) for one in played)}|")
+    print("\nIn brackets: P(best) (- with one seed), mean score on test in points, arms not told apart.")
 
 
 if __name__ == "__main__":
