@@ -12,6 +12,7 @@ from raystilts.errors import UserError, did_you_mean
 from raystilts.planning.data import StudyData
 from raystilts.planning.stages import fraction_rows
 from raystilts.ranking.intervals import FloatArray
+from raystilts.results.answers import TargetAnswer
 from raystilts.results.results import Results
 from raystilts.results.stratum import Arm, Final, Place, Stratum, build_stratum
 from raystilts.results.task_facts import KnownTasks
@@ -38,6 +39,27 @@ def read_strata(results: Results, target: str | None = None, metric: str | None 
     found = [stratum for stratum in found if np.isfinite(stratum.scores).any()]
     if not found:
         raise UserError(_nothing(results, target, metric))
+    return found
+
+
+def not_learnt(results: Results) -> list[TargetAnswer]:
+    """Targets whose runs are at chance, so that their numbers say nothing."""
+    try:
+        return [answer for answer in results.answers() if not answer.learnt]
+    except UserError:  # several encoders or metrics: the question itself is of one of them
+        return []
+
+
+def learnt_strata(results: Results, strata: Iterable[Stratum]) -> list[Stratum]:
+    """Those of targets that are learnt: what differs at chance is no gain.
+
+    Raises:
+        UserError: None of them is learnt.
+    """
+    left_out = {(answer.target, answer.target_fraction) for answer in not_learnt(results)}
+    found = [stratum for stratum in strata if (stratum.target, stratum.target_fraction) not in left_out]
+    if not found:
+        raise UserError("no target is learnt at this size, so that there are no gains; train longer or on more data")
     return found
 
 

@@ -124,13 +124,10 @@ class _Outputs:
 def _print_not_learnt(results: Results) -> None:
     """Names targets whose numbers say nothing."""
     from raystilts.analysis.presentation import wrap
+    from raystilts.analysis.reading import not_learnt
     from raystilts.report.matrix import NOT_LEARNT
 
-    try:
-        answers = results.answers()
-    except UserError:  # several encoders or metrics: the question itself is of one of them
-        return
-    names = [answer.label for answer in answers if not answer.learnt]
+    names = [answer.label for answer in not_learnt(results)]
     if names:
         say("\n".join(wrap(f"{NOT_LEARNT}: {', '.join(names)}; what follows says nothing of them")))
 
@@ -261,14 +258,15 @@ def language_similarity(
         similarity_json,
         similarity_text,
     )
-    from raystilts.analysis.reading import read_strata
+    from raystilts.analysis.reading import learnt_strata, read_strata
 
     control = read_columns(sizes, "--sizes") if sizes is not None else {}
     if len(control) > 1:
         raise UserError(f"--sizes {sizes}: one column of numbers is held constant, but it has {', '.join(control)}")
     given = read_columns(distances, "--distances") if distances is not None else None
     loaded, study, tasks = _opened(results)
-    gained = gather_gains(read_strata(loaded, target), tasks.overlaps, intermediate_fraction, intermediate)
+    strata = learnt_strata(loaded, read_strata(loaded, target))
+    gained = gather_gains(strata, tasks.overlaps, intermediate_fraction, intermediate)
     uriel = uriel_distances(gained.gains) if given is None else None
     predictors = given if uriel is None else uriel.values
     assert predictors is not None

@@ -113,6 +113,26 @@ def test_language_similarity(call: Call, sizes: Path, tmp_path: Path) -> None:
     assert (row["predictor"], row["number"]) == ("far", 13)
 
 
+def test_language_similarity_leaves_out_what_is_not_learnt(call: Call, sizes: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "results"
+    shutil.copytree(sizes, folder)
+    far = tmp_path / "far.csv"
+    far.write_text("language,far\n" + "".join(f"{code},{i}\n" for i, code in enumerate(LANGUAGES)))
+    asked = ("language-similarity", folder, "--distances", far, "--json")
+    before = json.loads(call(*asked)[1])
+    for seed in range(4):
+        for name, fraction in (("none", None), ("squad", 1.0)):
+            scores = {code: 0.33 + 0.01 * i * (name == "squad") for i, code in enumerate(LANGUAGES)}
+            write(folder, f"xnli_{name}_{seed}", scores, intermediate=name, intermediate_fraction=fraction, seed=seed,
+                  target="xnli", degenerate=True, degenerate_rule="chance")  # fmt: skip
+    assert json.loads(call(*asked)[1]) == before
+    out = call(*asked[:-1])[1]
+    assert "not learnt at this size, so no arm is better than another: xnli" in " ".join(out.split())
+    assert "gains are means over pawsx, udpos after squad" in " ".join(out.split())
+    code, _, err = call(*asked, "--target", "xnli")
+    assert (code, "no target is learnt at this size" in err) == (2, True)
+
+
 def test_target_size(call: Call, targets: Path, tmp_path: Path) -> None:
     code, out, err = call("target-size", targets, "--plot", tmp_path / "worth.png", "--csv", tmp_path / "worth2.csv")
     assert code == 0, err
