@@ -218,15 +218,14 @@ class TopTwoRule(SharedRule):
 
     def _advance(self) -> None:
         """Closes what can be closed, and decides what comes next."""
-        while self._closed < len(self._rounds) and all(self._has_ended(*one) for one in self._rounds[self._closed]):
+        while self._closed < len(self._rounds) and all(
+            self._reports[key].ended(run) for key, run in self._rounds[self._closed]
+        ):
             self._closed += 1
             while not self._over and len(self._rounds) - self._closed < 2:
                 self._decide()
             if self._over and self._closed == len(self._rounds):
                 self._conclude()
-
-    def _has_ended(self, key: str, run: Run) -> bool:
-        return self._reports[key].ended(run)
 
     def _add(self, runs: list[tuple[str, Run]]) -> None:
         self._rounds.append(runs)

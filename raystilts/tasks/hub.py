@@ -68,10 +68,6 @@ class Hub(Site):
             found += sorted(matching)
         return listing.commit, found
 
-    def identity(self, language: str) -> list[str]:
-        """See `Site`: configuration and split say which files are meant."""
-        return []
-
     def is_kept(self, commit: str, name: str) -> bool:
         """See `Site`."""
         from huggingface_hub import try_to_load_from_cache

@@ -118,7 +118,7 @@ def read(source: AnySource, language: str, data_dir: Path | None, *, columns: Se
     Raises:
         UserError: If there is no such data, it has no rows, or columns are missing.
     """
-    source = _own(source, language)
+    source = source if isinstance(source, Generated) else source.of(language)
     tables, names = _tables(source, language, data_dir)
     table = joined(tables, names)
     counts = tuple((name, one.num_rows) for name, one in zip(names, tables, strict=True))
@@ -141,10 +141,6 @@ def read(source: AnySource, language: str, data_dir: Path | None, *, columns: Se
         what = f"no rows for language {language!r}; allowed: at least one"
         raise UserError(f"{names[0]}: {what}. Copy the file again or leave the language out")
     return Rows(table, counts, places)
-
-
-def _own(source: AnySource, language: str) -> AnySource:
-    return source if isinstance(source, Generated) else source.of(language)
 
 
 def _tables(source: AnySource, language: str, data_dir: Path | None) -> tuple[list[pa.Table], list[str]]:

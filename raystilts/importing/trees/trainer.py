@@ -21,10 +21,6 @@ _MARKS = (*_RESULTS, "trainer_state.json")
 _CHECKPOINT = re.compile(r"checkpoint-\d+")
 
 
-def _is_mark(path: Path) -> bool:
-    return path.name in _MARKS
-
-
 def _read(found: Found, marks: Sequence[Path], every: Sequence[Path]) -> None:
     folders: dict[Path, list[Path]] = {}
     for path in marks:
@@ -97,4 +93,4 @@ def _add_predictions(found: Found, folder: Path, every: Sequence[Path]) -> None:
                 ]  # fmt: skip
 
 
-LAYOUT = Layout("Hugging Face Trainer folders", _is_mark, _read)
+LAYOUT = Layout("Hugging Face Trainer folders", lambda path: path.name in _MARKS, _read)

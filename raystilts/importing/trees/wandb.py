@@ -12,10 +12,6 @@ from raystilts.importing.plain import flat, is_number
 from raystilts.importing.trees.layout import Found, Layout, Record, load_json, relative
 
 
-def _is_mark(path: Path) -> bool:
-    return path.name == "wandb-summary.json"
-
-
 def _read(found: Found, marks: Sequence[Path], every: Sequence[Path]) -> None:
     offline = [
         path for path in every if path.suffix == ".wandb" and not (path.parent / "files/wandb-summary.json").is_file()
@@ -52,4 +48,4 @@ def _config(path: Path) -> Record:
     return flat({name: value for name, value in values.items() if not name.startswith(("_", "wandb_"))})
 
 
-LAYOUT = Layout("Weights & Biases run folders", _is_mark, _read)
+LAYOUT = Layout("Weights & Biases run folders", lambda path: path.name == "wandb-summary.json", _read)
