@@ -23,10 +23,12 @@ class AboveChance:
         above: Stages above it, one-sided binomial test at .05 with the number of dev rows (F1 scores are treated as
             shares of rows; where no constant answer scores, such as span questions, any score above 0 counts).
         stages: Finished trained target stages with an English dev score.
+        by_target: The same two numbers by target.
     """
 
     above: int
     stages: int
+    by_target: dict[str, tuple[int, int]]
 
 
 def above_chance(results: Results) -> AboveChance | None:
@@ -40,7 +42,7 @@ def above_chance(results: Results) -> AboveChance | None:
     folder, limit, known = data_folder(study), study.evaluation.max_dev_samples, all_tasks()
     scores = results.scores(split="dev", final=True)
     wanted = scores[scores["kind"] == "target"]
-    above = stages = 0
+    counts: dict[str, tuple[int, int]] = {}
     columns = (wanted[name].tolist() for name in ("target", "language", "value", "examples", "metric"))
     for name, language, value, examples, metric in zip(*columns, strict=True):
         if name.partition("@")[0] not in known:  # of an earlier study of this folder, whose task file was not run
@@ -48,8 +50,9 @@ def above_chance(results: Results) -> AboveChance | None:
         if language == get_task(name).train_languages[0]:
             chance = constant_score(name, language, limit, folder, metric)
             learnt = value > chance and (chance == 0 or chance_p_value(value, examples, chance) < 0.05)
-            above, stages = above + bool(learnt), stages + 1
-    return AboveChance(above, stages)
+            above, stages = counts.get(name, (0, 0))
+            counts[name] = (above + learnt, stages + 1)
+    return AboveChance(sum(a for a, _ in counts.values()), sum(n for _, n in counts.values()), counts)
 
 
 def with_constants(results: Results, answers: Sequence[TargetAnswer]) -> list[TargetAnswer]:
