@@ -92,7 +92,7 @@ def measure(stratum: Stratum, name: str) -> dict[str, float]:
         "set size": float(len(answer.best_set)),
         "strict coverage": float(np.argmax(truth) in strict.best_set) if real else np.nan,
         "strict size": float(len(strict.best_set)),
-        "any false gain": float(any((a.low or 0.0) > 0.0 for a in arms)) if not real else np.nan,
+        "any false gain": float(any(lows[arm] > 0.0 for arm in arms)) if not real else np.nan,
     }
 
 

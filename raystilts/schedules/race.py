@@ -154,7 +154,8 @@ class RaceRule:
 
     def fit(self) -> Decomposition:
         """The runs so far, split into arms and seeds; row 0 is the baseline."""
-        return decompose(self._table(self._rows), deterministic=[self._has_no_seed(arm) for arm in self._rows])
+        exact = [any(run.seed is None for run in self._reports.arms.get(arm, [])) for arm in self._rows]
+        return decompose(self._table(self._rows), deterministic=exact)
 
     def scores(self) -> FloatArray:
         """``[runs]``, final scores so far; nan for failed runs."""
@@ -222,9 +223,6 @@ class RaceRule:
             for run in self._reports.arms.get(arm, [])[: self._seeds.get(arm, 0)]:
                 row[columns[run.seed]] = self._reports.score(run, 1.0)
         return table
-
-    def _has_no_seed(self, arm: str) -> bool:
-        return any(run.seed is None for run in self._reports.arms.get(arm, []))
 
 
 def outclassed(fit: Decomposition, racing: list[int], confidence: float) -> set[int]:

@@ -36,7 +36,7 @@ _OFF: dict[str, str] = {}
 
 def reporter_of(stage: Stage, study: Study, results: str, settings: Mapping[str, str]) -> Reporter:
     """Opens a stage's runs in all trackers of its study."""
-    openers = {name: tracker_module(name).Run for name in study.report_to}
+    openers: dict[str, Callable[[TrackedStage], Tracker]] = {n: tracker_module(n).Run for n in study.report_to}
     return Reporter(tracked(stage, study, results, settings), openers)
 
 

@@ -17,10 +17,6 @@ _NAME = re.compile(r"(?P<split>eval|dev|validation|test|predict)_results?[_-]?(?
 _LINE = re.compile(r"\s*(?P<key>[\w/.-]+)\s*=\s*(?P<value>[-+]?\d+(\.\d+)?([eE][-+]?\d+)?)\s*")
 
 
-def _is_mark(path: Path) -> bool:
-    return _NAME.fullmatch(path.name) is not None
-
-
 def _read(found: Found, marks: Sequence[Path], every: Sequence[Path]) -> None:
     for path in marks:
         name = _NAME.fullmatch(path.name)
@@ -42,4 +38,4 @@ def _scores(path: Path) -> dict[str, float]:
     return {pair["key"]: float(pair["value"]) for pair in pairs if direction(pair["key"]) != "cost"}
 
 
-LAYOUT = Layout("results as text (f1 = 0.79)", _is_mark, _read)
+LAYOUT = Layout("results as text (f1 = 0.79)", lambda path: _NAME.fullmatch(path.name) is not None, _read)
