@@ -293,7 +293,7 @@ def _task_files() -> Iterator[Mistake]:
         "dict(name='<b>'))", "a slash": "Task(**GIVEN | dict(name='a/b'))", "no name": "Task(**GIVEN | dict(name=''))",
         "a long name": "Task(**GIVEN | dict(name='x' * 300))", "an unknown field": "Task(**GIVEN, lang='en')",
         "one label": "Task(**GIVEN | dict(type=SequenceClassification(text='text', labels=('a',))))",
-        "no such score": "Task(**GIVEN | dict(main_score='acuracy'))", "chance": "Task(**GIVEN | dict(chance=3))",
+        "no such score": "Task(**GIVEN | dict(main_score='acuracy'))",
         "no score": "Task(**GIVEN | dict(main_score=''))",
         "a catalogue's name": "Task(**GIVEN | dict(name='mnli'))", "none": "Task(**GIVEN | dict(name='none'))",
         "an at": "Task(**GIVEN | dict(name='a@de'))", "type 3": "Task(**GIVEN | dict(type=3))",

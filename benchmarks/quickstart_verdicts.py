@@ -151,7 +151,8 @@ def scores_by_language(results: Results) -> dict[str, dict[str, list[float]]]:
     for key, group in scores.groupby(["target", "language"]):
         target, language = map(str, key)
         task = get_task(target)
-        chance = 1 / float(group["examples"].iloc[0]) if task.train is None else task.chance or 0.0
+        answers = group["examples"].iloc[0] if task.train is None else len(getattr(task.type, "labels", ()))
+        chance = 1 / float(answers) if task.main_score == "accuracy" else 0.0
         bare = group.loc[group["intermediate"] == "none", "value"].mean()
         found.setdefault(target, {})[language] = [round(float(v), 4) for v in (bare, group["value"].mean(), chance)]
     return found

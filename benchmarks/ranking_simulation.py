@@ -63,12 +63,13 @@ def measure(stratum: Stratum, name: str) -> dict[str, float]:
     answer = rank_arms(stratum.scores, stream=name)
     truth, sigma = stratum.truth, stratum.sigma
     true_gain = truth - truth[0]
-    arms = [a for a in answer.arms[1:] if a.gain is not None and a.low is not None]
-    inside = {a.arm: bool(_within(true_gain[a.arm], a.low, a.high)) for a in arms}
+    gains, lows, highs = answer.gains
+    arms = [arm for arm in range(1, len(truth)) if np.isfinite(gains[arm]) and np.isfinite(lows[arm])]
+    inside = {arm: bool(_within(true_gain[arm], lows[arm], highs[arm])) for arm in arms}
     contrasts = Contrasts(stratum.scores[None])
     plain = [(arm, contrasts.difference([arm], [0], [1.0])) for arm in range(1, len(truth))]
     plain_arms = [(arm, found) for arm, found in plain if found.value is not None]
-    winner = max(arms, key=lambda a: a.gain or 0.0)
+    winner = max(arms, key=lambda arm: float(gains[arm]))
     winner_arm, raw = max(plain_arms, key=lambda one: one[1].value or 0.0)
     best = float(np.max(truth))
     leader = answer.leader or 0
@@ -76,22 +77,22 @@ def measure(stratum: Stratum, name: str) -> dict[str, float]:
     strict = compare_with_best(stratum.scores)
     return {
         "gain coverage": float(np.mean(list(inside.values()))),
-        "winner coverage": float(inside[winner.arm]),
-        "winner bias /sigma": ((winner.gain or 0.0) - true_gain[winner.arm]) / sigma,
+        "winner coverage": float(inside[winner]),
+        "winner bias /sigma": (float(gains[winner]) - true_gain[winner]) / sigma,
         "t coverage": float(
             np.mean([_within(true_gain[arm], found.low, found.high) for arm, found in plain_arms])
         ),
         "t winner coverage": float(_within(true_gain[winner_arm], raw.low, raw.high)),
         "t winner bias /sigma": ((raw.value or 0.0) - true_gain[winner_arm]) / sigma,
-        "P(best) said": answer.arms[leader].p_best or 0.0,
+        "P(best) said": float(np.nan_to_num(answer.p_best[leader])),
         "P(best) true": float(truth[leader] >= best) if real else np.nan,
-        "regret said /sigma": (answer.arms[leader].regret or 0.0) / sigma,
+        "regret said /sigma": float(np.nan_to_num(answer.regret[leader])) / sigma,
         "regret true /sigma": (best - truth[leader]) / sigma,
         "set coverage": float(np.argmax(truth) in answer.best_set) if real else np.nan,
         "set size": float(len(answer.best_set)),
         "strict coverage": float(np.argmax(truth) in strict.best_set) if real else np.nan,
         "strict size": float(len(strict.best_set)),
-        "any false gain": float(any((a.low or 0.0) > 0.0 for a in arms)) if not real else np.nan,
+        "any false gain": float(any(lows[arm] > 0.0 for arm in arms)) if not real else np.nan,
     }
 
 

@@ -20,7 +20,8 @@ STRATA, RESAMPLES = 100, 2000
 
 def ranked(scores: FloatArray) -> object:
     """All that `raystilts best` says of a stratum, but for the seeds that would decide."""
-    return rank_arms(scores).arms
+    found = rank_arms(scores)
+    return found.gains, found.p_best, found.regret
 
 
 def advised(scores: FloatArray) -> object:

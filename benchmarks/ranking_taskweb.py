@@ -177,7 +177,7 @@ def trial(scores: FloatArray, held: FloatArray, name: str) -> dict[str, Row]:
     top, _ = best_of(new, alive)
     leader = (answer.leader or 1) - 1
     row = _outcome(truth, leader, float(np.nan_to_num(top[leader])))
-    row["p_best"] = answer.arms[leader + 1].p_best or 0.0
+    row["p_best"] = float(np.nan_to_num(answer.p_best[leader + 1]))
     row["set holds first"] = max(float(i + 1 in answer.best_set) for i in first)
     row["set size"] = float(len(answer.best_set))
     for level in LEVELS:

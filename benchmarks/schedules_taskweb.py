@@ -32,8 +32,7 @@ from raystilts.ranking.joint import EarlierScores, prior_features
 from raystilts.ranking.together import TargetTable, rank_together
 from raystilts.schedules.base import FullRule, Run, StratumRule
 from raystilts.schedules.halve import HalveRule
-from raystilts.schedules.pooled_race import PooledRaceRule
-from raystilts.schedules.race import RaceRule
+from raystilts.schedules.race import PooledRaceRule, RaceRule
 from raystilts.schedules.top_two import TopTwoRule, TopTwoSettings, limited_to
 from raystilts.testing.replay import Curves, Jointly, MakeRule, Outcome, Replayed, replay
 

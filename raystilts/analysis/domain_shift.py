@@ -24,6 +24,7 @@ from raystilts.analysis.presentation import Row, name_points, p_text, panels, po
 from raystilts.analysis.reading import Overlaps
 from raystilts.planning.data import data_folder
 from raystilts.planning.encoders import fetch_encoder
+from raystilts.results.baseline import NONE
 from raystilts.results.results import Results
 from raystilts.results.stratum import Stratum
 from raystilts.study.schema import Study
@@ -107,12 +108,14 @@ class DomainAnswer:
 
     Attributes:
         left_out: Targets whose languages have no zero point.
+        baseline: What the arm `none` is called.
     """
 
     shifts: tuple[Shift, ...]
     associations: tuple[Association, ...]
     effects: tuple[Effect, ...]
     left_out: tuple[str, ...]
+    baseline: str = NONE
 
 
 def answer(study: Study, results: Results | None, texts: int, permutations: int) -> DomainAnswer:
@@ -127,8 +130,12 @@ def answer(study: Study, results: Results | None, texts: int, permutations: int)
         shifts = [_with_gain(one, strata, study, tasks.overlaps) for one in shifts]
     arms, fraction = study.intermediates, study.compared_fraction
     return DomainAnswer(
-        tuple(shifts), tuple(associations(shifts)), tuple(effects(arms, strata, fraction)), left_out
-    )  # fmt: skip
+        tuple(shifts),
+        tuple(associations(shifts)),
+        tuple(effects(arms, strata, fraction)),
+        left_out,
+        NONE if results is None else results.baseline,
+    )
 
 
 def _with_gain(one: Shift, strata: Sequence[Stratum], study: Study, overlaps: Overlaps) -> Shift:
@@ -282,7 +289,8 @@ def answer_text(found: DomainAnswer) -> str:
         lines.append("")
     lines += wrap(
         "A-dist: 0 alike, 2 told apart without error; p: of no difference of the English texts, by MMD; JS: sub-words "
-        "of the English texts, 0 to 1; gain in points over none. Languages are moved to English's zero point first."
+        f"of the English texts, 0 to 1; gain in points over {found.baseline}. Languages are moved to English's zero "
+        "point first."
     )
     lines += ["", *_relations(found)]
     if found.effects:
@@ -347,6 +355,6 @@ def plot_shifts(found: DomainAnswer, path: Path) -> None:
         axis.set_title(target, fontsize=8, loc="left")
         axis.set_xlabel("proxy A-distance", fontsize=7)
         gains = any(one.gain is not None for one in mine)
-        axis.set_ylabel("gain over none in points" if gains else "", fontsize=7)
+        axis.set_ylabel(f"gain over {found.baseline} in points" if gains else "", fontsize=7)
         axis.tick_params(labelsize=6)
     save(figure, path, answer_rows(found)["shifts"])

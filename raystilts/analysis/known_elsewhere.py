@@ -28,7 +28,8 @@ def earlier_ranking(study: Study, folders: Sequence[str]) -> list[Ranked]:
     Raises:
         UserError: A folder cannot be read, or none knows a target and an arm of this study.
     """
-    targets, arms = _targets(study), [arm.label for arm in study.intermediates]
+    targets = [target.task for target in study.targets if get_task(target.task).requires_training]
+    arms = [arm.label for arm in study.intermediates]
     features, known = prior_features([one for folder in folders for one in earlier_studies(folder)], targets, arms)
     found = [
         Ranked(target, arm, float(features[row, column]))
@@ -56,10 +57,6 @@ def text_ranking(study: Study, samples: int) -> list[Ranked]:
     if not found:
         raise UserError("text similarity needs an arm with a task, and a target that is trained")
     return [Ranked(target, arm, score) for (target, arm), score in found.items()]
-
-
-def _targets(study: Study) -> list[str]:
-    return [target.task for target in study.targets if get_task(target.task).requires_training]
 
 
 def ranked_rows(found: Sequence[Ranked]) -> list[Row]:

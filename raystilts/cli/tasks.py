@@ -76,6 +76,7 @@ def _data(task: Task, data_dir: Path | None) -> Iterator[tuple[str, str]]:
     """Where each split comes from, and what of it is not here."""
     from raystilts.tasks.check import declared
     from raystilts.tasks.loading import is_here
+    from raystilts.tasks.online import site_of
     from raystilts.tasks.source import Generated
     from raystilts.tasks.task import EVERY_LANGUAGE
 
@@ -90,11 +91,7 @@ def _data(task: Task, data_dir: Path | None) -> Iterator[tuple[str, str]]:
                 yield split, f"made by {source.generator}, version {source.version}"
                 continue
             place = language if language == EVERY_LANGUAGE else "<language>"
-            hub = "no hub copy"
-            if source.on_github:
-                hub = f"{source.path} ({source.hub_files}) at {source.revision}"
-            elif source.path:
-                hub = f"hub {source.path} ({source.name or 'default'}) at {source.revision}"
+            hub = site_of(source).description if source.path else "no hub copy"
             rows = f", {source.rows:,} rows at full size" if source.rows else ""
             instead = f" (else {', '.join(source.fallback_splits)})" if source.fallback_splits else ""
             yield split, f"{hub}; folder {source.dataset}/{place}/{source.split}.parquet{instead}{rows}"

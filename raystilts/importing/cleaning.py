@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import re
 import zlib
 from collections.abc import Mapping, Sequence
 from typing import Literal
@@ -13,7 +12,7 @@ import pandas as pd
 
 from raystilts.errors import UserError
 from raystilts.importing.columns import Columns, hyperparameter_columns
-from raystilts.importing.kinds import is_summary, seed_of, split_name, without_split
+from raystilts.importing.kinds import seed_of, split_name, without_split
 from raystilts.importing.numbers import is_missing, to_numbers
 from raystilts.importing.reading import COLUMN, PLACES, Reading
 from raystilts.importing.scales import where_of
@@ -301,8 +300,3 @@ def _about_double(double: pd.DataFrame, frame: pd.DataFrame, columns: Columns) -
         f"{places} give different values for the same run ({values}), {run}, {first['metric'].iloc[0]} ({len(double)} "
         f"such rows); {hint}; or take one value of them: --repeats first, or --repeats average"
     )
-
-
-def is_average_seed(name: object) -> bool:
-    """Whether a seed's name is that of an average over seeds."""
-    return bool(re.search("[a-zA-Z]", str(name))) and is_summary(str(name))

@@ -1,4 +1,4 @@
-"""Exact match and F1 of MLQA, which normalises answers by language.
+"""How MLQA normalises answers, by language, before `squad.exact_match` and `squad.f1` compare them.
 
 Lewis et al. 2020. Compared with the published script (facebookresearch/MLQA@24bf470) and the copy
 in google-research/xtreme@838c13b on 20,000 random questions for each of the seven languages: the
@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import re
 import string
-import unicodedata
-from collections.abc import Sequence
+from unicodedata import category
 
 from raystilts.errors import UserError
-from raystilts.metrics.squad import require_golds, token_f1
 
 _ASCII_PUNCTUATION = frozenset(string.punctuation)
 
@@ -54,48 +52,10 @@ def normalize_answer(text: str, language: str) -> str:
             f"{', '.join(LANGUAGES)}: use one of these, or the normaliser 'squad', which XQuAD "
             "and TyDiQA use for every language"
         )
-    text = "".join(char for char in text.lower() if not _is_punctuation(char))
+    text = "".join(char for char in text.lower() if char not in _ASCII_PUNCTUATION and category(char)[0] != "P")
     articles = _ARTICLES[language]
     if articles is not None:
         text = articles.sub(" ", text)
     if language == "zh":
         text = _CHINESE.sub(r" \1 ", text)
     return " ".join(text.split())
-
-
-def exact_match(prediction: str, golds: Sequence[str], language: str) -> float:
-    """1 if the prediction equals any gold answer after normalisation, else 0.
-
-    Args:
-        prediction: The predicted answer; may be empty.
-        golds: The gold answers, at least one.
-        language: The language of the answers (in MLQA that of the context, not of the question).
-
-    Raises:
-        ValueError: There is no gold answer.
-        UserError: MLQA has no rules for the language.
-    """
-    require_golds(golds)
-    normal = normalize_answer(prediction, language)
-    return float(any(normal == normalize_answer(gold, language) for gold in golds))
-
-
-def f1(prediction: str, golds: Sequence[str], language: str) -> float:
-    """Token F1 with the gold answer that fits best, 0..1; 0 where no token is left on either side.
-
-    Args:
-        prediction: The predicted answer; may be empty.
-        golds: The gold answers, at least one.
-        language: The language of the answers.
-
-    Raises:
-        ValueError: There is no gold answer.
-        UserError: MLQA has no rules for the language.
-    """
-    require_golds(golds)
-    tokens = normalize_answer(prediction, language).split()
-    return max(token_f1(tokens, normalize_answer(gold, language).split()) for gold in golds)
-
-
-def _is_punctuation(char: str) -> bool:
-    return char in _ASCII_PUNCTUATION or unicodedata.category(char).startswith("P")

@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 import string
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
@@ -34,37 +34,31 @@ def token_f1(predicted: Sequence[str], gold: Sequence[str]) -> float:
     return 2 * shared / (len(predicted) + len(gold)) if shared else 0.0
 
 
-def exact_match(prediction: str, golds: Sequence[str]) -> float:
+def exact_match(prediction: str, golds: Sequence[str], normalize: Callable[[str], str] = normalize_answer) -> float:
     """1 if the prediction equals any gold answer after normalisation, else 0 (SQuAD v1.1).
 
     Args:
         prediction: The predicted answer; may be empty.
         golds: The gold answers, at least one.
+        normalize: What is left of an answer when it is compared; MLQA has a rule a language.
 
     Raises:
         ValueError: There is no gold answer.
     """
     require_golds(golds)
-    normal = normalize_answer(prediction)
-    return float(any(normal == normalize_answer(gold) for gold in golds))
+    normal = normalize(prediction)
+    return float(any(normal == normalize(gold) for gold in golds))
 
 
-def f1(prediction: str, golds: Sequence[str]) -> float:
+def f1(prediction: str, golds: Sequence[str], normalize: Callable[[str], str] = normalize_answer) -> float:
     """Token F1 with the gold answer that fits best (SQuAD v1.1), 0..1.
 
     As in the script, two answers with no token left ("The" and "the") have F1 0 although they
-    match exactly.
-
-    Args:
-        prediction: The predicted answer; may be empty.
-        golds: The gold answers, at least one.
-
-    Raises:
-        ValueError: There is no gold answer.
+    match exactly. The arguments, and what is raised, are those of `exact_match`.
     """
     require_golds(golds)
-    tokens = normalize_answer(prediction).split()
-    return max(token_f1(tokens, normalize_answer(gold).split()) for gold in golds)
+    tokens = normalize(prediction).split()
+    return max(token_f1(tokens, normalize(gold).split()) for gold in golds)
 
 
 def exact_match_v2(prediction: str, golds: Sequence[str]) -> float:

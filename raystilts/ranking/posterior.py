@@ -42,33 +42,6 @@ NOT_LEARNT = "not learnt at this size: no arm can be called better than another"
 SPLIT = "some arms share no seed: their differences include the variance between seeds"
 
 
-@dataclass(frozen=True, slots=True)
-class ArmPosterior:
-    """What the posterior says of one arm; None where it cannot be said.
-
-    Attributes:
-        arm: Row of the score table.
-        runs: Finished runs.
-        mean: Mean score adjusted for seeds, not shrunk, in the unit of the scores.
-        gain: Posterior mean of arm minus none (shrunk).
-        low: Lower end of the gain's 95 % interval (of `GAIN_MASS` of the posterior).
-        high: Upper end.
-        p_best: Probability that no competing arm is better.
-        regret: Expected loss against the best competing arm, in the unit of the scores, >= 0.
-        in_set: Whether the arm is in the set not told apart from the best.
-    """
-
-    arm: int
-    runs: int
-    mean: float | None
-    gain: float | None
-    low: float | None
-    high: float | None
-    p_best: float | None
-    regret: float | None
-    in_set: bool
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Choice:
     """Which arms may be called best; see `Posterior`."""
@@ -139,12 +112,12 @@ class Posterior:
 
     @property
     def p_best(self) -> FloatArray:
-        """``[arms]``, see `ArmPosterior`; nan for arms that do not compete."""
+        """``[arms]``, probability that no competing arm is better; nan for arms that do not compete."""
         return self.choice.p_best
 
     @property
     def regret(self) -> FloatArray:
-        """``[arms]``, likewise."""
+        """``[arms]``, expected loss against the best competing arm, in the unit of the scores, >= 0; likewise."""
         return self.choice.regret
 
     @cached_property
@@ -154,22 +127,8 @@ class Posterior:
 
     @cached_property
     def gains(self) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """``[arms]`` each: mean of arm minus none, and the ends of its 95 % interval."""
+        """``[arms]`` each: mean of arm minus none (shrunk), and the ends of its 95 % interval, `GAIN_MASS`."""
         return _gains(self)
-
-    @cached_property
-    def arms(self) -> tuple[ArmPosterior, ...]:
-        """One entry a row of the score table, in its order."""
-        columns = (self.fit.effects, *self.gains, self.p_best, self.regret)
-        rows = zip(*(values.tolist() for values in columns), strict=True)
-        counts = self.fit.counts.tolist()
-        return tuple(
-            ArmPosterior(
-                i, counts[i], number(mean), number(gain), number(low), number(high), number(p_best), number(regret),
-                i in self.best_set,
-            )
-            for i, (mean, gain, low, high, p_best, regret) in enumerate(rows)
-        )  # fmt: skip
 
 
 def rank_arms(

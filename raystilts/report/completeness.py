@@ -11,6 +11,7 @@ from itertools import product
 
 from raystilts.analysis.presentation import count, listed
 from raystilts.results.answers import arm_label
+from raystilts.results.ledger import counting
 from raystilts.results.results import Results
 from raystilts.results.schema import RunRow
 from raystilts.results.task_facts import KnownTasks
@@ -35,14 +36,12 @@ class Completeness:
         done: Finished ones, or ended by the schedule.
         asked: All of them.
         missing: What is missing, as people read it: an arm, a target, or an arm for a target.
-        only_baseline: Whether `none` alone has a finished stage.
     """
 
     unit: str
     done: int
     asked: int
     missing: tuple[str, ...]
-    only_baseline: bool
 
     @property
     def complete(self) -> bool:
@@ -63,7 +62,7 @@ def completeness(results: Results, attempts: Sequence[RunRow] | None = None) -> 
     """Compares the study with its results; None for tables without a study, and for searches.
 
     Args:
-        attempts: All rows of the ledger, where they have been read already.
+        attempts: All rows of the ledger in its order, where they have been read already.
     """
     study = results.study()
     if study is None or study.search is not None:
@@ -75,40 +74,26 @@ def completeness(results: Results, attempts: Sequence[RunRow] | None = None) -> 
     there = {_key((*key[:5], key[5] if several else ""), whole) for key in ended}
     wanted = {_key(key, whole) for key in asked}
     done = wanted & there
-    finished = [key[0] for key, status in ended.items() if status == "finished"]
     return Completeness(
         unit="cell" if whole else "arm and target pair",
         done=len(done),
         asked=len(wanted),
         missing=_words(sorted(wanted, key=str), there),
-        only_baseline=len(finished) > 0 and set(finished) == {"none"} and len(study.intermediates) > 1,
     )
 
 
-def _ended_runs(results: Results) -> dict[tuple[object, ...], str]:
-    """The target stages that have ended, as `_asked` names them but with their encoder, and how."""
+def _ended_runs(results: Results) -> set[tuple[object, ...]]:
+    """The target stages that have ended, as `_asked` names them but with their encoder."""
     runs = results.runs()
-    targets = runs[(runs["kind"] != "intermediate") & runs["status"].isin(_ENDED)]
-    rows = targets[list(_COLUMNS)].astype(object).where(targets[list(_COLUMNS)].notna(), None)
-    keys = (tuple(row) for row in rows.itertuples(index=False))
-    return _by_key(zip(keys, targets["status"], strict=True))
+    targets = runs.loc[(runs["kind"] != "intermediate") & runs["status"].isin(_ENDED), list(_COLUMNS)].astype(object)
+    return set(targets.where(targets.notna(), None).itertuples(index=False, name=None))
 
 
-def _ended_attempts(attempts: Sequence[RunRow]) -> dict[tuple[object, ...], str]:
-    """The same from the attempts themselves: of a stage a finished one counts, else the latest."""
-    counting: dict[str, RunRow] = {}
-    for row in sorted(attempts, key=lambda row: (row.status == "finished", row.attempt)):
-        counting[row.stage] = row
-    targets = [row for row in counting.values() if row.kind != "intermediate" and row.status in _ENDED]
-    return _by_key((tuple(getattr(row, name) for name in _COLUMNS), row.status) for row in targets)
-
-
-def _by_key(ended: Iterable[tuple[tuple[object, ...], str]]) -> dict[tuple[object, ...], str]:
-    """Where hyperparameters have changed, a key has several stages: finished if one of them is."""
-    found: dict[tuple[object, ...], str] = {}
-    for key, status in ended:
-        found[key] = "finished" if found.get(key) == "finished" else status
-    return found
+def _ended_attempts(attempts: Sequence[RunRow]) -> set[tuple[object, ...]]:
+    """The same from the attempts themselves."""
+    rows = counting(attempts).values()
+    targets = [row for row in rows if row.kind != "intermediate" and row.status in _ENDED]
+    return {tuple(getattr(row, name) for name in _COLUMNS) for row in targets}
 
 
 def _asked(study: Study, tasks: KnownTasks) -> list[tuple[object, ...]]:

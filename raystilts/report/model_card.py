@@ -117,7 +117,7 @@ def _scores(chosen: ChosenModel) -> str:
         text = f"\nOver the {arm.seeds} seeds of its arm the study has a mean of {100 * arm.mean:.1f}"
         if arm.gain is not None and arm.gain_low is not None and arm.gain_high is not None:
             text += (
-                f", {100 * arm.gain:+.1f} against none (95 % interval {100 * arm.gain_low:+.1f} to "
+                f", {100 * arm.gain:+.1f} against {arm.baseline} (95 % interval {100 * arm.gain_low:+.1f} to "
                 f"{100 * arm.gain_high:+.1f})"
             )
         lines.append(f"{text}.")

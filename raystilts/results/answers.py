@@ -251,14 +251,13 @@ def answer_target(
     choice_arms = together.arms if together else tuple(chooser.arms)
     row_of = {arm: row for row, arm in enumerate(choice_arms)}
     arms = [
-        _arm_answer(test, asked.language, gains, i, chosen, row_of.get(arm), best, eligible[i], overlap[i], selection)
+        _arm_answer(test, asked, gains, i, chosen, row_of.get(arm), best, eligible[i], overlap[i], selection)
         for i, arm in enumerate(test.arms)
         if was_run(test, i)
     ]
     if together is not None:
         arms = [replace(arm, posterior="study") for arm in arms]
         arms += _not_run(arms, together, best)
-    arms = [replace(arm, baseline=asked.baseline) for arm in arms]
     arms.sort(key=lambda a: (not a.competes, -(a.p_best or 0.0), -(a.mean or 0.0), a.intermediate))
     notes = answer_notes(test, gains, chosen, selection, overlap, asked.include_overlap, asked.study)
     if chosen.learnt:
@@ -321,7 +320,7 @@ def _not_run(arms: Sequence[ArmAnswer], together: Chosen, best: Sequence[int]) -
 
 def _arm_answer(
     test: Stratum,
-    language: str | None,
+    asked: Question,
     gains: Posterior,
     i: int,
     chosen: Posterior,
@@ -331,11 +330,11 @@ def _arm_answer(
     overlap: bool,
     selection: Selection,
 ) -> ArmAnswer:
-    arm, baseline = test.arms[i], test.arms[i].intermediate == "none"
-    gain, low, high = (None if baseline else number(values[i]) for values in gains.gains)
+    arm = test.arms[i]
+    gain, low, high = (None if arm.intermediate == NONE else number(values[i]) for values in gains.gains)
     return ArmAnswer(
         target=test.target,
-        language=language,
+        language=asked.language,
         target_fraction=test.target_fraction,
         intermediate=arm.intermediate,
         intermediate_fraction=arm.intermediate_fraction,
@@ -356,5 +355,6 @@ def _arm_answer(
         metric=test.metric or "",
         split="test",
         selection=selection,
+        baseline=asked.baseline,
         stopped_at=test.stopped_at[i] if test.stopped_at else None,
     )

@@ -7,7 +7,7 @@ complete. Both are files of their own, or compacted.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from raystilts.errors import StorageError
@@ -142,7 +142,16 @@ class Ledger:
         return [name for name in mine if name in scored]
 
 
-def _latest(rows: list[RunRow]) -> dict[str, RunRow]:
+def counting(rows: Iterable[RunRow]) -> dict[str, RunRow]:
+    """Stage to the attempt that counts, as in `queries.views`: its latest finished one, else its latest.
+
+    Args:
+        rows: In the order of `Ledger.rows`.
+    """
+    return _latest(sorted(rows, key=lambda row: row.status == "finished"))
+
+
+def _latest(rows: Iterable[RunRow]) -> dict[str, RunRow]:
     """Stage to the last of its rows, which come ordered by attempt."""
     return {row.stage: row for row in rows}
 

@@ -6,6 +6,7 @@ Rules are pure: no Ray, no torch. `FullRule` is the one without early stopping.
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, Protocol
@@ -92,28 +93,39 @@ class StratumRule(Protocol):
         ...
 
 
-class SharedRule(Protocol):
-    """A rule that decides for all strata of a study together; `SharedStratum` is what drives a single one.
+class SharedRule(ABC):
+    """A rule that decides for all strata of a study together; `of` gives what drives a single one.
 
     `StratumRule` says what its answers depend on.
+
+    Args:
+        strata: What the strata are called.
     """
 
-    @property
-    def rounds_decided(self) -> int:
-        """Changes when any stratum's wanted runs may have changed."""
-        ...
+    def __init__(self, strata: Iterable[str]) -> None:
+        self._verdicts: dict[str, list[Verdict]] = {key: [] for key in strata}
 
-    def wanted(self, key: str) -> dict[Run, float]:
-        """Runs of a stratum that were decided on and have not ended."""
-        ...
-
-    def report(self, key: str, run: Run, share: float, score: float | None) -> None:
-        """Takes a score; verdicts are left to `take_verdicts`."""
-        ...
+    def of(self, key: str) -> SharedStratum:
+        """The rule of one stratum, see `StratumRule`."""
+        return SharedStratum(self, key)
 
     def take_verdicts(self, key: str) -> list[Verdict]:
         """The verdicts of a stratum since the last call."""
-        ...
+        found, self._verdicts[key] = self._verdicts[key], []
+        return found
+
+    @property
+    @abstractmethod
+    def rounds_decided(self) -> int:
+        """Changes when any stratum's wanted runs may have changed."""
+
+    @abstractmethod
+    def wanted(self, key: str) -> dict[Run, float]:
+        """Runs of a stratum that were decided on and have not ended."""
+
+    @abstractmethod
+    def report(self, key: str, run: Run, share: float, score: float | None) -> None:
+        """Takes a score; verdicts are left to `take_verdicts`."""
 
 
 class SharedStratum:
@@ -250,6 +262,10 @@ class StratumSettings(ScheduleSettings):
             runs: The stratum's runs that compete, and those of the baseline; each arm's seeds in the study's order.
         """
         raise NotImplementedError(f"{type(self).__name__} has no rule")
+
+    def shared_rule(self, strata: Mapping[str, Iterable[Run]]) -> SharedRule | None:
+        """The rule of all strata together, by what they are called; None where each has its own."""
+        return None
 
 
 def seeds_there(n_seeds: int) -> str:

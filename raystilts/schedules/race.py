@@ -2,10 +2,14 @@
 
 After Maron and Moore, "Hoeffding Races" (NIPS 1993), with a pooled t bound in place of Hoeffding's: all arms start
 with a few seeds; each round drops the arms that are too far behind the best, and gives one more seed to the others.
+
+From a single seed the noise that one seed cannot show is pooled over all strata of the study. The rounds are then those
+of the whole study, so that a decision reads closed rounds of all strata and never depends on who reported first.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Annotated, ClassVar, Self
@@ -14,9 +18,21 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from raystilts.ranking.intervals import Decomposition, FloatArray, decompose, gain_variance
-from raystilts.schedules.base import BASELINE, Reports, Run, StratumSettings, Verdict, best_first, seeds_there
+from raystilts.ranking.joint import units
+from raystilts.schedules.base import (
+    BASELINE,
+    Reports,
+    Run,
+    SharedRule,
+    StratumSettings,
+    Verdict,
+    best_first,
+    seeds_there,
+)
 
 _ROUNDING_SHARE = 1e-12  # means closer than this share of the score are equal
+_REPEATED = 2  # arms of a stratum that get a second seed after a first round of one seed, beside the baseline
+_OTHERS_DF = 4  # what the other strata say of a stratum's noise counts as so many degrees of freedom
 
 
 class Race(StratumSettings):
@@ -55,8 +71,12 @@ class Race(StratumSettings):
                 raise ValueError(f"schedule.race.{name} is {asked}, but {has}; give more seeds, or a smaller {name}")
 
     def rule(self, runs: Sequence[Run]) -> RaceRule:
-        """See `StratumSettings`; from one seed it is `PooledRaceRule` that decides, for all strata."""
+        """See `StratumSettings`."""
         return RaceRule(runs, self.min_seeds, self.max_seeds, self.confidence)
+
+    def shared_rule(self, strata: Mapping[str, Iterable[Run]]) -> PooledRaceRule | None:
+        """See `StratumSettings`."""
+        return PooledRaceRule(strata, self.max_seeds, self.confidence) if self.is_pooled else None
 
 
 class RaceRule:
@@ -134,7 +154,8 @@ class RaceRule:
 
     def fit(self) -> Decomposition:
         """The runs so far, split into arms and seeds; row 0 is the baseline."""
-        return decompose(self._table(self._rows), deterministic=[self._has_no_seed(arm) for arm in self._rows])
+        exact = [any(run.seed is None for run in self._reports.arms.get(arm, [])) for arm in self._rows]
+        return decompose(self._table(self._rows), deterministic=exact)
 
     def scores(self) -> FloatArray:
         """``[runs]``, final scores so far; nan for failed runs."""
@@ -203,9 +224,6 @@ class RaceRule:
                 row[columns[run.seed]] = self._reports.score(run, 1.0)
         return table
 
-    def _has_no_seed(self, arm: str) -> bool:
-        return any(run.seed is None for run in self._reports.arms.get(arm, []))
-
 
 def outclassed(fit: Decomposition, racing: list[int], confidence: float) -> set[int]:
     """Arms too far behind the best: by more than ``t(confidence, df) * s * sqrt(1/n + 1/n_best)``.
@@ -234,3 +252,86 @@ def outclassed(fit: Decomposition, racing: list[int], confidence: float) -> set[
         if fit.effects[best] - fit.effects[arm] > margin + rounding:
             out.add(arm)
     return out
+
+
+class PooledRaceRule(SharedRule):
+    """Races from one seed, for all strata of a study; `of` gives what drives a single one.
+
+    The first round is one seed of every arm. Nothing is known of the noise then, so the second gives another seed to
+    the best two arms of each stratum, to the baseline, and to arms whose run has failed. From then on each round drops
+    the arms that are too far behind, as `RaceRule` does, and gives every survivor that has fewest seeds one more.
+
+    The variance between seeds of a stratum is ``(d u^2 r + squares) / (d + df)``, with its own residual squares and
+    degrees of freedom, u the spread of its scores, and r the pooled variance of all strata in units of their spreads
+    (moderated variances, Smyth, SAGMB 3, 2004, with d given).
+
+    Args:
+        strata: The runs of each stratum; an arm gets its seeds in the order in which they are given.
+        max_seeds: Seeds after which a race ends; None: when there are no more.
+        confidence: Of the one-sided t bound.
+    """
+
+    def __init__(self, strata: Mapping[str, Iterable[Run]], max_seeds: int | None, confidence: float) -> None:
+        super().__init__(strata)
+        self._races = {key: RaceRule(runs, 1, max_seeds, confidence) for key, runs in strata.items()}
+        self._rounds = 0
+
+    @property
+    def rounds_decided(self) -> int:
+        """See `SharedRule`."""
+        return self._rounds
+
+    def wanted(self, key: str) -> dict[Run, float]:
+        """See `SharedRule`."""
+        return self._races[key].wanted()
+
+    def report(self, key: str, run: Run, share: float, score: float | None) -> None:
+        """See `SharedRule`."""
+        if self._races[key].add(run, share, score):
+            self._advance()
+
+    def _advance(self) -> None:
+        """Closes every round of the study whose runs have all ended."""
+        while racing := {key: race for key, race in self._races.items() if not race.has_ended}:
+            if not all(race.can_close for race in racing.values()):
+                return
+            self._rounds += 1
+            if self._rounds == 1:
+                for key, race in racing.items():
+                    self._verdicts[key].append(race.repeat_best(_REPEATED))
+            else:
+                fits = moderated([race.fit() for race in self._races.values()], self._scores())
+                for fit, (key, race) in zip(fits, self._races.items(), strict=True):
+                    if key in racing:
+                        self._verdicts[key].append(race.close(fit))
+
+    def _scores(self) -> FloatArray:
+        """``[strata, runs]``, nan where a stratum has fewer runs."""
+        found = [race.scores() for race in self._races.values()]
+        table = np.full((len(found), max(map(len, found))), np.nan)
+        for row, scores in zip(table, found, strict=True):
+            row[: len(scores)] = scores
+        return table
+
+
+def moderated(fits: Sequence[Decomposition], scores: FloatArray) -> list[Decomposition]:
+    """Every stratum with its noise drawn to that of the others; as it is where no other has a repeated seed.
+
+    Args:
+        fits: Of each stratum.
+        scores: ``[strata, runs]``, which set the unit of each stratum; nan where there is none.
+    """
+    freedom = sum(fit.df for fit in fits)
+    unit = (units(scores[:, :, None])[1] ** 2).tolist()
+    squares = [float(fit.squares.sum()) for fit in fits]
+    whole = sum(own / one for own, one in zip(squares, unit, strict=True))
+    found = []
+    for fit, own, one in zip(fits, squares, unit, strict=True):
+        others = min(_OTHERS_DF, freedom - fit.df)
+        if others == 0:
+            found.append(fit)
+            continue
+        ratio = (whole - own / one) / (freedom - fit.df)
+        variance = (others * ratio * one + own) / (others + fit.df)
+        found.append(dataclasses.replace(fit, variance=variance, df=others + fit.df))
+    return found

@@ -18,7 +18,7 @@ from pydantic import Field, field_validator, model_validator
 
 from raystilts.ranking.intervals import BoolArray, FloatArray
 from raystilts.ranking.joint import joint_posterior
-from raystilts.schedules.base import BASELINE, Reports, Run, ScheduleSettings, SharedStratum, Verdict
+from raystilts.schedules.base import BASELINE, Reports, Run, ScheduleSettings, SharedRule, Verdict
 
 _BURN, _DRAWS = 40, 80  # sweeps of a round
 _FINAL_BURN, _FINAL_DRAWS = 100, 1000  # of the answer
@@ -150,7 +150,7 @@ class Standing:
         return max(self.mean.values())
 
 
-class TopTwoRule:
+class TopTwoRule(SharedRule):
     """Decides for all strata of a study; `of` gives what drives a single one.
 
     It starts with one seed of the prior's first two arms of each stratum and one more arm, five without a prior, spread
@@ -174,6 +174,7 @@ class TopTwoRule:
     """
 
     def __init__(self, strata: Mapping[str, Iterable[Run]], settings: TopTwoSettings) -> None:
+        super().__init__(strata)
         self._settings = settings
         self._reports = {key: Reports(runs, (1.0,)) for key, runs in strata.items()}
         self._keys = list(strata)
@@ -182,13 +183,8 @@ class TopTwoRule:
         self._closed = 0
         self._asked: dict[str, set[Run]] = {key: set() for key in strata}
         self._over = False
-        self._verdicts: dict[str, list[Verdict]] = {key: [] for key in strata}
         self._add(self._start())
         self._advance()
-
-    def of(self, key: str) -> SharedStratum:
-        """The rule of one stratum, see `StratumRule`."""
-        return SharedStratum(self, key)
 
     @property
     def rounds_decided(self) -> int:
@@ -204,11 +200,6 @@ class TopTwoRule:
         failed = score is None or math.isnan(score)
         if self._reports[key].add(run, 1.0 if failed else share, score):
             self._advance()
-
-    def take_verdicts(self, key: str) -> list[Verdict]:
-        """See `SharedRule`."""
-        found, self._verdicts[key] = self._verdicts[key], []
-        return found
 
     @cached_property
     def _exists(self) -> BoolArray:
@@ -227,15 +218,14 @@ class TopTwoRule:
 
     def _advance(self) -> None:
         """Closes what can be closed, and decides what comes next."""
-        while self._closed < len(self._rounds) and all(self._has_ended(*one) for one in self._rounds[self._closed]):
+        while self._closed < len(self._rounds) and all(
+            self._reports[key].ended(run) for key, run in self._rounds[self._closed]
+        ):
             self._closed += 1
             while not self._over and len(self._rounds) - self._closed < 2:
                 self._decide()
             if self._over and self._closed == len(self._rounds):
                 self._conclude()
-
-    def _has_ended(self, key: str, run: Run) -> bool:
-        return self._reports[key].ended(run)
 
     def _add(self, runs: list[tuple[str, Run]]) -> None:
         self._rounds.append(runs)

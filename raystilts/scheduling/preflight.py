@@ -179,21 +179,29 @@ def check_places(address: str | None) -> None:
 
 def _try(folder: Path, what: str, remedy: str) -> None:
     """Writes to a folder that need not be there yet."""
-    probe = folder / f".probe-{uuid.uuid4().hex}"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe.write_bytes(b"x" * 4096)
-        probe.unlink()
+        _probe(folder)
         full = shutil.disk_usage(folder).free < LEAST_BYTES
     except OSError as error:
-        with suppress(OSError):
-            probe.unlink(missing_ok=True)
         if not is_disk_full(error):
             reason = error.strerror or error
             raise UserError(f"{folder}: {what} cannot be written there ({reason}); name another: {remedy}") from None
         full = True
     if full:
         raise StorageError(f"{folder}: no space left for {what}; free some, or name another disk: {remedy}")
+
+
+def _probe(folder: Path) -> None:
+    """Writes a small file, and takes it away; raises OSError where it cannot."""
+    probe = folder / f".probe-{uuid.uuid4().hex}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.write_bytes(b"x" * 4096)
+        probe.unlink()
+    except OSError:
+        with suppress(OSError):
+            probe.unlink(missing_ok=True)
+        raise
 
 
 def rehearse(planned: Plan, missing: Collection[str], console: Console, say: Say = silent) -> int:
@@ -307,13 +315,9 @@ def _check_kinds(results: Path) -> None:
 
 
 def _check_disk(results: Path, needed: int | None) -> None:
-    probe = results / f".probe-{uuid.uuid4().hex}"
     try:
-        results.mkdir(parents=True, exist_ok=True)
-        probe.write_bytes(b"x" * 4096)
-        probe.unlink()
+        _probe(results)
     except OSError as error:
-        probe.unlink(missing_ok=True) if results.is_dir() else None
         if is_disk_full(error):
             raise StorageError(
                 f"storage_path: {results}: no space left; free some and run the same command again"

@@ -18,10 +18,8 @@ from raystilts.results.results import Results
 from raystilts.results.stratum import CHANCE
 from raystilts.schedules import stratum_rule
 from raystilts.schedules.asha import Asha
-from raystilts.schedules.base import Run, StratumRule, Verdict
-from raystilts.schedules.pooled_race import PooledRaceRule
-from raystilts.schedules.race import Race
-from raystilts.schedules.top_two import TopTwo, TopTwoRule
+from raystilts.schedules.base import Run, SharedRule, StratumRule, StratumSettings, Verdict
+from raystilts.schedules.top_two import TopTwo
 from raystilts.scheduling.sampling import Spent, top_two_rule
 
 
@@ -136,7 +134,7 @@ class Strata:
         self.decisions: list[Decision] = []
         self.curves = dict(known or {})
         self.prior, self.spent = prior or {}, spent
-        self._joint: TopTwoRule | PooledRaceRule | None = None
+        self._joint: SharedRule | None = None
         self._strata = self._governed(planned)
         self._of: dict[str, list[_Governed]] = defaultdict(list)
         for stratum in self._strata:
@@ -244,9 +242,9 @@ class Strata:
         if isinstance(schedule, TopTwo):
             targets = {_name(*place): place[1] for place in found}
             self._joint = top_two_rule(planned, schedule, strata, targets, self.prior, self.spent)
-        elif isinstance(schedule, Race) and schedule.is_pooled:
-            self._joint = PooledRaceRule(strata, schedule.max_seeds, schedule.confidence)
-        else:
+        elif isinstance(schedule, StratumSettings):
+            self._joint = schedule.shared_rule(strata)
+        if self._joint is None:
             return [_Governed(*place, stratum_rule(schedule, stages), stages) for place, stages in found.items()]
         return [_Governed(*place, self._joint.of(_name(*place)), stages) for place, stages in found.items()]
 

@@ -38,7 +38,7 @@ def trial_reports(study: Study, results: str | Path) -> dict[Unit, list[Report]]
     curves = _curves(study, loaded, tasks)
     last = {row.stage: row.attempt for row in rows}
     found: dict[Unit, list[Report]] = {}
-    for unit in _units(study, tasks):
+    for unit in units(study, lambda name: (task := tasks.get(name)) is None or task.trains):
         space = space_of(study, unit)
         own = [row for row in rows if _concerns(row, unit) and row.status != "stopped"]
         found[unit] = []
@@ -49,10 +49,6 @@ def trial_reports(study: Study, results: str | Path) -> dict[Unit, list[Report]]
             if _is_trial(study, unit, values, row):
                 found[unit].append(_report(row, values, curves, study))
     return found
-
-
-def _units(study: Study, tasks: KnownTasks) -> list[Unit]:
-    return units(study, lambda name: (task := tasks.get(name)) is None or task.trains)
 
 
 def _is_trial(study: Study, unit: Unit, values: Mapping[str, Value], row: RunRow) -> bool:

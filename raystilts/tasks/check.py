@@ -131,7 +131,8 @@ class _Earlier:
     def compared(self, split: str, language: str, rows: pa.Table) -> tuple[list[str], list[str]]:
         """Faults and notes on rows that earlier splits of the language have too; the rows are remembered."""
         try:
-            found = self._faults(split, language, rows), self._notes(split, language, rows)
+            notes = [*self._in_dev(split, language, rows), *self._with_texts(split, language, rows)]
+            found = self._faults(split, language, rows), notes
             self._add(split, language, rows)
         except (TypeError, UnicodeDecodeError):  # values that cannot be compared, which the type has told
             return [], []
@@ -151,9 +152,6 @@ class _Earlier:
             if earlier != split and (earlier == "train" or overlap.too_many(len(again), rows.num_rows)):
                 found += _again(what, again)
         return found
-
-    def _notes(self, split: str, language: str, rows: pa.Table) -> list[str]:
-        return [*self._in_dev(split, language, rows), *self._with_texts(split, language, rows)]
 
     def _in_dev(self, split: str, language: str, rows: pa.Table) -> list[str]:
         """Test items that are dev items, where they are too few for a fault."""

@@ -43,16 +43,13 @@ def answers_in_place(rows: pa.Table, language: str) -> pa.Table:
         return rows
     answers, moved = [], []
     for context, answer in zip(rows["context"].to_pylist(), rows["answers"].to_pylist(), strict=True):
-        starts = [_nearest(context or "", said, start) for said, start in zip(*_spans(answer), strict=True)]
-        moved.append(sum(one != start for one, start in zip(starts, answer["answer_start"], strict=True)))
-        answers.append({"text": answer["text"], "answer_start": starts})
+        said, given = answer["text"], answer["answer_start"]
+        starts = [_nearest(context or "", text, start) for text, start in zip(said, given, strict=True)]
+        moved.append(sum(one != start for one, start in zip(starts, given, strict=True)))
+        answers.append({"text": said, "answer_start": starts})
     kind = pa.struct([("text", pa.list_(pa.string())), ("answer_start", pa.list_(pa.int32()))])
     changed = _replace(rows, "answers", pa.array(answers, kind))
     return changed.append_column("moved", pa.array(moved, pa.int32()))
-
-
-def _spans(answer: dict[str, Any]) -> tuple[list[str], list[int]]:
-    return answer["text"], answer["answer_start"]
 
 
 def _nearest(context: str, said: str, start: int) -> int:

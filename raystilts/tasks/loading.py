@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from raystilts.errors import UserError, did_you_mean, first_line
-from raystilts.tasks import files, folder, hub
+from raystilts.tasks import files, folder, online
 from raystilts.tasks.converters import converter_identity, get_converter
 from raystilts.tasks.source import AnySource, Generated, Source
 from raystilts.tasks.splits import carved
@@ -118,14 +118,14 @@ def read(source: AnySource, language: str, data_dir: Path | None, *, columns: Se
     Raises:
         UserError: If there is no such data, it has no rows, or columns are missing.
     """
-    source = _own(source, language)
+    source = source if isinstance(source, Generated) else source.of(language)
     tables, names = _tables(source, language, data_dir)
     table = joined(tables, names)
     counts = tuple((name, one.num_rows) for name, one in zip(names, tables, strict=True))
-    online = isinstance(source, Source) and _folder_of(source, language, data_dir) is None
-    if isinstance(source, Source) and (source.converter or source.carve or (online and source.differs_on_hub)):
+    from_site = isinstance(source, Source) and _folder_of(source, language, data_dir) is None
+    if isinstance(source, Source) and (source.converter or source.carve or (from_site and source.differs_on_hub)):
         table = table.append_column(_PLACE, pa.array(np.arange(table.num_rows), pa.int64()))
-        table = _treat(source, table, language, online)
+        table = _treat(source, table, language, from_site)
         places = tuple(table[_PLACE].to_pylist()) if _PLACE in table.column_names else None
         table = table.drop_columns([_PLACE] if places is not None else [])
     else:
@@ -143,24 +143,20 @@ def read(source: AnySource, language: str, data_dir: Path | None, *, columns: Se
     return Rows(table, counts, places)
 
 
-def _own(source: AnySource, language: str) -> AnySource:
-    return source if isinstance(source, Generated) else source.of(language)
-
-
 def _tables(source: AnySource, language: str, data_dir: Path | None) -> tuple[list[pa.Table], list[str]]:
     """The tables that a source joins, and what to call each."""
     if isinstance(source, Generated):
         return [_generator(source)(language, source.split)], [source.generator]
     where = _folder_of(source, language, data_dir)
     if where is None:
-        return hub.read(source, language)
+        return online.read(source, language)
     paths = folder.split_files(where, source, language)
     return [files.read(path, file_type=source.file_type) for path in paths], [str(path) for path in paths]
 
 
-def _treat(source: Source, rows: pa.Table, language: str, online: bool) -> pa.Table:
-    if online and source.differs_on_hub:
-        rows = _converted(source, rows, source.hub_converter, lambda: hub.as_in_a_folder(source, rows, language))
+def _treat(source: Source, rows: pa.Table, language: str, from_site: bool) -> pa.Table:
+    if from_site and source.differs_on_hub:
+        rows = _converted(source, rows, source.hub_converter, lambda: online.as_in_a_folder(source, rows, language))
     if source.converter is not None:
         converter = get_converter(source.converter)
         found = rows
@@ -213,8 +209,8 @@ def fingerprint(source: AnySource, language: str, data_dir: Path | None) -> Fing
     ]
     where = _folder_of(source, language, data_dir)
     if where is None:
-        content = hub.identity(source, language)
-        return Fingerprint(_digest(content, treatment), source.rows or 0, hub.is_cached(source, language))
+        content = online.identity(source, language)
+        return Fingerprint(_digest(content, treatment), source.rows or 0, online.is_cached(source, language))
     paths = folder.split_files(where, source, language)
     content_of = [(path.stem, folder.file_hash(path)) for path in paths]
     return Fingerprint(_digest(content_of, treatment), _count(source, language, where, tuple(paths)), True)

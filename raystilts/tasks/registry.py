@@ -92,7 +92,7 @@ def _scan_entry_points() -> None:
         try:
             loaded = entry.load()
         except Exception as error:  # another package's fault must be told as such
-            reason = first_line(error)
+            reason = _problem(error) if isinstance(error, ValidationError) else first_line(error)
             raise UserError(f"entry point {entry.name!r} ({entry.value}) cannot be loaded: {reason}") from error
         for task in _tasks_of(loaded, entry.value):
             register(task)

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 
 from raystilts.tasks.converters import register_converter
 from raystilts.tasks.files import SUFFIXES
+from raystilts.tasks.languages import flores_code, iso3_code, language_name
 from raystilts.tasks.splits import Carve
 
 #: Stands for the hub's own conversion to Parquet, for data sets whose commit is not pinned.
@@ -156,6 +157,20 @@ class Source(BaseModel):
         if self.hub_files is None or "*" in self.hub_files:
             raise ValueError(f"{self.path}: hub_files must say where each file is, without *; got {self.hub_files!r}")
         return self
+
+    def filled(self, text: str, language: str) -> str:
+        """A name with a language filled in, by the code that the data set has for it."""
+        return text.format(
+            language=self.language_codes.get(language, language),
+            iso3=self.language_codes.get(language, iso3_code(language)),
+            flores=self.language_codes.get(language, flores_code(language)),
+            language_name=language_name(language),
+        )
+
+    def published(self, language: str) -> tuple[str | None, str]:
+        """A language's configuration and split on the hub."""
+        name = None if self.name is None else self.filled(self.name, language)
+        return name, self.filled(self.hub_split or self.split, language)
 
     @property
     def on_github(self) -> bool:

@@ -58,8 +58,6 @@ class Task(BaseModel):
         languages: Languages that have test data.
         dev_languages: Languages that have dev data (not the same items as their test data).
         main_score: The score that the task is known by, and that is compared.
-        chance: The main score of guessing on the English dev data; None where that has no fixed
-            value.
         description: One line.
         licence: Licence of the data.
         citation: Where the data was published.
@@ -79,7 +77,6 @@ class Task(BaseModel):
     languages: tuple[str, ...] = ()
     dev_languages: tuple[str, ...] = ()
     main_score: str
-    chance: float | None = Field(default=None, ge=0, le=1)
     description: str
     licence: str
     citation: str
@@ -220,8 +217,7 @@ class Task(BaseModel):
             kind = self.type.with_metric(metric)
         except UserError as error:
             raise UserError(f"{self.name}: {error}") from None
-        # The chance level is of the score that the catalogue names.
-        return self.model_copy(update={"type": kind, "main_score": metric, "chance": None})
+        return self.model_copy(update={"type": kind, "main_score": metric})
 
     def in_language(self, codes: str) -> Task:
         """The same task with training data in other languages ("de", "sw+hi"), named

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,7 +15,7 @@ import numpy as np
 from raystilts.errors import first_line
 from raystilts.filesystem import open_folder
 from raystilts.planning.stage import Stage
-from raystilts.study.schema import Study
+from raystilts.study.schema import Study, TrackerName
 from raystilts.training.result import Score, StageResult
 
 #: Points of a loss curve that are reported at a time; of more updates each is a mean over several.
@@ -112,6 +113,14 @@ class Tracker(Protocol):
     def end(self, ending: Ending) -> None:
         """Takes the last numbers, and closes the run."""
         ...
+
+
+def tracker_module(name: TrackerName) -> Any:
+    """What a tracker is here: `prepare(project, results)` says what workers need to know, and `Run` is a `Tracker`.
+
+    Its package is imported only where these are called.
+    """
+    return importlib.import_module(f"raystilts.tracking.to_{name}")
 
 
 def reason_of(error: BaseException) -> str:

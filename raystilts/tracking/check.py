@@ -10,7 +10,7 @@ from functools import partial
 
 from raystilts.errors import UserError
 from raystilts.study.schema import Study, TrackerName
-from raystilts.tracking.cell import reason_of
+from raystilts.tracking.cell import reason_of, tracker_module
 
 #: Seconds for a tracker's server to answer before the first stage.
 PATIENCE = 30.0
@@ -56,7 +56,7 @@ def prepare(study: Study, results: str, warn: Callable[[str], None]) -> Trackers
     working: list[TrackerName] = []
     for name in study.report_to:
         try:
-            settings |= _within(PATIENCE, partial(_prepare, name, study, results))
+            settings |= _within(PATIENCE, partial(tracker_module(name).prepare, study.name, results))
         except UserError:
             raise
         except Exception as error:
@@ -64,22 +64,6 @@ def prepare(study: Study, results: str, warn: Callable[[str], None]) -> Trackers
         else:
             working.append(name)
     return Trackers(tuple(working), settings)
-
-
-def _prepare(name: TrackerName, study: Study, results: str) -> dict[str, str]:
-    if name == "wandb":
-        from raystilts.tracking import to_wandb
-
-        return to_wandb.prepare()
-    if name == "mlflow":
-        from raystilts.tracking import to_mlflow
-
-        return to_mlflow.prepare(study.name, results)
-    if name == "trackio":
-        from raystilts.tracking import to_trackio
-
-        return to_trackio.prepare()
-    return {}
 
 
 def _within(seconds: float, work: Callable[[], dict[str, str]]) -> dict[str, str]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from raystilts.planning.stage import Stage
-from raystilts.study.schema import Study, TrackerName
+from raystilts.study.schema import Study
 from raystilts.tracking.cell import (
     Ending,
     Point,
@@ -21,6 +21,7 @@ from raystilts.tracking.cell import (
     score_points,
     summary_of,
     tracked,
+    tracker_module,
 )
 from raystilts.training.loop import Progress
 from raystilts.training.result import Score, StageResult
@@ -33,28 +34,10 @@ REPORT_SECONDS, REPORT_SHARE = 30.0, 0.02
 _OFF: dict[str, str] = {}
 
 
-def opener(name: TrackerName) -> Callable[[TrackedStage], Tracker]:
-    """What opens a run in a tracker; its package is imported only then."""
-    if name == "tensorboard":
-        from raystilts.tracking.to_tensorboard import TensorBoardRun
-
-        return TensorBoardRun
-    if name == "wandb":
-        from raystilts.tracking.to_wandb import WandbRun
-
-        return WandbRun
-    if name == "mlflow":
-        from raystilts.tracking.to_mlflow import MlflowRun
-
-        return MlflowRun
-    from raystilts.tracking.to_trackio import TrackioRun
-
-    return TrackioRun
-
-
 def reporter_of(stage: Stage, study: Study, results: str, settings: Mapping[str, str]) -> Reporter:
     """Opens a stage's runs in all trackers of its study."""
-    return Reporter(tracked(stage, study, results, settings), {name: opener(name) for name in study.report_to})
+    openers: dict[str, Callable[[TrackedStage], Tracker]] = {n: tracker_module(n).Run for n in study.report_to}
+    return Reporter(tracked(stage, study, results, settings), openers)
 
 
 @dataclass(slots=True)

@@ -49,7 +49,7 @@ def _client(uri: str) -> Any:
     return MlflowClient(tracking_uri=uri)
 
 
-class MlflowRun:
+class Run:
     """A run with the stage's key as a tag: a stage that goes on goes on there."""
 
     def __init__(self, stage: TrackedStage) -> None:

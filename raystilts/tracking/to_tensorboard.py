@@ -13,7 +13,12 @@ from raystilts.filesystem import Folder, open_folder
 from raystilts.tracking.cell import Config, Ending, Point, TrackedStage
 
 
-class TensorBoardRun:
+def prepare(project: str, results: str) -> dict[str, str]:
+    """Workers need to know nothing."""
+    return {}
+
+
+class Run:
     """Events in `<results>/tensorboard/<name>`: a file a report, and one of everything in their place at the end.
 
     So files are whole on an object store too, and a later segment takes the place of those before.

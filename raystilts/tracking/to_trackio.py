@@ -13,12 +13,12 @@ from raystilts.tracking.cell import Ending, Point, TrackedStage, by_step, enviro
 SETTINGS = ("TRACKIO_DIR", "TRACKIO_SPACE_ID", "TRACKIO_SERVER_URL")
 
 
-def prepare() -> dict[str, str]:
+def prepare(project: str, results: str) -> dict[str, str]:
     """What workers need to know."""
     return environment_of(SETTINGS)
 
 
-class TrackioRun:
+class Run:
     """A run by the name of the stage, with the start of its key: a stage that goes on goes on there."""
 
     def __init__(self, stage: TrackedStage) -> None:

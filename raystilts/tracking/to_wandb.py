@@ -14,7 +14,7 @@ SETTINGS = ("WANDB_MODE", "WANDB_PROJECT", "WANDB_ENTITY", "WANDB_BASE_URL", "WA
 _WITHOUT_KEY = ("offline", "dryrun", "disabled")
 
 
-def prepare() -> dict[str, str]:
+def prepare(project: str, results: str) -> dict[str, str]:
     """What workers need to know.
 
     Raises:
@@ -34,7 +34,7 @@ def _key() -> str | None:
     return found
 
 
-class WandbRun:
+class Run:
     """A run whose id is the stage's, so that a stage that goes on goes on there."""
 
     def __init__(self, stage: TrackedStage) -> None:

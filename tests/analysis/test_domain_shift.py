@@ -96,6 +96,9 @@ def test_effects_are_paired_over_seeds(tmp_path: Path) -> None:
     assert found.high == pytest.approx(0.04 + half)
     answer = DomainAnswer((a_shift(0, "cldr_dates", 1.0, 0.1),), tuple(associations([])), (found,), ())
     text = answer_text(answer)
+    assert "gain in points over none." in " ".join(text.split())
+    renamed = answer_text(replace(answer, baseline="qnli"))
+    assert "gain in points over qnli." in " ".join(renamed.split())
     assert "cldr_dates (its domain)" in text
     assert max(map(len, text.splitlines())) <= 80
     plot_shifts(replace(answer, shifts=(a_shift(0, "cldr_dates", 1.0, None),)), tmp_path / "x.png")

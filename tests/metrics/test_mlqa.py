@@ -1,14 +1,24 @@
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from raystilts.errors import UserError
 from raystilts.metrics import squad
-from raystilts.metrics.mlqa import LANGUAGES, exact_match, f1, normalize_answer
+from raystilts.metrics.mlqa import LANGUAGES, normalize_answer
 
 LANGUAGE = st.sampled_from(LANGUAGES)
+
+
+def exact_match(prediction: str, golds: list[str], language: str) -> float:
+    return squad.exact_match(prediction, golds, partial(normalize_answer, language=language))
+
+
+def f1(prediction: str, golds: list[str], language: str) -> float:
+    return squad.f1(prediction, golds, partial(normalize_answer, language=language))
 
 
 @pytest.mark.parametrize(

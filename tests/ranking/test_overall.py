@@ -7,6 +7,8 @@ from raystilts.errors import UserError
 from raystilts.ranking.overall import align, rank_overall, target_scale
 from raystilts.ranking.posterior import Posterior, rank_arms
 
+from .entries import entries
+
 NAN = float("nan")
 
 
@@ -40,7 +42,7 @@ def test_many_uncertain_targets_are_surer_than_one() -> None:
     targets = [rank_arms(effects + rng.normal(size=(5, 3)), stream=str(k)) for k in range(12)]
     answer = rank_overall(targets)
     p_all = answer.arms[3].p_best_rank
-    p_one = [target.arms[3].p_best or 0.0 for target in targets]
+    p_one = [entries(target)[3].p_best or 0.0 for target in targets]
     assert p_all is not None
     assert p_all > np.mean(p_one) + 0.1
     assert sum(arm.p_best_rank or 0.0 for arm in answer.arms) == pytest.approx(1.0)

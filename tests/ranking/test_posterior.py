@@ -13,11 +13,11 @@ from raystilts.ranking.posterior import (
     NO_REPEATS,
     NO_RUNS,
     NOT_LEARNT,
-    ArmPosterior,
     Posterior,
     rank_arms,
 )
 
+from .entries import Entry, entries
 from .t_intervals import gain_intervals
 
 NAN = float("nan")
@@ -30,18 +30,18 @@ def table(seed: int, arms: int = 7, seeds: int = 4, sigma: float = 1.0) -> np.nd
     return 2.0 * rng.normal(size=(arms, 1)) + sigma * rng.normal(size=(arms, seeds))
 
 
-def numbers(arm: ArmPosterior) -> list[float]:
+def numbers(arm: Entry) -> list[float]:
     values = (arm.mean, arm.gain, arm.low, arm.high, arm.p_best, arm.regret)
     return [NAN if value is None else value for value in values]
 
 
 def column(answer: Posterior, name: str) -> list[float]:
-    return [getattr(arm, name) for arm in answer.arms]
+    return [getattr(arm, name) for arm in entries(answer)]
 
 
 def test_same_table_same_bits() -> None:
     first, second = rank_arms(table(0)), rank_arms(table(0))
-    assert first.arms == second.arms
+    assert entries(first) == entries(second)
     assert np.array_equal(first.draws, second.draws)
     assert not np.array_equal(first.draws, rank_arms(table(0), stream="other").draws)
 
@@ -52,7 +52,6 @@ def test_p_best_sums_to_one_and_the_set_reaches_the_mass() -> None:
     assert p_best.sum() == pytest.approx(1.0)
     assert p_best[list(answer.best_set)].sum() >= 0.95
     assert p_best[list(answer.best_set[:-1])].sum() < 0.95
-    assert [arm.in_set for arm in answer.arms] == [i in answer.best_set for i in range(7)]
 
 
 def test_little_noise_leaves_gains_unshrunk() -> None:
@@ -76,7 +75,7 @@ def test_a_lone_good_arm_is_shrunk_less_than_under_a_normal_prior() -> None:
     truth = np.zeros(13)
     truth[5] = 8.0
     scores = truth[:, None] + np.vstack([PATTERN] * 5)[:13]
-    gain = rank_arms(scores).arms[5].gain
+    gain = entries(rank_arms(scores))[5].gain
     assert gain is not None
     between = truth[1:].var(ddof=1)
     v = rank_arms(scores).fit.variances[5]
@@ -89,7 +88,7 @@ def test_equal_arms_have_equal_answers_and_enter_the_set_together() -> None:
     scores = np.vstack([np.zeros(3), *[PATTERN[0] + 5.0] * 4])
     answer = rank_arms(scores)
     assert column(answer, "p_best") == pytest.approx([0.0, 0.25, 0.25, 0.25, 0.25], abs=1e-12)
-    assert len({arm.gain for arm in answer.arms[1:]}) == 1
+    assert len({arm.gain for arm in entries(answer)[1:]}) == 1
     assert set(answer.best_set) == {1, 2, 3, 4}
 
 
@@ -97,7 +96,7 @@ def test_zero_variance_is_certain() -> None:
     answer = rank_arms([[0.1, 0.3], [0.2, 0.4], [0.6, 0.8], [0.6, 0.8]])
     assert column(answer, "p_best") == [0.0, 0.0, 0.5, 0.5]
     assert column(answer, "regret") == pytest.approx([0.5, 0.4, 0.0, 0.0])
-    assert [answer.arms[2].low, answer.arms[2].high] == pytest.approx([0.5, 0.5])
+    assert [entries(answer)[2].low, entries(answer)[2].high] == pytest.approx([0.5, 0.5])
     assert set(answer.best_set) == {2, 3}
 
 
@@ -112,9 +111,10 @@ def test_deterministic_baseline_among_trained_arms() -> None:
     scores = np.vstack([np.full(3, 0.0), 2.0 + PATTERN])
     answer = rank_arms(scores, deterministic=[True, False, False, False])
     assert np.ptp(answer.draws[0]) == 0.0
-    assert answer.arms[1].low is not None
-    assert answer.arms[1].gain is not None
-    assert answer.arms[1].low < answer.arms[1].gain == pytest.approx(2.0, abs=0.25)
+    [_, one, *_] = entries(answer)
+    assert one.low is not None
+    assert one.gain is not None
+    assert one.low < one.gain == pytest.approx(2.0, abs=0.25)
 
 
 def test_one_seed_says_that_nothing_is_told_apart() -> None:
@@ -132,8 +132,8 @@ def test_no_baseline_ranks_without_gains() -> None:
     answer = rank_arms(scores)
     assert answer.notes == (NO_BASELINE,)
     assert column(answer, "gain") == [None] * 7
-    assert answer.arms[0].p_best is None
-    assert sum(arm.p_best or 0.0 for arm in answer.arms) == pytest.approx(1.0)
+    assert entries(answer)[0].p_best is None
+    assert sum(arm.p_best or 0.0 for arm in entries(answer)) == pytest.approx(1.0)
 
 
 def test_missing_runs_and_arms() -> None:
@@ -141,10 +141,10 @@ def test_missing_runs_and_arms() -> None:
     scores[2] = NAN
     scores[3, 1:] = NAN
     answer = rank_arms(scores)
-    assert [arm.runs for arm in answer.arms] == [4, 4, 0, 1, 4, 4, 4]
-    assert np.isnan(numbers(answer.arms[2])).all()
+    assert [arm.runs for arm in entries(answer)] == [4, 4, 0, 1, 4, 4, 4]
+    assert np.isnan(numbers(entries(answer)[2])).all()
     assert 2 not in answer.best_set
-    few, many = answer.arms[3], answer.arms[4]
+    few, many = entries(answer)[3], entries(answer)[4]
     assert few.high is not None
     assert few.low is not None
     assert many.high is not None
@@ -156,7 +156,7 @@ def test_missing_runs_and_arms() -> None:
 def test_what_is_not_learnt_is_not_ranked(scores: np.ndarray) -> None:
     answer = rank_arms(scores, learnt=not scores.any())  # scores of 0 are not learnt by themselves
     assert (answer.leader, answer.best_set, answer.notes) == (None, (), (NOT_LEARNT,))
-    assert all((a.gain, a.low, a.p_best, a.regret, a.in_set) == (None,) * 4 + (False,) for a in answer.arms)
+    assert all((a.gain, a.low, a.p_best, a.regret) == (None,) * 4 for a in entries(answer))
     assert column(answer, "mean") == pytest.approx(scores.mean(axis=1))
     advice = advise(answer)
     assert (advice.arms, advice.seeds) == ((), None)
@@ -174,15 +174,15 @@ def test_ineligible_arms_keep_their_gain_and_cannot_be_best() -> None:
     assert best is not None
     allowed = [i != best for i in range(7)]
     answer = rank_arms(scores, eligible=allowed)
-    arm = answer.arms[best]
-    assert arm.gain == rank_arms(scores).arms[best].gain
-    assert (arm.p_best, arm.regret, arm.in_set) == (None, None, False)
+    arm = entries(answer)[best]
+    assert arm.gain == entries(rank_arms(scores))[best].gain
+    assert (arm.p_best, arm.regret) == (None, None)
     assert answer.leader != best
 
 
 def test_gain_agrees_with_least_squares_when_the_noise_is_small() -> None:
     scores = table(6, sigma=0.01)
-    for arm, plain in zip(rank_arms(scores).arms, gain_intervals(scores), strict=True):
+    for arm, plain in zip(entries(rank_arms(scores)), gain_intervals(scores), strict=True):
         assert arm.gain == pytest.approx(plain.gain, abs=0.005)
 
 
@@ -197,8 +197,8 @@ def test_order_of_arms_and_seed_shifts_change_nothing(seed: int, lost: int) -> N
     new = rank_arms((scores + rng.normal(size=4))[order])
     for position, arm in enumerate(order):
         # the mean itself moves with the shift, what is concluded does not
-        assert numbers(new.arms[position])[1:] == pytest.approx(
-            numbers(old.arms[arm])[1:], abs=1e-9, nan_ok=True
+        assert numbers(entries(new)[position])[1:] == pytest.approx(
+            numbers(entries(old)[arm])[1:], abs=1e-9, nan_ok=True
         )
     assert tuple(int(order[i]) for i in new.best_set) == old.best_set
 
@@ -229,7 +229,7 @@ def test_one_collapsed_run_hides_no_good_arm() -> None:
     answer = rank_arms(scores)
     assert int(np.argmax(np.mean(scores, axis=1))) != 7
     assert answer.leader == 7
-    assert answer.arms[7].p_best == pytest.approx(0.7, abs=0.15)
+    assert entries(answer)[7].p_best == pytest.approx(0.7, abs=0.15)
 
 
 def test_new_runs_are_foretold() -> None:

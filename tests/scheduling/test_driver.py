@@ -30,7 +30,7 @@ TRAIN = Source(dataset="letters", split="train")
 TASK = Task(
     name="letters", type=SequenceClassification(text="text", label="label", labels=("no", "yes")), train=TRAIN,
     dev=TRAIN.other("dev"), test=TRAIN.other("test"), languages=("en",), dev_languages=("en",), main_score="accuracy",
-    chance=0.5, description="A task of its own.", licence="none", citation="none", url="https://example.org",
+    description="A task of its own.", licence="none", citation="none", url="https://example.org",
 )
 """
 

@@ -14,7 +14,7 @@ from scipy import stats
 from raystilts.ranking.intervals import decompose
 from raystilts.ranking.joint import units
 from raystilts.schedules.base import Run, Verdict
-from raystilts.schedules.pooled_race import PooledRaceRule, moderated
+from raystilts.schedules.race import PooledRaceRule, moderated
 
 from .driving import SCORES
 

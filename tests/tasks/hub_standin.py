@@ -26,7 +26,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
-from raystilts.tasks import hub
 from raystilts.tasks.check import declared
 from raystilts.tasks.source import CONVERTED, Source
 from raystilts.tasks.task import Task
@@ -74,7 +73,7 @@ class Standin:
             if not isinstance(source, Source) or source.path is None:
                 continue
             source = source.of(language)
-            config, splits = hub.names(source, language)
+            config, splits = source.published(language)
             configs = LAYOUTS.get(str(source.path), {})
             for split, ours in zip(splits.split("+"), source.split.split("+"), strict=True):
                 name = config or (next(iter(configs)) if len(configs) == 1 else "default")
@@ -100,7 +99,7 @@ class Standin:
         commit = COMMIT if source.revision == CONVERTED else source.revision
         files = self.files.setdefault((str(source.path), commit), {})
         if source.hub_files is not None:
-            path = hub._fill(source.hub_files.replace("{split}", split), source, language)
+            path = source.filled(source.hub_files.replace("{split}", split), language)
             if path.endswith(".parquet"):
                 files[path] = _parquet(table)
                 return

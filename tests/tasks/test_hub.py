@@ -13,9 +13,11 @@ import pytest
 from huggingface_hub import constants
 
 from raystilts.errors import UserError
-from raystilts.tasks import github, hub
+from raystilts.tasks import cache, github, hub, site
 from raystilts.tasks.check import declared
+from raystilts.tasks.github import GitHub
 from raystilts.tasks.loading import fingerprint, load, read
+from raystilts.tasks.online import is_cached
 from raystilts.tasks.registry import all_tasks, get_task
 from raystilts.tasks.source import Source
 
@@ -215,12 +217,12 @@ def test_what_is_filled_in_stays_in_the_repository(standin: Standin, changes: di
 
 def test_a_stall_is_tried_again_and_ends(standin: Standin, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(constants, "HF_HUB_DOWNLOAD_TIMEOUT", 0.2)
-    monkeypatch.setattr(hub, "PAUSE_S", 0.01)
+    monkeypatch.setattr(site, "PAUSE_S", 0.01)
     standin.files["github:owner/corpus", "ab" * 20] = {"data/de all.txt": b"text\tpart\na\tTEST\n"}
     standin.faults["*"] = "stalled"
     assert load(on_github(), "de", None).num_rows == 1
     assert standin.refused["github:owner/corpus"] == 2
-    monkeypatch.setattr(hub, "PATIENCE_S", 0.1)
+    monkeypatch.setattr(site, "PATIENCE_S", 0.1)
     standin.refused.clear()
     standin.files["github:owner/other", "ab" * 20] = {}
     with pytest.raises(UserError, match=r"owner/other: GitHub does not answer, asked again for 0 s; try later\. Or"):
@@ -234,7 +236,7 @@ def test_a_kept_file_is_for_all_and_whole(
     standin.files["github:owner/corpus", "ab" * 20] = {"data/de all.txt": b"text\tpart\na\tTEST\n"}
     before = os.umask(0o027)
     try:
-        path = github.fetched("owner/corpus", "ab" * 20, "data/de all.txt")
+        path = GitHub(on_github()).fetched("ab" * 20, "data/de all.txt")
     finally:
         os.umask(before)
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
@@ -244,7 +246,7 @@ def test_a_kept_file_is_for_all_and_whole(
 
     monkeypatch.setattr(Path, "replace", full)
     with pytest.raises(OSError, match="No space left"):
-        github.keep(path.with_name("other"), b"rows")
+        cache.keep(path.with_name("other"), b"rows")
     assert [one.name for one in path.parent.iterdir()] == [path.name]
 
 
@@ -253,7 +255,7 @@ def test_what_is_no_file_of_rows_is_not_kept_or_its_place_is_told(standin: Stand
     standin.faults["*"] = "portal"
     with pytest.raises(UserError, match=r"owner/corpus/data/de all.txt: .* answers with a web page in place"):
         load(on_github(), "de", None)
-    assert not github.is_kept("owner/corpus", "ab" * 20, "data/de all.txt")
+    assert not GitHub(on_github()).is_kept("ab" * 20, "data/de all.txt")
     standin.faults.clear()
     kept = r"line 1: .* It is kept at /.*/data/de all.txt: if that is wrong, remove it and run again"
     with pytest.raises(UserError, match=kept):
@@ -265,14 +267,14 @@ def test_an_empty_mirror_is_none(standin: Standin, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(github, "FILES", address)
     monkeypatch.setenv(github.MIRROR, "")
     standin.files["github:owner/corpus", "ab" * 20] = {"a.txt": b"a"}
-    assert github.fetched("owner/corpus", "ab" * 20, "a.txt").read_bytes() == b"a"
+    assert GitHub(on_github()).fetched("ab" * 20, "a.txt").read_bytes() == b"a"
 
 
 def test_a_sentence_has_one_full_stop(standin: Standin, monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(*_: object) -> Path:
         raise OSError("The disk is gone.")
 
-    monkeypatch.setattr(github, "fetched", fails)
+    monkeypatch.setattr(GitHub, "fetched", fails)
     with pytest.raises(UserError, match=r"cannot be read from GitHub: The disk is gone\. Or set data_dir"):
         load(on_github(), "de", None)
 
@@ -327,7 +329,7 @@ def test_data_that_is_not_on_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_nothing_is_cached_of_what_is_not_there() -> None:
     source = Source(dataset="set", split="train", path="raystilts-tests/never-there", revision="a")
-    assert not hub.is_cached(source, "en")
+    assert not is_cached(source, "en")
 
 
 @pytest.mark.parametrize(
@@ -342,13 +344,13 @@ def test_nothing_is_cached_of_what_is_not_there() -> None:
 )
 def test_configuration_of_a_language(name: str | None, language: str, expected: str | None) -> None:
     source = Source(dataset="set", split="train", path="owner/set", name=name)
-    assert hub.names(source, language) == (expected, "train")
+    assert source.published(language) == (expected, "train")
 
 
 def test_own_codes_of_the_hub_win() -> None:
     source = Source(dataset="s", split="t", path="o/s", name="{iso3}-eng", language_codes={"zh": "cmn"})
-    assert hub.names(source, "zh")[0] == "cmn-eng"
-    assert hub.names(source, "de")[0] == "deu-eng"
+    assert source.published("zh")[0] == "cmn-eng"
+    assert source.published("de")[0] == "deu-eng"
 
 
 def test_what_a_card_declares() -> None:

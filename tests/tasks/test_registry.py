@@ -173,6 +173,20 @@ def test_an_installed_package_offers_tasks(tmp_path: Path, monkeypatch: pytest.M
         registry._scan_entry_points()
 
 
+def test_a_field_that_tasks_do_not_have_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written = FILE.format(name="older").replace("main_score=", "chance=0.5, main_score=")
+    (tmp_path / "older_tasks.py").write_text(written)
+    with pytest.raises(UserError, match=r"Task: chance: no such field"):
+        load_task_file(tmp_path / "older_tasks.py")
+    info = tmp_path / "older-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: older\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[{registry.ENTRY_POINTS}]\nolder = older_tasks\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(UserError, match=r"\(older_tasks\) cannot be loaded: chance: no such field"):
+        registry._scan_entry_points()
+
+
 @pytest.mark.parametrize("name", ["all", "none", "anli_plus"])
 def test_words_of_study_files_are_no_names_of_tasks(tmp_path: Path, name: str) -> None:
     path = tmp_path / "mine.py"

@@ -67,7 +67,7 @@ def test_other_training_languages(folder: Path) -> None:
 
 def test_definition_is_json_and_leaves_words_out() -> None:
     text = json.dumps(TASK.definition(), sort_keys=True)
-    renamed = TASK.model_copy(update={"name": "other", "description": "x", "chance": 0.5, "languages": ("en",)})
+    renamed = TASK.model_copy(update={"name": "other", "description": "x", "languages": ("en",)})
     assert json.dumps(renamed.definition(), sort_keys=True) == text
     wider = TASK.model_copy(update={"type": SequenceClassification(text="text", labels=("yes", "no"))})
     assert wider.definition() != TASK.definition()

@@ -33,14 +33,16 @@ def read_tree(path: Path, pattern: str | None, *, only_known: bool = False) -> R
     """
     if pattern is not None:
         compiled(pattern)
-    every = _files(path)
+    root, every = path if path.is_dir() else path.parent, _files(path)
     for layout in LAYOUTS:
         marks = [file for file in every if layout.is_mark(file)]
         if marks:
-            return _reading(path, layout, layout.read(path if path.is_dir() else path.parent, marks, every), pattern)
+            found = Found(root)
+            layout.read(found, marks, every)
+            return _reading(path, layout, found, pattern)
     if only_known:
         return None
-    return _tables(path, every, pattern)
+    return _tables(path, root, every, pattern)
 
 
 def _files(path: Path) -> list[Path]:
@@ -54,7 +56,7 @@ def _files(path: Path) -> list[Path]:
 
 
 def _reading(path: Path, layout: Layout, found: Found, pattern: str | None) -> Reading:
-    root = path if path.is_dir() else path.parent
+    root = found.root
     if not found.records:
         about = f" ({'; '.join(found.said[:2])})" if found.said else ""
         raise UserError(f"{path}: {layout.name}, but without a score{about}")
@@ -64,18 +66,18 @@ def _reading(path: Path, layout: Layout, found: Found, pattern: str | None) -> R
         mine = places[record[FILE]]
         found.records[place] = {**record, **mine} if pattern else {**mine, **record}
     frame = of_records(found.records)
-    items = _items(root, found, pattern)
+    items = _items(found, pattern)
     said = [f"{layout.name}: {len(found.files)} files", *_shown(list(dict.fromkeys(found.said)))]
     return Reading(frame, layout.name, list(dict.fromkeys(found.files)), said, found.told, items)
 
 
-def _items(root: Path, found: Found, pattern: str | None) -> pd.DataFrame | None:
+def _items(found: Found, pattern: str | None) -> pd.DataFrame | None:
     if not found.items:
         return None
     for item in found.items:
         if FILE in item:
             file = item.pop(FILE)
-            about = of_folder(root, (root / file).parent, pattern)
+            about = of_folder(found.root, (found.root / file).parent, pattern)
             item |= {name: about.get(name) for name in ("intermediate", "target", "seed")}
     frame = pd.DataFrame.from_records(found.items)
     frame["seed"] = pd.to_numeric(frame["seed"], errors="coerce").astype("Int64")
@@ -86,13 +88,12 @@ def _shown(said: list[str], most: int = 12) -> list[str]:
     return said if len(said) <= most else [*said[:most], f"and {len(said) - most} more"]
 
 
-def _tables(path: Path, every: list[Path], pattern: str | None) -> Reading:
+def _tables(path: Path, root: Path, every: list[Path], pattern: str | None) -> Reading:
     """Every table of a folder, one below the other."""
     files = [file for file in every if file.suffix.lower() in _TABLES]
     if not files:
         known = ", ".join(layout.name for layout in LAYOUTS)
         raise UserError(f"{path}: neither tables nor one of {known}")
-    root = path if path.is_dir() else path.parent
     frames, said = [], [f"{len(files)} tables"]
     for file in files:
         frame = read_file(file).frame

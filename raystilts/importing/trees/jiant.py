@@ -11,7 +11,7 @@ from typing import Any
 
 from raystilts.importing.kinds import is_language
 from raystilts.importing.plain import is_number
-from raystilts.importing.trees.layout import Found, Layout, Record, load_json, relative, with_file
+from raystilts.importing.trees.layout import Found, Layout, Record, load_json
 
 
 def _is_mark(path: Path) -> bool:
@@ -19,8 +19,7 @@ def _is_mark(path: Path) -> bool:
     return isinstance(data, dict) and "aggregated" in data
 
 
-def _read(root: Path, marks: Sequence[Path], every: Sequence[Path]) -> Found:
-    found = Found()
+def _read(found: Found, marks: Sequence[Path], every: Sequence[Path]) -> None:
     if any(path.name.endswith("_preds.p") for path in every):
         found.said.append("predictions (*_preds.p) are pickles, which run code when opened: left alone")
     for path in marks:
@@ -36,12 +35,10 @@ def _read(root: Path, marks: Sequence[Path], every: Sequence[Path]) -> Found:
                 minor["major"] = metrics["major"]
             name, language = _language(task)
             for metric, value in minor.items():
-                record: Record = {**about, "target": name, "language": language, "split": "dev", "metric": metric,
-                                  "value": float(value)}  # fmt: skip
-                found.records.append(with_file(record, root, path))
+                score: Record = {"language": language, "split": "dev", "metric": metric, "value": float(value)}
+                found.add(path, {**about, "target": name, **score})
         if len(data) < 2:
-            found.said.append(f"no task in it, left out: {relative(root, path)}")
-    return found
+            found.leave_out("no task in it", path)
 
 
 def _about(folder: Path, files: list[Path]) -> Record:

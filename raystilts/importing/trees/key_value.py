@@ -11,30 +11,24 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from raystilts.importing.kinds import direction, split_name
-from raystilts.importing.trees.layout import Found, Layout, Record, relative, with_file
+from raystilts.importing.trees.layout import Found, Layout, Record
 
 _NAME = re.compile(r"(?P<split>eval|dev|validation|test|predict)_results?[_-]?(?P<run>\d*)(_.*)?\.txt")
 _LINE = re.compile(r"\s*(?P<key>[\w/.-]+)\s*=\s*(?P<value>[-+]?\d+(\.\d+)?([eE][-+]?\d+)?)\s*")
 
 
-def _is_mark(path: Path) -> bool:
-    return _NAME.fullmatch(path.name) is not None
-
-
-def _read(root: Path, marks: Sequence[Path], every: Sequence[Path]) -> Found:
-    found = Found()
+def _read(found: Found, marks: Sequence[Path], every: Sequence[Path]) -> None:
     for path in marks:
         name = _NAME.fullmatch(path.name)
         assert name is not None
         about: Record = {"split": split_name(name["split"])} | ({"seed": int(name["run"])} if name["run"] else {})
         scores = _scores(path)
         if not scores:
-            found.said.append(f"no line such as 'f1 = 0.79', left out: {relative(root, path)}")
+            found.leave_out("no line such as 'f1 = 0.79'", path)
             continue
         found.files.append(path)
         for metric, value in scores.items():
-            found.records.append(with_file({**about, "metric": metric, "value": value}, root, path))
-    return found
+            found.add(path, {**about, "metric": metric, "value": value})
 
 
 def _scores(path: Path) -> dict[str, float]:
@@ -44,4 +38,4 @@ def _scores(path: Path) -> dict[str, float]:
     return {pair["key"]: float(pair["value"]) for pair in pairs if direction(pair["key"]) != "cost"}
 
 
-LAYOUT = Layout("results as text (f1 = 0.79)", _is_mark, _read)
+LAYOUT = Layout("results as text (f1 = 0.79)", lambda path: _NAME.fullmatch(path.name) is not None, _read)

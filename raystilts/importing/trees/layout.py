@@ -19,7 +19,7 @@ Record = dict[str, Any]
 
 @dataclass(slots=True)
 class Found:
-    """What one layout read.
+    """What one layout read below a root.
 
     Attributes:
         records: A row a score: target, metric, value and whatever else is known, each with its file under `FILE`.
@@ -29,11 +29,20 @@ class Found:
         told: What columns hold, our name to theirs.
     """
 
+    root: Path
     records: list[Record] = field(default_factory=list)
     files: list[Path] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
     items: list[Record] = field(default_factory=list)
     told: dict[str, str] = field(default_factory=dict)
+
+    def add(self, path: Path, record: Record) -> None:
+        """Adds a score, with the file that it is from."""
+        self.records.append({**record, FILE: relative(self.root, path)})
+
+    def leave_out(self, why: str, path: Path) -> None:
+        """Says that a file or folder holds nothing of use."""
+        self.said.append(f"{why}, left out: {relative(self.root, path)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +52,12 @@ class Layout:
     Attributes:
         name: As users know it.
         is_mark: Whether a file is one that only this tool writes.
-        read: Reads the files that `is_mark` accepts; gets the root, those files, and all files of the tree.
+        read: Reads the files that `is_mark` accepts; gets what is to be filled, those files, and all files of the tree.
     """
 
     name: str
     is_mark: Callable[[Path], bool]
-    read: Callable[[Path, Sequence[Path], Sequence[Path]], Found]
+    read: Callable[[Found, Sequence[Path], Sequence[Path]], None]
 
 
 def load_json(path: Path) -> Any:
@@ -114,9 +123,3 @@ def compiled(pattern: str) -> re.Pattern[str]:
         name = pieces[place]
         text += (f"(?P<{name}>[^/]+?)" if name else "[^/]+?") + re.escape(pieces[place + 1])
     return re.compile(f"/{text}$")
-
-
-def with_file(record: Record, root: Path, path: Path) -> Record:
-    """A record with the file that it is from."""
-    record[FILE] = relative(root, path)
-    return record

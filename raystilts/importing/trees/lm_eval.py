@@ -9,7 +9,7 @@ from typing import Any
 
 from raystilts.importing.kinds import direction
 from raystilts.importing.plain import is_number
-from raystilts.importing.trees.layout import Found, Layout, Record, json_lines, load_json, relative, with_file
+from raystilts.importing.trees.layout import Found, Layout, Record, json_lines, load_json
 
 _SAMPLES = re.compile(r"samples_(?P<task>.+)_(?P<date>\d{4}-\d{2}-\d{2}T.+)\.jsonl")
 
@@ -33,9 +33,9 @@ def _begins_with_results(path: Path) -> bool:
         return False
 
 
-def _read(root: Path, marks: Sequence[Path], every: Sequence[Path]) -> Found:
-    found = Found(
-        said=["models are the arms (intermediate); standard errors over items are no spread between runs: unused"]
+def _read(found: Found, marks: Sequence[Path], every: Sequence[Path]) -> None:
+    found.said.append(
+        "models are the arms (intermediate); standard errors over items are no spread between runs: unused"
     )
     newest: dict[tuple[str, str], tuple[str, Path, dict[str, Any]]] = {}
     older = 0
@@ -66,18 +66,11 @@ def _read(root: Path, marks: Sequence[Path], every: Sequence[Path]) -> Found:
                 lower.add(metric)
                 continue
             name = metric if kept in ("", "none") else key
-            record: Record = {
-                "intermediate": model,
-                "target": task,
-                "metric": name,
-                "value": value,
-                "examples": examples,
-            }
-            found.records.append(with_file(record, root, path))
+            score: Record = {"metric": name, "value": value, "examples": examples}
+            found.add(path, {"intermediate": model, "target": task, **score})
     if lower:
         found.said.append(f"left out (lower is better): {', '.join(sorted(lower))}")
-    _add_samples(found, newest, every, root)
-    return found
+    _add_samples(found, newest, every)
 
 
 def _model(data: dict[str, Any], path: Path) -> str:
@@ -91,7 +84,7 @@ def _model(data: dict[str, Any], path: Path) -> str:
 
 
 def _add_samples(
-    found: Found, newest: dict[tuple[str, str], tuple[str, Path, dict[str, Any]]], every: Sequence[Path], root: Path
+    found: Found, newest: dict[tuple[str, str], tuple[str, Path, dict[str, Any]]], every: Sequence[Path]
 ) -> None:
     """Scores of single documents, of the same run as the result."""
     for path in every:
@@ -101,7 +94,7 @@ def _add_samples(
         own = [(key, one) for key, one in newest.items() if key[1] == match["task"] and one[1].parent == path.parent]
         own = [one for one in own if match["date"] in one[1][1].name] or ([] if len(own) != 1 else own)
         if not own:
-            found.said.append(f"samples without their result, left out: {relative(root, path)}")
+            found.leave_out("samples without their result", path)
             continue
         (model, task), _ = own[0]
         found.files.append(path)

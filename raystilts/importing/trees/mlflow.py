@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from raystilts.importing.trees.layout import Found, Layout, Record, relative, with_file
+from raystilts.importing.trees.layout import Found, Layout, Record
 
 #: Numbers of states in meta.yaml.
 _STATUS = {1: "running", 2: "scheduled", 3: "finished", 4: "failed", 5: "killed"}
@@ -24,16 +24,15 @@ def _is_mark(path: Path) -> bool:
     return path.name == "meta.yaml" and (path.parent / "metrics").is_dir()
 
 
-def _read(root: Path, marks: Sequence[Path], every: Sequence[Path]) -> Found:
-    found = Found()
+def _read(found: Found, marks: Sequence[Path], every: Sequence[Path]) -> None:
     for path in marks:
         found.files.append(path)
         if path.name != "meta.yaml":
-            _read_database(found, root, path)
+            _read_database(found, path)
             continue
         meta: Any = yaml.safe_load(path.read_text("utf-8")) or {}
         if meta.get("lifecycle_stage") == "deleted":
-            found.said.append(f"deleted, left out: {relative(root, path.parent)}")
+            found.leave_out("deleted", path.parent)
             continue
         params = {one.relative_to(path.parent / "params").as_posix(): one.read_text("utf-8").strip()
                   for one in sorted((path.parent / "params").rglob("*")) if one.is_file()}  # fmt: skip
@@ -51,8 +50,7 @@ def _read(root: Path, marks: Sequence[Path], every: Sequence[Path]) -> Found:
             lines = [line.split() for line in one.read_text("utf-8").splitlines() if line.strip()]
             values = {int(line[2]) if len(line) > 2 else 0: float(line[1]) for line in lines if len(line) > 1}
             for step, value in values.items():
-                found.records.append(with_file({**about, "metric": name, "value": value, "step": step}, root, one))
-    return found
+                found.add(one, {**about, "metric": name, "value": value, "step": step})
 
 
 def _is_store(path: Path) -> bool:
@@ -61,7 +59,7 @@ def _is_store(path: Path) -> bool:
     return {"runs", "metrics", "params", "latest_metrics"} <= tables
 
 
-def _read_database(found: Found, root: Path, path: Path) -> None:
+def _read_database(found: Found, path: Path) -> None:
     with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
         runs = connection.execute("select run_uuid, name, status from runs where lifecycle_stage = 'active'").fetchall()
         params: dict[str, Record] = {}
@@ -74,7 +72,7 @@ def _read_database(found: Found, root: Path, path: Path) -> None:
     for run, name, status in runs:
         about = {**params.get(run, {}), "run_name": name, "status": str(status).lower()}
         for (key, step), value in metrics.get(run, {}).items():
-            found.records.append(with_file({**about, "metric": key, "value": value, "step": step}, root, path))
+            found.add(path, {**about, "metric": key, "value": value, "step": step})
 
 
 LAYOUT = Layout("MLflow store", _is_mark, _read)

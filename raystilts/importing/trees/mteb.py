@@ -11,7 +11,7 @@ from typing import Any
 
 from raystilts.importing.plain import is_number
 from raystilts.importing.reading import FILE
-from raystilts.importing.trees.layout import Found, Layout, Record, load_json, relative, with_file
+from raystilts.importing.trees.layout import Found, Layout, Record, load_json
 
 
 def _is_mark(path: Path) -> bool:
@@ -26,27 +26,25 @@ def _is_result(data: Any) -> bool:
     return isinstance(data, dict) and isinstance(data.get("scores"), dict) and "mteb_version" in data
 
 
-def _read(root: Path, marks: Sequence[Path], every: Sequence[Path]) -> Found:
-    found = Found(said=["the main score of each task counts; models are the arms (intermediate)"])
+def _read(found: Found, marks: Sequence[Path], every: Sequence[Path]) -> None:
+    found.said.append("the main score of each task counts; models are the arms (intermediate)")
     speeds: set[str] = set()
     for path in marks:
         data = load_json(path)
         if not _is_result(data):
-            found.said.append(f"not readable, left out: {relative(root, path)}")
+            found.leave_out("not readable", path)
             continue
         found.files.append(path)
-        model = _model(root, path)
+        model = _model(found.root, path)
         for split, entries in data["scores"].items():
             for entry in entries if isinstance(entries, list) else []:
                 if is_number(entry.get("main_score")):
                     if abs(entry["main_score"]) > 1.0:  # of a speed, not of quality: MTEB's scores are fractions
                         speeds.add(str(data.get("task_name") or path.stem))
                         continue
-                    record: Record = {"intermediate": model, "target": data.get("task_name") or path.stem,
-                                      "split": split,
-                                      "language": _language(entry), "metric": "main_score",
-                                      "value": float(entry["main_score"])}  # fmt: skip
-                    found.records.append(with_file(record, root, path))
+                    task, value = data.get("task_name") or path.stem, float(entry["main_score"])
+                    score: Record = {"language": _language(entry), "metric": "main_score", "value": value}
+                    found.add(path, {"intermediate": model, "target": task, "split": split, **score})
     if speeds:
         found.said.append(f"left out, no score from 0 to 1: {', '.join(sorted(speeds))}")
     revisions = {(Path(r[FILE]).parent.name, r["intermediate"]) for r in found.records}
@@ -56,7 +54,6 @@ def _read(root: Path, marks: Sequence[Path], every: Sequence[Path]) -> Found:
             if record["intermediate"] in several:
                 record["intermediate"] += f"@{Path(record[FILE]).parent.name[:7]}"
         found.said.append(f"several revisions, an arm each: {', '.join(several[:5])}")
-    return found
 
 
 def _model(root: Path, path: Path) -> str:

@@ -6,44 +6,22 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from raystilts.importing.plain import flat, is_number
-from raystilts.importing.trees.layout import Found, Layout, json_lines, load_json, relative, with_file
+from raystilts.importing.trees.layout import Found, Layout, json_lines, load_json
 
 #: What Tune adds to every report.
-_OWN = frozenset(
-    [
-        "timestamp",
-        "checkpoint_dir_name",
-        "should_checkpoint",
-        "done",
-        "training_iteration",
-        "trial_id",
-        "date",
-        "time_this_iter_s",
-        "time_total_s",
-        "pid",
-        "hostname",
-        "node_ip",
-        "config",
-        "time_since_restore",
-        "iterations_since_restore",
-        "experiment_tag",
-        "timesteps_total",
-        "episodes_total",
-        "timesteps_since_restore",
-        "warmup_time",
-        "experiment_id",
-        "trial_num",
-        "auto_cancelled",
-    ]
-)
+_OWN = frozenset([
+    "timestamp", "checkpoint_dir_name", "should_checkpoint", "done", "training_iteration", "trial_id", "date",
+    "time_this_iter_s", "time_total_s", "pid", "hostname", "node_ip", "config", "time_since_restore",
+    "iterations_since_restore", "experiment_tag", "timesteps_total", "episodes_total", "timesteps_since_restore",
+    "warmup_time", "experiment_id", "trial_num", "auto_cancelled",
+])  # fmt: skip
 
 
 def _is_mark(path: Path) -> bool:
     return path.name == "params.json" or (path.name == "error.txt" and (path.parent / "params.json").is_file())
 
 
-def _read(root: Path, marks: Sequence[Path], every: Sequence[Path]) -> Found:
-    found = Found()
+def _read(found: Found, marks: Sequence[Path], every: Sequence[Path]) -> None:
     for folder in dict.fromkeys(path.parent for path in marks):
         params, results = folder / "params.json", folder / "result.json"
         config = flat(load_json(params) or {})
@@ -56,17 +34,15 @@ def _read(root: Path, marks: Sequence[Path], every: Sequence[Path]) -> Found:
             for name, value in flat({k: v for k, v in report.items() if k not in _OWN}).items():
                 if is_number(value) and name not in config:
                     number += 1
-                    record = {**config, "metric": name, "value": value, "step": step, "status": "ok"}
-                    found.records.append(with_file(record, root, results))
+                    found.add(results, {**config, "metric": name, "value": value, "step": step, "status": "ok"})
         if failed and not number:
             record = {**config, "metric": None, "value": None, "step": 0, "status": "failed"}
-            found.records.append(with_file(record, root, folder / "error.txt"))
+            found.add(folder / "error.txt", record)
         elif not number:
-            found.said.append(f"no result yet, left out: {relative(root, folder)}")
+            found.leave_out("no result yet", folder)
     known = [r["metric"] for r in found.records if r["metric"]]
     for record in found.records:
         record["metric"] = record["metric"] or (known[0] if known else "score")
-    return found
 
 
 LAYOUT = Layout("Ray Tune results", _is_mark, _read)

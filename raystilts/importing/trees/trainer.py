@@ -13,19 +13,15 @@ from typing import Any
 
 from raystilts.importing.kinds import direction, without_split
 from raystilts.importing.plain import is_number
-from raystilts.importing.trees.layout import Found, Layout, Record, json_lines, load_json, relative, with_file
+from raystilts.importing.reading import FILE
+from raystilts.importing.trees.layout import Found, Layout, Record, json_lines, load_json, relative
 
 _RESULTS = ("all_results.json", "eval_results.json", "test_results.json", "predict_results.json")
 _MARKS = (*_RESULTS, "trainer_state.json")
 _CHECKPOINT = re.compile(r"checkpoint-\d+")
 
 
-def _is_mark(path: Path) -> bool:
-    return path.name in _MARKS
-
-
-def _read(root: Path, marks: Sequence[Path], every: Sequence[Path]) -> Found:
-    found = Found()
+def _read(found: Found, marks: Sequence[Path], every: Sequence[Path]) -> None:
     folders: dict[Path, list[Path]] = {}
     for path in marks:
         folders.setdefault(path.parent, []).append(path)
@@ -33,12 +29,11 @@ def _read(root: Path, marks: Sequence[Path], every: Sequence[Path]) -> Found:
         if _CHECKPOINT.fullmatch(folder.name) and folder.parent in folders:
             continue
         found.files += files
-        _read_run(found, root, folder, files)
-        _add_predictions(found, root, folder, every)
-    return found
+        _read_run(found, folder, files)
+        _add_predictions(found, folder, every)
 
 
-def _read_run(found: Found, root: Path, folder: Path, files: list[Path]) -> None:
+def _read_run(found: Found, folder: Path, files: list[Path]) -> None:
     state = load_json(folder / "trainer_state.json")
     last = int(state.get("global_step") or 0) if isinstance(state, dict) else 0
     about = _about(folder)
@@ -49,11 +44,11 @@ def _read_run(found: Found, root: Path, folder: Path, files: list[Path]) -> None
             final |= {key: (float(value), folder / name) for key, value in data.items() if is_number(value)}
     for key, (value, path) in final.items():
         if _is_score(key):
-            found.records.append(with_file({**about, "metric": key, "value": value, "step": last}, root, path))
+            found.add(path, {**about, "metric": key, "value": value, "step": last})
     if folder / "trainer_state.json" not in files:
         return
     if not isinstance(state, dict):
-        found.said.append(f"not readable, left out: {relative(root, folder / 'trainer_state.json')}")
+        found.leave_out("not readable", folder / 'trainer_state.json')
         return
     there = set()
     for entry in state.get("log_history") or []:
@@ -63,8 +58,9 @@ def _read_run(found: Found, root: Path, folder: Path, files: list[Path]) -> None
                 if (key in final and step >= last) or (key, step) in there:
                     continue
                 there.add((key, step))
-                record: Record = {**about, "metric": key, "value": float(value), "step": step}
-                found.records.append(with_file(record, root, folder / "trainer_state.json"))
+                found.add(
+                    folder / "trainer_state.json", {**about, "metric": key, "value": float(value), "step": step}
+                )
 
 
 def _is_score(key: str) -> bool:
@@ -83,7 +79,7 @@ def _about(folder: Path) -> Record:
     }
 
 
-def _add_predictions(found: Found, root: Path, folder: Path, every: Sequence[Path]) -> None:
+def _add_predictions(found: Found, folder: Path, every: Sequence[Path]) -> None:
     """Predictions with whether they are right, one JSON object a line with `prediction` and `label`."""
     for path in every:
         if path.parent == folder and path.name in ("predictions.jsonl", "predict_predictions.jsonl"):
@@ -91,10 +87,10 @@ def _add_predictions(found: Found, root: Path, folder: Path, every: Sequence[Pat
             if lines and all("prediction" in line and "label" in line for line in lines):
                 found.files.append(path)
                 found.items += [
-                    with_file({"item": str(line.get("id", i)), "metric": "accuracy", "split": "test", "language": "en",
-                               "value": float(line["prediction"] == line["label"])}, root, path)
+                    {"item": str(line.get("id", i)), "metric": "accuracy", "split": "test", "language": "en",
+                     "value": float(line["prediction"] == line["label"]), FILE: relative(found.root, path)}
                     for i, line in enumerate(lines)
                 ]  # fmt: skip
 
 
-LAYOUT = Layout("Hugging Face Trainer folders", _is_mark, _read)
+LAYOUT = Layout("Hugging Face Trainer folders", lambda path: path.name in _MARKS, _read)

@@ -9,38 +9,31 @@ from typing import Any
 import yaml
 
 from raystilts.importing.plain import flat, is_number
-from raystilts.importing.trees.layout import Found, Layout, Record, load_json, relative, with_file
+from raystilts.importing.trees.layout import Found, Layout, Record, load_json, relative
 
 
-def _is_mark(path: Path) -> bool:
-    return path.name == "wandb-summary.json"
-
-
-def _read(root: Path, marks: Sequence[Path], every: Sequence[Path]) -> Found:
-    found = Found()
+def _read(found: Found, marks: Sequence[Path], every: Sequence[Path]) -> None:
     offline = [
         path for path in every if path.suffix == ".wandb" and not (path.parent / "files/wandb-summary.json").is_file()
     ]
     if offline:
         found.said.append(
             f"{len(offline)} runs that were never synchronised, left out (wandb sync), such as "
-            f"{relative(root, offline[0])}"
+            f"{relative(found.root, offline[0])}"
         )
     for path in marks:
         if "latest-run" in path.parts:
             continue
         summary = load_json(path)
         if not isinstance(summary, dict):
-            found.said.append(f"not readable, left out: {relative(root, path)}")
+            found.leave_out("not readable", path)
             continue
         config = _config(path.parent / "config.yaml")
         found.files += [one for one in (path, path.parent / "config.yaml") if one.is_file()]
         own = {k: v for k, v in summary.items() if not k.startswith("_")}
         for name, value in flat(own).items():
             if is_number(value) and name not in config:
-                record: Record = {**config, "metric": name, "value": value}
-                found.records.append(with_file(record, root, path))
-    return found
+                found.add(path, {**config, "metric": name, "value": value})
 
 
 def _config(path: Path) -> Record:
@@ -55,4 +48,4 @@ def _config(path: Path) -> Record:
     return flat({name: value for name, value in values.items() if not name.startswith(("_", "wandb_"))})
 
 
-LAYOUT = Layout("Weights & Biases run folders", _is_mark, _read)
+LAYOUT = Layout("Weights & Biases run folders", lambda path: path.name == "wandb-summary.json", _read)

@@ -172,8 +172,7 @@ def method(data: ReportData) -> str:
     with_none = any(arm.intermediate == "none" for arm in arms)
     tried = count(len(names), "intermediate")
     tried += f" at {len(fractions)} data fractions" if len(fractions) > 1 else ""
-    base = next((arm.baseline for arm in arms), "none")
-    tried += f" and {base} were" if with_none else " were" if len(names) != 1 else " was"
+    tried += f" and {data.baseline} were" if with_none else " were" if len(names) != 1 else " was"
     many = f"{seeds[0]} to {seeds[-1]} seeds" if len(seeds) > 1 else count(seeds[0], "seed") if seeds else "no seed"
     languages = {language for answer in data.answers for language in answer.languages}
     return f"{tried} tried with {many} each, and scored on test data in {count(len(languages), 'language')}."

@@ -326,19 +326,15 @@ def _row(arm: ArmOverall) -> Markup:
         _number(arm.mean_rank),
         _range(arm.rank_low, arm.rank_high),
         probability(arm.p_best_rank),
-        "baseline" if baseline else _signed(gain[0]),
+        "baseline" if baseline else _number(gain[0], "+.2f"),
         "" if baseline else _range(gain[1], gain[2]),
         probability(arm.p_best_gain),
     ]
     return tag("tr", tag("th", best, breakable(arm.label), scope="row"), [tag("td", c, class_="number") for c in cells])
 
 
-def _number(value: float | None) -> str:
-    return NOTHING if value is None else f"{value:.1f}".replace("-", MINUS)
-
-
-def _signed(value: float | None) -> str:
-    return NOTHING if value is None else f"{value:+.2f}".replace("-", MINUS)
+def _number(value: float | None, form: str = ".1f") -> str:
+    return NOTHING if value is None else f"{value:{form}}".replace("-", MINUS)
 
 
 def _range(low: float | None, high: float | None) -> str:

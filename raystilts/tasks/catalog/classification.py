@@ -33,7 +33,6 @@ SIB200 = Task(
     ),
     dev_languages=("en",),
     main_score="accuracy",
-    chance=1 / 7,
     description="Which of seven topics is the sentence about? Parallel in 200 languages.",
     licence="CC BY-SA 4.0 (text); annotations as stated in the repository, Apache-2.0",
     citation="Adelani et al. 2024, EACL, aclanthology.org/2024.eacl-long.14",

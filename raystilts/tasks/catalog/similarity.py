@@ -36,7 +36,6 @@ STSB = Task(
     languages=codes("de en es fr it nl pl pt ru zh"),
     dev_languages=("en",),
     main_score="pearson_spearman",
-    chance=0.0,
     description="How similar are two sentences, from 0 to 5? Correlation with people; tested in 10 languages.",
     licence="not specified; its sentences are from SemEval tasks of 2012 to 2017, under terms of their own",
     citation="Cer et al. 2017, SemEval, aclanthology.org/S17-2001",

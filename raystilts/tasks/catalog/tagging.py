@@ -139,7 +139,6 @@ PANX = Task(
     ),
     dev_languages=codes("de en es nl pl ru"),  # elsewhere a folder's dev file may be the test
     main_score="f1",
-    chance=0.0,
     description="Persons, organisations and places in Wikipedia text; XTREME and XTREME-R.",
     licence="WikiAnn terms; text CC BY-SA",
     citation="Pan et al. 2017, ACL, aclanthology.org/P17-1178; Rahimi et al. 2019, P19-1015",

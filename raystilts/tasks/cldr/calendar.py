@@ -9,8 +9,7 @@ from typing import Final
 
 import pyarrow as pa
 
-from raystilts.errors import UserError
-from raystilts.tasks.cldr.facts import Draws, Split, check_split, split_of
+from raystilts.tasks.cldr.facts import Draws, Split, check_matched, check_split, split_of
 from raystilts.tasks.cldr.phrases import DAYS, FIRST_DAY, has_form, of_day, plain, write_date
 
 MONTHS: Final = (
@@ -107,12 +106,7 @@ def date_match(language: str, split: str) -> pa.Table:
     Raises:
         UserError: For English or the split "train".
     """
-    part = check_split(language, split)
-    if language == "en" or part == "train":
-        raise UserError(
-            f"cldr_date_match has no rows for {language!r} {part!r}: it matches other languages' dates with English "
-            "ones; use a language other than 'en' and the split validation or test"
-        )
+    part = check_matched("cldr_date_match", "dates", language, split)
     draws = Draws("date match", language, part)
     found: dict[str, str] = {}
     while len(found) < MATCHED:

@@ -108,6 +108,17 @@ def check_split(language: str, split: str) -> Split:
     )
 
 
+def check_matched(task: str, what: str, language: str, split: str) -> Split:
+    """As `check_split`, for a task that matches other languages with English and trains on nothing."""
+    part = check_split(language, split)
+    if language == "en" or part == "train":
+        raise UserError(
+            f"{task} has no rows for {language!r} {part!r}: it matches other languages' {what} with English ones; use "
+            "a language other than 'en' and the split validation or test"
+        )
+    return part
+
+
 def _named(prefix: str, units: str) -> tuple[str, ...]:
     return tuple(f"{prefix}-{unit}" for unit in units.split())
 

@@ -6,8 +6,7 @@ from typing import Final
 
 import pyarrow as pa
 
-from raystilts.errors import UserError
-from raystilts.tasks.cldr.facts import KINDS, Draws, check_split, names_in
+from raystilts.tasks.cldr.facts import KINDS, Draws, check_matched, names_in
 
 MOST: Final = 250
 
@@ -21,12 +20,7 @@ def rows(language: str, split: str) -> pa.Table:
     Raises:
         UserError: For English or the split "train".
     """
-    part = check_split(language, split)
-    if language == "en" or part == "train":
-        raise UserError(
-            f"cldr_match has no rows for {language!r} {part!r}: it matches other languages' names "
-            "with English ones; use a language other than 'en' and the split validation or test"
-        )
+    part = check_matched("cldr_match", "names", language, split)
     draws = Draws("match", language, part)
     found: list[tuple[str, str]] = []
     for kind in KINDS:

@@ -47,15 +47,7 @@ class Retrieval(TaskType):
     def encode(self, rows: pa.Table, tokenizer: Tokenizer, *, max_length: int, training: bool) -> Features:
         """All queries, then all candidates, one sequence each."""
         self.require(rows)
-        texts = column(rows, self.query) + column(rows, self.candidate)
-        ids, types = encode_texts(tokenizer, texts, None, max_length=max_length)
-        return Features(
-            input_ids=ids,
-            example=np.arange(len(texts), dtype=np.int64),
-            num_examples=len(texts),
-            token_type_ids=types,
-            num_queries=rows.num_rows,
-        )
+        return _encoded(tokenizer, column(rows, self.query), column(rows, self.candidate), max_length)
 
     def predict(self, outputs: Outputs, features: Features, rows: pa.Table) -> list[Any]:
         """For each query the row of the nearest candidate."""
@@ -130,16 +122,8 @@ class AnswerRetrieval(TaskType):
     def encode(self, rows: pa.Table, tokenizer: Tokenizer, *, max_length: int, training: bool) -> Features:
         """All questions, then all candidates, one sequence each."""
         self.require(rows)
-        questions = column(_questions(rows), "question")
-        texts = questions + column(_candidates(rows), "candidate")
-        ids, types = encode_texts(tokenizer, texts, None, max_length=max_length)
-        return Features(
-            input_ids=ids,
-            example=np.arange(len(texts), dtype=np.int64),
-            num_examples=len(texts),
-            token_type_ids=types,
-            num_queries=len(questions),
-        )
+        questions, candidates = column(_questions(rows), "question"), column(_candidates(rows), "candidate")
+        return _encoded(tokenizer, questions, candidates, max_length)
 
     def predict(self, outputs: Outputs, features: Features, rows: pa.Table) -> list[Any]:
         """For each question the places of its right candidates among those of these rows alone."""
@@ -207,6 +191,19 @@ class AnswerRetrieval(TaskType):
         found += faults("empty text", blank, fatal=False)
         allowed = "what names the candidates that answer it"
         return found + faults("question without a key", keyless, found=lambda row: shown(both[row][1]), allowed=allowed)
+
+
+def _encoded(tokenizer: Tokenizer, queries: list[str], candidates: list[str], max_length: int) -> Features:
+    """Queries, then candidates, one sequence each."""
+    texts = queries + candidates
+    ids, types = encode_texts(tokenizer, texts, None, max_length=max_length)
+    return Features(
+        input_ids=ids,
+        example=np.arange(len(texts), dtype=np.int64),
+        num_examples=len(texts),
+        token_type_ids=types,
+        num_queries=len(queries),
+    )
 
 
 def _questions(rows: pa.Table) -> pa.Table:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, Literal, TypeAlias, cast
 
 import numpy as np
@@ -309,12 +310,8 @@ class SpanQA(TaskType):
         """Exact match and F1 of one prediction."""
         if self.no_answer:
             return squad.exact_match_v2, squad.f1_v2
-        if self.normaliser == "squad":
-            return squad.exact_match, squad.f1
-        return (
-            lambda p, g: mlqa.exact_match(p, g, language),
-            lambda p, g: mlqa.f1(p, g, language),
-        )
+        normalize = partial(self.normalised, language=language)
+        return partial(squad.exact_match, normalize=normalize), partial(squad.f1, normalize=normalize)
 
     def normalised(self, answer: str, language: str) -> str:
         """What is left of an answer when it is compared."""
