@@ -82,8 +82,8 @@ def sets(results: Results, name: str) -> Iterator[Found]:
             over = {MEAN: np.mean(list(there.values()), axis=0)} if alike else {}
             for scope, table in (there | over).items():
                 factor = len(there) if scope == MEAN else 1
-                means = np.nanmean(table, axis=(1, 2))
-                means = means[~np.isnan(means)]
+                present = ~np.isnan(table).all(axis=(1, 2))
+                means = np.nanmean(table[present], axis=(1, 2))
                 yield Found(
                     name, stratum.target, "" if facts is None else facts.type, split, scope, factor * table.shape[2],
                     len(means), int((~np.isnan(table[:, :, 0])).sum(axis=1).max()),
@@ -96,8 +96,8 @@ def shares(found: list[Found]) -> tuple[float, float]:
     binomial = np.array([one.binomial * one.items for one in found])
     alike, alone = (np.array([getattr(one, name) * one.items for one in found]) for name in ("alike", "alone"))
     seen = ~np.isnan(alike)
-    nothing = float("nan")
-    return float(alike[seen].sum() / binomial[seen].sum()) if seen.any() else nothing, float(alone.sum() / binomial.sum())
+    shared = float(alike[seen].sum() / binomial[seen].sum()) if seen.any() else float("nan")
+    return shared, float(alone.sum() / binomial.sum())
 
 
 def tell(title: str, found: list[Found], key: Callable[[Found], tuple[object, ...]]) -> None:

@@ -47,8 +47,9 @@ def grid(folder: Path, *, luck: float, items: bool = True, number: int = ITEMS, 
             right = {key: (rng.normal(0, 1, number) + mine > -0.5).astype(float) for key, mine in own.items()}
             fraction = None if arm == "none" else 1.0
             run = run_row(stage, intermediate=arm, intermediate_fraction=fraction, seed=seed)
-            rows = [row for (split, lang), values in right.items()
-                    for row in score_rows(run, {lang: float(values.mean())}, split=split, examples=number if counted else 0)]  # fmt: skip
+            examples = number if counted else 0
+            rows = [row for (split, lang), hits in right.items()
+                    for row in score_rows(run, {lang: float(hits.mean())}, split=split, examples=examples)]  # fmt: skip
             if items:
                 write_items(folder, stage, [Scored("xnli", split, lang, values.tolist(), data=data)
                                             for (split, lang), values in right.items()])  # fmt: skip

@@ -16,6 +16,7 @@ from raystilts.planning.stages import Plan, plan
 from raystilts.training import stage as stage_module
 from raystilts.training.checkpoints import Checkpoints
 from raystilts.training.encoder import load_weights
+from raystilts.training.evaluate import evaluate_items
 from raystilts.training.limits import StageInterrupted
 from raystilts.training.loop import Job, TrainingDiverged
 from raystilts.training.result import StageResult
@@ -308,11 +309,9 @@ def test_scores_of_items_cost_no_second_look_at_the_data(
     tiny_encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, best: bool
 ) -> None:
     seen: list[tuple[str, str]] = []
-    plain = stage_module.evaluate_items
-
     def counted(model: Any, task: Any, sets: Any, *rest: Any) -> Any:
         seen.extend((one.split, one.language) for one in sets)
-        return plain(model, task, sets, *rest)
+        return evaluate_items(model, task, sets, *rest)
 
     monkeypatch.setattr(stage_module, "evaluate_items", counted)
     looks, evaluation = {}, {"eval_steps": 0.25, "max_dev_samples": 16, "max_test_samples": 16}
