@@ -67,7 +67,7 @@ def measure(one: Stratum, number: int, rng: np.random.Generator, equal: bool) ->
     answers = {
         "seeds alone": rank_arms(scores, stream=str(number)),
         "seeds and items": rank_arms(scores, stream=str(number), items=item_noise(one.right).variances),
-        "seeds, binomial part": rank_arms(
+        "seeds, items estimated": rank_arms(
             scores, stream=str(number), items=binomial_noise(scores.mean(axis=1), items)
         ),
     }

@@ -21,10 +21,13 @@ import numpy as np
 import numpy.typing as npt
 
 from raystilts.errors import UserError
-from raystilts.ranking.intervals import FloatArray, IntArray
+from raystilts.ranking.intervals import FloatArray, IntArray, Mask, check_mask
 
-#: Without predictions: the share of the items' noise that two arms are taken to have in common.
-SHARED = 0.5
+#: Without predictions: which share of the binomial variance p(1-p)/n is an arm's luck with its items that neither its
+#: seeds show nor all arms share. Measured on real runs (benchmarks/item_share.py; docs/explanation/ranking_method.md):
+#: .03 to .15 for trained targets, so .2 to be cautious; .4 to .5 where nothing is trained on the target, and .25 to .6
+#: for one run by itself, as arms without seeds are.
+SEEN, UNSEEN = 0.2, 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,15 +90,18 @@ def item_noise(scores: npt.ArrayLike, clusters: Sequence[object] | None = None) 
     return ItemNoise(variances, common, number)
 
 
-def binomial_noise(scores: npt.ArrayLike, items: npt.ArrayLike) -> FloatArray:
-    """``[arms]``, the same without predictions: binomial, with the share `SHARED` common to all arms.
+def binomial_noise(scores: npt.ArrayLike, items: npt.ArrayLike, unseen: Mask | None = None) -> FloatArray:
+    """``[arms]``, the same without predictions: a share of the binomial variance, `SEEN` or `UNSEEN`.
 
     Args:
         scores: ``[arms]``, mean scores in 0..1; nan for an arm without a run.
         items: Items behind each score.
+        unseen: ``[arms]``, arms whose seeds show next to nothing of their luck: those without seeds, and all arms of
+            a target that nothing is trained on. Default: none.
     """
-    share = np.clip(np.asarray(scores, dtype=np.float64), 0.0, 1.0)
-    return np.asarray((1.0 - SHARED) * share * (1.0 - share) / np.maximum(np.asarray(items, dtype=np.float64), 1.0))
+    right = np.clip(np.asarray(scores, dtype=np.float64), 0.0, 1.0)
+    share = np.where(check_mask(unseen, len(right), "unseen", False), UNSEEN, SEEN)
+    return np.asarray(share * right * (1.0 - right) / np.maximum(np.asarray(items, dtype=np.float64), 1.0))
 
 
 def _by_cluster(table: FloatArray, clusters: Sequence[object]) -> tuple[FloatArray, FloatArray]:

@@ -260,9 +260,9 @@ def answer_target(
         arms += _not_run(arms, together, best)
     arms.sort(key=lambda a: (not a.competes, -(a.p_best or 0.0), -(a.mean or 0.0), a.intermediate))
     notes = answer_notes(test, gains, chosen, selection, overlap, asked.include_overlap, asked.study)
-    if chosen.learnt:
-        said = (luck_of_choice, luck if luck_of_choice is None or (luck and luck.counted is not None) else None)
-        notes = (*notes, *(one.note() for one in said if one is not None))
+    for one, answer in ((luck_of_choice, chosen), (luck, gains)):
+        if one is not None and answer.determined:  # elsewhere there is no interval that it could be in
+            notes = (*notes, one.note())
     if together is not None:
         notes = (TOGETHER, *(GAINS_ALONE if note == NO_REPEATS else note for note in notes), *together.notes)
     facts = asked.tasks.get(test.target)
@@ -292,7 +292,7 @@ def _luck(items: Mapping[str, KnownItems] | None, stratum: Stratum, language: st
 
 
 def _variances(luck: ItemLuck | None) -> FloatArray | None:
-    return None if luck is None else luck.counted
+    return None if luck is None else luck.variances
 
 
 def _not_run(arms: Sequence[ArmAnswer], together: Chosen, best: Sequence[int]) -> list[ArmAnswer]:

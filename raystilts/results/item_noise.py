@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,15 +14,19 @@ from raystilts.ranking.items import binomial_noise, item_noise
 from raystilts.results.items import ItemSet
 from raystilts.results.stratum import Arm, Stratum, scores_of
 
-#: Items behind a score below which an answer without scores of items is widened by their binomial noise: at 30 items
-#: and scores near .7 it is 6 points for an arm, and an answer without it would be about these items alone. Between this
-#: and `MANY` the answer says what it leaves out.
-FEW, MANY = 30, 2000
-
 #: The stage behind each score: of a target and its fraction, by arm, seed and language.
 Stages = Mapping[tuple[str, float | None], Mapping[tuple[Arm, int | None, str], str]]
-#: Items behind each score, by target, its fraction and language.
-Counts = Mapping[tuple[str, float | None, str], int]
+
+
+class Count(NamedTuple):
+    """How many items are behind a score, and whether nothing is trained on the target (retrieval)."""
+
+    items: int
+    untrained: bool
+
+
+#: By target, its fraction and language.
+Counts = Mapping[tuple[str, float | None, str], Count]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,21 +35,15 @@ class ItemLuck:
 
     Attributes:
         variances: ``[arms]``, variance of an arm's score by its items, without what all arms share.
-        source: From scores of single items; or binomial, from their number: in the answer since they are few, or since
-            arms are compared that have no other luck; or left out of it.
+        measured: Whether it is from scores of single items; else it is estimated from their number.
         items: Items behind a score.
         split: Which data.
     """
 
     variances: FloatArray
-    source: Literal["measured", "few", "no seeds", "left out"]
+    measured: bool
     items: int
     split: str
-
-    @property
-    def counted(self) -> FloatArray | None:
-        """The variances that enter the answer."""
-        return None if self.source == "left out" else self.variances
 
     @property
     def points(self) -> float:
@@ -55,15 +53,11 @@ class ItemLuck:
 
     def note(self) -> str:
         """What a reader is told."""
-        what = f"the luck of the {self.items} {self.split} items, {self.points:.1f} points for an arm"
-        if self.source == "measured":
-            return f"{what}, is in the answer: measured item by item"
-        place = {
-            "few": "is in the answer, for they are few",
-            "no seeds": "is in the answer, for arms without seeds have no other",
-            "left out": "is not in the answer",
-        }[self.source]
-        return f"{what} if binomial, {place}; predictions: all in the study measures it"
+        what = f"the luck of the {self.items} {self.split} items, {self.points:.1f} points for an arm, is in the answer"
+        if self.measured:
+            return f"{what}: measured item by item"
+        kept = "dev" if self.split == "dev" else "all"
+        return f"{what}: estimated from their number; predictions: {kept} in the study measures it"
 
 
 class KnownItems:
@@ -88,24 +82,22 @@ class KnownItems:
     def luck(self, stratum: Stratum, language: str | None) -> ItemLuck | None:
         """That of one target, in one language or the mean over its languages; None where nothing is known."""
         names = list(stratum.languages) if language is None else [language]
-        tables = [self._table(stratum, name) for name in names]
+        tables = [self.table(stratum, name) for name in names]
         known = [table for table in tables if table is not None]
         if known and len(known) == len(names):
-            return ItemLuck(_noise(known), "measured", sum(table.shape[2] for table in known), stratum.split)
-        counts = [self._counts.get((stratum.target, stratum.target_fraction, name), 0) for name in names]
-        items = sum(counts)
-        source: Literal["few", "no seeds", "left out"] = "few" if items < FEW else "left out"
-        if stratum.deterministic.sum() > 1:
-            source = "no seeds"
-        if not all(counts) or (items >= MANY and source == "left out"):
+            return ItemLuck(_noise(known), True, sum(table.shape[2] for table in known), stratum.split)
+        counts = [self._counts.get((stratum.target, stratum.target_fraction, name), Count(0, False)) for name in names]
+        if not all(count.items for count in counts):
             return None
+        items = sum(count.items for count in counts)
         scores = scores_of(stratum, language)
         present = np.isfinite(scores).any(axis=1)
         means = np.full(len(scores), np.nan)
         means[present] = np.nanmean(scores[present], axis=1)
-        return ItemLuck(binomial_noise(means, items), source, items, stratum.split)
+        unseen = np.ones_like(stratum.deterministic) if counts[0].untrained else stratum.deterministic
+        return ItemLuck(binomial_noise(means, items, unseen), False, items, stratum.split)
 
-    def _table(self, stratum: Stratum, language: str) -> FloatArray | None:
+    def table(self, stratum: Stratum, language: str) -> FloatArray | None:
         """``[arms, seeds, items]``, nan for runs without scores of these items; None where fewer than two arms have."""
         stages = self._stages.get((stratum.target, stratum.target_fraction), {})
         found: dict[tuple[int, int], ItemSet] = {}

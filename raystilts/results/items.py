@@ -154,9 +154,21 @@ def _own(folder: Folder, target: str | None, split: str | None) -> list[ItemSet]
             tables = [_table(folder, f"{ITEMS}/{name}") for name in folder.names(ITEMS) if name.endswith(".parquet")]
         except FileNotFoundError:  # merged in the meantime
             continue
-        rows = [row for table in tables for row in _filtered(table, target, split).to_pylist()]
-        return [ItemSet(**{**row, "values": np.asarray(row["values"], dtype=np.float64)}) for row in rows]
+        return [one for table in tables for one in _sets(_filtered(table, target, split))]
     raise StorageError(f"The files of {folder.url}/{ITEMS} keep changing. Try again.")
+
+
+def _sets(table: Any) -> list[ItemSet]:
+    """The rows of a table; their scores are slices of one array, for there may be millions."""
+    names = ("stage", "target", "split", "language", "metric", "data")
+    found = []
+    for batch in table.to_batches():
+        column = batch.column("values")
+        values = column.values.to_numpy().astype(np.float64)
+        ends = column.offsets.to_numpy().tolist()
+        for row, start, end in zip(batch.select(names).to_pylist(), ends[:-1], ends[1:], strict=True):
+            found.append(ItemSet(**row, values=values[start:end]))
+    return found
 
 
 def _table(folder: Folder, name: str) -> Any:

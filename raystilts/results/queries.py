@@ -104,7 +104,8 @@ order by s.stage, s.attempt, s.step, s.language, s.metric
 
 #: Items behind final main scores of ``$target``, null for all.
 ITEM_COUNTS = """
-select s.split, s.target, s.target_fraction, s.language, min(s.examples) as items
+select s.split, s.target, s.target_fraction, s.language, min(s.examples) as items,
+  bool_and(s.kind = 'retrieval') as untrained
 from scores s join winners w on s.stage = w.stage and s.attempt = w.attempt
 where s.is_main and s.is_final and s.kind <> 'intermediate' and ($target is null or s.target = $target)
 group by all

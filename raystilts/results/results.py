@@ -19,7 +19,7 @@ from raystilts.results.asked import check_one, nothing_to_answer
 from raystilts.results.baseline import read_baseline
 from raystilts.results.cell_tables import CellTables
 from raystilts.results.compared import compared_fraction
-from raystilts.results.item_noise import KnownItems, Stages, stages_of
+from raystilts.results.item_noise import Count, KnownItems, Stages, stages_of
 from raystilts.results.items import ItemSet, has_items, read_item_sets
 from raystilts.results.joint_choice import JointChoice, least_targets
 from raystilts.results.notes import Selection
@@ -339,9 +339,9 @@ class Results:
 
     def known_items(self, target: str | None = None) -> dict[str, KnownItems]:
         """What is known of the luck of the items of each split; read once a moment, for questions of many languages."""
-        counts: dict[str, dict[tuple[str, float | None, str], int]] = {"dev": {}, "test": {}}
-        for split, name, share, language, items in self._tables.lists(queries.ITEM_COUNTS, target=target):
-            counts.setdefault(split, {})[name, share, language] = int(items)
+        counts: dict[str, dict[tuple[str, float | None, str], Count]] = {"dev": {}, "test": {}}
+        for split, name, share, language, *count in self._tables.lists(queries.ITEM_COUNTS, target=target):
+            counts.setdefault(split, {})[name, share, language] = Count(*count)
         if not has_items(self.folder):
             return {split: KnownItems((), {}, known) for split, known in counts.items()}
         # Items are there before the run that they are of.

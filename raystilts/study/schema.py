@@ -137,7 +137,8 @@ class Study(Model):
         snapshot_s: Least seconds between two snapshots of a training. A killed worker costs at most these and one
             update. 0 writes a snapshot after each update.
         predictions: Keep the score of each item of the dev data (`dev`), or of dev and test data (`all`), so that
-            answers know the luck of the items; `none` keeps none. It changes no run.
+            answers measure the luck of the items; `none` keeps none, and it is estimated from their number. It changes
+            no run.
         report_to: Experiment trackers that get a run of each stage.
         search: Search hyperparameters of the intermediates and targets, instead of training the grid.
     """
@@ -171,7 +172,7 @@ class Study(Model):
     time_limit_s: Annotated[float, Field(gt=0)] | None = None
     snapshot_s: Annotated[float, Field(ge=0)] = 120.0
     report_to: tuple[TrackerName, ...] = ()
-    predictions: Literal["none", "dev", "all"] = "none"
+    predictions: Literal["none", "dev", "all"] = "dev"
     search: Search | None = None
 
     @model_validator(mode="before")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -18,6 +19,7 @@ from raystilts.planning.encoders import EncoderInfo, describe_encoder
 from raystilts.planning.stage import Stage
 from raystilts.study.intermediate import Alignment
 from raystilts.study.schema import Study
+from raystilts.tasks.task import Task
 from raystilts.training.adapters import Adapter, load_changes
 from raystilts.training.alignment import Aligner, DomainHead
 from raystilts.training.batches import Update, aligned_batches
@@ -37,7 +39,7 @@ from raystilts.training.data import (
     warm_reader,
 )
 from raystilts.training.encoder import Pretrained, pretrained, word_embeddings
-from raystilts.training.evaluate import Readout, evaluate_items
+from raystilts.training.evaluate import EvalSet, Readout, evaluate_items
 from raystilts.training.limits import ENDED_EARLY, UNLIMITED, Limits
 from raystilts.training.loop import Job, Progress, Vocabulary, Watcher, train
 from raystilts.training.made import LM_HEAD, made_weights, take_lm_head
@@ -153,7 +155,10 @@ class StageRun:
         self.tasks, self.hp = [one.task for one in stage.tasks], stage.hyperparameters
         self.steps = 0
         self.eval_seconds = 0.0
-        self.items: list[ItemScores] = []
+        #: Scores of items, by the number of updates after which they were taken.
+        self.items: dict[int, list[ItemScores]] = {}
+        self.best_score, self.best_step = -math.inf, 0
+        self.digests: dict[tuple[str, str, str], str] = {}
 
     def run(self) -> StageResult:
         """Trains if need be, then scores."""
@@ -173,8 +178,9 @@ class StageRun:
         known = {(s.task, s.split, s.language) for s in scores if s.is_final}
         sets = final_sets(self.stage, self.study, self.reader, known)
         try:
+            again = self._lacking_items(known, progress.best_step)
             scores += self._score(sets, progress.best_step, final=True)
-            self._score(self._lacking_items(known), progress.best_step, final=True)  # these scores are known
+            self._score(again, progress.best_step, final=True)  # these scores are known
         except ENDED_EARLY:
             if trains and done is None:
                 self._save(progress, unscored=True)
@@ -186,7 +192,7 @@ class StageRun:
         """What is known at the rung; its snapshot may stand further on, where a longer training was interrupted."""
         rung = self.study.evaluation.rung(self.until, self.steps)
         scores = [Score(**record) for record in progress.records if record["step"] <= rung]
-        result = self._result(progress, scores, True, kept=False)
+        result = replace(self._result(progress, scores, True, kept=False), items=())
         there = [s for s in scores if s.step == rung]
         return replace(result, dev_score=mean_dev(there), dev_means=dev_means(there), paused_at=self.until)
 
@@ -323,7 +329,12 @@ class StageRun:
     def _evaluate(self, step: int) -> tuple[float | None, list[dict[str, Any]]]:
         """Scores on the dev data that picks the checkpoint."""
         scores = self._score(picking_sets(self.stage, self.study, self.reader), step, final=False)
-        return mean_dev(scores), [score.to_dict() for score in scores]
+        mean = mean_dev(scores)
+        # those of the best evaluation so far, in case its weights are chosen, and of this one
+        if mean is not None and mean >= self.best_score:
+            self.best_score, self.best_step = mean, step
+        self.items = {at: found for at, found in self.items.items() if at in (self.best_step, step)}
+        return mean, [score.to_dict() for score in scores]
 
     def _score(self, sets: IndexedSets, step: int, *, final: bool) -> list[Score]:
         begin = time.monotonic()
@@ -331,12 +342,10 @@ class StageRun:
         for i, task in enumerate(self.tasks):
             own = [one for index, one in sets if index == i]
             if own:
-                kept = self._kept_splits() if final else ()
-                values = evaluate_items(self.model, task, own, self.readout(i), kept)
+                values = evaluate_items(self.model, task, own, self.readout(i), self._kept_splits())
                 for one, scores in zip(own, values, strict=True):
                     if scores.items:
-                        where = (task.name, one.split, one.language, task.main_score)
-                        self.items.append(ItemScores(*where, rows_digest(one.rows), tuple(scores.items)))
+                        self.items.setdefault(step, []).append(self._item_scores(task, one, scores.items))
                     found += [
                         Score(task.name, one.split, one.language, metric, value, step, task.type.item_count(one.rows),
                               metric == task.main_score, final)
@@ -345,13 +354,21 @@ class StageRun:
         self.eval_seconds += time.monotonic() - begin
         return found
 
-    def _lacking_items(self, known: set[tuple[str, str, str]]) -> IndexedSets:
-        """Sets whose scores are known from training, and whose items are to be kept.
+    def _item_scores(self, task: Task, one: EvalSet, values: list[float]) -> ItemScores:
+        place = (task.name, one.split, one.language)
+        if place not in self.digests:
+            self.digests[place] = rows_digest(one.rows)
+        return ItemScores(*place, task.main_score, self.digests[place], tuple(values))
 
-        They are scored apart from the others, whose scores are then the same to the last bit as without them.
+    def _lacking_items(self, known: set[tuple[str, str, str]], step: int) -> IndexedSets:
+        """Sets whose scores are known from training, and those of their items are not, which are to be kept.
+
+        That is so where the evaluation was before an interruption. They are scored apart from the others, whose scores
+        are then the same to the last bit as without them.
         """
         names = [task.name for task in self.tasks]
-        again = {one for one in known if one[1] in self._kept_splits()}
+        there = {(one.task, one.split, one.language) for one in self.items.get(step, [])}
+        again = {one for one in known - there if one[1] in self._kept_splits()}
         sets = final_sets(self.stage, self.study, self.reader, set()) if again else []
         return [(i, one) for i, one in sets if (names[i], one.split, one.language) in again]
 
@@ -424,7 +441,7 @@ class StageRun:
             precision="bf16" if self.hp.bf16 else "fp32",
             trained=trained,
             checkpoint=None if not kept else self.checkpoints.location(self.stage.train_key),
-            items=tuple(self.items),
+            items=tuple(self.items.get(progress.best_step, ())),
         )
 
     def _languages_of(self, name: str) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ import pytest
 
 from raystilts.errors import UserError
 from raystilts.ranking.advice import decision_chance
-from raystilts.ranking.items import SHARED, binomial_noise, item_noise
+from raystilts.ranking.items import SEEN, UNSEEN, binomial_noise, item_noise
 from raystilts.ranking.posterior import rank_arms
 
 NAN = float("nan")
@@ -73,8 +73,10 @@ def test_equal_arms_that_agree_by_luck_are_not_decided() -> None:
 
 def test_the_binomial_part() -> None:
     found = binomial_noise([0.7, 0.5, NAN], [500, 200, 10])
-    assert found[:2] == pytest.approx((1 - SHARED) * np.array([0.21 / 500, 0.25 / 200]))
+    assert found[:2] == pytest.approx(SEEN * np.array([0.21 / 500, 0.25 / 200]))
     assert np.isnan(found[2])
+    alone = binomial_noise([0.7, 0.5], 500, [True, False])
+    assert alone == pytest.approx([UNSEEN * 0.21 / 500, SEEN * 0.25 / 500])
 
 
 def test_more_seeds_do_not_take_the_noise_of_items_away() -> None:

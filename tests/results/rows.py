@@ -68,7 +68,7 @@ def score_rows(run: RunRow, values: dict[str, float], **more: Any) -> list[Score
         "share": 1.0,
         "split": "test",
         "metric": "accuracy",
-        "examples": 100,
+        "examples": 100_000,  # so many that their luck is small beside that of the seeds: test_items.py is about it
         "is_main": True,
         "is_final": True,
     }

@@ -14,6 +14,7 @@ from raystilts.errors import StorageError
 from raystilts.filesystem import open_folder
 from raystilts.importing.items import write_items as write_imported
 from raystilts.importing.state import Source
+from raystilts.ranking.items import SEEN, UNSEEN
 from raystilts.results.answers import TargetAnswer
 from raystilts.results.items import copy_items, has_items, merge_items, read_item_sets, write_items
 from raystilts.results.ledger import write_attempt
@@ -36,7 +37,7 @@ class Scored:
 
 
 def grid(folder: Path, *, luck: float, items: bool = True, number: int = ITEMS, languages: tuple[str, ...] = ("en",),
-         data: str = "same") -> Path:  # fmt: skip
+         data: str = "same", counted: bool = True) -> Path:  # fmt: skip
     """Arms of equal worth: each has items that it answers by luck, with every seed alike (the more, the larger)."""
     rng = np.random.default_rng(0)
     for arm in ARMS:
@@ -46,8 +47,9 @@ def grid(folder: Path, *, luck: float, items: bool = True, number: int = ITEMS, 
             right = {key: (rng.normal(0, 1, number) + mine > -0.5).astype(float) for key, mine in own.items()}
             fraction = None if arm == "none" else 1.0
             run = run_row(stage, intermediate=arm, intermediate_fraction=fraction, seed=seed)
-            rows = [row for (split, lang), values in right.items()
-                    for row in score_rows(run, {lang: float(values.mean())}, split=split, examples=number)]  # fmt: skip
+            examples = number if counted else 0
+            rows = [row for (split, lang), hits in right.items()
+                    for row in score_rows(run, {lang: float(hits.mean())}, split=split, examples=examples)]  # fmt: skip
             if items:
                 write_items(folder, stage, [Scored("xnli", split, lang, values.tolist(), data=data)
                                             for (split, lang), values in right.items()])  # fmt: skip
@@ -105,7 +107,7 @@ def test_arms_that_agree_by_luck_are_not_told_apart(tmp_path: Path) -> None:
     assert width(known) > 1.3 * width(unknown)
     assert set(known.best) >= set(unknown.best)
     assert [note for note in known.notes if "measured item by item" in note]
-    assert [note for note in unknown.notes if "is not in the answer" in note]
+    assert [note for note in unknown.notes if "estimated from their number" in note]
 
 
 def test_items_that_cost_nothing_widen_nothing(tmp_path: Path) -> None:
@@ -114,16 +116,28 @@ def test_items_that_cost_nothing_widen_nothing(tmp_path: Path) -> None:
     assert width(unknown) == pytest.approx(width(known), rel=0.35)
 
 
-def test_few_items_without_their_scores_widen_by_the_binomial_part(tmp_path: Path) -> None:
-    few = answer(grid(tmp_path / "a", luck=1.0, items=False, number=25))
-    some = answer(grid(tmp_path / "b", luck=1.0, items=False, number=400))
-    many = answer(grid(tmp_path / "c", luck=1.0, items=False, number=2000))
-    assert [note for note in few.notes if "25 test items" in note and "is in the answer, for they are few" in note]
-    assert [note for note in some.notes if "400 dev items" in note and "is not in the answer" in note]
-    assert not [note for note in many.notes if "binomial" in note]
-    p = 0.6
-    spread = 2 * 1.96 * (2 * 0.5 * p * (1 - p) / 25) ** 0.5
-    assert width(few) > 0.9 * spread
+@pytest.mark.parametrize("number", [25, 400, 5000])
+def test_items_without_their_scores_widen_by_the_share_that_was_measured(tmp_path: Path, number: int) -> None:
+    """However many there are: at 25 items of a score of .6 it is 4 points for an arm, at 400 1 point."""
+    found = answer(grid(tmp_path, luck=1.0, items=False, number=number))
+    assert found.gains is not None
+    assert found.gains.items is not None
+    means = np.array([arm.mean for arm in sorted(found.arms, key=lambda arm: ARMS.index(arm.intermediate))])
+    assert found.gains.items == pytest.approx(SEEN * means * (1 - means) / number, rel=0.01)
+    assert width(found) > 2 * 1.96 * (2 * found.gains.items.min()) ** 0.5
+    [dev, test] = [note for note in found.notes if "the luck of the" in note]
+    said = "points for an arm, is in the answer: estimated from their number; predictions:"
+    assert f"the {number} dev items, " in dev
+    assert f"{said} dev in the study measures it" in dev
+    assert f"the {number} test items, " in test
+    assert f"{said} all in the study measures it" in test
+
+
+def test_tables_that_do_not_say_how_many_items_they_have_are_answered_as_they_are(tmp_path: Path) -> None:
+    found = answer(grid(tmp_path, luck=1.0, items=False, counted=False))
+    assert found.gains is not None
+    assert found.gains.items is None
+    assert not [note for note in found.notes if "the luck of" in note]
 
 
 def test_arms_without_seeds_are_compared_with_the_luck_of_their_items(tmp_path: Path) -> None:
@@ -135,10 +149,33 @@ def test_arms_without_seeds_are_compared_with_the_luck_of_their_items(tmp_path: 
     [arm] = [one for one in found.arms if one.intermediate == "mnli"]
     assert arm.gain_low is not None
     assert arm.gain_high is not None
-    half = 1.96 * (2 * 0.5 * 0.75 * 0.25 / 400) ** 0.5
+    half = 1.96 * (2 * UNSEEN * 0.75 * 0.25 / 400) ** 0.5
     assert arm.gain_low == pytest.approx(0.0025 - half, abs=0.002)
     assert arm.gain_high == pytest.approx(0.0025 + half, abs=0.002)
-    assert [note for note in found.notes if "400 test items" in note and "arms without seeds have no other" in note]
+    assert [note for note in found.notes if "400 test items" in note and "estimated from their number" in note]
+
+
+def test_luck_is_told_of_where_there_are_intervals(tmp_path: Path) -> None:
+    for name, right in (("none", 300), ("mnli", 301)):
+        run = run_row(name, intermediate=name, intermediate_fraction=None if name == "none" else 1.0, seed=0)
+        write_attempt(tmp_path, run, score_rows(run, {"en": right / 400}, split="test", examples=400))
+    found = answer(tmp_path)
+    assert [note for note in found.notes if "no repeated seeds" in note]
+    assert not [note for note in found.notes if "the luck of" in note]
+
+
+def test_arms_of_a_target_that_is_not_trained_are_taken_to_agree_by_luck(tmp_path: Path) -> None:
+    """Their seeds are those of the intermediates alone."""
+    for arm, rights in (("none", {None: 300}), ("mnli", {0: 320, 1: 321, 2: 322}), ("squad", {0: 310, 1: 313, 2: 310})):
+        for seed, right in rights.items():
+            run = run_row(f"{arm}-{seed}", kind="retrieval", intermediate=arm,
+                          intermediate_fraction=None if arm == "none" else 1.0, seed=seed)  # fmt: skip
+            write_attempt(tmp_path, run, score_rows(run, {"en": right / 400}, split="test", examples=400))
+    found = answer(tmp_path)
+    assert found.gains is not None
+    assert found.gains.items is not None
+    means = np.array([300, 321, 311]) / 400
+    assert found.gains.items == pytest.approx(UNSEEN * means * (1 - means) / 400)
 
 
 def test_languages_have_items_of_their_own(tmp_path: Path) -> None:

@@ -16,12 +16,13 @@ from raystilts.planning.stages import Plan, plan
 from raystilts.training import stage as stage_module
 from raystilts.training.checkpoints import Checkpoints
 from raystilts.training.encoder import load_weights
+from raystilts.training.evaluate import evaluate_items
 from raystilts.training.limits import StageInterrupted
 from raystilts.training.loop import Job, TrainingDiverged
 from raystilts.training.result import StageResult
 from raystilts.training.stage import run_stage
 
-from .examples import equal, study
+from .examples import FAST, equal, study
 
 
 def the(planned: Plan, kind: Any, arm: str) -> Stage:
@@ -301,3 +302,38 @@ def test_scores_of_items_change_no_score(tiny_encoder: Path, tmp_path: Path) -> 
                 assert len(own.values) == main[key].examples
     planned, again = plan(study(tiny_encoder)), plan(study(tiny_encoder, predictions="all"))
     assert planned.stages.keys() == again.stages.keys()
+
+
+@pytest.mark.parametrize("best", [True, False])
+def test_scores_of_items_cost_no_second_look_at_the_data(
+    tiny_encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, best: bool
+) -> None:
+    seen: list[tuple[str, str]] = []
+    def counted(model: Any, task: Any, sets: Any, *rest: Any) -> Any:
+        seen.extend((one.split, one.language) for one in sets)
+        return evaluate_items(model, task, sets, *rest)
+
+    monkeypatch.setattr(stage_module, "evaluate_items", counted)
+    looks, evaluation = {}, {"eval_steps": 0.25, "max_dev_samples": 16, "max_test_samples": 16}
+    hp = FAST | {"load_best_model_at_end": best}
+    for kept in ("none", "dev"):
+        planned = plan(study(tiny_encoder, predictions=kept, evaluation=evaluation, hyperparameters=hp))
+        result = run(planned, "target", "none", tmp_path / kept)
+        looks[kept] = sorted(seen)
+        seen.clear()
+    assert looks["dev"] == looks["none"]
+    [english] = [s for s in result.scores if s.is_final and s.is_main and (s.split, s.language) == ("dev", "en")]
+    [items] = [one for one in result.items if one.language == "en"]
+    assert sum(items.values) / len(items.values) == pytest.approx(english.value)
+
+
+def test_scores_of_items_outlive_a_pause(tiny_encoder: Path, tmp_path: Path) -> None:
+    """Those of an evaluation before it, where its weights are chosen, are taken again."""
+    evaluation = {"eval_steps": 0.25, "max_dev_samples": 16, "max_test_samples": 16}
+    planned = plan(study(tiny_encoder, evaluation=evaluation, predictions="dev"))
+    stage = the(planned, "target", "none")
+    expected = run_stage(stage, planned.study, tmp_path / "whole")
+    paused, found = in_segments(planned, stage, (0.75,), tmp_path / "segments")
+    assert not paused.items
+    assert set(found.items) == set(expected.items)
+    assert {(one.split, one.language) for one in found.items} == {("dev", "en"), ("dev", "de")}
