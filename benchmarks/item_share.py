@@ -131,7 +131,7 @@ def main() -> None:
     single = [one for one in found if one.scope != MEAN]
     tell("target, in one language", single, lambda one: (one.study, one.target, one.split))
     tell("kind of task", single, lambda one: (one.kind,))
-    tell("items", single, lambda one: (f"{100 * (one.items // 100):04}",))
+    tell("items", single, lambda one: (f"{100 * (one.items // 100):>4} to {100 * (one.items // 100) + 99}",))
     tell(MEAN, [one for one in found if one.scope == MEAN], lambda one: (one.study, one.target, one.split))
     tell("all", single, lambda one: ("one language",))
 

@@ -46,13 +46,19 @@ class ItemNoise:
     items: int
 
 
-def item_noise(scores: npt.ArrayLike, clusters: Sequence[object] | None = None) -> ItemNoise:
+def item_noise(
+    scores: npt.ArrayLike, clusters: Sequence[object] | None = None, deterministic: Mask | None = None
+) -> ItemNoise:
     """Variance components of a stratum's scores by item.
+
+    What a run differs in from other seeds of its arm is left out, for the seeds show it already; of an arm with one run
+    as much as the other arms' runs differ in. An arm without seeds has no such part: all of its luck is the items'.
 
     Args:
         scores: ``[arms, seeds, items]``, 1 or 0 for right or wrong, or a score of the item in 0..1; nan for a run that
             is missing (in every item).
         clusters: ``[items]``, what the items belong to. Default: every item is on its own.
+        deterministic: ``[arms]``, arms without seeds, which have one run. Default: none.
 
     Raises:
         UserError: Wrong shapes, an item that some run lacks, or fewer than 2 items.
@@ -78,9 +84,10 @@ def item_noise(scores: npt.ArrayLike, clusters: Sequence[object] | None = None) 
     rest = np.where(runs[:, :, None], table - means[:, None, :], 0.0)
     rest = (rest - (rest * share).mean(axis=2, keepdims=True)) * share
     residual = (rest**2).sum(axis=(1, 2)) / np.maximum((counts - 1) * (number - 1), 1)
-    noise = residual / np.maximum(counts, 1) / number
     several = counts > 1
-    noise[~several] = noise[several].mean() if several.any() else 0.0
+    residual[~several] = residual[several].mean() if several.any() else 0.0
+    residual[check_mask(deterministic, len(table), "deterministic", False)] = 0.0
+    noise = residual / np.maximum(counts, 1) / number
     present = np.flatnonzero(counts > 0)
     between = covariance[np.ix_(present, present)]
     pairs = ~np.eye(len(present), dtype=np.bool_)

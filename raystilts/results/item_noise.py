@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from raystilts.ranking.intervals import FloatArray
+from raystilts.ranking.intervals import FloatArray, Mask
 from raystilts.ranking.items import binomial_noise, item_noise
 from raystilts.results.items import ItemSet
 from raystilts.results.stratum import Arm, Stratum, scores_of
@@ -85,7 +85,8 @@ class KnownItems:
         tables = [self.table(stratum, name) for name in names]
         known = [table for table in tables if table is not None]
         if known and len(known) == len(names):
-            return ItemLuck(_noise(known), True, sum(table.shape[2] for table in known), stratum.split)
+            items = sum(table.shape[2] for table in known)
+            return ItemLuck(_noise(known, stratum.deterministic), True, items, stratum.split)
         counts = [self._counts.get((stratum.target, stratum.target_fraction, name), Count(0, False)) for name in names]
         if not all(count.items for count in counts):
             return None
@@ -122,15 +123,16 @@ class KnownItems:
         return table
 
 
-def _noise(tables: Sequence[FloatArray]) -> FloatArray:
+def _noise(tables: Sequence[FloatArray], deterministic: Mask) -> FloatArray:
     """``[arms]``, of the mean over languages.
 
     Where languages have equally many items, these may be translations of each other: the n-th items of all languages
     vary together. Else languages vary on their own.
     """
     if len({table.shape[2] for table in tables}) == 1:
-        return item_noise(np.mean(tables, axis=0)).variances
-    return np.asarray(sum(item_noise(table).variances for table in tables) / len(tables) ** 2)
+        return item_noise(np.mean(tables, axis=0), deterministic=deterministic).variances
+    variances = [item_noise(table, deterministic=deterministic).variances for table in tables]
+    return np.asarray(sum(variances) / len(tables) ** 2)
 
 
 def stages_of(rows: Iterable[tuple[str, float | None, str, float | None, str, int | None, str, str]]) -> Stages:

@@ -100,3 +100,12 @@ def test_bad_input() -> None:
         item_noise(lucky(10), ["a"])
     with pytest.raises(UserError, match="one variance an arm"):
         rank_arms(np.zeros((3, 2)) + 0.1, items=[0.1])
+
+
+def test_one_run_has_the_luck_that_seeds_would_show_and_an_arm_without_seeds_has_it_all() -> None:
+    table = lucky(4000, agree=0.0)
+    table[2, 1:] = NAN
+    assert item_noise(table).variances[2] < 0.1 * 0.21 / 4000
+    alone = item_noise(table, deterministic=[False, False, True, False]).variances
+    assert alone[2] == pytest.approx(0.21 / 4000, rel=0.15)
+    assert alone[[0, 1, 3]].max() < 0.1 * 0.21 / 4000
