@@ -131,6 +131,10 @@ def matrix_text(matrix: Matrix) -> str:
         start = end
     for line in legend:
         lines += wrap(line)
+    fewer = _fewer_runs(matrix)
+    if fewer:
+        more = f" and {len(fewer) - 3} more" if len(fewer) > 3 else ""
+        lines += wrap(f"fewer runs, for the others failed or are degenerate: {', '.join(fewer[:3])}{more}")
     if matrix.value == "gain":
         own = any(arm is not None and arm.overlap for row in matrix.cells for arm in row)
         overlap = "; (...) trains on the target's own training data" if own else ""
@@ -145,6 +149,16 @@ def matrix_text(matrix: Matrix) -> str:
     if matrix.not_learnt:
         lines += wrap(f"{NOT_LEARNT}: {', '.join(matrix.not_learnt)}")
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _fewer_runs(matrix: Matrix) -> list[str]:
+    """Cells of which some runs are in no mean: `mnli on xnli (2 of 5)`."""
+    found = []
+    for name, row in zip(matrix.arms, matrix.cells, strict=True):
+        for target, arm in zip(matrix.targets, row, strict=True):
+            if arm is not None and arm.seeds and (left_out := arm.degenerate + arm.failed):
+                found.append(f"{name} on {target} ({arm.seeds} of {arm.seeds + left_out})")
+    return found
 
 
 def short_names(names: Sequence[str]) -> tuple[list[str], list[str]]:

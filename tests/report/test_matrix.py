@@ -31,6 +31,16 @@ def test_gains_of_every_arm_but_none(answers: list[TargetAnswer]) -> None:
     assert cell_text(found, 3, 0).endswith("*")
 
 
+def test_cells_of_fewer_runs_are_named(answers: list[TargetAnswer]) -> None:
+    arms = [replace(arm, degenerate=0, failed=0) for arm in answers[0].arms]
+    whole = replace(answers[0], arms=tuple(arms))
+    assert "fewer runs" not in matrix_text(transfer_matrix([whole], "gain"))
+    squad = next(i for i, arm in enumerate(arms) if arm.label == "squad")
+    arms[squad] = replace(arms[squad], seeds=2, degenerate=2, failed=1)
+    text = matrix_text(transfer_matrix([replace(whole, arms=tuple(arms))], "gain"))
+    assert "fewer runs, for the others failed or are degenerate: squad on xnli (2 of 5)" in " ".join(text.split())
+
+
 def test_scores_and_probabilities(answers: list[TargetAnswer]) -> None:
     scores = transfer_matrix(answers, "score")
     assert scores.arms[0] == "none"
