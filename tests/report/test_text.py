@@ -170,7 +170,7 @@ def test_a_run_that_the_ranking_takes_for_collapsed_is_named(tmp_path: Path) -> 
 def test_of_many_collapsed_arms_three_are_named_and_sound_runs_are_not(tmp_path: Path) -> None:
     arms = {f"a{i}": [0.10, *(0.42 - 0.01 * i + x for x in SOUND[1:])] for i in range(5)}
     grid(tmp_path, None, {name: [0.40 + x for x in SOUND] for name in ("none", "b", "c", "d", "e", "f")} | arms)
-    [answer] = Results(tmp_path).answers(language="en")
+    [answer] = Results(tmp_path).answers()
     [note] = [note for note in answer.notes if "collapsed" in note]
     assert [note.count(f"{name}: 1 of 6 runs") for name in ("a0", "a1", "a2", "a3", "none")] == [1, 1, 1, 0, 0]
     assert note.endswith(" and 2 more: they are in the means and hardly count in the gain and P(best)")
@@ -186,7 +186,8 @@ def test_dev_data_at_their_ceiling_are_said_to_choose_nothing(tmp_path: Path) ->
     said = "the dev data cannot choose: all runs score 100.0 on its 30 items; give more or harder dev data"
     assert verdict(answer).endswith(f"not told apart with 3 seeds; {said}.")
     study = Study.model_validate({
-        "name": "full", "intermediates": ["none", "a", "b"], "targets": [{"task": "xnli", "languages": ["en", "zh"]}],
+        "name": "full", "intermediates": ["none", "squad", "mlqa"], "seeds": [0, 1, 2],
+        "targets": [{"task": "xnli", "languages": ["en", "zh"]}],
     })  # fmt: skip
     (tmp_path / "study.json").write_text(json.dumps(study.model_dump(mode="json")))
     [answer] = Results(tmp_path).answers()
