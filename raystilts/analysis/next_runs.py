@@ -20,7 +20,7 @@ import yaml
 
 from raystilts.analysis.presentation import count, printable, wrap
 from raystilts.errors import UserError
-from raystilts.ranking.advice import Advice, advise, advise_arms, arms_to_add
+from raystilts.ranking.advice import Advice, advise, advise_arms, arms_to_add, chance_words
 from raystilts.results.answers import TargetAnswer, target_label
 from raystilts.results.results import Results
 from raystilts.study.arms import Arms
@@ -173,6 +173,8 @@ def _need(answer: TargetAnswer, times: StageTimes, goal: _Goal) -> Need | str | 
         arms = [i for i in np.flatnonzero(choice.competes).tolist() if not choice.fit.deterministic[i]]
         if not arms:
             return "no arm has a finished run"
+        if answer.ceiling is not None:
+            return answer.ceiling.words()
         return _found(answer, times, Advice(tuple(arms), 1, None, ""))
     whole = advise(choice, **asdict(goal))
     if whole.seeds == 0:
@@ -186,12 +188,13 @@ def _need(answer: TargetAnswer, times: StageTimes, goal: _Goal) -> Need | str | 
         some = np.array(sorted({*wanted[:size], *baseline}))
         options.append(advise_arms(choice, some, **asdict(goal)))
     needs = [_found(answer, times, option) for option in options if option.seeds is not None]
+    if not needs and answer.ceiling is not None:
+        return answer.ceiling.words()
     if not needs:
         best = max(options, key=lambda option: option.probability or 0.0)
-        few = "less than 0.01" if (best.probability or 0.0) < 0.01 else f"{best.probability:.2f}"
         return (
-            f"{goal.max_seeds} more seeds would decide with probability {few} only: take {answer.best[0]}, allow more "
-            "(--max-seeds), or say what loss does not matter (--tolerance)"
+            f"{goal.max_seeds} more seeds would decide with probability {chance_words(best.probability or 0.0)}: take "
+            f"{answer.best[0]}, allow more (--max-seeds), or say what loss does not matter (--tolerance)"
         )
     return min(needs, key=lambda need: times.seconds_of([need])[0])
 

@@ -46,6 +46,7 @@ class Derived:
         finals: The rows of `finals.parquet`; None where there are several encoders, each with arms of its own to
             compare.
         number: Runs, of which `failed` have no score.
+        stand_ins: Targets whose dev scores stand in for test scores.
     """
 
     connection: duckdb.DuckDBPyConnection
@@ -55,6 +56,7 @@ class Derived:
     number: int
     failed: int
     said: list[str]
+    stand_ins: list[str]
 
 
 @contextmanager
@@ -75,7 +77,7 @@ def derive(state: State) -> Iterator[Derived]:
         once = alone and not (state.settings.same_name or state.settings.baselines)
         _create_facts(connection, once=once, kept=not once or state.rows.num_rows >= SMALL)
         _create_origins(connection, state)
-        _say_splits(connection, said)
+        stand_ins = _say_splits(connection, said)
         _create_main(connection, state, said)
         number, failed = connection.execute(
             "select count(*), count(*) filter (not done) "
@@ -88,7 +90,7 @@ def derive(state: State) -> Iterator[Derived]:
         finals = None if mixed else _FINALS_AT_ONCE if at_once else _FINALS
         if finals is not None:
             _create_shared(connection, _last_query(at_once))
-        yield Derived(connection, runs, scores, finals, number, failed, said)
+        yield Derived(connection, runs, scores, finals, number, failed, said, stand_ins)
 
 
 def _sized(rows: pa.Table, said: list[str]) -> pa.Table:
@@ -154,7 +156,8 @@ def _create_origins(connection: duckdb.DuckDBPyConnection, state: State) -> None
         connection.execute(f"set variable {name}s = (select list({name} order by place) from origin_sets)")
 
 
-def _say_splits(connection: duckdb.DuckDBPyConnection, said: list[str]) -> None:
+def _say_splits(connection: duckdb.DuckDBPyConnection, said: list[str]) -> list[str]:
+    """Says which splits are not what they stand for; gives the targets whose dev scores stand in for test."""
     found = [str(row[0]) for row in connection.execute("select distinct split from facts order by 1").fetchall()]
     if "test" not in found:
         raise UserError(f"no row is of split test or dev, but of {', '.join(found)}; give --set split=test")
@@ -165,6 +168,7 @@ def _say_splits(connection: duckdb.DuckDBPyConnection, said: list[str]) -> None:
     rest = [name for name in found if name not in ("dev", "test")]
     if rest:
         said.append(f"kept, but not ranked by: split {', '.join(rest)}")
+    return [str(name) for name in stands]
 
 
 def _create_main(connection: duckdb.DuckDBPyConnection, state: State, said: list[str]) -> None:

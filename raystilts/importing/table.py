@@ -28,6 +28,7 @@ from raystilts.importing.trees import read_tree
 from raystilts.importing.wide import as_long
 from raystilts.importing.writing import update
 from raystilts.results.baseline import NONE, write_baseline
+from raystilts.results.stand_ins import write_stand_ins
 
 _NAMED = ("intermediate", "target", "language", "metric")
 
@@ -136,6 +137,7 @@ def import_table(table: str | Path, results: str | Path, options: Options | None
     named = merged.state.settings.baselines
     if named:
         write_baseline(folder, named[0] if len(named) == 1 else NONE)
+    write_stand_ins(folder, derived.stand_ins)
     items = write_items(folder, examples, source) if examples is not None else 0
     return Imported(
         derived.number, number, merged.new, merged.equal, merged.replaced, merged.gone, derived.failed,

@@ -120,7 +120,7 @@ def advise_arms(
     low, high, reached = 0, max_seeds, chance(max_seeds)
     if reached < probability:
         note = (
-            f"{high} more seeds decide with probability {reached:.2f} only: the arms are close; "
+            f"{high} more seeds decide with probability {chance_words(reached)}: the arms are close; "
             "take the leader, or state a tolerance"
         )
         return Advice(chosen, None, reached, note)
@@ -133,6 +133,12 @@ def advise_arms(
             low = middle
     note = f"{high} more seeds of {len(chosen)} arms decide with probability {reached:.2f}"
     return Advice(chosen, high, reached, note)
+
+
+def chance_words(probability: float) -> str:
+    """The chance of a decision in a sentence: "0.23 only", "0.70"."""
+    words = "less than 0.01" if probability < 0.01 else f"{probability:.2f}"
+    return f"{words} only" if probability < 0.5 else words
 
 
 def decision_chance(

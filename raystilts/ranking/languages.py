@@ -129,7 +129,7 @@ def _by_language(
         shifted = base + level + keep * parts.values[:, [column]] + error
         shown = replace(macro.fit, effects=fit.effects)
         still_tied = [g for g in tied if np.allclose(fit.effects[g], fit.effects[g[0]], 1e-12)]
-        answers[name] = Posterior(shifted, shown, macro.competes, still_tied, macro.noise)
+        answers[name] = Posterior(shifted, shown, macro.competes, still_tied, macro.noise, lost=macro.lost)
     return answers
 
 

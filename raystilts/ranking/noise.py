@@ -43,6 +43,7 @@ class Readings:
         like: ``[nodes]``, h.
         level: ``[nodes]``, tau.
         weights: ``[nodes]``, posterior weight of the node; sums to 1.
+        lost: ``[readings]``, column of the run that has collapsed by this reading; -1 where all are sound.
         items: ``[readings]``, variance of the arm's score by its items, which more runs do not lower; None for none.
     """
 
@@ -57,6 +58,7 @@ class Readings:
     like: FloatArray
     level: FloatArray
     weights: FloatArray
+    lost: IntArray
     items: FloatArray | None = None
 
     @property
@@ -104,6 +106,7 @@ def readings(
     order = np.argsort(number > 1, kind="stable")
     row, way = np.nonzero(shares[order])
     row = order[row]
+    lowest = used[np.where(seen, residuals, np.inf).argmin(axis=1)]
     return Readings(
         arm=arms[row],
         first=np.cumsum(number[order]) - number[order],
@@ -116,6 +119,7 @@ def readings(
         like=like,
         level=level,
         weights=weights,
+        lost=np.where(way == 1, lowest[row], -1),
         items=None if items is None else items[arms[row]],
     )
 

@@ -66,6 +66,8 @@ class Posterior:
         noise: ``[arms, draws]``, variance of one run of the arm.
         learnt: Whether the target is learnt at all. If not, nothing is said of its arms but their means.
         items: ``[arms]``, variance of each score by its items; None where items are taken as given.
+        lost: ``[arms, seeds]``, probability that a run has collapsed and says nothing of its arm (`noise`); None where
+            it is not known.
     """
 
     draws: FloatArray
@@ -75,6 +77,7 @@ class Posterior:
     noise: FloatArray
     learnt: bool = True
     items: FloatArray | None = None
+    lost: FloatArray | None = None
 
     @property
     def determined(self) -> bool:
@@ -167,8 +170,8 @@ def rank_arms(
         none = np.empty((len(fit.effects), 0))
         return Posterior(none, fit, competes & learnt, [], none, learnt)
     table, luck = check_scores(scores), _item_variances(items, fit)
-    drawn, noise = draw_scores(table, fit, stream, draws, luck)
-    return Posterior(drawn, fit, competes, tied_groups(fit, competes, luck), noise, items=luck)
+    drawn, noise, lost = draw_scores(table, fit, stream, draws, luck)
+    return Posterior(drawn, fit, competes, tied_groups(fit, competes, luck), noise, items=luck, lost=lost)
 
 
 def with_items(answer: Posterior, items: npt.ArrayLike | None, stream: str) -> Posterior:
@@ -199,11 +202,11 @@ def _item_variances(items: npt.ArrayLike | None, fit: Decomposition) -> FloatArr
 
 def draw_scores(
     table: FloatArray, fit: Decomposition, stream: str, draws: int, items: FloatArray | None = None
-) -> tuple[FloatArray, FloatArray]:
+) -> tuple[FloatArray, FloatArray, FloatArray]:
     """``[arms, draws]`` each: joint draws of the arms' scores, and of the variance of one of their runs.
 
     nan rows for arms without a run; exact arms have their score, and variance 0, in every draw, but for the noise of
-    their items.
+    their items. Also `Posterior.lost`.
     """
     noisy = canonical_order(fit)
     if fit.variance == 0.0:
@@ -211,19 +214,21 @@ def draw_scores(
     rng = generator("hbc", stream, draws, fit.counts[noisy].tolist())
     exact = np.setdiff1d(np.flatnonzero(fit.present), noisy)
     result, variance = (np.full((len(fit.effects), draws), np.nan) for _ in range(2))
+    lost = np.zeros(table.shape)
     result[exact], variance[exact] = fit.effects[exact, None], 0.0
     if items is not None and len(exact):
         result[exact] += np.sqrt(items[exact, None]) * rng.standard_normal((len(exact), draws))
     if len(noisy):
         found = readings(table, fit, noisy, items)
         rows = found.arm[found.first]
-        result[rows], variance[rows] = draw_effects(found, fit.effects[exact], draws, rng)
+        result[rows], variance[rows], share = draw_effects(found, fit.effects[exact], draws, rng)
+        lost[rows, np.maximum.reduceat(found.lost, found.first)] = share  # of an arm without such a reading it is 0
     if fit.split:
         factors = variance_factors(fit.seed_df, draws, rng)
         for part, seeds in enumerate(fit.part_seeds):
             shift = np.sqrt(fit.seed_variance / seeds * factors) * rng.standard_normal(draws)
             result[fit.parts == part] += shift
-    return result, variance
+    return result, variance, lost
 
 
 def canonical_order(fit: Decomposition) -> IntArray:

@@ -76,7 +76,7 @@ def variance_factors(df: float, draws: int, rng: np.random.Generator) -> FloatAr
 
 def draw_effects(
     readings: Readings, exact: FloatArray, draws: int, rng: np.random.Generator
-) -> tuple[FloatArray, FloatArray]:
+) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Joint posterior draws of exchangeable arms.
 
     Args:
@@ -87,7 +87,7 @@ def draw_effects(
 
     Returns:
         ``[arms, draws]`` each, the arms in the order of `readings`: their scores, in the order of m and t, and the
-        variance of one of their runs.
+        variance of one of their runs. ``[arms]``: the share of draws in which one of its runs has collapsed.
     """
     first = readings.first
     arms = len(first)
@@ -99,10 +99,12 @@ def draw_effects(
     centre, narrow = means[node], scales[node] ** 2 + _TINY
     more = (WIDE_FACTOR**2 - 1.0) * narrow
     result, variance = (np.empty((arms, draws)) for _ in range(2))
+    lost = np.zeros(arms)
     for rows in (slice(0, readings.single), slice(readings.single, arms)):
         if rows.start == rows.stop:
             continue
         reading, is_wide = _components(parts, first, rows, node, uniforms)
+        lost[rows] = (readings.lost[reading] >= 0).mean(axis=1)
         sampling = _variances(readings, reading, like, scale, normals[arms + rows.start : arms + rows.stop])
         variance[rows] = sampling
         sampling /= readings.runs[reading]
@@ -118,7 +120,7 @@ def draw_effects(
         np.sqrt(keep, out=keep)
         keep *= normals[rows]
         drawn += keep
-    return result, variance
+    return result, variance, lost
 
 
 def _variances(

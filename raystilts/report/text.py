@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from raystilts.analysis.presentation import count, listed, wrap
+from raystilts.ranking.advice import chance_words
 from raystilts.results.answers import LOOK_AHEAD, ArmAnswer, TargetAnswer, arm_names
 from raystilts.results.over_targets import ArmOverall, OverallAnswer
 
@@ -23,7 +24,7 @@ def best_table(answer: TargetAnswer) -> str:
     part = "" if share == 1.0 else f", {100 * share:g}% of its training data"
     part = part if answer.target_examples is None else f", {count(answer.target_examples, 'training example')}"
     where = answer.language or f"mean of {len(answer.languages)}: {' '.join(answer.languages)}"
-    lines = wrap(f"{answer.target}: {answer.metric} x 100 on test, {where}{part}")
+    lines = wrap(f"{answer.target}: {answer.metric} x 100 on {answer.data}, {where}{part}")
     lines += wrap(verdict(answer), "  ")
     lines.append(_row("arm", ("mean", "gain", "95 % interval", "P(best)", "regret", "seeds")))
     for label, arm in zip(arm_names(answer.arms), answer.arms, strict=True):
@@ -43,7 +44,12 @@ def footnotes(answer: TargetAnswer) -> list[str]:
     found = []
     chooser = choosing(answer.arms)
     if chooser:
-        found.append(f"means and gains are on test; the order, P(best) and regret by {chooser}")
+        unit = "regret in points of the dev score"
+        found.append(f"means and gains are on test; the order, P(best) and regret by {chooser}, {unit}")
+        if answer.language is not None and answer.language not in answer.choice_languages:
+            dev = listed(list(answer.choice_languages))
+            only = f"of {answer.language} only the mean and the gain"
+            found.append(f"P(best), order and regret are from dev data in {dev}: {only}")
     if _gains_are_shrunk(answer):
         found.append("gains are estimated from all arms together; they need not be the differences of the means")
     return found
@@ -168,6 +174,8 @@ def prose(name: str) -> str:
 def _outlook(answer: TargetAnswer) -> str:
     """The seeds that would decide, as the end of a sentence."""
     advice = answer.advice
+    if answer.ceiling is not None and (advice is None or advice.seeds is None):
+        return f"; {answer.ceiling.words()}"
     if advice is None or advice.probability is None:
         return "; nothing is told apart without a second seed" if advice is not None else ""
     if not advice.arms or advice.seeds == 0:
@@ -175,8 +183,7 @@ def _outlook(answer: TargetAnswer) -> str:
     apart = answer.baseline in answer.best or answer.baseline not in answer.advised(advice)
     these = "these" if apart else f"these and of {prose(answer.baseline)}"
     if advice.seeds is None:
-        few = "less than 0.01" if advice.probability < 0.01 else f"{advice.probability:.2f}"
-        return f"; {LOOK_AHEAD} more seeds of {these} would decide with probability {few} only"
+        return f"; {LOOK_AHEAD} more seeds of {these} would decide with probability {chance_words(advice.probability)}"
     seeds = count(advice.seeds, "more seed")
     return f"; {seeds} of {these} would decide with probability {advice.probability:.2f}"
 

@@ -14,6 +14,8 @@ from raystilts.ranking.intervals import FloatArray
 from raystilts.ranking.mcb import compare_with_best
 from raystilts.ranking.posterior import NO_REPEATS, Posterior, number, with_items
 from raystilts.results.baseline import NONE
+from raystilts.results.ceiling import Ceiling, find_ceiling
+from raystilts.results.collapsed import collapsed_note
 from raystilts.results.item_noise import ItemLuck, KnownItems
 from raystilts.results.notes import GAINS_ALONE, TOGETHER, Selection, answer_notes, parsed, shared_notes
 from raystilts.results.stratum import Arm, Stratum, rank_stratum, scores_of, was_run
@@ -104,6 +106,9 @@ class TargetAnswer:
         constant: Where the target is not learnt, the dev score of the best constant answer, 0 to 1, if it has been
             looked up (`analysis.above_chance.with_constants`).
         baseline: What the arm `none` is called, see `results.baseline`.
+        choice_languages: The languages of the data that chose.
+        ceiling: Why these data cannot choose, where they cannot.
+        data: What the means are of: test, or dev where it stands in for test in an imported table.
     """
 
     target: str
@@ -122,6 +127,9 @@ class TargetAnswer:
     constant: float | None = None
     target_examples: int | None = None
     baseline: str = NONE
+    choice_languages: tuple[str, ...] = ()
+    ceiling: Ceiling | None = None
+    data: str = "test"
 
     @property
     def learnt(self) -> bool:
@@ -170,7 +178,11 @@ def _differing(arm: ArmAnswer, arms: Sequence[ArmAnswer]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What a question leaves out or lets in; see `Results.answers`."""
+    """What a question leaves out or lets in; see `Results.answers`.
+
+    Attributes:
+        stand_ins: Targets whose dev scores stand in for test scores, see `results.stand_ins`.
+    """
 
     target: str | None
     language: str | None
@@ -180,6 +192,7 @@ class Question:
     study: Study | None
     tasks: KnownTasks
     baseline: str = NONE
+    stand_ins: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,6 +256,7 @@ def answer_target(
         if learnt and not chosen.learnt:
             gains = rank_stratum(test, asked.language, eligible, stream, learnt=False)
     selection = rule if dev is not None else "test"
+    data = "dev" if test.target in asked.stand_ins else "test"
     best = chosen.best_set
     extra: list[str] = []
     if asked.strict and chosen.learnt:
@@ -259,12 +273,17 @@ def answer_target(
         arms = [replace(arm, posterior="study") for arm in arms]
         arms += _not_run(arms, together, best)
     arms.sort(key=lambda a: (not a.competes, -(a.p_best or 0.0), -(a.mean or 0.0), a.intermediate))
-    notes = answer_notes(test, gains, chosen, selection, overlap, asked.include_overlap, asked.study)
+    notes = answer_notes(test, gains, chosen, selection, overlap, asked.include_overlap, asked.study, data)
+    notes = (*notes, *_collapsed(test, gains, eligible, asked, dev is None))
+    if dev is not None and together is None:
+        names = [arm_label(*arm[:2], asked.baseline) for arm in dev.arms]
+        notes = (*notes, *collapsed_note(scores_of(dev, by), chosen, names, may, "P(best)", "dev"))
     for one, answer in ((luck_of_choice, chosen), (luck, gains)):
         if one is not None and answer.determined:  # elsewhere there is no interval that it could be in
-            notes = (*notes, one.note())
+            notes = (*notes, (replace(one, split=data) if one is luck else one).note())
     if together is not None:
         notes = (TOGETHER, *(GAINS_ALONE if note == NO_REPEATS else note for note in notes), *together.notes)
+    one_luck = luck if dev is None else luck_of_choice
     facts = asked.tasks.get(test.target)
     shared = shared_notes(() if facts is None else facts.shared, [asked.language] if asked.language else test.languages)
     return TargetAnswer(
@@ -283,7 +302,31 @@ def answer_target(
         gain_arms=tuple(arm[:2] for arm in test.arms),
         target_examples=asked.tasks.examples_of(asked.study, test.target, test.target_fraction),
         baseline=asked.baseline,
-    )
+        choice_languages=chooser.languages if by is None else (by,),
+        ceiling=find_ceiling(
+            scores_of(chooser, by), may, None if one_luck is None else one_luck.items,
+            data if dev is None else "dev", _other_choice(test, selection, asked),
+        ),
+        data=data,
+    )  # fmt: skip
+
+
+def _collapsed(
+    test: Stratum, gains: Posterior, eligible: Sequence[bool], asked: Question, chooses: bool
+) -> list[str]:
+    """The note on collapsed runs among those that the means are of."""
+    names = [arm_label(*arm[:2], asked.baseline) for arm in test.arms]
+    shown = ["the gain"] * test.has_baseline + ["P(best)"] * chooses
+    return collapsed_note(scores_of(test, asked.language), gains, names, eligible, " and ".join(shown))
+
+
+def _other_choice(test: Stratum, selection: Selection, asked: Question) -> str:
+    """What else may choose where the dev data in the training language cannot."""
+    facts = asked.tasks.get(test.target)
+    if asked.study is None or selection != "en_dev" or facts is None:
+        return ""
+    others = {*test.languages} & {*facts.dev_languages} - {asked.tasks.train_language(test.target)}
+    return "selection: target_dev" if others else ""
 
 
 def _luck(items: Mapping[str, KnownItems] | None, stratum: Stratum, language: str | None) -> ItemLuck | None:

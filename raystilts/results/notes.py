@@ -38,11 +38,14 @@ def answer_notes(
     overlap: Sequence[bool],
     include_overlap: bool,
     study: Study | None,
+    data: str = "test",
 ) -> tuple[str, ...]:
-    """The notes of one stratum, one sentence each."""
+    """The notes of one stratum, one sentence each; `data` says what stands for the test data."""
     notes = [] if not chosen.learnt else list(dict.fromkeys([*gains.notes, *chosen.notes]))
     if selection == "test" and chosen.learnt:
-        notes.append("no dev data: chosen and scored on the same test data, so P(best) is exploratory")
+        exploratory = ", so P(best) is exploratory" if chosen.determined else ""
+        missing = "test" if data == "dev" else "dev"
+        notes.append(f"no {missing} data: chosen and scored on the same {data} data{exploratory}")
     if any(overlap):
         shared = ", ".join(dict.fromkeys(a.intermediate for a, o in zip(test.arms, overlap, strict=True) if o))
         rule = "competes all the same" if include_overlap else "is left out of best (--include-overlap lets it in)"

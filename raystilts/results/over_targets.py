@@ -96,15 +96,21 @@ def over_targets(answers: Sequence[TargetAnswer]) -> OverallAnswer:
     arms = [_arm(name, arm, baseline) for name, arm in zip(names, found.arms, strict=True) if arm.targets]
     arms.sort(key=lambda arm: (not arm.competes, arm.mean_rank or 0.0, arm.intermediate))
     labels = [answer.label for answer in ranked]
+    language = ranked[0].language
+    elsewhere = {name for a in ranked if language not in a.choice_languages for name in a.choice_languages}
+    notes = [note for note in found.notes if "left out" not in note]  # named above
+    if language is not None and elsewhere:
+        dev = ", ".join(sorted(elsewhere))
+        notes.append(f"mean rank and P(best) are from dev data in {dev}: of {language} only the scaled gain")
     return OverallAnswer(
-        language=ranked[0].language,
+        language=language,
         targets=tuple(labels[k] for k in found.used),
         not_learnt=tuple(labels[k] for k in found.left_out if not ranked[k].learnt),
         left_out=tuple(labels[k] for k in found.left_out if ranked[k].learnt),
         arms=tuple(arms),
         by_rank=tuple(arm_label(*names[i], baseline) for i in found.rank_set),
         by_gain=tuple(arm_label(*names[i], baseline) for i in found.gain_set),
-        notes=tuple(note for note in found.notes if "left out" not in note),  # named above
+        notes=tuple(notes),
         baseline=baseline,
     )
 

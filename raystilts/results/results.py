@@ -24,6 +24,7 @@ from raystilts.results.items import ItemSet, has_items, read_item_sets
 from raystilts.results.joint_choice import JointChoice, least_targets
 from raystilts.results.notes import Selection
 from raystilts.results.over_targets import OverallAnswer, over_targets
+from raystilts.results.stand_ins import read_stand_ins
 from raystilts.results.stratum import Arm, Final, Place, Stratum, build_stratum
 from raystilts.results.study_file import read_study
 from raystilts.results.tables import in_view
@@ -322,7 +323,7 @@ class Results:
         self._check(tests, target, language)
         compared = compared_fraction(intermediate_fraction, tests.values(), study)
         asked = Question(target, language, compared, include_overlap, strict, study, read_tasks(self.folder, study),
-                         self.baseline)  # fmt: skip
+                         self.baseline, read_stand_ins(self.folder))  # fmt: skip
         devs, rule = self._choosing(every, asked if least is None else replace(asked, target=None))
         joint = {} if least is None else self._together(every, devs, rule, asked, least)
         items = self.known_items(target)

@@ -12,6 +12,7 @@ import pytest
 
 from raystilts.errors import UserError
 from raystilts.importing.table import Imported, Options, import_table
+from raystilts.report.text import best_table
 from raystilts.results.compaction import compact
 from raystilts.results.finals import finals_table
 from raystilts.results.reader import ResultsWarning
@@ -71,11 +72,18 @@ def test_dev_never_becomes_test(load: Import, scores: Scores, tmp_path: Path, or
     assert matrix.groupby("intermediate")["score"].max().to_dict() == {"mnli": 0.72, "none": 0.61}
 
 
-def test_dev_alone_stands_in_until_test_is_there(load: Import, scores: Scores) -> None:
+def test_dev_alone_stands_in_until_test_is_there(load: Import, scores: Scores, tmp_path: Path) -> None:
     done = load(_lang(0.0), "dev.csv", constants={"split": "dev"})
     assert any("no test scores of xnli" in sentence for sentence in done.said)
     assert set(scores()["split"]) == {"test"}
+    [answer] = Results(tmp_path / "out").answers()
+    assert " x 100 on dev, " in best_table(answer)
+    assert [note for note in answer.notes if "same" in note] == [
+        "no test data: chosen and scored on the same dev data"
+    ], "no P(best) with one seed"
     load(_lang(0.1), "test.csv", constants={"split": "test"})
+    [answer] = Results(tmp_path / "out").answers()
+    assert " x 100 on test, " in best_table(answer)
     assert scores().groupby("split")["value"].max().round(3).to_dict() == {"dev": 0.72, "test": 0.62}
 
 

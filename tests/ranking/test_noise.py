@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from raystilts.ranking.intervals import decompose
 from raystilts.ranking.noise import Readings, readings
+from raystilts.ranking.posterior import rank_arms
 
 NAN = float("nan")
 
@@ -55,6 +56,14 @@ def test_a_low_run_far_off_is_an_outlier_and_a_high_one_is_not() -> None:
     assert runs[5] == 3.0
     assert effects[5] == pytest.approx(rest, abs=0.1)
     assert runs[6] == 4.0
+
+
+def test_the_collapsed_run_is_known_by_its_seed() -> None:
+    scores = noisy(arms=6, seeds=6, seed=4)
+    scores[2, 3] -= 9.0
+    found = rank_arms(scores)
+    assert found.lost is not None
+    assert np.argwhere(found.lost > 0.9).tolist() == [[2, 3]]
 
 
 def test_without_outliers_the_effects_are_the_means() -> None:

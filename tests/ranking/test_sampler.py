@@ -15,6 +15,7 @@ def sound(effects: np.ndarray, variances: np.ndarray, like: float = 1e9, runs: f
         arm=arms, first=arms, single=len(arms), effects=effects, runs=np.full(len(arms), runs),
         squares=np.zeros(len(arms)) + (variances - variances[0]) * like, shares=np.ones(len(arms)),
         df=np.zeros(len(arms)), like=np.array([like]), level=variances[:1], weights=np.ones(1),
+        lost=np.full(len(arms), -1),
     )  # fmt: skip
 
 
@@ -31,21 +32,21 @@ def test_variance_factors_have_the_inverse_chi_square_mean() -> None:
 
 def test_variances_are_inverse_chi_square() -> None:
     readings = sound(np.linspace(-1.0, 1.0, 9), np.full(9, 0.04), like=3.0)
-    _, variance = draw_effects(readings, np.zeros(0), 20_000, generator("v"))
+    _, variance, _ = draw_effects(readings, np.zeros(0), 20_000, generator("v"))
     shares = [0.05, 0.25, 0.5, 0.75, 0.95]
     exact = 3.0 * 0.04 / stats.chi2.ppf(1.0 - np.array(shares), 3.0)
     assert np.quantile(variance, shares) == pytest.approx(exact, rel=0.08)
 
 
 def test_exact_scores_take_part_in_the_prior() -> None:
-    alone, _ = draw_effects(sound(np.zeros(1), np.full(1, 0.5)), np.zeros(0), 2000, generator("e"))
-    among, _ = draw_effects(sound(np.zeros(1), np.full(1, 0.5)), np.full(6, 5.0), 2000, generator("e"))
+    alone, _, _ = draw_effects(sound(np.zeros(1), np.full(1, 0.5)), np.zeros(0), 2000, generator("e"))
+    among, _, _ = draw_effects(sound(np.zeros(1), np.full(1, 0.5)), np.full(6, 5.0), 2000, generator("e"))
     assert among.mean() > alone.mean() + 0.3
 
 
 def test_wide_spread_keeps_effects_and_their_error() -> None:
     effects = np.linspace(-50.0, 50.0, 9)
-    draws, variance = draw_effects(sound(effects, np.full(9, 0.04)), np.zeros(0), 20_000, generator("w"))
+    draws, variance, _ = draw_effects(sound(effects, np.full(9, 0.04)), np.zeros(0), 20_000, generator("w"))
     assert draws.mean(axis=1) == pytest.approx(effects, abs=0.02)
     assert draws.std(axis=1) == pytest.approx(np.full(9, 0.2), rel=0.03)
     assert variance == pytest.approx(np.full(variance.shape, 0.04), rel=1e-3)
@@ -59,8 +60,9 @@ def test_the_crowd_decides_between_two_readings_of_an_arm() -> None:
     both = Readings(
         arm=np.append(arms, 9), first=arms, single=9, effects=effects, runs=one.runs, squares=one.squares,
         shares=np.append(np.ones(9), [0.5, 0.5]), df=one.df, like=one.like, level=one.level, weights=one.weights,
+        lost=one.lost,
     )  # fmt: skip
-    draws, _ = draw_effects(both, np.zeros(0), 2000, generator("r"))
+    draws, _, _ = draw_effects(both, np.zeros(0), 2000, generator("r"))
     near = draws[9] > -3.0
     assert near.mean() > 0.95
     assert draws[9, near].mean() == pytest.approx(0.0, abs=0.05)
@@ -83,6 +85,6 @@ def test_noise_rows_hold_evenly_spaced_quantiles_in_orders_of_their_own() -> Non
 def test_draws_follow_the_prior_grid() -> None:
     # two tight groups: every draw of an arm lies near its own group, whatever m and t are
     effects = np.array([0.0, 0.1, 10.0, 10.1])
-    draws, _ = draw_effects(sound(effects, np.full(4, 0.01)), np.zeros(0), 2000, generator("g"))
+    draws, _, _ = draw_effects(sound(effects, np.full(4, 0.01)), np.zeros(0), 2000, generator("g"))
     assert draws.mean(axis=1) == pytest.approx(effects, abs=0.05)
     assert draws.std(axis=1) == pytest.approx(np.full(4, 0.1), rel=0.1)

@@ -9,11 +9,15 @@ from results.examples import write_results
 from results.rows import run_row, score_rows, write
 from typer.testing import CliRunner
 
+from raystilts.analysis.next_runs import next_runs
 from raystilts.cli.common import app
-from raystilts.report.text import best_table, interval, marks, verdict
+from raystilts.ranking.advice import chance_words
+from raystilts.report.text import best_table, footnotes, interval, marks, verdict
 from raystilts.results.answers import TargetAnswer, arm_names
 from raystilts.results.ledger import write_attempt
+from raystilts.results.over_targets import over_targets
 from raystilts.results.results import Results
+from raystilts.study.schema import Study
 
 
 @pytest.fixture
@@ -122,3 +126,102 @@ def test_one_arm_alone_is_not_called_best(tmp_path: Path) -> None:
             arm for arm in answer.arms if arm.intermediate == name and arm.intermediate_fraction in (None, 1.0)
         ))  # fmt: skip
         assert verdict(alone) == f"Nothing to compare yet: {words} a finished run."
+
+
+def grid(folder: Path, dev: dict[str, list[float]] | None, test: dict[str, list[float]], items: int = 100_000) -> None:
+    """Runs of each arm, seed by seed, with dev scores in English and test scores in English and Chinese."""
+    for name, scores in test.items():
+        for seed, value in enumerate(scores):
+            run = run_row(f"{name}{seed}", intermediate=name, intermediate_fraction=None if name == "none" else 1.0,
+                          seed=seed)  # fmt: skip
+            rows = score_rows(run, {"en": value, "zh": value - 0.1}, examples=items)
+            if dev is not None:
+                rows += score_rows(run, {"en": dev[name][seed]}, split="dev", examples=items)
+            write_attempt(folder, run, rows)
+
+
+SOUND = [0.0, 0.004, -0.003, 0.002, -0.004, 0.001]
+ONE_LOST = {
+    "none": [0.30 + x for x in SOUND],
+    "good": [0.10, *(0.42 - x for x in SOUND[1:])],
+    "fair": [0.40 + x for x in SOUND],
+}
+
+
+def test_a_run_that_the_ranking_takes_for_collapsed_is_named(tmp_path: Path) -> None:
+    grid(tmp_path / "test", None, ONE_LOST)
+    [answer] = Results(tmp_path / "test").answers(language="en")
+    assert answer.best == ("good",)
+    others = sum(ONE_LOST["good"][1:]) / 5
+    what = f"(10.0; its others have {100 * others:.1f})"
+    assert (
+        f"good: 1 of 6 runs looks collapsed {what}: it is in the mean and hardly counts in the gain and P(best)"
+        in answer.notes
+    )
+    grid(tmp_path / "both", ONE_LOST, ONE_LOST)
+    [answer] = Results(tmp_path / "both").answers(language="en")
+    there = [note for note in answer.notes if "collapsed" in note]
+    assert there == [
+        f"good: 1 of 6 runs looks collapsed {what}: it is in the mean and hardly counts in the gain",
+        f"good: 1 of 6 runs looks collapsed on dev {what}: it hardly counts in P(best)",
+    ]
+
+
+def test_of_many_collapsed_arms_three_are_named_and_sound_runs_are_not(tmp_path: Path) -> None:
+    arms = {f"a{i}": [0.10, *(0.42 - 0.01 * i + x for x in SOUND[1:])] for i in range(5)}
+    grid(tmp_path, None, {name: [0.40 + x for x in SOUND] for name in ("none", "b", "c", "d", "e", "f")} | arms)
+    [answer] = Results(tmp_path).answers()
+    [note] = [note for note in answer.notes if "collapsed" in note]
+    assert [note.count(f"{name}: 1 of 6 runs") for name in ("a0", "a1", "a2", "a3", "none")] == [1, 1, 1, 0, 0]
+    assert note.endswith(" and 2 more: they are in the means and hardly count in the gain and P(best)")
+
+
+FULL = {name: [1.0, 1.0, 1.0] for name in ("none", "a", "b")}
+APART = {"none": [0.5, 0.51, 0.52], "a": [0.6, 0.61, 0.62], "b": [0.7, 0.71, 0.72]}
+
+
+def test_dev_data_at_their_ceiling_are_said_to_choose_nothing(tmp_path: Path) -> None:
+    grid(tmp_path, FULL, APART, items=30)
+    [answer] = Results(tmp_path).answers(language="en")
+    said = "the dev data cannot choose: all runs score 100.0 on its 30 items; give more or harder dev data"
+    assert verdict(answer).endswith(f"not told apart with 3 seeds; {said}.")
+    study = Study.model_validate({
+        "name": "full", "intermediates": ["none", "squad", "mlqa"], "seeds": [0, 1, 2],
+        "targets": [{"task": "xnli", "languages": ["en", "zh"]}],
+    })  # fmt: skip
+    (tmp_path / "study.json").write_text(json.dumps(study.model_dump(mode="json")))
+    [answer] = Results(tmp_path).answers()
+    assert verdict(answer).endswith(f"{said}, or selection: target_dev.")
+    assert next_runs(Results(tmp_path)).hopeless == (("xnli", f"{said}, or selection: target_dev"),)
+
+
+def test_dev_data_that_can_choose_are_not_blamed(tmp_path: Path) -> None:
+    assert close(tmp_path / "near", 0.0).ceiling is None
+    grid(tmp_path / "one", {name: [0.6] for name in FULL}, {name: values[:1] for name, values in APART.items()})
+    [answer] = Results(tmp_path / "one").answers(language="en")
+    assert answer.ceiling is None  # one run each may be equal by chance
+
+
+def test_what_is_not_of_the_language_asked_for_is_said(tmp_path: Path) -> None:
+    grid(tmp_path, APART, APART)
+    results = Results(tmp_path)
+    said = "P(best), order and regret are from dev data in en: of zh only the mean and the gain"
+    [chinese], [english], [mean] = results.answers(language="zh"), results.answers(language="en"), results.answers()
+    assert said in footnotes(chinese)
+    assert "mean rank and P(best) are from dev data in en: of zh only the scaled gain" in over_targets([chinese]).notes
+    for other in (english, mean):
+        assert not [note for note in (*footnotes(other), *over_targets([other]).notes) if "dev data in en" in note]
+        assert any("regret in points of the dev score" in note for note in footnotes(other))
+
+
+def test_without_p_best_it_is_not_called_exploratory(tmp_path: Path) -> None:
+    grid(tmp_path, None, {name: values[:1] for name, values in APART.items()})
+    [answer] = Results(tmp_path).answers(language="en")
+    assert "no dev data: chosen and scored on the same test data" in answer.notes
+
+
+@pytest.mark.parametrize(
+    ("chance", "words"), [(0.004, "less than 0.01 only"), (0.23, "0.23 only"), (0.5, "0.50"), (0.7, "0.70")]
+)
+def test_only_is_said_of_small_chances(chance: float, words: str) -> None:
+    assert chance_words(chance) == words

@@ -242,7 +242,11 @@ def missing(data: ReportData) -> list[str]:
     if not data.has_gains:
         found.append("No run of none: gains over it are not known; arms are still compared with one another.")
     if all_exploratory(data):
-        found.append("No dev data: arms are chosen and scored on the same test data, so every P(best) is exploratory.")
+        known = any(arm.p_best is not None for answer in data.answers for arm in answer.arms)
+        dev = all(answer.data == "dev" for answer in data.answers)
+        missing_split, same = ("test", "dev") if dev else ("dev", "test")
+        exploratory = ", so every P(best) is exploratory" if known else ""
+        found.append(f"No {missing_split} data: arms are chosen and scored on the same {same} data{exploratory}.")
     if data.study is None:
         found.append("The tables came without a study file: how to run it again is not known.")
     if not len(data.runs) or not (data.runs["seconds"] > 0).any():

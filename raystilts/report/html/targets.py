@@ -55,7 +55,7 @@ def _next(data: ReportData) -> Markup | None:
 
 
 def _entry(index: int, answer: TargetAnswer, *, warn: bool) -> Markup:
-    warning = [note for note in answer.notes if warn and "exploratory" in note]
+    warning = [note for note in answer.notes if warn and "chosen and scored on the same" in note]
     return tag(
         "li",
         tag("h3", tag("a", answer.label, href=f"#target-{index}")),
@@ -101,7 +101,7 @@ def forest_table(answer: TargetAnswer) -> Markup:
     if scale:
         cells[4:4] = [tag("th", _axis(scale), class_="plot")]
     body = [_row(arm, name, scale) for arm, name in named]
-    caption = f"Arms for {answer.target}: {answer.metric} × 100 on test, best first"
+    caption = f"Arms for {answer.target}: {answer.metric} × 100 on {answer.data}, best first"
     shown = table(caption, tag("tr", cells), body, class_="forest")
     notes = footnotes(answer) if scale else []
     return join(shown, *(tag("p", f"{note[0].upper()}{note[1:]}.", class_="note") for note in notes))
@@ -238,4 +238,4 @@ def _measured(answer: TargetAnswer) -> str:
     size = f" Trained on {share(part)} of its data." if part is not None and part != 1.0 else ""
     if answer.target_examples is not None:
         size = f" Trained on {count(answer.target_examples, 'example')}."
-    return f"Score: {answer.metric} × 100 on test, {where}.{size}"
+    return f"Score: {answer.metric} × 100 on {answer.data}, {where}.{size}"
