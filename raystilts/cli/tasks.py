@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from raystilts.cli.common import AsJson, app, output
+from raystilts.cli.common import AsJson, Commands, app, output
 from raystilts.errors import UserError
 
 if TYPE_CHECKING:
     from raystilts.tasks.check import TaskReport
     from raystilts.tasks.task import Task
 
-tasks_app = typer.Typer(no_args_is_help=True, help="The tasks that studies can name.")
+tasks_app = Commands(no_args_is_help=True, help="The tasks that studies can name.")
 app.add_typer(tasks_app, name="tasks")
 
 DataDir = Annotated[
