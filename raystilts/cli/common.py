@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 import typer.core
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
     from raystilts.results.results import Results
     from raystilts.study.schema import Study
+
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 class _EachOnce:
@@ -56,7 +59,7 @@ class Commands(typer.Typer):
     def __init__(self, **how: Any) -> None:
         super().__init__(cls=_Group, **how)
 
-    def command(self, name: str | None = None, **how: Any) -> Any:
+    def command(self, name: str | None = None, **how: Any) -> Callable[[F], F]:
         """Adds a command."""
         return super().command(name, cls=_Command, **how)
 

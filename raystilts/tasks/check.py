@@ -123,7 +123,8 @@ def declared(task: Task) -> Iterator[tuple[SplitName, AnySource, str]]:
 def refusal(task: Task, data_dir: Path | None) -> str:
     """What a study on the task and all its languages is refused with for want of a part, the rest being here.
 
-    Empty where nothing is wanting, and where none of a part's data set is here. Dev data choose in the training language.
+    Empty where nothing is wanting, and where none of a part's data set is here. Of dev data a study reads those in the
+    training language.
     """
     for split, source, language in declared(task):
         needed = split in ("train", "test") or (split == "dev" and language in task.train_languages)
