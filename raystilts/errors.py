@@ -66,11 +66,15 @@ def did_you_mean(given: str, allowed: Iterable[str]) -> str:
     """A suffix for an error about an unknown name: close matches first, else the allowed names.
 
     Args:
-        given: The unknown name.
+        given: The unknown name; in which case it is written does not matter.
         allowed: Every name that would have been understood.
     """
     names = sorted(set(allowed))
-    close = difflib.get_close_matches(cut(given), names, n=3, cutoff=0.6)
+    folded: dict[str, list[str]] = {}
+    for name in names:
+        folded.setdefault(name.casefold(), []).append(name)
+    found = difflib.get_close_matches(cut(given).casefold(), folded, n=3, cutoff=0.6)
+    close = [name for one in found for name in folded[one]][:3]
     if close:
         return f"did you mean {' or '.join(repr(name) for name in close)}?"
     lengths = itertools.accumulate(len(name) + 2 for name in names[:20])

@@ -15,6 +15,7 @@ import typer
 from raystilts.cli.common import (
     AsJson,
     Assignments,
+    Commands,
     EncoderName,
     ResultsFolder,
     Storage,
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from raystilts.results.task_facts import KnownTasks
     from raystilts.study.schema import Study
 
-analyze_app = typer.Typer(
+analyze_app = Commands(
     no_args_is_help=True,
     rich_markup_mode=None,
 )

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
+import typer.core
 
 from raystilts.analysis.presentation import printable
+from raystilts.errors import UserError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -19,7 +21,50 @@ if TYPE_CHECKING:
     from raystilts.study.schema import Study
 
 
-app = typer.Typer(
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class _EachOnce:
+    """Refuses an option of one value that is given again: all but the last would be dropped without a word."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """As the command has it, after a look at what is there."""
+        this: Any = self
+        _, _, given = this.make_parser(ctx).parse_args(list(args))
+        if not ctx.resilient_parsing and not any(one.is_eager for one in given):  # completion, --help
+            _refuse_repeated(given)
+        found: list[str] = super().parse_args(ctx, args)  # type: ignore[misc]
+        return found
+
+
+def _refuse_repeated(given: Sequence[Any]) -> None:
+    for option in given:
+        times = given.count(option)
+        if times > 1 and not option.multiple and not getattr(option, "is_flag", False):
+            name = max(option.opts, key=len)
+            raise UserError(f"{name} is given {times} times and takes one value; give it once, in a command for each")
+
+
+class _Command(_EachOnce, typer.core.TyperCommand):
+    pass
+
+
+class _Group(_EachOnce, typer.core.TyperGroup):
+    pass
+
+
+class Commands(typer.Typer):
+    """Commands that belong together."""
+
+    def __init__(self, **how: Any) -> None:
+        super().__init__(cls=_Group, **how)
+
+    def command(self, name: str | None = None, **how: Any) -> Callable[[F], F]:
+        """Adds a command."""
+        return super().command(name, cls=_Command, **how)
+
+
+app = Commands(
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,

@@ -49,7 +49,7 @@ def import_(
     ] = None,
     across: Annotated[
         str | None,
-        typer.Option(help="What the columns of a wide table are: target, intermediate, language, metric, seed."),
+        typer.Option(help="What the columns of a wide table are: target, intermediate, language, metric, seed, split."),
     ] = None,
     path: Annotated[
         str | None, typer.Option("--path", help="What the names of folders are: '{intermediate}/{target}/seed{seed}'.")
@@ -105,13 +105,13 @@ def import_(
 
 def _explain(table: Path, options: Options) -> None:
     from raystilts.importing.explain import explained, refused
-    from raystilts.importing.table import Understood, read, understood
+    from raystilts.importing.table import concluded, read, understood
 
     reading = read(table.expanduser(), options)
     console = output()
     try:
-        known: Understood | None = understood(reading, options)
-        lines = explained(known) if known else []
+        known = understood(reading, options)
+        lines = explained(known, concluded(table.expanduser(), known, options))
     except UserError as error:
         for line in refused(reading, options, error)[:-1]:
             console.print(line, soft_wrap=True)

@@ -155,7 +155,9 @@ def _best_text(part: Results, asked: _Asked, *, overall: bool) -> str:
 @app.command()
 def matrix(
     results: ResultsFolder,
-    value: Annotated[Value, typer.Option(help="What a cell holds.")] = Value.gain,
+    value: Annotated[
+        Value | None, typer.Option(help="What a cell holds; default gain, or score where the baseline has no run.")
+    ] = None,
     language: Language = None,
     intermediate_fraction: AtFraction = None,
     plot: Annotated[Path | None, typer.Option(help="Write a heatmap here, such as matrix.png.")] = None,
@@ -167,7 +169,7 @@ def matrix(
     Example: raystilts matrix ~/raystilts_results/quickstart --value gain --plot gains.png
     """
     from raystilts.analysis.presentation import check_plot
-    from raystilts.report.matrix import matrix_csv, matrix_text, plot_matrix, transfer_matrix
+    from raystilts.report.matrix import has_baseline, matrix_csv, plot_matrix, transfer_matrix
     from raystilts.report.text import left_out
 
     if plot is not None:
@@ -175,19 +177,29 @@ def matrix(
     loaded = open_results(results, encoder)
     parts = [loaded] if plot is not None or as_csv else loaded.by_encoder()
     answers = [part.answers(language=language, intermediate_fraction=intermediate_fraction) for part in parts]
-    found = [transfer_matrix(one, value.value) for one in answers]
     if plot is not None:
-        plot_matrix(found[0], plot)
+        shown = value or (Value.gain if has_baseline(answers[0]) else Value.score)
+        plot_matrix(transfer_matrix(answers[0], shown.value), plot)
         print(plot, file=sys.stderr)
-    if as_csv:
-        say(matrix_csv(found[0]), end="")
+    if as_csv:  # of gains its columns are there in any case, for programs
+        say(matrix_csv(transfer_matrix(answers[0], (value or Value.gain).value)), end="")
     elif plot is None:
         print_completeness(loaded)
         texts = [
-            _heading(part, parts) + matrix_text(one) + left_out(part, answered, language)
-            for part, one, answered in zip(parts, found, answers, strict=True)
+            _heading(part, parts) + _matrix_text(part, answered, value) + left_out(part, answered, language)
+            for part, answered in zip(parts, answers, strict=True)
         ]
         say("\n".join(texts), end="")
+
+
+def _matrix_text(part: Results, answers: Sequence[TargetAnswer], value: Value | None) -> str:
+    from raystilts.report.matrix import REMEDY, gains_text, has_baseline, matrix_text, transfer_matrix
+
+    imported = part.study() is None
+    if value is None:
+        return gains_text(answers, imported=imported)
+    text = matrix_text(transfer_matrix(answers, value.value))
+    return text + f"{REMEDY}\n" if value is Value.gain and imported and not has_baseline(answers) else text
 
 
 @app.command("next")

@@ -111,7 +111,7 @@ def _interruptible(log: Console) -> Iterator[None]:
 
 def _print_matrix(results: str) -> None:
     from raystilts.analysis.above_chance import above_chance, with_constants
-    from raystilts.report.matrix import matrix_text, transfer_matrix
+    from raystilts.report.matrix import gains_text
     from raystilts.report.text import verdict
     from raystilts.results.finals import write_finals
     from raystilts.results.results import Results
@@ -126,7 +126,7 @@ def _print_matrix(results: str) -> None:
     for part, answers in answered:
         if len(answered) > 1:
             say(f"== {part.encoder} ==\n")
-        say(matrix_text(transfer_matrix(answers, "gain")))
+        say(gains_text(answers, imported=False))
         for answer in with_constants(part, answers):
             out.print(f"{answer.label}: {verdict(answer)}")
         if len(answered) > 1:
@@ -144,7 +144,8 @@ def _print_next(results: str) -> None:
     for line in (
         f"raystilts best {results}",
         f"raystilts best {results} --language de --json",
-        "raystilts run YOUR_STUDY.yaml --dry-run",
+        f"raystilts next {results}",
+        "raystilts plan YOUR_STUDY.yaml",
     ):
         out.print(f"  {line}", soft_wrap=True)
 

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from raystilts.cli.common import AsJson, app, output
+from raystilts.cli.common import AsJson, Commands, app, output
 from raystilts.errors import UserError
 
 if TYPE_CHECKING:
     from raystilts.tasks.check import TaskReport
     from raystilts.tasks.task import Task
 
-tasks_app = typer.Typer(no_args_is_help=True, help="The tasks that studies can name.")
+tasks_app = Commands(no_args_is_help=True, help="The tasks that studies can name.")
 app.add_typer(tasks_app, name="tasks")
 
 DataDir = Annotated[
@@ -123,17 +123,24 @@ def tasks_check(
 ) -> None:
     """Read every split of a task in every language, and say exactly what is wrong. Exit code 1 if anything is.
 
+    Exit code 2 if the task of a file lacks a part that a study needs, while the rest of its data is there.
+
     Example: raystilts tasks check my_task.py
     """
-    from raystilts.tasks.check import check_task
+    from raystilts.tasks.check import check_task, refusal
 
-    reports, folder = [], _folder(data_dir)
+    reports, folder, refused = [], _folder(data_dir), ""
     for task in _named(name, every):
         reports.append(check_task(task, folder))
+        # Not of the catalogue: of many of its tasks only some languages are here, which is all that a study asks for.
+        lacking = refusal(task, folder) if name is not None and _is_file(name) else ""
+        refused = refused or lacking
         if not as_json:
-            _print_report(reports[-1])
+            _print_report(reports[-1], incomplete=bool(lacking))
     if as_json:
         print(json.dumps([_as_json(report) for report in reports], indent=1, ensure_ascii=False))
+    if refused:
+        raise UserError(refused)
     nothing = name is not None and not any(report.here for report in reports)
     if nothing or any(report.faults for report in reports):
         raise typer.Exit(1)
@@ -145,6 +152,10 @@ def _as_json(report: TaskReport) -> dict[str, object]:
     return {"task": report.task, "parts": parts}
 
 
+def _is_file(name: str) -> bool:
+    return name.endswith(".py")
+
+
 def _named(name: str | None, every: bool) -> list[Task]:
     """The tasks of the command line."""
     from raystilts.tasks.registry import all_tasks, get_task, load_task_file
@@ -153,15 +164,16 @@ def _named(name: str | None, every: bool) -> list[Task]:
         raise UserError("tasks check: give one task or file, or --all")
     if name is None:
         return list(all_tasks().values())
-    return load_task_file(name) if name.endswith(".py") else [get_task(name)]
+    return load_task_file(name) if _is_file(name) else [get_task(name)]
 
 
-def _print_report(report: TaskReport) -> None:
+def _print_report(report: TaskReport, *, incomplete: bool) -> None:
     out = output()
     rows = sum(part.rows for part in report.parts)
     absent = [f"{part.split} {part.language}" for part in report.parts if part.absent]
     faults = "1 fault" if len(report.faults) == 1 else f"{len(report.faults)} faults"
-    verdict = faults if report.faults else "ok" if report.here else "no data here"
+    good = "incomplete" if incomplete else "ok" if report.here else "no data here"
+    verdict = faults if report.faults else good
     out.print(f"{report.task:16} {verdict:12} {rows:>9,} rows, {len(report.here)} of {len(report.parts)} parts")
     for fault in report.faults:
         out.print(f"  {fault}", soft_wrap=True)

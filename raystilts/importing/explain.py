@@ -17,8 +17,8 @@ _SHOWN = 3
 _OURS = ("intermediate", "target", "language", "split", "metric", "seed", "step", "value")
 
 
-def explained(known: Understood) -> list[str]:
-    """Lines for a source that can be imported."""
+def explained(known: Understood, said: Sequence[str]) -> list[str]:
+    """Lines for a source that can be imported, of which `said` is concluded."""
     lines = [*_columns(known.reading, known.columns), "", "the first rows, as they are read:"]
     rows = known.rows.head(_SHOWN)
     for place, (_, row) in enumerate(rows.iterrows(), 1):
@@ -26,7 +26,7 @@ def explained(known: Understood) -> list[str]:
         extra = [f"{name}={row[name]}" for name in ("intermediate_fraction", "target_fraction") if pd.notna(row[name])]
         extra += [f"hyperparameters={row['hyperparameters']}"] if row["hyperparameters"] != "{}" else []
         lines.append(f"  {place}. {', '.join([*told, *extra])}")
-    return [*lines, "", "concluded:", *(f"  {sentence}" for sentence in known.said), "", *_options(known)]
+    return [*lines, "", "concluded:", *(f"  {sentence}" for sentence in said), "", *_options(known)]
 
 
 def refused(reading: Reading, options: Options, error: UserError) -> list[str]:
@@ -64,7 +64,7 @@ def _options(known: Understood) -> list[str]:
     free = [*known.columns.unused, "COLUMN"]
     lines = [
         f"--column {'|'.join(NAMES)}=COLUMN: another column, such as --column "
-        f"{'seed' if 'seed' not in of else 'target'}={free[0]}",
+        f"{'seed' if 'seed' not in of else 'hyperparameters'}={free[0]}",
         "--set language|split|metric|seed|...=VALUE: what the file lacks",
         f"--metric NAME: judge by it ({_few(metrics)})",
         f"--baseline NAME: which intermediate is none ({_few(arms)})",

@@ -14,6 +14,7 @@ from raystilts.errors import UserError, did_you_mean
 from raystilts.filesystem import open_folder
 from raystilts.importing.cleaning import Repeats, arranged, sure_sizes, with_seeds, with_splits, without_duplicates
 from raystilts.importing.columns import Columns, need
+from raystilts.importing.deriving import derive
 from raystilts.importing.files import read_file
 from raystilts.importing.items import write_items
 from raystilts.importing.kinds import without_split
@@ -22,7 +23,7 @@ from raystilts.importing.names import same_names, with_baseline, without_summari
 from raystilts.importing.numbers import is_missing
 from raystilts.importing.reading import Reading
 from raystilts.importing.scales import Scale, absolute, by_direction, marked_gains, to_fractions
-from raystilts.importing.state import Settings, Source, State, renamed, to_rows
+from raystilts.importing.state import SCHEMA, Settings, Source, State, renamed, to_rows
 from raystilts.importing.summaries import as_runs
 from raystilts.importing.trees import read_tree
 from raystilts.importing.wide import as_long
@@ -166,6 +167,17 @@ def understood(reading: Reading, options: Options, settings: Settings | None = N
         UserError: It cannot be imported as it is.
     """
     return Understood(*_understood(reading, options, settings or Settings()))
+
+
+def concluded(path: Path, known: Understood, options: Options) -> list[str]:
+    """All that an import into an empty folder would say; nothing is written.
+
+    Raises:
+        UserError: It cannot be imported as it is.
+    """
+    merged, said = _merged(State(SCHEMA.empty_table()), known, _source(path, known.reading, options), options)
+    with derive(merged.state) as derived:
+        return list(dict.fromkeys([*known.said, *said, *derived.said]))
 
 
 def _understood(

@@ -11,7 +11,7 @@ import pandas as pd
 
 from raystilts.report.completeness import completeness
 from raystilts.report.html.provenance import runs_hash, versions
-from raystilts.report.matrix import matrix_text, transfer_matrix
+from raystilts.report.matrix import gains_text
 from raystilts.report.text import verdict
 from raystilts.results.answers import TargetAnswer
 from raystilts.results.results import Results
@@ -52,7 +52,7 @@ def dataset_card(
         "how much, and how sure is that?",
         "## Answers",
         *([] if found is None else [found.sentence()]),
-        f"```text\n{matrix_text(transfer_matrix(list(answers), 'gain')).rstrip()}\n```",
+        f"```text\n{gains_text(answers, imported=False).rstrip()}\n```",
         "\n".join(f"- {answer.target}: {verdict(answer)}" for answer in answers),
         "## Tables",
         _tables(tables),

@@ -23,6 +23,8 @@ Value = Literal["gain", "score", "p_best"]
 LONGEST = 36
 #: What is said of targets that are not learnt.
 NOT_LEARNT = "not learnt at this size, so no arm is better than another"
+#: What an import is told for another arm to be the baseline.
+REMEDY = "raystilts import --baseline NAME says which intermediate is none"
 #: What stands in the cells, for a title.
 TITLES: dict[Value, str] = {
     "gain": "gain over {baseline} in points, with half the width of its 95 % interval",
@@ -159,6 +161,24 @@ def _fewer_runs(matrix: Matrix) -> list[str]:
             if arm is not None and arm.seeds and (left_out := arm.degenerate + arm.failed):
                 found.append(f"{name} on {target} ({arm.seeds} of {arm.seeds + left_out})")
     return found
+
+
+def gains_text(answers: Sequence[TargetAnswer], *, imported: bool) -> str:
+    """The matrix of gains as text; where there is no baseline, a line that says so and the matrix of scores.
+
+    Args:
+        imported: Whether the results were imported, where another arm may have been meant for the baseline.
+    """
+    if has_baseline(answers):
+        return matrix_text(transfer_matrix(answers, "gain"))
+    remedy = f" ({REMEDY})" if imported else ""
+    said = f"no gains: {answers[0].baseline} has no finished run{remedy}; scores instead, or --value p_best"
+    return "\n".join(wrap(said)) + "\n\n" + matrix_text(transfer_matrix(answers, "score"))
+
+
+def has_baseline(answers: Sequence[TargetAnswer]) -> bool:
+    """Whether some target has a score of the baseline; without one no arm has a gain."""
+    return not answers or any(arm.intermediate == "none" and arm.seeds for answer in answers for arm in answer.arms)
 
 
 def short_names(names: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from raystilts.errors import UserError, did_you_mean
 from raystilts.tasks import overlap
-from raystilts.tasks.loading import is_here
+from raystilts.tasks.loading import is_here, why_absent
 from raystilts.tasks.registry import get_task
 from raystilts.tasks.source import AnySource
 from raystilts.tasks.task import EVERY_LANGUAGE, Task
@@ -118,6 +118,19 @@ def declared(task: Task) -> Iterator[tuple[SplitName, AnySource, str]]:
         yield from (("test", task.test, language) for language in task.languages)
     if task.pool is not None:
         yield ("pool", task.pool, EVERY_LANGUAGE)
+
+
+def refusal(task: Task, data_dir: Path | None) -> str:
+    """What a study on the task and all its languages is refused with for want of a part, the rest being here.
+
+    Empty where nothing is wanting, and where none of a part's data set is here. Of dev data a study reads those in the
+    training language.
+    """
+    for split, source, language in declared(task):
+        needed = split in ("train", "test") or (split == "dev" and language in task.train_languages)
+        if needed and (why := why_absent(source, language, data_dir)):
+            return why
+    return ""
 
 
 class _Earlier:

@@ -39,6 +39,12 @@ def has_split(data_dir: Path, source: Source, language: str) -> bool:
     return True
 
 
+def has_data_set(data_dir: Path, source: Source) -> bool:
+    """Whether a folder has the data set that a split is of, if not the split itself."""
+    place = source.dataset if source.files is None else str(Path(source.files).parent)
+    return any((base / place.partition("/{")[0]).is_dir() for base in data_dirs(data_dir))
+
+
 def split_files(data_dir: Path, source: Source, language: str) -> list[Path]:
     """The files of a split ("a+b" has two), of the first of a source's split and fallbacks that is there.
 

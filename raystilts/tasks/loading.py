@@ -233,6 +233,21 @@ def _digest(*parts: object) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
+def why_absent(source: AnySource, language: str, data_dir: Path | None) -> str:
+    """What reading a language's data would be refused with, where the rest of its data set is there; else empty."""
+    if isinstance(source, Generated):
+        return ""
+    source = source.of(language)
+    where = _folder_of(source, language, data_dir)
+    if where is None or not folder.has_data_set(where, source):
+        return ""
+    try:
+        folder.split_files(where, source, language)
+    except UserError as error:
+        return str(error)
+    return ""
+
+
 def is_here(source: AnySource, language: str, data_dir: Path | None) -> bool:
     """Whether a language's data can be read: made in this process, in the data folder, or on the hub."""
     if isinstance(source, Generated):

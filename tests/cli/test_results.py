@@ -12,6 +12,7 @@ from results.examples import write_results
 from results.rows import write
 
 from raystilts.cli import main
+from raystilts.cli.run import _print_next
 from raystilts.results.answers import ArmAnswer
 
 Call = Callable[..., tuple[int, str, str]]
@@ -82,11 +83,38 @@ def test_matrix(call: Call, folder: Path, tmp_path: Path) -> None:
     assert (tmp_path / "m.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_matrix_without_a_baseline_shows_scores(call: Call, tmp_path: Path) -> None:
+    folder = write_results(tmp_path / "bare", leave_out=("none",))
+    shown, scores, gains = (call("matrix", folder, *more)[1]
+                            for more in ((), ("--value", "score"), ("--value", "gain")))  # fmt: skip
+    assert "no gains: none has no finished run; scores instead" in shown
+    assert "--value p_best" in shown
+    assert shown.endswith(scores)
+    assert "gain over none in points" in gains
+    (folder / "study.json").unlink()  # as what was imported
+    for more in ((), ("--value", "gain")):
+        assert "raystilts import --baseline NAME" in " ".join(call("matrix", folder, *more)[1].split())
+    assert call("matrix", folder, "--csv")[1] == call("matrix", folder, "--csv", "--value", "gain")[1]
+
+
 def test_next_says_when_there_is_nothing_to_do(call: Call, folder: Path, tmp_path: Path) -> None:
     code, out, _ = call("next", folder, "-o", tmp_path / "next.yaml")
     assert code == 0
     assert "settled: xnli\nnothing to run: every target is settled; " in out
     assert not (tmp_path / "next.yaml").exists()
+
+
+def test_a_run_ends_with_commands_that_are_there(call: Call, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _print_next(str(folder))
+    lines = capsys.readouterr().out.splitlines()
+    said = [line.strip() for line in lines if line.startswith("  ")]
+    assert said == [
+        f"raystilts best {folder}",
+        f"raystilts best {folder} --language de --json",
+        f"raystilts next {folder}",
+        "raystilts plan YOUR_STUDY.yaml",
+    ]
+    assert [call(*line.split()[1:])[0] for line in said[:3]] == [0, 0, 0]
 
 
 def test_nothing_finished_is_said(call: Call, tmp_path: Path) -> None:

@@ -12,6 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from raystilts.cli import main
+from raystilts.errors import UserError
+from raystilts.planning.resolve import load_study
+from raystilts.planning.stages import plan
 from raystilts.tasks import registry
 from raystilts.tasks.registry import all_tasks
 
@@ -43,6 +46,7 @@ def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
         ("en/train", ["fine", "awful", "fine too"], [1, 0, 1]),
         ("en/validation", ["so so", "fine"], [0, 1]),
         ("en/test", ["", "nice"], [0, 2]),
+        ("de/test", ["gut", "schlecht"], [1, 0]),
     ):
         path = Path("data/reviews") / f"{name}.parquet"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -64,22 +68,69 @@ def test_check_says_exactly_what_is_wrong(call: Call) -> None:
     code, out, err = call("check", "reviews.py")
     assert (code, err) == (1, "")
     assert out.splitlines() == [
-        "reviews          3 faults             7 rows, 3 of 4 parts",
+        "reviews          3 faults             9 rows, 4 of 4 parts",
         "  dev en: in the training data too: 1 row (1)",
         "  test en: data/reviews/en/test.parquet: empty 'review' in 1 row (0)",
         "  test en: data/reviews/en/test.parquet: unknown label in 1 row (1): 2; allowed: bad, good, or 0 to 1. "
         "Numbers count the task's labels from 0; or name its labels by the file's numbers: labels=(\"1\", ...)",
-        "  not here: test de",
     ]
 
 
 def test_check_for_programs(call: Call) -> None:
-    code, out, _ = call("check", "reviews.py", "--json")
+    Path("data/reviews/de/test.parquet").unlink()
+    code, out, err = call("check", "reviews.py", "--json")
     [report] = json.loads(out)
-    assert code == 1
+    assert code == 2
+    assert "data/reviews/de/test.parquet: no such file (splits there: )" in err
     assert report["task"] == "reviews"
     assert report["parts"][0] == {"split": "train", "language": "en", "rows": 3, "absent": False, "faults": []}
     assert report["parts"][-1]["absent"] is True
+
+
+@pytest.mark.parametrize(
+    ("lost", "said"),
+    [
+        ("en/validation", "not here: dev en"),
+        ("en/train", "not here: train en"),
+        ("de/test", "not here: test de"),
+    ],
+)
+def test_check_refuses_what_a_study_is_refused_with(call: Call, lost: str, said: str) -> None:
+    rows = pa.table({"review": ["new", "nice"], "stars": [0, 1]})
+    for split in ("en/validation", "en/test"):
+        pq.write_table(rows, f"data/reviews/{split}.parquet")
+    Path(f"data/reviews/{lost}.parquet").rename(f"data/reviews/{lost}_.parquet")
+    code, out, err = call("check", "reviews.py")
+    assert code == 2
+    assert "incomplete" in out
+    assert said in out
+    assert f"data/reviews/{lost}.parquet: no such file (splits there:" in err
+    Path("study.yaml").write_text(
+        "name: mine\nencoder: {model_name_or_path: raystilts-mini}\ntask_files: [reviews.py]\ndata_dir: data\n"
+        "intermediates: [none, reviews]\ntargets: [reviews]\nseeds: [0]\nstorage_path: results\n"
+    )
+    with pytest.raises(UserError) as refused:
+        plan(load_study(Path("study.yaml")))
+    assert err.removeprefix("raystilts: ").strip() in str(refused.value)
+
+
+def test_check_of_data_under_names_of_their_own(call: Call) -> None:
+    text = FILE.replace('split="train"', 'split="train", files="exports/{language}-{split}.csv"')
+    Path("reviews.py").write_text(text.replace('name="reviews"', 'name="exported"'))
+    assert call("check", "reviews.py")[0] == 1  # nothing of it is here
+    Path("data/exports").mkdir()
+    for name in ("en-train", "en-validation", "en-test"):
+        Path(f"data/exports/{name}.csv").write_text(f"review,stars\n{name},0\n")
+    code, _, err = call("check", "reviews.py")
+    assert (code, "data/exports/de-test.csv" in err) == (2, True)
+
+
+def test_check_of_the_catalogue_takes_what_is_here(call: Call) -> None:
+    rows = {"premise": ["a"], "hypothesis": ["b"], "label": [0]}
+    Path("data/xnli/de").mkdir(parents=True)
+    pq.write_table(pa.table(rows), "data/xnli/de/test.parquet")
+    code, out, err = call("check", "xnli")
+    assert (code, err, "xnli             ok" in out) == (0, "", True)
 
 
 def test_check_passes_what_is_in_order(call: Call) -> None:

@@ -133,6 +133,39 @@ def test_explain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest
     assert sorted(path.name for path in tmp_path.iterdir()) == ["t.csv"]
 
 
+def test_explain_says_all_that_the_import_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [f"{arm},{target},{seed},{seed}.{seed},full,{split},{metric},0.{6 + seed}"
+            for arm in ("mnli", "MNLI") for target in ("rte", "qqp") for seed in (1, 2)
+            for split in ("test", "extra") for metric in ("accuracy", "f1")]  # fmt: skip
+    rows += [f"mnli,cb,{seed},0,full,dev,accuracy,0.5" for seed in (1, 2)]
+    (tmp_path / "t.csv").write_text("\n".join(["source,task,seed,lr,adaptation,split,metric,value", *rows, ""]))
+    assert _call(monkeypatch, "import", str(tmp_path / "t.csv"), "--out", str(tmp_path / "out")) == 0
+    done = capsys.readouterr().out
+    said = [line.strip() for line in done.partition("scores read")[0].splitlines()[:-1]]
+    assert _call(monkeypatch, "import", str(tmp_path / "t.csv"), "--explain") == 0
+    shown = capsys.readouterr().out
+    concluded = shown.partition("concluded:\n")[2].partition("\n\n")[0]
+    assert [line.strip() for line in concluded.splitlines()] == said
+    for part in ("no runs without an intermediate task", "judged by accuracy, of accuracy, f1", "not ranked by"):
+        assert part in concluded
+    assert "--column hyperparameters=" in shown
+    assert "--column target=" not in shown
+
+
+def test_explain_refuses_what_the_import_refuses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "t.csv").write_text("source,task,split,score\nnone,rte,extra,60\nmnli,rte,extra,70\n")
+    errors = []
+    for more in (["--explain"], ["--out", str(tmp_path / "out")]):
+        assert _call(monkeypatch, "import", str(tmp_path / "t.csv"), *more) == 2
+        errors.append(capsys.readouterr().err)
+    assert errors[0] == errors[1]
+    assert "no row is of split test or dev" in errors[0]
+
+
 def test_explain_lists_all_columns_where_one_is_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,9 @@ import yaml
 from results.examples import study, write_results
 from results.rows import run_row, score_rows
 
+from raystilts.importing.table import import_table
 from raystilts.report.html.gather import gather
+from raystilts.report.html.overview import _words
 from raystilts.report.html.page import page
 from raystilts.results.answers import ArmAnswer, arm_label
 from raystilts.results.ledger import write_attempt
@@ -187,6 +190,52 @@ def test_over_all_targets(folder: Path, tree: Tree) -> None:
         if arm.intermediate != "none":
             assert rows[arm.label]["gain, scaled"] == f"{arm.scaled_gain:+.2f}".replace("-", "−")
     assert found.by_rank[0] in tree.text
+
+
+def _table(path: Path, arms: dict[str, tuple[float, float]]) -> Path:
+    """A table of runs on two targets."""
+    rows = [f"{arm},{target},{seed},{score + 0.01 * seed * (1 + place):.3f}"
+            for arm, scores in arms.items() for place, (target, score) in enumerate(zip("xy", scores, strict=True))
+            for seed in range(4)]  # fmt: skip
+    path.write_text("\n".join(["intermediate,target,seed,accuracy", *rows, ""]))
+    return path
+
+
+def test_an_imported_table_without_a_baseline(tmp_path: Path) -> None:
+    arms = {"a": (0.5, 0.6), "b": (0.8, 0.9), "c": (0.7, 0.7)}
+    import_table(_table(tmp_path / "theirs.csv", arms), tmp_path / "results")
+    tree = Tree(page(gather(Results(tmp_path / "results"))))
+    assert tree.problems == []
+    assert "by score in units of each target the answer is the same" in tree.text
+    assert "by gain in units" not in tree.text
+    rows = tree.table("Arms that compete in each of x and y")
+    assert list(rows["b"])[-1] == "P(highest score, scaled)"
+    assert "gain, scaled" not in rows["b"]
+    assert "Scores of runs made elsewhere were imported from theirs.csv: an encoder was" in tree.text
+    assert "We fine-tuned" not in tree.text
+    assert "Degenerate runs" not in tree.text
+    assert "Runs that the imported table calls failed" in tree.text
+    assert "24 runs imported." in tree.text
+    assert "scored on test data." in tree.text
+    assert "Run between" not in tree.text
+    assert re.search(r"Imported files last changed\s*\d{4}-\d\d-\d\d \d\d:\d\d UTC", tree.text)
+
+
+def test_an_imported_table_with_a_baseline(tmp_path: Path) -> None:
+    arms = {"none": (0.5, 0.6), "b": (0.8, 0.9), "c": (0.7, 0.7)}
+    import_table(_table(tmp_path / "theirs.csv", arms), tmp_path / "results")
+    tree = Tree(page(gather(Results(tmp_path / "results"))))
+    assert "by gain in units of each target the answer is the same" in tree.text
+    assert "gains measured on test data." in tree.text
+    assert "gain, scaled" in tree.table("Arms that compete in each of x and y")["b"]
+
+
+def test_two_criteria_that_lead_elsewhere_are_both_told(tmp_path: Path) -> None:
+    import_table(_table(tmp_path / "t.csv", {"a": (0.5, 0.6), "b": (0.8, 0.9)}), tmp_path / "results")
+    found = Results(tmp_path / "results").overall()
+    assert "the answer is the same" in _words(replace(found, by_rank=("a", "b"), by_gain=("a", "b")))
+    told = _words(replace(found, by_rank=("a", "b"), by_gain=("b", "a")))
+    assert told.endswith("By score in units of each target: b and a are not told apart.")
 
 
 def test_arms_with_several_settings_have_names_of_their_own(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from results.examples import ARMS, write_results
 
 from raystilts.analysis.presentation import check_plot
 from raystilts.errors import UserError
-from raystilts.report.matrix import cell_text, matrix_csv, matrix_text, plot_matrix, transfer_matrix
+from raystilts.report.matrix import cell_text, gains_text, matrix_csv, matrix_text, plot_matrix, transfer_matrix
 from raystilts.results.answers import TargetAnswer
 from raystilts.results.results import Results
 
@@ -88,6 +88,14 @@ def test_no_gains_is_said(tmp_path: Path) -> None:
     assert any("gain unavailable" in note for note in answer.notes)
     assert "none" not in {arm.intermediate for arm in answer.arms}
     assert "no gains: none has no finished run" in matrix_text(transfer_matrix([answer], "gain"))
+    shown = gains_text([answer], imported=False)
+    assert shown.startswith("no gains: none has no finished run; scores instead, or --value p_best\n")
+    assert shown.endswith(matrix_text(transfer_matrix([answer], "score")))
+    assert "raystilts import --baseline NAME" in " ".join(gains_text([answer], imported=True).split())
+
+
+def test_with_a_baseline_gains_are_shown(answers: list[TargetAnswer]) -> None:
+    assert gains_text(answers, imported=True) == matrix_text(transfer_matrix(answers, "gain"))
 
 
 def test_plot(answers: list[TargetAnswer], tmp_path: Path) -> None:

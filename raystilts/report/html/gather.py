@@ -64,6 +64,15 @@ class ReportData:
         return self.study.name if self.study else self.folder.rstrip("/").rsplit("/", 1)[-1]
 
     @property
+    def imported(self) -> tuple[str, ...]:
+        """The files that the scores were imported from, where all of them were."""
+        sources = self.runs["source"]
+        if not len(sources) or sources.isna().any():
+            return ()
+        parts = {part for text in sources.unique() for part in str(text).split("; ")}
+        return tuple(sorted({part.partition(", sha256 ")[0] for part in parts if ", sha256 " in part}))
+
+    @property
     def baseline(self) -> str:
         """What the arm `none` is called."""
         return next((answer.baseline for answer in self.answers), "none")
@@ -159,7 +168,9 @@ def question(data: ReportData) -> str:
 
 def encoder_name(data: ReportData) -> str:
     """The encoder without the folder that it lay in; empty where the tables do not say."""
-    names = sorted({str(name).rstrip("/") for name in data.runs["encoder"].dropna()} - {""})
+    # What an import calls an encoder of which its table says nothing.
+    nameless = {"", "unknown"} if data.imported else {""}
+    names = sorted({str(name).rstrip("/") for name in data.runs["encoder"].dropna()} - nameless)
     return listed([name.rsplit("/", 1)[-1] if name.startswith((".", "/", "~")) else name for name in names])
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pandas as pd
-
 from raystilts import __version__
 from raystilts.analysis.presentation import listed
 from raystilts.report.html.gather import ReportData, encoder_name
@@ -22,7 +20,7 @@ def methods_section(data: ReportData) -> Markup:
 
 def methods(data: ReportData) -> str:
     """The paragraph."""
-    parts = [_design(data), _training(data), _selection(data), _statistics(data), _runs(data.runs)]
+    parts = [_design(data), _training(data), _selection(data), _statistics(data), _left_out(data), _runs(data)]
     return " ".join(part for part in parts if part)
 
 
@@ -37,10 +35,15 @@ def _design(data: ReportData) -> str:
     many = count(most, "random seed") if few == most else f"{few} to {most} random seeds"
     alone = "training on the target alone" if data.baseline == "none" else f"the baseline {data.baseline}"
     also = f", beside {alone}" if baseline else ""
+    encoder = encoder_name(data)
+    who = f"We fine-tuned {encoder or 'the encoder'} first"
+    if data.imported:
+        who = f"Scores of runs made elsewhere were imported from {listed(data.imported)}: "
+        who += f"{encoder or 'an encoder'} was fine-tuned first"
     return (
-        f"We fine-tuned {encoder_name(data) or 'the encoder'} first on {count(len(names), 'intermediate task')} "
-        f"({listed(names)}) and then on {count(len(targets), 'target task')} ({listed(targets)}){also}, with {many} "
-        f"for each pair, and tested in {count(len(languages), 'language')} ({listed(languages)})."
+        f"{who} on {count(len(names), 'intermediate task')} ({listed(names)}) and then on "
+        f"{count(len(targets), 'target task')} ({listed(targets)}){also}, with {many} for each pair, "
+        f"and tested in {count(len(languages), 'language')} ({listed(languages)})."
     )
 
 
@@ -80,7 +83,8 @@ def _selection(data: ReportData) -> str:
     chosen = listed([words[rule] for rule in words if rule in rules])
     schedule = data.study.schedule if data.study is not None else "full"
     adaptive = "" if schedule == "full" else f" Runs were chosen by the schedule {schedule_name(schedule)}."
-    return f"Arms were chosen on {chosen}, and gains measured on test data.{adaptive}"
+    what = "gains measured" if data.has_gains else "scored"
+    return f"Arms were chosen on {chosen}, and {what} on test data.{adaptive}"
 
 
 def _statistics(data: ReportData) -> str:
@@ -91,15 +95,22 @@ def _statistics(data: ReportData) -> str:
     items = "seeds and test items"
     if len(drawn) < len(known):
         items = f"seeds, on {listed(drawn)} also over test items" if drawn else "seeds; test items are taken as given"
+    what = "Gains and probabilities" if data.has_gains else "Probabilities"
     return (
-        f"Gains and probabilities of being the best are from {whose} with seeds as blocks and moderated variances "
+        f"{what} of being the best are from {whose} with seeds as blocks and moderated variances "
         f"(raystilts {__version__}); intervals are central 95 % intervals over {items}. A set of arms not told apart "
-        "holds the best with at least 95 %. Degenerate runs (not a number, at chance on "
-        "dev, or with a loss that does not fall) are in no mean."
+        "holds the best with at least 95 %."
     )
 
 
-def _runs(runs: pd.DataFrame) -> str:
+def _left_out(data: ReportData) -> str:
+    if data.imported:
+        return "Runs that the imported table calls failed, or gives no score of, are in no mean."
+    return "Degenerate runs (not a number, at chance on dev, or with a loss that does not fall) are in no mean."
+
+
+def _runs(data: ReportData) -> str:
+    runs = data.runs
     if not len(runs):
         return ""
     last = runs.drop_duplicates("stage", keep="last")
@@ -109,4 +120,6 @@ def _runs(runs: pd.DataFrame) -> str:
     more = [f"{number} {word}" for number, word in ((failed, "failed"), (stopped, "were stopped early")) if number]
     seconds = float((runs["seconds"] * runs["device_share"]).sum())
     spent = f" in {duration(seconds)} of device time" if seconds > 0 else ""
+    if data.imported:
+        return f"{count(len(last), 'run')} imported{f', of which {failed} failed' if failed else ''}."
     return f"{count(finished, 'stage')} finished{spent}{'; ' if more else ''}{listed(more)}."

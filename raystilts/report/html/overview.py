@@ -300,10 +300,16 @@ def _words(found: OverallAnswer) -> str:
     rank = _named(found.by_rank, "the lowest mean rank", "have a mean rank that is not told apart from the lowest")
     if not found.by_gain:
         return f"{rank}."
-    if set(found.by_gain) == set(found.by_rank):
-        return f"{rank}; by gain in units of each target the answer is the same."
-    gain = _named(found.by_gain, "the highest gain", "are not told apart")
-    return f"{rank}. By gain in units of each target: {gain}."
+    what = "gain" if _has_gains(found) else "score"
+    if set(found.by_gain) == set(found.by_rank) and found.by_gain[0] == found.by_rank[0]:
+        return f"{rank}; by {what} in units of each target the answer is the same."
+    gain = _named(found.by_gain, f"the highest {what}", "are not told apart")
+    return f"{rank}. By {what} in units of each target: {gain}."
+
+
+def _has_gains(found: OverallAnswer) -> bool:
+    """Whether arms have gains in units of each target; without runs of the baseline only their scores are ranked."""
+    return any(arm.scaled_gain is not None and arm.intermediate != "none" for arm in found.arms)
 
 
 def _named(names: tuple[str, ...], one: str, several: str) -> str:
@@ -311,14 +317,16 @@ def _named(names: tuple[str, ...], one: str, several: str) -> str:
 
 
 def _overall_table(found: OverallAnswer) -> Markup:
-    heads = ["arm", "mean rank", "95 % interval", "P(lowest)", "gain, scaled", "95 % interval", "P(highest)"]
+    gains = _has_gains(found)
+    heads = ["arm", "mean rank", "95 % interval", "P(lowest)"]
+    heads += ["gain, scaled", "95 % interval", "P(highest)"] if gains else ["P(highest score, scaled)"]
     head = tag("tr", [tag("th", h, scope="col", class_=None if h == "arm" else "number") for h in heads])
-    body = [_row(arm) for arm in found.arms if arm.competes]
+    body = [_row(arm, gains=gains) for arm in found.arms if arm.competes]
     caption = f"Arms that compete in each of {listed(found.targets)}; 1 is the best rank"
     return table(caption, head, body)
 
 
-def _row(arm: ArmOverall) -> Markup:
+def _row(arm: ArmOverall, *, gains: bool) -> Markup:
     best = tag("b", "●", class_="best", title="not told apart from the best") if arm.in_rank_set else None
     gain = (arm.scaled_gain, arm.scaled_low, arm.scaled_high)
     baseline = arm.intermediate == "none"
@@ -326,10 +334,11 @@ def _row(arm: ArmOverall) -> Markup:
         _number(arm.mean_rank),
         _range(arm.rank_low, arm.rank_high),
         probability(arm.p_best_rank),
-        "baseline" if baseline else _number(gain[0], "+.2f"),
-        "" if baseline else _range(gain[1], gain[2]),
-        probability(arm.p_best_gain),
     ]
+    if gains:
+        cells.append("baseline" if baseline else _number(gain[0], "+.2f"))
+        cells.append("" if baseline else _range(gain[1], gain[2]))
+    cells.append(probability(arm.p_best_gain))
     return tag("tr", tag("th", best, breakable(arm.label), scope="row"), [tag("td", c, class_="number") for c in cells])
 
 

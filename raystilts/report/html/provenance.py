@@ -43,7 +43,8 @@ def _facts(data: ReportData) -> list[tuple[str, Child]]:
         ("Threads", _plain(runs, "threads")),
         ("Micro-batch", _plain(runs, "micro_batch")),
         ("Machines", _plain(runs, "hostname")),
-        ("Run between", _period(runs)),
+        # Of a run from elsewhere only its file's own time is known.
+        ("Imported files last changed" if data.imported else "Run between", _period(runs)),
         ("Data of targets", _hashes(runs)),
     ]
 
@@ -83,7 +84,8 @@ def _period(runs: pd.DataFrame) -> str:
     times = runs["started_at"].dropna(), runs["ended_at"].dropna()
     if not len(times[0]) or not len(times[1]):
         return ""
-    return f"{times[0].min():%Y-%m-%d %H:%M} and {times[1].max():%Y-%m-%d %H:%M} UTC"
+    first, last = (f"{time:%Y-%m-%d %H:%M}" for time in (times[0].min(), times[1].max()))
+    return f"{first} UTC" if first == last else f"{first} and {last} UTC"
 
 
 def _hashes(runs: pd.DataFrame) -> Child:
