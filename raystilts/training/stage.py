@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -155,9 +154,8 @@ class StageRun:
         self.tasks, self.hp = [one.task for one in stage.tasks], stage.hyperparameters
         self.steps = 0
         self.eval_seconds = 0.0
-        #: Scores of items, by the number of updates after which they were taken.
+        #: Scores of items, by the number of updates after which they were taken: the loop says later which were best.
         self.items: dict[int, list[ItemScores]] = {}
-        self.best_score, self.best_step = -math.inf, 0
         self.digests: dict[tuple[str, str, str], str] = {}
 
     def run(self) -> StageResult:
@@ -329,12 +327,7 @@ class StageRun:
     def _evaluate(self, step: int) -> tuple[float | None, list[dict[str, Any]]]:
         """Scores on the dev data that picks the checkpoint."""
         scores = self._score(picking_sets(self.stage, self.study, self.reader), step, final=False)
-        mean = mean_dev(scores)
-        # those of the best evaluation so far, in case its weights are chosen, and of this one
-        if mean is not None and mean >= self.best_score:
-            self.best_score, self.best_step = mean, step
-        self.items = {at: found for at, found in self.items.items() if at in (self.best_step, step)}
-        return mean, [score.to_dict() for score in scores]
+        return mean_dev(scores), [score.to_dict() for score in scores]
 
     def _score(self, sets: IndexedSets, step: int, *, final: bool) -> list[Score]:
         begin = time.monotonic()
