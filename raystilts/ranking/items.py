@@ -25,7 +25,7 @@ from raystilts.ranking.intervals import FloatArray, IntArray, Mask, check_mask
 
 #: Without predictions: which share of the binomial variance p(1-p)/n is an arm's luck with its items that neither its
 #: seeds show nor all arms share. Measured on real runs (benchmarks/item_share.py; docs/explanation/ranking_method.md):
-#: .03 to .15 for trained targets, so .2 to be cautious; .4 to .5 where nothing is trained on the target, and .25 to .6
+#: up to .19 for trained targets; .35 to .5 where nothing is trained on the target, and .25 to .6
 #: for one run by itself, as arms without seeds are.
 SEEN, UNSEEN = 0.2, 0.5
 
