@@ -93,6 +93,19 @@ Picks = Mapping[str, Pick]
 Prior = Callable[["Matrix"], FloatArray | None]
 
 
+def by_mean(outcomes: Mapping[str, Outcome]) -> Picks:
+    """The arms with the highest bare means, among those with more than half of the seeds that any arm has."""
+    picks = {}
+    for target, outcome in outcomes.items():
+        scores: dict[str, list[float]] = defaultdict(list)
+        for run, score in outcome.finished.items():
+            scores[run.arm].append(score)
+        most = max(len(one) for one in scores.values())
+        means = {arm: float(np.mean(one)) for arm, one in scores.items() if len(one) > most / 2}
+        picks[target] = Pick(max(sorted(means), key=means.__getitem__), np.nan, np.nan)
+    return picks
+
+
 def ranked(outcomes: Mapping[str, Outcome]) -> Picks:
     """The leaders of the ranking, each target for itself, as a study answers today."""
     picks = {}
@@ -287,6 +300,7 @@ def play_all(matrices: Sequence[Matrix], rows: Sequence[Row], splits: int) -> di
                 given = {target: one.only(row.seeds) for target, one in curves.items()}
                 done = replay(given, row.rule(matrix, sum(len(one.points) for one in curves.values())))
                 choices_made = {
+                    "mean": by_mean(done.outcomes),
                     "ranking": ranked(done.outcomes),
                     "joint": jointly(matrix, done.outcomes, row.prior(matrix)),
                 }
@@ -320,16 +334,18 @@ def table(tallies: Mapping[str, Tally]) -> list[str]:
     """The table; differences are to the full grid, ranked."""
     full, raced = tallies["full, 4 seeds"], float(np.mean(tallies["race 2→4"].runs))
     lines = [
-        f"|schedule|share of the runs|of race's|cost, intermediates at {PRICE:g} runs|ranked: found|regret, points"
-        "|P(best) said|joint: found|minus full grid|regret, points|minus full grid|P(best) said|of held-out seeds|",
-        "|" + "---|" * 13,
+        f"|schedule|share of the runs|of race's|cost, intermediates at {PRICE:g} runs|bare means: found|regret, points"
+        "|ranked: found|regret, points|P(best) said|joint: found|minus full grid|regret, points|minus full grid"
+        "|P(best) said|of held-out seeds|",
+        "|" + "---|" * 15,
     ]
     for name, tally in tallies.items():
         share = float(np.mean(tally.runs))
         found, regret, said, _ = tally.means("ranking")
-        joint = tally.means("joint")
+        joint, bare = tally.means("joint"), tally.means("mean")
         lines.append(
-            f"|{name}|{share:.3f}|{share / raced:.2f}|{np.mean(tally.costs):.2f}|{found:.3f}|{regret:.2f}|{said:.2f}"
+            f"|{name}|{share:.3f}|{share / raced:.2f}|{np.mean(tally.costs):.2f}|{bare[0]:.3f}|{bare[1]:.2f}"
+            f"|{found:.3f}|{regret:.2f}|{said:.2f}"
             f"|{joint[0]:.3f}|{tally.difference('joint', full, 0)}|{joint[1]:.2f}|{tally.difference('joint', full, 1)}"
             f"|{joint[2]:.2f}|{joint[3]:.2f}|"
         )
