@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,8 +11,8 @@ from raystilts.schedules import Schedule
 from raystilts.schedules.asha import Asha
 from raystilts.schedules.race import Race
 from raystilts.schedules.top_two import TopTwo
-from raystilts.study.arms import Arms
-from raystilts.study.intermediate import Intermediate
+from raystilts.study.arms import NONE, Arms
+from raystilts.study.intermediate import Intermediate, domain_of
 from raystilts.study.schema import Study
 from raystilts.tasks.languages import retired
 from raystilts.tasks.registry import all_tasks, get_task
@@ -72,9 +72,7 @@ def check_tasks(study: Study, tasks: Mapping[str, Task]) -> None:
             _check_domain(tasks[arm.align.to], arm.tasks, f"intermediates.{index}.align.to")
         if arm.masked_lm is not None and arm.masked_lm.text_of is not None:
             _check_domain(tasks[arm.masked_lm.text_of], (), f"intermediates.{index}.masked_lm.text_of")
-    # Hyperparameters of tasks that the study leaves out do no harm: study files share them, and --set drops arms.
-    arms = {name for arm in study.intermediates for name in (arm.label, arm.untuned_label, *arm.tasks)}
-    names = arms | all_tasks().keys()
+    names = _trained(study) | all_tasks().keys()
     for name in study.hyperparameters.tasks:
         if name not in names:
             raise UserError(f"hyperparameters.tasks.{name}: no such task or arm; {did_you_mean(name, names)}")
@@ -106,6 +104,47 @@ def check_tasks(study: Study, tasks: Mapping[str, Task]) -> None:
         _check_scored(task, f"targets.{index}")
         if target.tuning is not None and not task.requires_training:
             raise UserError(f"targets.{index}.tuning: {task.name} is scored without training; leave tuning out")
+
+
+def unused_settings(study: Study) -> list[str]:
+    """Names under `hyperparameters.tasks` of what the study does not train: nothing reads their values."""
+    used = _trained(study)
+    return [name for name in study.hyperparameters.tasks if name not in used]
+
+
+def without_unused(study: Study) -> Study:
+    """The study without the hyperparameters of what it does not train."""
+    unused = unused_settings(study)
+    tasks = {name: own for name, own in study.hyperparameters.tasks.items() if name not in unused}
+    return study.model_copy(update={"hyperparameters": study.hyperparameters.model_copy(update={"tasks": tasks})})
+
+
+def check_settings(study: Study, written: Collection[str]) -> None:
+    """Finds out whether a study trains what its file has hyperparameters for.
+
+    Args:
+        written: Names under `hyperparameters.tasks` in the file itself; those of `from: FILE` are for other studies too.
+
+    Raises:
+        UserError: it does not; names the place in the study file.
+    """
+    for name in unused_settings(study):
+        if name in written:
+            raise UserError(
+                f"hyperparameters.tasks.{name}: this study does not train {name!r}; leave it out, or add it to the "
+                f"intermediates or targets; {did_you_mean(name, _trained(study))}"
+            )
+
+
+def _trained(study: Study) -> set[str]:
+    """All names by which the hyperparameters of a study's tasks and arms are looked up."""
+    arms = Arms(study.intermediates)
+    found = {target.task for target in study.targets}
+    for arm in study.intermediates:
+        for one in (arm, *arms.members(arm)):
+            domain = domain_of(one)
+            found |= {one.label, one.untuned_label, *arms.tasks_of(one), *([domain] if domain else [])}
+    return found - {NONE.label}
 
 
 def _check_composed(study: Study, arm: Intermediate, tasks: Mapping[str, Task], place: str) -> None:
