@@ -123,7 +123,7 @@ def check_settings(study: Study, written: Collection[str]) -> None:
     """Finds out whether a study trains what its file has hyperparameters for.
 
     Args:
-        written: Names under `hyperparameters.tasks` in the file itself; those of `from: FILE` are for other studies too.
+        written: Names under `hyperparameters.tasks` in the file itself; those of `from: FILE` are for others too.
 
     Raises:
         UserError: it does not; names the place in the study file.
