@@ -23,8 +23,6 @@ Value = Literal["gain", "score", "p_best"]
 LONGEST = 36
 #: What is said of targets that are not learnt.
 NOT_LEARNT = "not learnt at this size, so no arm is better than another"
-#: What an import is told for another arm to be the baseline.
-REMEDY = "raystilts import --baseline NAME says which intermediate is none"
 #: What stands in the cells, for a title.
 TITLES: dict[Value, str] = {
     "gain": "gain over {baseline} in points, with half the width of its 95 % interval",
@@ -43,6 +41,7 @@ class Matrix:
         cells: ``[row][column]``: the arm's answer there, None where it was not run.
         not_learnt: Targets that are not learnt, which have no gains.
         baseline: What the arm `none` is called.
+        no_gains: Why there is no gain on any target, and what to do.
     """
 
     value: Value
@@ -52,6 +51,7 @@ class Matrix:
     cells: tuple[tuple[ArmAnswer | None, ...], ...]
     not_learnt: tuple[str, ...] = ()
     baseline: str = "none"
+    no_gains: str = ""
 
     @property
     def title(self) -> str:
@@ -85,6 +85,7 @@ def transfer_matrix(answers: Sequence[TargetAnswer], value: Value) -> Matrix:
         cells=tuple(tuple(found[name].get(column) for column in range(len(answers))) for name in names),
         not_learnt=tuple(a.label for a in answers if not a.learnt),
         baseline=baseline,
+        no_gains="" if has_baseline(answers) else answers[0].no_gains,
     )
 
 
@@ -145,9 +146,8 @@ def matrix_text(matrix: Matrix) -> str:
         chooser = choosing(arm for row in matrix.cells for arm in row if arm is not None)
         if chooser:
             lines += wrap(f"gains are on test, the best arms are chosen by {chooser}, so that the two may disagree")
-        cells = (matrix.number(r, c) for r in range(len(matrix.arms)) for c in range(len(matrix.targets)))
-        if not matrix.not_learnt and all(cell is None for cell in cells):
-            lines.append(f"no gains: {matrix.baseline} has no finished run (--value score or p_best needs none)")
+        if matrix.no_gains:
+            lines += wrap(f"no gains: {matrix.no_gains}; --value score or p_best needs none")
     if matrix.not_learnt:
         lines += wrap(f"{NOT_LEARNT}: {', '.join(matrix.not_learnt)}")
     return "\n".join(lines).rstrip() + "\n"
@@ -163,22 +163,17 @@ def _fewer_runs(matrix: Matrix) -> list[str]:
     return found
 
 
-def gains_text(answers: Sequence[TargetAnswer], *, imported: bool) -> str:
-    """The matrix of gains as text; where there is no baseline, a line that says so and the matrix of scores.
-
-    Args:
-        imported: Whether the results were imported, where another arm may have been meant for the baseline.
-    """
+def gains_text(answers: Sequence[TargetAnswer]) -> str:
+    """The matrix of gains as text; where there is no baseline, a line that says so and the matrix of scores."""
     if has_baseline(answers):
         return matrix_text(transfer_matrix(answers, "gain"))
-    remedy = f" ({REMEDY})" if imported else ""
-    said = f"no gains: {answers[0].baseline} has no finished run{remedy}; scores instead, or --value p_best"
+    said = f"no gains: {answers[0].no_gains}; scores instead, or --value p_best"
     return "\n".join(wrap(said)) + "\n\n" + matrix_text(transfer_matrix(answers, "score"))
 
 
 def has_baseline(answers: Sequence[TargetAnswer]) -> bool:
     """Whether some target has a score of the baseline; without one no arm has a gain."""
-    return not answers or any(arm.intermediate == "none" and arm.seeds for answer in answers for arm in answer.arms)
+    return not answers or not all(answer.no_gains for answer in answers)
 
 
 def short_names(names: Sequence[str]) -> tuple[list[str], list[str]]:

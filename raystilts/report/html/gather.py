@@ -251,7 +251,7 @@ def missing(data: ReportData) -> list[str]:
     """What this page cannot show, and why."""
     found = []
     if not data.has_gains:
-        found.append("No run of none: gains over it are not known; arms are still compared with one another.")
+        found.append(f"Gains over {data.baseline} are not known; arms are still compared with one another.")
     if all_exploratory(data):
         known = any(arm.p_best is not None for answer in data.answers for arm in answer.arms)
         dev = all(answer.data == "dev" for answer in data.answers)

@@ -29,7 +29,7 @@ from raystilts.report.html.markup import (
     table,
     tag,
 )
-from raystilts.report.text import choosing
+from raystilts.report.text import choosing, has_scaled_gains
 from raystilts.results.answers import ArmAnswer, TargetAnswer, arm_names
 from raystilts.results.over_targets import ArmOverall, OverallAnswer
 
@@ -66,7 +66,8 @@ def gains_section(data: ReportData) -> Markup:
     """The heatmap of gains; of mean scores where there are no gains."""
     grid, base = arrange(data), data.baseline
     if not data.has_gains:
-        said = f"There is no run of {base} in these tables, so gains over it are not known. Mean scores are below."
+        why = next((answer.no_gains for answer in data.answers if answer.no_gains), "no arm can be compared with it")
+        said = f"Gains over {base} are not known: {why}. Mean scores are below."
         return tag("section", tag("h2", f"Gains over {base}"), tag("p", said), id="gains")
     caption = f"Gain over {base} in points, with half the width of its 95 % interval"
     shown = _table(grid, caption, lambda row, column: _gain(grid, row, column), id="matrix")
@@ -300,16 +301,11 @@ def _words(found: OverallAnswer) -> str:
     rank = _named(found.by_rank, "the lowest mean rank", "have a mean rank that is not told apart from the lowest")
     if not found.by_gain:
         return f"{rank}."
-    what = "gain" if _has_gains(found) else "score"
+    what = "gain" if has_scaled_gains(found) else "score"
     if set(found.by_gain) == set(found.by_rank) and found.by_gain[0] == found.by_rank[0]:
         return f"{rank}; by {what} in units of each target the answer is the same."
     gain = _named(found.by_gain, f"the highest {what}", "are not told apart")
     return f"{rank}. By {what} in units of each target: {gain}."
-
-
-def _has_gains(found: OverallAnswer) -> bool:
-    """Whether arms have gains in units of each target; without runs of the baseline only their scores are ranked."""
-    return any(arm.scaled_gain is not None and arm.intermediate != "none" for arm in found.arms)
 
 
 def _named(names: tuple[str, ...], one: str, several: str) -> str:
@@ -317,7 +313,7 @@ def _named(names: tuple[str, ...], one: str, several: str) -> str:
 
 
 def _overall_table(found: OverallAnswer) -> Markup:
-    gains = _has_gains(found)
+    gains = has_scaled_gains(found)
     heads = ["arm", "mean rank", "95 % interval", "P(lowest)"]
     heads += ["gain, scaled", "95 % interval", "P(highest)"] if gains else ["P(highest score, scaled)"]
     head = tag("tr", [tag("th", h, scope="col", class_=None if h == "arm" else "number") for h in heads])
