@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 
 from raystilts.analysis.presentation import WIDTH, csv_text, pyplot, save_figure, wrap
-from raystilts.report.text import choosing
+from raystilts.report.text import ONE_SEED, choosing
 from raystilts.results.answers import ArmAnswer, TargetAnswer, arm_names
 
 Value = Literal["gain", "score", "p_best"]
@@ -25,7 +25,7 @@ LONGEST = 36
 NOT_LEARNT = "not learnt at this size, so no arm is better than another"
 #: What stands in the cells, for a title.
 TITLES: dict[Value, str] = {
-    "gain": "gain over {baseline} in points, with half the width of its 95 % interval",
+    "gain": "gain over {baseline} in points",
     "score": "mean score x 100",
     "p_best": "probability of being best",
 }
@@ -57,7 +57,14 @@ class Matrix:
     def title(self) -> str:
         """What stands in the cells."""
         title = TITLES[self.value].format(baseline=self.baseline)
+        if self.has_intervals:
+            title += ", with half the width of its 95 % interval"
         return f"{title}, {self.language}" if self.language else title
+
+    @property
+    def has_intervals(self) -> bool:
+        """Whether a gain has an interval; none has where no arm has a second seed."""
+        return self.value == "gain" and any(arm and arm.gain_low is not None for row in self.cells for arm in row)
 
     def number(self, row: int, column: int) -> float | None:
         """The value of a cell: a score or gain as a share (0.01 is a point), or a probability; None if unknown."""
@@ -141,8 +148,8 @@ def matrix_text(matrix: Matrix) -> str:
     if matrix.value == "gain":
         own = any(arm is not None and arm.overlap for row in matrix.cells for arm in row)
         overlap = "; (...) trains on the target's own training data" if own else ""
-        apart = f"told apart from {matrix.baseline}, not from the other arms"
-        lines += wrap(f"* the interval excludes zero: {apart}{overlap}")
+        apart = f"the interval excludes zero: told apart from {matrix.baseline}, not from the other arms"
+        lines += wrap(f"* {apart}{overlap}" if matrix.has_intervals else f"{ONE_SEED}{overlap}")
         chooser = choosing(arm for row in matrix.cells for arm in row if arm is not None)
         if chooser:
             lines += wrap(f"gains are on test, the best arms are chosen by {chooser}, so that the two may disagree")
@@ -228,7 +235,7 @@ def plot_matrix(matrix: Matrix, path: Path) -> None:
     for row in range(height):
         for column in range(width):
             _draw_cell(axes, matrix, row, column, (values[row, column] - low) / (high - low))
-    legend = "bold: the interval excludes 0; hatched: it does not" if matrix.value == "gain" else ""
+    legend = "bold: the interval excludes 0; hatched: it does not" if matrix.has_intervals else ""
     axes.set_title("\n".join([matrix.title, legend]).strip(), fontsize=9, loc="left")
     figure.colorbar(image, ax=axes, shrink=0.8)
     save_figure(figure, path)

@@ -15,6 +15,8 @@ from raystilts.results.over_targets import ArmOverall, OverallAnswer
 if TYPE_CHECKING:
     from raystilts.results.results import Results
 
+#: What can be said of arms of which none has a second seed.
+ONE_SEED = "not told apart: no arm has a second seed, so there is no interval over seeds"
 _ARM, _NUMBERS = 24, (5, 6, 15, 7, 6, 5)
 
 
@@ -31,7 +33,8 @@ def best_table(answer: TargetAnswer) -> str:
         lines += _arm_lines(label, arm)
     if answer.best:
         bound = "Hsu's worst-case test at 95 %" if answer.strict else "it holds the best with at least 95 %"
-        lines += wrap(f"* best set, the arms not told apart from the best: {bound}", "  ")
+        said = f"best set, the arms not told apart from the best: {bound}"
+        lines += wrap(f"* {said if answer.repeated else ONE_SEED}", "  ")
     for note in footnotes(answer):
         lines += wrap(note, "  ")
     for note in answer.notes:
@@ -69,6 +72,11 @@ def left_out(results: Results, answers: Sequence[TargetAnswer], language: str | 
     answered = {answer.target for answer in answers}
     names = [name for name in dict.fromkeys(results.known()["target"]) if name not in answered]
     return "\n".join(wrap(f"left out, without scores in {language}: {', '.join(names)}")) + "\n" if names else ""
+
+
+def measured_on(answers: Iterable[TargetAnswer]) -> str:
+    """Which data means and gains are of: test, or dev where an imported table has no other."""
+    return " or ".join(sorted({answer.data for answer in answers}, reverse=True)) or "test"
 
 
 def choosing(arms: Iterable[ArmAnswer]) -> str:

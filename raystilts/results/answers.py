@@ -139,6 +139,11 @@ class TargetAnswer:
         return self.choice is None or self.choice.learnt
 
     @property
+    def repeated(self) -> bool:
+        """Whether an arm has a second seed: without one there is no interval over seeds, and no P(best)."""
+        return self.choice is not None and self.choice.determined
+
+    @property
     def label(self) -> str:
         """The target as people read it: `xnli`; for a part of its data `xnli 25%`, or `xnli k=16`."""
         return target_label(self.target, self.target_fraction, self.target_examples)

@@ -29,7 +29,7 @@ from raystilts.report.html.markup import (
     table,
     tag,
 )
-from raystilts.report.text import choosing, has_scaled_gains
+from raystilts.report.text import ONE_SEED, choosing, has_scaled_gains, measured_on
 from raystilts.results.answers import ArmAnswer, TargetAnswer, arm_names
 from raystilts.results.over_targets import ArmOverall, OverallAnswer
 
@@ -69,7 +69,8 @@ def gains_section(data: ReportData) -> Markup:
         why = next((answer.no_gains for answer in data.answers if answer.no_gains), "no arm can be compared with it")
         said = f"Gains over {base} are not known: {why}. Mean scores are below."
         return tag("section", tag("h2", f"Gains over {base}"), tag("p", said), id="gains")
-    caption = f"Gain over {base} in points, with half the width of its 95 % interval"
+    caption = f"Gain over {base} in points"
+    caption += ", with half the width of its 95 % interval" if data.has_intervals else ""
     shown = _table(grid, caption, lambda row, column: _gain(grid, row, column), id="matrix")
     return tag(
         "section", tag("h2", f"Gains over {base}"), _reading(data), _language_choice(data), shown, _legend(),
@@ -81,9 +82,12 @@ def _reading(data: ReportData) -> Markup:
     base, chooser = data.baseline, choosing(arm for answer in data.answers for arm in answer.arms)
     apart = f", by {chooser}, so that it may disagree with the gains, which are on test" if chooser else ""
     alone = "training on the target alone" if base == "none" else f"the baseline, {base}"
+    added = f"Each cell is what training on the arm first adds to the target’s {measured_on(data.answers)} score, "
+    if not data.has_intervals:
+        return tag("p", f"{added}against {alone}. ", tag("strong", "●"), f" is {ONE_SEED}.")
     return tag(
         "p",
-        f"Each cell is what training on the arm first adds to the target’s test score, against {alone}. ",
+        f"{added}against {alone}. ",
         tag("strong", "Full colour, bold and a star"), ": the 95 % interval excludes zero. Pale: it does "
         "not. The mark below a number is the interval; its tick is zero, its scale that of the column. ",
         tag("strong", "●"), f" is not told apart from the best{apart}.",
@@ -176,7 +180,7 @@ def _legend() -> Markup:
 def probability_section(data: ReportData) -> Markup:
     """P(best) of every arm and target, with the mean score."""
     grid = arrange(data)
-    caption = "Probability of being the best of those that compete, with the mean test score"
+    caption = f"Probability of being the best of those that compete, with the mean {measured_on(data.answers)} score"
     shown = _table(grid, caption, lambda row, column: _probability(grid, row, column))
     selection = _selections(data)
     return tag("section", tag("h2", "P(best)"), tag("p", selection), shown, id="p-best")
@@ -184,13 +188,16 @@ def probability_section(data: ReportData) -> Markup:
 
 def _selections(data: ReportData) -> str:
     """Which data the probabilities rest on."""
-    words = {
-        "en_dev": "English dev data",
-        "target_dev": "dev data of the target languages",
-        "test": "test data, for want of dev data, so that they are exploratory",
-    }
+    if not any(answer.repeated for answer in data.answers):
+        return f"There is none. {ONE_SEED[0].upper()}{ONE_SEED[1:]}."
     rules: dict[str, list[str]] = {}
     for answer in data.answers:
+        lacking = "test" if answer.data == "dev" else "dev"
+        words = {
+            "en_dev": "English dev data",
+            "target_dev": "dev data of the target languages",
+            "test": f"{answer.data} data, for want of {lacking} data, so that they are exploratory",
+        }
         for rule in dict.fromkeys(arm.selection for arm in answer.arms):
             rules.setdefault(words[rule], []).append(answer.label)
     if len(rules) == 1:
