@@ -270,7 +270,8 @@ def language_similarity(
     given = read_columns(distances, "--distances") if distances is not None else None
     loaded, study, tasks = _opened(results)
     lost = not_learnt(loaded)
-    gained = gather_gains(learnt_strata(read_strata(loaded, target), lost), tasks.overlaps, intermediate_fraction, intermediate)
+    strata = learnt_strata(read_strata(loaded, target), lost)
+    gained = gather_gains(strata, tasks.overlaps, intermediate_fraction, intermediate)
     uriel = uriel_distances(gained.gains) if given is None else None
     predictors = given if uriel is None else uriel.values
     assert predictors is not None
