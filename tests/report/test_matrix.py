@@ -96,7 +96,7 @@ def test_no_gains_is_said(tmp_path: Path) -> None:
     assert shown.endswith(matrix_text(transfer_matrix([answer], "score")))
 
 
-def test_what_to_do_for_gains_is_said_everywhere(tmp_path: Path) -> None:
+def test_what_to_do_for_gains_is_said_everywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An import is told how to name its baseline, a study without the arm that it may have one."""
     write_results(tmp_path, leave_out=("none",))
     plain = Results(tmp_path).study()
@@ -107,7 +107,7 @@ def test_what_to_do_for_gains_is_said_everywhere(tmp_path: Path) -> None:
         (plain.model_copy(update={"intermediates": arms}), "no finished run (add none to the intermediates of the"),
     ):
         results = Results(tmp_path)
-        results.study = lambda study=study: study  # type: ignore[method-assign]
+        monkeypatch.setattr(Results, "study", lambda _, found=study: found)
         answers = results.answers()
         card = dataset_card(results, answers, [SharedTable("finals", 1)], study)
         texts = [best_table(answers[0]), gains_text(answers), matrix_text(transfer_matrix(answers, "gain")),
