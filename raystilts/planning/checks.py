@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from raystilts.schedules.asha import Asha
 from raystilts.schedules.race import Race
 from raystilts.schedules.top_two import TopTwo
 from raystilts.study.arms import NONE, Arms
+from raystilts.study.hyperparameters import Overrides
 from raystilts.study.intermediate import Intermediate, domain_of
 from raystilts.study.schema import Study
 from raystilts.tasks.languages import retired
@@ -114,36 +115,61 @@ def unused_settings(study: Study) -> list[str]:
 
 def without_unused(study: Study) -> Study:
     """The study without the hyperparameters of what it does not train."""
-    unused = unused_settings(study)
-    tasks = {name: own for name, own in study.hyperparameters.tasks.items() if name not in unused}
+    names, own = _trained(study), _own_trainings(study) | {target.task for target in study.targets}
+    tasks = {}
+    for name, given in study.hyperparameters.tasks.items():
+        fields = {field: value for field, value in given.model_dump(exclude_unset=True).items()
+                  if name in own or (name in names and field in _OF_DATA)}  # fmt: skip
+        if fields:
+            tasks[name] = Overrides(**fields)
     return study.model_copy(update={"hyperparameters": study.hyperparameters.model_copy(update={"tasks": tasks})})
 
 
-def check_settings(study: Study, written: Collection[str]) -> None:
+#: The hyperparameters that are of data; all others are of a training.
+_OF_DATA = {"max_train_samples", "num_train_examples", "max_length"}
+
+
+def check_settings(study: Study, written: Mapping[str, Mapping[str, object] | None], tasks: Mapping[str, Task]) -> None:
     """Finds out whether a study trains what its file has hyperparameters for.
 
     Args:
-        written: Names under `hyperparameters.tasks` in the file itself; those of `from: FILE` are for others too.
+        written: `hyperparameters.tasks` of the file itself; what comes from `from: FILE` is for other studies too.
+        tasks: `named_tasks`.
 
     Raises:
         UserError: it does not; names the place in the study file.
     """
-    for name in unused_settings(study):
-        if name in written:
+    names = _trained(study)
+    own = _own_trainings(study) | {target.task for target in study.targets if tasks[target.task].requires_training}
+    for name, given in written.items():
+        if name not in names:
             raise UserError(
                 f"hyperparameters.tasks.{name}: this study does not train {name!r}; leave it out, or add it to the "
-                f"intermediates or targets; {did_you_mean(name, _trained(study))}"
+                f"intermediates or targets; {did_you_mean(name, names)}"
             )
+        odd = [field for field, value in (given or {}).items() if value is not None and field not in _OF_DATA]
+        if odd and name not in own:
+            raise UserError(
+                f"hyperparameters.tasks.{name}.{odd[0]}: {name!r} has no training of its own in this study, which uses "
+                f"its data alone; set it for what is trained (of data are {', '.join(sorted(_OF_DATA))})"
+            )
+
+
+def _own_trainings(study: Study) -> set[str]:
+    """The names of a study's arms and of their members, which have a training each."""
+    arms = Arms(study.intermediates)
+    members = (one for arm in study.intermediates for one in (arm, *arms.members(arm)))
+    return {name for one in members for name in (one.label, one.untuned_label)}
 
 
 def _trained(study: Study) -> set[str]:
     """All names by which the hyperparameters of a study's tasks and arms are looked up."""
     arms = Arms(study.intermediates)
-    found = {target.task for target in study.targets}
+    found = _own_trainings(study) | {target.task for target in study.targets}
     for arm in study.intermediates:
         for one in (arm, *arms.members(arm)):
             domain = domain_of(one)
-            found |= {one.label, one.untuned_label, *arms.tasks_of(one), *([domain] if domain else [])}
+            found |= {*arms.tasks_of(one), *([domain] if domain else [])}
     return found - {NONE.label}
 
 

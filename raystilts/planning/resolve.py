@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from raystilts.errors import UserError
-from raystilts.planning.checks import check_search, check_settings, check_tasks, named_tasks, unused_settings
+from raystilts.planning.checks import check_search, check_settings, check_tasks, named_tasks
 from raystilts.planning.data import StudyData, dev_languages, masked_lm_task
 from raystilts.planning.encoders import EncoderInfo
 from raystilts.planning.foreign import describe_foreign
@@ -128,9 +128,10 @@ def load_study(path: str | Path, assignments: tuple[str, ...] = ()) -> Study:
     # Of arms and targets that --set drops, the file may keep the settings.
     drops = any(one.startswith(("intermediates=", "targets=")) for one in assignments)
     try:
-        _checked_tasks(study)
-        if not drops and unused_settings(study):
-            check_settings(study, study_data(expanded(path), assignments)["hyperparameters"].get("tasks") or {})
+        tasks = _checked_tasks(study)
+        if study.hyperparameters.tasks and not drops:
+            written = study_data(expanded(path), assignments)["hyperparameters"]
+            check_settings(study, written.get("tasks") or {}, tasks)
     except UserError as error:
         raise UserError(f"{Path(path).expanduser()}: {error}") from None
     return study
