@@ -405,7 +405,7 @@ def _arm_answer(
         degenerate=int(test.degenerate[i]),
         hyperparameters=dict(parsed(arm.hyperparameters)),
         metric=test.metric or "",
-        split="test",
+        split="dev" if test.target in asked.stand_ins else "test",
         selection=selection,
         baseline=asked.baseline,
         stopped_at=test.stopped_at[i] if test.stopped_at else None,

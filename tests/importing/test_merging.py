@@ -80,6 +80,7 @@ def test_dev_alone_stands_in_until_test_is_there(load: Import, scores: Scores, t
     assert set(scores()["split"]) == {"test"}
     [answer] = Results(tmp_path / "out").answers()
     assert " x 100 on dev, " in best_table(answer)
+    assert {arm.split for arm in answer.arms} == {"dev"}
     assert [note for note in answer.notes if "same" in note] == [
         "no test data: chosen and scored on the same dev data, so P(best) is exploratory"
     ]
