@@ -101,6 +101,18 @@ def test_mistakes_take_two_lines_at_most(call: Call, arguments: list[str], messa
     assert len([line for line in err.splitlines() if not line.startswith(before)]) <= 2
 
 
+def test_settings_that_nothing_reads(call: Call, tmp_path: Path) -> None:
+    """Refused where the file has them by mistake; noted where `--set` has taken their task out of the study."""
+    path = tmp_path / "small.yaml"
+    path.write_text(STUDY + "hyperparameters: {tasks: {cldr_dates: {max_steps: 3}}}\n")
+    for command in ("plan", "run"):
+        code, out, err = call(command, "small.yaml")
+        assert (code, out) == (2, "")
+        assert "small.yaml: hyperparameters.tasks.cldr_dates: this study does not train 'cldr_dates'; leave it" in err
+    code, _, err = call("plan", "small.yaml", "--set", "targets=[cldr_units]")
+    assert (code, err) == (0, "note: hyperparameters.tasks: not trained in this study, and not used: cldr_dates\n")
+
+
 def test_a_storage_path_of_any_letters(call: Call, tmp_path: Path) -> None:
     assert call("plan", "small.yaml", "--storage-path", "é 'x': 😀")[0] == 0
     study = Study.from_file(tmp_path / "small.yaml", ('storage_path="é 😀"',))

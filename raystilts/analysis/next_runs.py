@@ -20,6 +20,7 @@ import yaml
 
 from raystilts.analysis.presentation import count, printable, wrap
 from raystilts.errors import UserError
+from raystilts.planning.checks import without_unused
 from raystilts.ranking.advice import Advice, advise, advise_arms, arms_to_add, chance_words
 from raystilts.results.answers import TargetAnswer, target_label
 from raystilts.results.results import Results
@@ -343,7 +344,7 @@ def grid_study(found: NextRuns, grid: Grid, results: str) -> Study:
         update["target_fractions"] = old.target_fractions.model_copy(update={"values": values})
         update["target_examples"] = (grid.target_examples,) if whole else None
         update["targets"] = tuple(one.model_copy(update={"examples": None}) for one in update["targets"])
-    return old.model_copy(update=update)
+    return without_unused(old.model_copy(update=update))
 
 
 def study_text(found: NextRuns, grid: Grid, study: Study) -> str:

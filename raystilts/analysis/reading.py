@@ -50,13 +50,16 @@ def not_learnt(results: Results) -> list[TargetAnswer]:
         return []
 
 
-def learnt_strata(results: Results, strata: Iterable[Stratum]) -> list[Stratum]:
+def learnt_strata(strata: Iterable[Stratum], lost: Iterable[TargetAnswer]) -> list[Stratum]:
     """Those of targets that are learnt: what differs at chance is no gain.
+
+    Args:
+        lost: `not_learnt`.
 
     Raises:
         UserError: None of them is learnt.
     """
-    left_out = {(answer.target, answer.target_fraction) for answer in not_learnt(results)}
+    left_out = {(answer.target, answer.target_fraction) for answer in lost}
     found = [stratum for stratum in strata if (stratum.target, stratum.target_fraction) not in left_out]
     if not found:
         raise UserError("no target is learnt at this size, so that there are no gains; train longer or on more data")

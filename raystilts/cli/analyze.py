@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from functools import cache, partial
@@ -33,6 +33,7 @@ from raystilts.errors import UserError
 if TYPE_CHECKING:
     from raystilts.analysis.language_distances import Distances
     from raystilts.analysis.presentation import Row
+    from raystilts.results.answers import TargetAnswer
     from raystilts.results.results import Results
     from raystilts.results.task_facts import KnownTasks
     from raystilts.study.schema import Study
@@ -99,6 +100,7 @@ class _Outputs:
         answer: Callable[[], Any] | None = None,
         *,
         results: Results | None = None,
+        lost: Sequence[TargetAnswer] | None = None,
     ) -> None:
         """Writes what was asked for.
 
@@ -107,6 +109,7 @@ class _Outputs:
             draw: Makes the figure.
             answer: What JSON holds; the table unless given.
             results: What it is about: the text begins with how much of the study is there.
+            lost: The targets that are not learnt, where they are known already.
         """
         from raystilts.analysis.presentation import to_json, write_csv
 
@@ -118,17 +121,17 @@ class _Outputs:
         shown = to_json((answer or rows)()) if self.as_json else text()
         if results is not None and not self.as_json:
             print_completeness(results)
-            _print_not_learnt(results)
+            _print_not_learnt(results, lost)
         say(shown, end="\n" if self.as_json else "")
 
 
-def _print_not_learnt(results: Results) -> None:
+def _print_not_learnt(results: Results, lost: Sequence[TargetAnswer] | None) -> None:
     """Names targets whose numbers say nothing."""
     from raystilts.analysis.presentation import wrap
     from raystilts.analysis.reading import not_learnt
     from raystilts.report.matrix import NOT_LEARNT
 
-    names = [answer.label for answer in not_learnt(results)]
+    names = [answer.label for answer in (not_learnt(results) if lost is None else lost)]
     if names:
         say("\n".join(wrap(f"{NOT_LEARNT}: {', '.join(names)}; what follows says nothing of them")))
 
@@ -259,14 +262,15 @@ def language_similarity(
         similarity_json,
         similarity_text,
     )
-    from raystilts.analysis.reading import learnt_strata, read_strata
+    from raystilts.analysis.reading import learnt_strata, not_learnt, read_strata
 
     control = read_columns(sizes, "--sizes") if sizes is not None else {}
     if len(control) > 1:
         raise UserError(f"--sizes {sizes}: one column of numbers is held constant, but it has {', '.join(control)}")
     given = read_columns(distances, "--distances") if distances is not None else None
     loaded, study, tasks = _opened(results)
-    strata = learnt_strata(loaded, read_strata(loaded, target))
+    lost = not_learnt(loaded)
+    strata = learnt_strata(read_strata(loaded, target), lost)
     gained = gather_gains(strata, tasks.overlaps, intermediate_fraction, intermediate)
     uriel = uriel_distances(gained.gains) if given is None else None
     predictors = given if uriel is None else uriel.values
@@ -279,7 +283,7 @@ def language_similarity(
     shown = predictors | ({BASELINE: gained.level} if gained.level is not None else {})
     outputs.give(
         lambda: similarity_text(found), lambda: language_rows(found, shown), partial(plot_similarity, found, shown),
-        lambda: similarity_json(found), results=loaded,
+        lambda: similarity_json(found), results=loaded, lost=lost,
     )  # fmt: skip
 
 

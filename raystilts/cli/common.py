@@ -153,12 +153,16 @@ def _console(width: int | None = None, *, stderr: bool = False) -> Console:
 
 def read_study(path: Path, assignments: list[str] | None = None, storage_path: str | None = None) -> Study:
     """The study of a command line. Its task files are run, and named on standard error."""
+    from raystilts.planning.checks import unused_settings
     from raystilts.planning.resolve import load_study
 
     extra = [] if storage_path is None else [f"storage_path={json.dumps(storage_path, ensure_ascii=False)}"]
     study = load_study(find_study(path), (*(assignments or ()), *extra))
     if study.task_files:
         messages().print(f"tasks from {', '.join(study.task_files)}", soft_wrap=True)
+    if unused := unused_settings(study):
+        text = f"note: hyperparameters.tasks: not trained in this study, and not used: {', '.join(unused)}"
+        messages().print(text, soft_wrap=True)
     return study
 
 

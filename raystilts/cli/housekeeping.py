@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import warnings
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
@@ -40,7 +41,7 @@ def list_studies(
     if not studies:
         raise UserError(f"{storage}: no study was run here; name a storage_path: the folder of results folders")
     _print_table(studies)
-    output().print(f"{found.url}: {_amount(found.total)}; shared weights counted once", soft_wrap=True)
+    say(f"{found.url}: {_amount(found.total)}; shared weights counted once")
 
 
 def _describe(study: StoredStudy, storage: Storage) -> dict[str, Any]:
@@ -70,26 +71,30 @@ def _describe(study: StoredStudy, storage: Storage) -> dict[str, Any]:
     }
 
 
+_HEAD = ("study", "done", "state", "last change", "tables", "intermediates", "targets", "unfinished")
+#: Columns of words, which come before those of sizes.
+_WORDS = 4
+
+
 def _print_table(studies: list[dict[str, Any]]) -> None:
+    """A line a study however long it is: a name that is broken cannot be copied."""
     from datetime import datetime
 
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False)
-    for name in ("study", "done", "state", "last change"):
-        table.add_column(name, overflow="fold")
-    for name in ("tables", "intermediates", "targets", "unfinished"):
-        table.add_column(name, justify="right", no_wrap=True)
+    rows: list[Sequence[str]] = [_HEAD]
     for one in studies:
         done = f"{one['finished_stages']} stages" if one["planned"] is None else f"{one['done']} of {one['planned']}"
         done += "" if one["unit"] is None else f" {one['unit']}s"
         state = one["state"] if one["pid"] is None else f"running ({one['host']}, {one['pid']})"
         changed = "" if one["changed"] is None else datetime.fromisoformat(one["changed"]).astimezone()
-        table.add_row(
-            one["name"], done, state, f"{changed:%Y-%m-%d %H:%M}" if changed else "",
-            *(_amount(size) if size else "-" for size in one["bytes"].values()),
-        )  # fmt: skip
-    output().print(table)
+        last = f"{changed:%Y-%m-%d %H:%M}" if changed else ""
+        sizes = [_amount(size) if size else "-" for size in one["bytes"].values()]
+        rows.append((one["name"], done, state, last, *sizes))
+    columns = []
+    for index, column in enumerate(zip(*rows, strict=True)):
+        width = max(map(len, column))
+        columns.append([text.ljust(width) if index < _WORDS else text.rjust(width) for text in column])
+    for row in zip(*columns, strict=True):
+        say("  ".join(row))
 
 
 def _amount(size: int) -> str:

@@ -169,7 +169,7 @@ def matrix(
     Example: raystilts matrix ~/raystilts_results/quickstart --value gain --plot gains.png
     """
     from raystilts.analysis.presentation import check_plot
-    from raystilts.report.matrix import has_baseline, matrix_csv, plot_matrix, transfer_matrix
+    from raystilts.report.matrix import gains_text, has_baseline, matrix_csv, matrix_text, plot_matrix, transfer_matrix
     from raystilts.report.text import left_out
 
     if plot is not None:
@@ -186,20 +186,12 @@ def matrix(
     elif plot is None:
         print_completeness(loaded)
         texts = [
-            _heading(part, parts) + _matrix_text(part, answered, value) + left_out(part, answered, language)
+            _heading(part, parts)
+            + (gains_text(answered) if value is None else matrix_text(transfer_matrix(answered, value.value)))
+            + left_out(part, answered, language)
             for part, answered in zip(parts, answers, strict=True)
         ]
         say("\n".join(texts), end="")
-
-
-def _matrix_text(part: Results, answers: Sequence[TargetAnswer], value: Value | None) -> str:
-    from raystilts.report.matrix import REMEDY, gains_text, has_baseline, matrix_text, transfer_matrix
-
-    imported = part.study() is None
-    if value is None:
-        return gains_text(answers, imported=imported)
-    text = matrix_text(transfer_matrix(answers, value.value))
-    return text + f"{REMEDY}\n" if value is Value.gain and imported and not has_baseline(answers) else text
 
 
 @app.command("next")

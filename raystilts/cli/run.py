@@ -126,7 +126,7 @@ def _print_matrix(results: str) -> None:
     for part, answers in answered:
         if len(answered) > 1:
             say(f"== {part.encoder} ==\n")
-        say(gains_text(answers, imported=False))
+        say(gains_text(answers))
         for answer in with_constants(part, answers):
             out.print(f"{answer.label}: {verdict(answer)}")
         if len(answered) > 1:

@@ -1,4 +1,4 @@
-"""Text tables: which separator, which encoding, how many lines of header."""
+"""Text tables: which separator, which encoding, which lines are a title and which are the header."""
 
 from __future__ import annotations
 
@@ -8,21 +8,23 @@ import io
 import itertools
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pandas as pd
 
+from raystilts.errors import cut
+from raystilts.importing.columns import NAMES
 from raystilts.importing.numbers import to_numbers
 
 _SEPARATORS = (",", ";", "\t", "|")
 _HEAD = 50
-#: Lines of header at most.
-_HEADS = 4
+#: Lines of header at most; likewise lines of a title above it.
+_HEADS, _TITLES = 4, 3
 
 
-def read_delimited(path: Path) -> pd.DataFrame:
-    """A CSV or TSV file; every cell a text, only empty ones missing ("none" and "NA" may be names of tasks).
+def read_delimited(path: Path, said: list[str]) -> pd.DataFrame:
+    """A CSV or TSV file; see `read_text`.
 
     Raises:
         ValueError: It is no such table.
@@ -33,9 +35,25 @@ def read_delimited(path: Path) -> pd.DataFrame:
     text = _decode(data)
     if "\x00" in text[:10_000]:
         raise ValueError("it holds binary data")
-    text = _of_markdown(text)
+    return read_text(_of_markdown(text), said)
+
+
+def read_text(text: str, said: list[str], separators: Sequence[str] = _SEPARATORS) -> pd.DataFrame:
+    """The table in a text; every cell a text, only empty ones missing ("none" and "NA" may be names of tasks).
+
+    Args:
+        said: What was concluded is added.
+        separators: What may stand between cells.
+
+    Raises:
+        ValueError: It is no such table.
+    """
     skip = _preamble(text)
-    separator = _separator(text, skip)
+    titles, above = _title(text, skip, separators)
+    if titles:
+        said.append(f"above the header and left out: {'; '.join(cut(one) for one in titles)}")
+    skip += above
+    separator = _separator(text, skip, separators)
     text = _with_index_names(text, skip, separator)
     levels = _header_lines(text, skip, separator)
     frame = pd.read_csv(
@@ -94,6 +112,34 @@ def _preamble(text: str) -> int:
     return skip
 
 
+def _title(text: str, skip: int, separators: Sequence[str]) -> tuple[list[str], int]:
+    """A title between the comments and the header, and its lines: a text in the first cell, or over all of them.
+
+    Where names stand below a line, and numbers below these, the line is a title also if it has fewer cells (prose has
+    commas), or only says what the names are ("Target" above the names of targets).
+    """
+    lines = [*itertools.islice(_each(text), skip, skip + _HEAD)]
+    for above in range(1, min(_TITLES + 3, len(lines))):  # and blank lines
+        separator = _separator(text, skip + above, separators)
+        rows = list(csv.reader([line for line in lines[above:] if line.strip()], delimiter=separator))
+        if not lines[above].strip() or not rows or len({cell for cell in rows[0] if cell.strip()}) < 2:
+            continue
+        titles = [row for row in csv.reader(lines[:above], delimiter=separator) if any(map(str.strip, row))]
+        named = _is_header(rows[0], rows[1:]) and not any(_are_numbers([cell]) for cell in rows[0])
+        if titles and all(_is_title(row, len(rows[0]), named) for row in titles):
+            return [" ".join(dict.fromkeys(cell.strip() for cell in row if cell.strip())) for row in titles], above
+    return [], 0
+
+
+def _is_title(row: list[str], width: int, named: bool) -> bool:
+    filled = [cell.strip() for cell in row if cell.strip()]
+    if len(set(filled)) == 1 and row[0].strip() and len(filled) in (1, len(row)):
+        return True
+    kind = "_".join(filled[0].lower().split())
+    said = len(set(filled)) == 1 and any(one in NAMES["target"] for one in (kind, kind.removesuffix("s")))
+    return named and (len(row) < width or said)
+
+
 def _each(text: str) -> Iterator[str]:
     """Line by line, without a copy of the whole."""
     start = 0
@@ -107,11 +153,11 @@ def _lines(text: str, skip: int, number: int) -> list[str]:
     return [line for line in itertools.islice(_each(text), skip, skip + number) if line.strip()]
 
 
-def _separator(text: str, skip: int) -> str:
+def _separator(text: str, skip: int, separators: Sequence[str] = _SEPARATORS) -> str:
     """The one that cuts the header into most columns, if the lines below agree."""
     lines = _lines(text, skip, _HEAD)
     best, most = ",", 1
-    for separator in _SEPARATORS:
+    for separator in separators:
         counts = [len(row) for row in csv.reader(lines, delimiter=separator)]
         agreeing = sum(count == counts[0] for count in counts) / len(counts) if counts else 0.0
         if counts and counts[0] > most and agreeing > 0.8:

@@ -1,8 +1,7 @@
-"""One file as rows: CSV, TSV, Excel, Parquet, JSON, JSON lines."""
+"""One file as rows: CSV, TSV, Excel, Parquet, JSON, JSON lines, a table of LaTeX."""
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,12 +10,14 @@ from typing import Any
 import pandas as pd
 
 from raystilts.errors import UserError
-from raystilts.importing.delimited import read_delimited
+from raystilts.importing.delimited import read_delimited, read_text
 from raystilts.importing.exports import exported
-from raystilts.importing.kinds import SHEET
+from raystilts.importing.latex import table_of_latex
 from raystilts.importing.reading import Reading, placed
+from raystilts.importing.sheets import read_sheets
 
 _PARQUET, _EXCEL = (".parquet", ".pq"), (".xlsx", ".xlsm")
+_LATEX = (".tex",)
 _JSON, _LINES = (".json",), (".jsonl", ".ndjson")
 _NAMED_INDEX = "level_"
 
@@ -28,27 +29,30 @@ def read_file(path: Path) -> Reading:
         UserError: It cannot be read, or has no rows.
     """
     suffix = path.suffix.lower()
+    above: list[str] = []
     try:
         if suffix in _PARQUET:
             frame, shape = _labels(pd.read_parquet(path)), "Parquet"
         elif suffix in _EXCEL:
-            frame, shape = _excel(path), "Excel"
+            frame, shape = read_sheets(path, above), "Excel"
+        elif suffix in _LATEX:
+            frame, shape = read_text(table_of_latex(path.read_text("utf-8-sig")), above, (",",)), "a table of LaTeX"
         elif suffix in _LINES:
             frame, shape = pd.json_normalize(_lines(path)), "JSON lines"
         elif suffix in _JSON:
             frame, shape = _json(path), "JSON"
         else:
-            frame, shape = read_delimited(path), "CSV"
+            frame, shape = read_delimited(path, above), "CSV"
     except (ValueError, OSError, KeyError, pd.errors.ParserError) as error:
         if isinstance(error, UserError):
             raise
-        kinds = "CSV, TSV, Excel, Parquet, JSON or JSON lines"
+        kinds = "CSV, TSV, Excel, Parquet, JSON, JSON lines or LaTeX"
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(f"{path}: not readable as {kinds} ({first})") from None
     if not len(frame) or not len(frame.columns):
         raise UserError(f"{path}: the table has no rows")
     frame, said = exported(frame)
-    return Reading(placed(frame, path.name), shape, [path], said)
+    return Reading(placed(frame, path.name), shape, [path], [*above, *said])
 
 
 def _labels(frame: pd.DataFrame) -> pd.DataFrame:
@@ -62,28 +66,6 @@ def _labels(frame: pd.DataFrame) -> pd.DataFrame:
     if isinstance(frame.columns, pd.MultiIndex):
         return frame.reset_index(col_level=0, col_fill="")
     return frame.reset_index()
-
-
-def _excel(path: Path) -> pd.DataFrame:
-    """Every sheet, with its name in a column where there are several."""
-    if importlib.util.find_spec("openpyxl") is None:
-        raise UserError(f"{path}: Excel files need openpyxl: pip install 'raystilts[excel]'")
-    sheets: dict[str, pd.DataFrame] = pd.read_excel(path, sheet_name=None, dtype=object, keep_default_na=False)
-    parts = []
-    for name, frame in sheets.items():
-        frame = frame.mask(frame.astype(str) == "").dropna(how="all").dropna(how="all", axis=1)
-        if len(frame):
-            parts.append(_tidy(frame).assign(**{SHEET: name} if len(sheets) > 1 else {}))
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
-
-
-def _tidy(frame: pd.DataFrame) -> pd.DataFrame:
-    """Columns of numbers as such, the others as texts."""
-    for name in frame.columns:
-        numbers = pd.to_numeric(frame[name], errors="coerce")
-        whole = numbers.notna() | frame[name].isna()
-        frame[name] = numbers if whole.all() else frame[name].astype("string")
-    return frame
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:

@@ -209,15 +209,16 @@ def _with_levels(reading: Reading, told: dict[str, str], constants: dict[str, st
     frame = reading.frame
     nested = [f"level_{i}" for i in range(9) if f"level_{i}" in frame.columns]
     if isinstance(frame.columns, pd.MultiIndex):
-        frame, said = _flattened(frame, told, constants)
-        return Reading(frame, f"{reading.shape}, several lines of header", reading.files, said, {"value": "value"})
+        frame, found = _flattened(frame, told, constants)
+        shape, said = f"{reading.shape}, several lines of header", [*reading.said, *found]
+        return Reading(frame, shape, reading.files, said, {"value": "value"})
     if nested and "value" in frame.columns and len(nested) > 1:
         taken = [name for name in frame.columns if name not in nested]
         levels = [frame[name].astype(str).unique().tolist() for name in nested]
         names = _level_names(levels, told, constants, 0, taken)
         frame = frame.rename(columns=dict(zip(nested, names, strict=True)))
         said = [f"levels of keys taken for {', '.join(names)}"]
-        return Reading(frame, f"{reading.shape}, nested", reading.files, said)
+        return Reading(frame, f"{reading.shape}, nested", reading.files, [*reading.said, *said])
     return reading
 
 

@@ -11,8 +11,9 @@ from raystilts.schedules import Schedule
 from raystilts.schedules.asha import Asha
 from raystilts.schedules.race import Race
 from raystilts.schedules.top_two import TopTwo
-from raystilts.study.arms import Arms
-from raystilts.study.intermediate import Intermediate
+from raystilts.study.arms import NONE, Arms
+from raystilts.study.hyperparameters import Overrides
+from raystilts.study.intermediate import Intermediate, domain_of
 from raystilts.study.schema import Study
 from raystilts.tasks.languages import retired
 from raystilts.tasks.registry import all_tasks, get_task
@@ -72,9 +73,7 @@ def check_tasks(study: Study, tasks: Mapping[str, Task]) -> None:
             _check_domain(tasks[arm.align.to], arm.tasks, f"intermediates.{index}.align.to")
         if arm.masked_lm is not None and arm.masked_lm.text_of is not None:
             _check_domain(tasks[arm.masked_lm.text_of], (), f"intermediates.{index}.masked_lm.text_of")
-    # Hyperparameters of tasks that the study leaves out do no harm: study files share them, and --set drops arms.
-    arms = {name for arm in study.intermediates for name in (arm.label, arm.untuned_label, *arm.tasks)}
-    names = arms | all_tasks().keys()
+    names = _trained(study) | all_tasks().keys()
     for name in study.hyperparameters.tasks:
         if name not in names:
             raise UserError(f"hyperparameters.tasks.{name}: no such task or arm; {did_you_mean(name, names)}")
@@ -106,6 +105,72 @@ def check_tasks(study: Study, tasks: Mapping[str, Task]) -> None:
         _check_scored(task, f"targets.{index}")
         if target.tuning is not None and not task.requires_training:
             raise UserError(f"targets.{index}.tuning: {task.name} is scored without training; leave tuning out")
+
+
+def unused_settings(study: Study) -> list[str]:
+    """Names under `hyperparameters.tasks` of what the study does not train: nothing reads their values."""
+    used = _trained(study)
+    return [name for name in study.hyperparameters.tasks if name not in used]
+
+
+def without_unused(study: Study) -> Study:
+    """The study without the hyperparameters of what it does not train."""
+    names, own = _trained(study), _own_trainings(study) | {target.task for target in study.targets}
+    tasks = {}
+    for name, given in study.hyperparameters.tasks.items():
+        fields = {field: value for field, value in given.model_dump(exclude_unset=True).items()
+                  if name in own or (name in names and field in _OF_DATA)}  # fmt: skip
+        if fields:
+            tasks[name] = Overrides(**fields)
+    return study.model_copy(update={"hyperparameters": study.hyperparameters.model_copy(update={"tasks": tasks})})
+
+
+#: The hyperparameters that are of data; all others are of a training.
+_OF_DATA = {"max_train_samples", "num_train_examples", "max_length"}
+
+
+def check_settings(study: Study, written: Mapping[str, Mapping[str, object] | None], tasks: Mapping[str, Task]) -> None:
+    """Finds out whether a study trains what its file has hyperparameters for.
+
+    Args:
+        written: `hyperparameters.tasks` of the file itself; what comes from `from: FILE` is for other studies too.
+        tasks: `named_tasks`.
+
+    Raises:
+        UserError: it does not; names the place in the study file.
+    """
+    names = _trained(study)
+    own = _own_trainings(study) | {target.task for target in study.targets if tasks[target.task].requires_training}
+    for name, given in written.items():
+        if name not in names:
+            raise UserError(
+                f"hyperparameters.tasks.{name}: this study does not train {name!r}; leave it out, or add it to the "
+                f"intermediates or targets; {did_you_mean(name, names)}"
+            )
+        odd = [field for field, value in (given or {}).items() if value is not None and field not in _OF_DATA]
+        if odd and name not in own:
+            raise UserError(
+                f"hyperparameters.tasks.{name}.{odd[0]}: {name!r} has no training of its own in this study, which uses "
+                f"its data alone; set it for what is trained (of data are {', '.join(sorted(_OF_DATA))})"
+            )
+
+
+def _own_trainings(study: Study) -> set[str]:
+    """The names of a study's arms and of their members, which have a training each."""
+    arms = Arms(study.intermediates)
+    members = (one for arm in study.intermediates for one in (arm, *arms.members(arm)))
+    return {name for one in members for name in (one.label, one.untuned_label)}
+
+
+def _trained(study: Study) -> set[str]:
+    """All names by which the hyperparameters of a study's tasks and arms are looked up."""
+    arms = Arms(study.intermediates)
+    found = _own_trainings(study) | {target.task for target in study.targets}
+    for arm in study.intermediates:
+        for one in (arm, *arms.members(arm)):
+            domain = domain_of(one)
+            found |= {*arms.tasks_of(one), *([domain] if domain else [])}
+    return found - {NONE.label}
 
 
 def _check_composed(study: Study, arm: Intermediate, tasks: Mapping[str, Task], place: str) -> None:

@@ -12,15 +12,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from raystilts.errors import UserError
-from raystilts.planning.checks import check_search, check_tasks, named_tasks
+from raystilts.planning.checks import check_search, check_settings, check_tasks, named_tasks
 from raystilts.planning.data import StudyData, dev_languages, masked_lm_task
 from raystilts.planning.encoders import EncoderInfo
 from raystilts.planning.foreign import describe_foreign
 from raystilts.study.adapters import FULL, Tuning
 from raystilts.study.arms import Arms, prefix_of
+from raystilts.study.base import expanded
 from raystilts.study.hyperparameters import Hyperparameters
 from raystilts.study.intermediate import Intermediate
-from raystilts.study.schema import Study
+from raystilts.study.schema import Study, study_data
 from raystilts.study.target import Target
 from raystilts.tasks.registry import load_task_file
 from raystilts.tasks.task import Task, shares_training_data
@@ -124,8 +125,13 @@ def load_study(path: str | Path, assignments: tuple[str, ...] = ()) -> Study:
         UserError: the file or a value in it cannot be used; says where and what is allowed.
     """
     study = Study.from_file(path, assignments)
+    # Of arms and targets that --set drops, the file may keep the settings.
+    drops = any(one.startswith(("intermediates=", "targets=")) for one in assignments)
     try:
-        _checked_tasks(study)
+        tasks = _checked_tasks(study)
+        if study.hyperparameters.tasks and not drops:
+            written = study_data(expanded(path), assignments)["hyperparameters"]
+            check_settings(study, written.get("tasks") or {}, tasks)
     except UserError as error:
         raise UserError(f"{Path(path).expanduser()}: {error}") from None
     return study

@@ -306,8 +306,6 @@ def _notes(
         notes.append(f"{unlearnt} targets left out: not learnt")
     if len(left_out) > unlearnt:
         notes.append(f"{len(left_out) - unlearnt} targets left out: no repeated seeds")
-    if not competes[0] or not all(target.fit.present[0] for target in gained):
-        notes.append("scaled gain unavailable: none has no run in some target")
     some = np.logical_or.reduce([target.fit.present for target in gained], initial=False, axis=0)
     missing = int((some & ~competes).sum())
     if missing:

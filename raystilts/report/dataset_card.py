@@ -52,7 +52,7 @@ def dataset_card(
         "how much, and how sure is that?",
         "## Answers",
         *([] if found is None else [found.sentence()]),
-        f"```text\n{gains_text(answers, imported=False).rstrip()}\n```",
+        f"```text\n{gains_text(answers).rstrip()}\n```",
         "\n".join(f"- {answer.target}: {verdict(answer)}" for answer in answers),
         "## Tables",
         _tables(tables),

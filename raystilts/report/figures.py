@@ -65,7 +65,8 @@ def forest(answer: TargetAnswer) -> Any:
         axes.plot([gain], [row], "o", markersize=5, markerfacecolor=face, markeredgecolor="#155199")
     axes.set_yticks(range(len(arms)), [name + (" *" if arm.in_best_set else "") for arm, name in arms], fontsize=8)
     axes.invert_yaxis()
-    what = f"gain over {answer.baseline} on {answer.label}, {answer.metric} points (95 % interval)"
+    what = f"gain over {answer.baseline} on {answer.label}, {answer.metric} points"
+    what += " (95 % interval)" if any(arm.gain_low is not None for arm, _ in arms) else ""
     axes.set_xlabel(what, fontsize=8)
     axes.tick_params(axis="x", labelsize=8)
     return figure

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 
 from raystilts.analysis.presentation import WIDTH, csv_text, pyplot, save_figure, wrap
-from raystilts.report.text import choosing
+from raystilts.report.text import ONE_SEED, choosing
 from raystilts.results.answers import ArmAnswer, TargetAnswer, arm_names
 
 Value = Literal["gain", "score", "p_best"]
@@ -23,11 +23,9 @@ Value = Literal["gain", "score", "p_best"]
 LONGEST = 36
 #: What is said of targets that are not learnt.
 NOT_LEARNT = "not learnt at this size, so no arm is better than another"
-#: What an import is told for another arm to be the baseline.
-REMEDY = "raystilts import --baseline NAME says which intermediate is none"
 #: What stands in the cells, for a title.
 TITLES: dict[Value, str] = {
-    "gain": "gain over {baseline} in points, with half the width of its 95 % interval",
+    "gain": "gain over {baseline} in points",
     "score": "mean score x 100",
     "p_best": "probability of being best",
 }
@@ -43,6 +41,7 @@ class Matrix:
         cells: ``[row][column]``: the arm's answer there, None where it was not run.
         not_learnt: Targets that are not learnt, which have no gains.
         baseline: What the arm `none` is called.
+        no_gains: Why there is no gain on any target, and what to do.
     """
 
     value: Value
@@ -52,12 +51,20 @@ class Matrix:
     cells: tuple[tuple[ArmAnswer | None, ...], ...]
     not_learnt: tuple[str, ...] = ()
     baseline: str = "none"
+    no_gains: str = ""
 
     @property
     def title(self) -> str:
         """What stands in the cells."""
         title = TITLES[self.value].format(baseline=self.baseline)
+        if self.has_intervals:
+            title += ", with half the width of its 95 % interval"
         return f"{title}, {self.language}" if self.language else title
+
+    @property
+    def has_intervals(self) -> bool:
+        """Whether a gain has an interval; none has where no arm has a second seed."""
+        return self.value == "gain" and any(arm and arm.gain_low is not None for row in self.cells for arm in row)
 
     def number(self, row: int, column: int) -> float | None:
         """The value of a cell: a score or gain as a share (0.01 is a point), or a probability; None if unknown."""
@@ -85,6 +92,7 @@ def transfer_matrix(answers: Sequence[TargetAnswer], value: Value) -> Matrix:
         cells=tuple(tuple(found[name].get(column) for column in range(len(answers))) for name in names),
         not_learnt=tuple(a.label for a in answers if not a.learnt),
         baseline=baseline,
+        no_gains="" if has_baseline(answers) else answers[0].no_gains,
     )
 
 
@@ -140,14 +148,13 @@ def matrix_text(matrix: Matrix) -> str:
     if matrix.value == "gain":
         own = any(arm is not None and arm.overlap for row in matrix.cells for arm in row)
         overlap = "; (...) trains on the target's own training data" if own else ""
-        apart = f"told apart from {matrix.baseline}, not from the other arms"
-        lines += wrap(f"* the interval excludes zero: {apart}{overlap}")
+        apart = f"the interval excludes zero: told apart from {matrix.baseline}, not from the other arms"
+        lines += wrap(f"* {apart}{overlap}" if matrix.has_intervals else f"{ONE_SEED}{overlap}")
         chooser = choosing(arm for row in matrix.cells for arm in row if arm is not None)
         if chooser:
             lines += wrap(f"gains are on test, the best arms are chosen by {chooser}, so that the two may disagree")
-        cells = (matrix.number(r, c) for r in range(len(matrix.arms)) for c in range(len(matrix.targets)))
-        if not matrix.not_learnt and all(cell is None for cell in cells):
-            lines.append(f"no gains: {matrix.baseline} has no finished run (--value score or p_best needs none)")
+        if matrix.no_gains:
+            lines += wrap(f"no gains: {matrix.no_gains}; --value score or p_best needs none")
     if matrix.not_learnt:
         lines += wrap(f"{NOT_LEARNT}: {', '.join(matrix.not_learnt)}")
     return "\n".join(lines).rstrip() + "\n"
@@ -163,22 +170,17 @@ def _fewer_runs(matrix: Matrix) -> list[str]:
     return found
 
 
-def gains_text(answers: Sequence[TargetAnswer], *, imported: bool) -> str:
-    """The matrix of gains as text; where there is no baseline, a line that says so and the matrix of scores.
-
-    Args:
-        imported: Whether the results were imported, where another arm may have been meant for the baseline.
-    """
+def gains_text(answers: Sequence[TargetAnswer]) -> str:
+    """The matrix of gains as text; where there is no baseline, a line that says so and the matrix of scores."""
     if has_baseline(answers):
         return matrix_text(transfer_matrix(answers, "gain"))
-    remedy = f" ({REMEDY})" if imported else ""
-    said = f"no gains: {answers[0].baseline} has no finished run{remedy}; scores instead, or --value p_best"
+    said = f"no gains: {answers[0].no_gains}; scores instead, or --value p_best"
     return "\n".join(wrap(said)) + "\n\n" + matrix_text(transfer_matrix(answers, "score"))
 
 
 def has_baseline(answers: Sequence[TargetAnswer]) -> bool:
     """Whether some target has a score of the baseline; without one no arm has a gain."""
-    return not answers or any(arm.intermediate == "none" and arm.seeds for answer in answers for arm in answer.arms)
+    return not answers or not all(answer.no_gains for answer in answers)
 
 
 def short_names(names: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -233,7 +235,7 @@ def plot_matrix(matrix: Matrix, path: Path) -> None:
     for row in range(height):
         for column in range(width):
             _draw_cell(axes, matrix, row, column, (values[row, column] - low) / (high - low))
-    legend = "bold: the interval excludes 0; hatched: it does not" if matrix.value == "gain" else ""
+    legend = "bold: the interval excludes 0; hatched: it does not" if matrix.has_intervals else ""
     axes.set_title("\n".join([matrix.title, legend]).strip(), fontsize=9, loc="left")
     figure.colorbar(image, ax=axes, shrink=0.8)
     save_figure(figure, path)

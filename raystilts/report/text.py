@@ -15,6 +15,8 @@ from raystilts.results.over_targets import ArmOverall, OverallAnswer
 if TYPE_CHECKING:
     from raystilts.results.results import Results
 
+#: What can be said of arms of which none has a second seed.
+ONE_SEED = "not told apart: no arm has a second seed, so there is no interval over seeds"
 _ARM, _NUMBERS = 24, (5, 6, 15, 7, 6, 5)
 
 
@@ -31,7 +33,8 @@ def best_table(answer: TargetAnswer) -> str:
         lines += _arm_lines(label, arm)
     if answer.best:
         bound = "Hsu's worst-case test at 95 %" if answer.strict else "it holds the best with at least 95 %"
-        lines += wrap(f"* best set, the arms not told apart from the best: {bound}", "  ")
+        said = f"best set, the arms not told apart from the best: {bound}"
+        lines += wrap(f"* {said if answer.repeated else ONE_SEED}", "  ")
     for note in footnotes(answer):
         lines += wrap(note, "  ")
     for note in answer.notes:
@@ -69,6 +72,11 @@ def left_out(results: Results, answers: Sequence[TargetAnswer], language: str | 
     answered = {answer.target for answer in answers}
     names = [name for name in dict.fromkeys(results.known()["target"]) if name not in answered]
     return "\n".join(wrap(f"left out, without scores in {language}: {', '.join(names)}")) + "\n" if names else ""
+
+
+def measured_on(answers: Iterable[TargetAnswer]) -> str:
+    """Which data means and gains are of: test, or dev where an imported table has no other."""
+    return " or ".join(sorted({answer.data for answer in answers}, reverse=True)) or "test"
 
 
 def choosing(arms: Iterable[ArmAnswer]) -> str:
@@ -189,10 +197,13 @@ def _outlook(answer: TargetAnswer) -> str:
 
 
 def overall_table(answer: OverallAnswer) -> str:
-    """All targets together in 80 columns."""
-    lines = wrap(f"over {count(len(answer.targets), 'target')}: {', '.join(answer.targets)}")
-    lines += wrap(_overall_verdict(answer), "  ")
-    lines.append(f"  {'arm':<{_ARM}} {'mean rank':>9} {'95 % interval':>14} {'P(best)':>7} {'scaled gain':>20}")
+    """All targets together in 80 columns; without a baseline there is no column of gains."""
+    gains = has_scaled_gains(answer)
+    lines = wrap(f"over {count(len(answer.targets), 'target')}: {', '.join(answer.targets)}") if answer.targets else []
+    lines += wrap(_overall_verdict(answer), "  " if lines else "")
+    if answer.targets:
+        head = f"  {'arm':<{_ARM}} {'mean rank':>9} {'95 % interval':>14} {'P(best)':>7}"
+        lines.append(head + (f" {'scaled gain':>20}" if gains else ""))
     for arm in answer.arms:
         if arm.mean_rank is not None and arm.p_best_rank is not None:
             star = "*" if arm.in_rank_set else " "
@@ -201,7 +212,7 @@ def overall_table(answer: OverallAnswer) -> str:
             row = f"{star} {name:<{_ARM}} {arm.mean_rank:>9.2f} {ranks:>14} {arm.p_best_rank:>7.2f}"
             lines.append(f"{row} {_scaled(arm):>20}".rstrip())
     notes = []
-    if answer.arms:
+    if gains:
         unit = "in units of the spread of one run's score in each target"
         notes.append(f"scaled gain: over {answer.baseline}, {unit}")
     if answer.not_learnt:
@@ -213,6 +224,11 @@ def overall_table(answer: OverallAnswer) -> str:
     return "\n".join(lines) + "\n"
 
 
+def has_scaled_gains(answer: OverallAnswer) -> bool:
+    """Whether arms have gains in units of each target; without runs of the baseline only their scores are ranked."""
+    return any(arm.scaled_gain is not None and arm.intermediate != "none" for arm in answer.arms)
+
+
 def _scaled(arm: ArmOverall) -> str:
     if arm.scaled_gain is None or arm.intermediate == "none":
         return ""
@@ -222,9 +238,9 @@ def _scaled(arm: ArmOverall) -> str:
 def _overall_verdict(answer: OverallAnswer) -> str:
     if not answer.by_rank:
         return "No arm can be called best over targets."
-    if answer.by_rank == answer.by_gain:
+    gains = has_scaled_gains(answer)
+    if gains and answer.by_rank == answer.by_gain:
         return f"Best on average, by mean rank and by scaled gain: {_either(answer.by_rank)}."
-    gains = any(arm.scaled_gain is not None for arm in answer.arms)
     by_gain = f"; by scaled gain: {_either(answer.by_gain)}" if answer.by_gain and gains else ""
     return f"Best on average by mean rank: {_either(answer.by_rank)}{by_gain}."
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from raystilts.ranking.advice import Advice, advise
 from raystilts.ranking.intervals import FloatArray
 from raystilts.ranking.mcb import compare_with_best
-from raystilts.ranking.posterior import NO_REPEATS, Posterior, number, with_items
-from raystilts.results.baseline import NONE
+from raystilts.ranking.posterior import NO_BASELINE, NO_REPEATS, Posterior, number, with_items
+from raystilts.results.baseline import NONE, without_runs
 from raystilts.results.ceiling import Ceiling, find_ceiling
 from raystilts.results.collapsed import collapsed_note
 from raystilts.results.item_noise import ItemLuck, KnownItems
@@ -109,6 +109,7 @@ class TargetAnswer:
         choice_languages: The languages of the data that chose.
         ceiling: Why these data cannot choose, where they cannot.
         data: What the means are of: test, or dev where it stands in for test in an imported table.
+        no_gains: Why no arm has a gain, and what to do; empty where the baseline has a finished run.
     """
 
     target: str
@@ -130,11 +131,17 @@ class TargetAnswer:
     choice_languages: tuple[str, ...] = ()
     ceiling: Ceiling | None = None
     data: str = "test"
+    no_gains: str = ""
 
     @property
     def learnt(self) -> bool:
         """Whether the target is learnt at all: if not, no arm is called better than another."""
         return self.choice is None or self.choice.learnt
+
+    @property
+    def repeated(self) -> bool:
+        """Whether an arm has a second seed: without one there is no interval over seeds, and no P(best)."""
+        return self.choice is not None and self.choice.determined
 
     @property
     def label(self) -> str:
@@ -283,6 +290,7 @@ def answer_target(
             notes = (*notes, (replace(one, split=data) if one is luck else one).note())
     if together is not None:
         notes = (TOGETHER, *(GAINS_ALONE if note == NO_REPEATS else note for note in notes), *together.notes)
+    no_gains = "" if gains.fit.present[0] else without_runs(asked.baseline, asked.study)
     one_luck = luck if dev is None else luck_of_choice
     facts = asked.tasks.get(test.target)
     shared = shared_notes(() if facts is None else facts.shared, [asked.language] if asked.language else test.languages)
@@ -294,7 +302,7 @@ def answer_target(
         metric=test.metric or "",
         arms=tuple(arms),
         best=tuple(arm_label(*choice_arms[i][:2], asked.baseline) for i in best),
-        notes=(*notes, *shared, *extra),
+        notes=(*(f"{no_gains}: gain unavailable" if one == NO_BASELINE else one for one in notes), *shared, *extra),
         strict=asked.strict,
         choice=chosen,
         gains=gains,
@@ -308,6 +316,7 @@ def answer_target(
             data if dev is None else "dev", _other_choice(test, selection, asked),
         ),
         data=data,
+        no_gains=no_gains,
     )  # fmt: skip
 
 
@@ -396,7 +405,7 @@ def _arm_answer(
         degenerate=int(test.degenerate[i]),
         hyperparameters=dict(parsed(arm.hyperparameters)),
         metric=test.metric or "",
-        split="test",
+        split="dev" if test.target in asked.stand_ins else "test",
         selection=selection,
         baseline=asked.baseline,
         stopped_at=test.stopped_at[i] if test.stopped_at else None,

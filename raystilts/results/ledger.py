@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from raystilts.errors import StorageError
 from raystilts.filesystem import Folder, open_folder
@@ -33,9 +35,14 @@ from raystilts.results.schema import (
     file_name,
     parse_name,
     run_from_json,
-    to_rows,
 )
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+R = TypeVar("R", RunRow, ScoreRow, DecisionRow)
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 #: More collisions than drivers that could sensibly share a folder.
 _TRIES = 100
 
@@ -140,6 +147,25 @@ class Ledger:
         lost = {name: "the file of its scores is missing" for name in mine if name not in scored}
         warn_left_out(self.folder, "runs", lost)
         return [name for name in mine if name in scored]
+
+
+def to_rows(kind: type[R], table: pa.Table) -> list[R]:
+    """The rows of an Arrow table with this table's columns."""
+    names = table.column_names
+    return [
+        kind(**dict(zip(names, values, strict=True)))
+        for values in zip(*(_values(table[name]) for name in names), strict=True)
+    ]
+
+
+def _values(column: pa.ChunkedArray) -> list[Any]:
+    """The values of a column; pyarrow would load pandas for times, which takes as long as many a question."""
+    import pyarrow as pa
+
+    if not pa.types.is_timestamp(column.type):
+        return list(column.to_pylist())
+    micros = column.cast(pa.timestamp("us", "UTC")).cast(pa.int64()).to_pylist()
+    return [None if one is None else _EPOCH + timedelta(microseconds=one) for one in micros]
 
 
 def counting(rows: Iterable[RunRow]) -> dict[str, RunRow]:

@@ -99,6 +99,10 @@ def over_targets(answers: Sequence[TargetAnswer]) -> OverallAnswer:
     language = ranked[0].language
     elsewhere = {name for a in ranked if language not in a.choice_languages for name in a.choice_languages}
     notes = [note for note in found.notes if "left out" not in note]  # named above
+    lacking = [answer for k, answer in enumerate(ranked) if k in found.used and answer.no_gains]
+    if lacking:
+        where = "" if len(lacking) == len(found.used) else f"on {', '.join(answer.label for answer in lacking)} "
+        notes.insert(0, f"no scaled gain: {where}{lacking[0].no_gains}")
     if language is not None and elsewhere:
         dev = ", ".join(sorted(elsewhere))
         notes.append(f"mean rank and P(best) are from dev data in {dev}: of {language} only the scaled gain")

@@ -340,7 +340,7 @@ def read_parts(folder: Folder, table: Table, parts: list[str]) -> pa.Table:
     """
     import pyarrow as pa
 
-    tables = [schema_of(table).empty_table()]
+    tables = [pa.Table.from_batches([], schema=schema_of(table))]  # `empty_table` loads pandas
     for name, data in read_many(folder, COMPACTED, parts):
         try:
             tables.append(_decode(table, data))

@@ -16,7 +16,7 @@ import typing
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -225,7 +225,6 @@ class DecisionRow:
 
 
 Row = RunRow | ScoreRow | DecisionRow
-R = TypeVar("R", RunRow, ScoreRow, DecisionRow)
 
 ROWS: dict[Table, type[RunRow] | type[ScoreRow] | type[DecisionRow]] = {
     "runs": RunRow,
@@ -320,11 +319,6 @@ def distrust_version(version: str | None) -> str | None:
     if int(version) > SCHEMA_VERSION:
         return f"schema version {version}, newer than {SCHEMA_VERSION}, the newest known here: upgrade raystilts"
     return None
-
-
-def to_rows(kind: type[R], table: pa.Table) -> list[R]:
-    """The rows of an Arrow table with this table's columns."""
-    return [kind(**values) for values in table.to_pylist()]
 
 
 def file_name(stage: str, attempt: int) -> str:

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.live import Live
 
 from raystilts.filesystem import open_folder
-from raystilts.scheduling.status import State, Status, render, signed, write_status
+from raystilts.scheduling.status import State, Status, dev_points, render, signed, write_status
 from raystilts.scheduling.tally import GridTally, SearchTally, describe, describe_work, share_name
 from raystilts.scheduling.trial_board import Work
 
@@ -133,7 +133,7 @@ class GridProgress(ProgressView):
             return
         self.tally.end(key, result, until)
         score = result.get("dev_score")
-        outcome = "done" if score is None else f"dev {score:.3f}"
+        outcome = "done" if score is None else f"dev {dev_points(score)}"
         outcome += f" at {share_name(until)}" if result.get("status") == "paused" else ""
         failed = result.get("status") not in ("finished", "paused")
         self.tell(describe(self.tally.graph.stages[key]), outcome, failed=failed)
@@ -150,5 +150,5 @@ class SearchProgress(ProgressView):
         self.tally.end(work, result)
         score = result.get("score")
         share = "" if result["status"] != "paused" else f" at {work.until:g}"
-        outcome = "done" if score is None or work.is_parent else f"dev {score:.3f}{share}"
+        outcome = "done" if score is None or work.is_parent else f"dev {dev_points(score)}{share}"
         self.tell(describe_work(work), outcome, failed=result["status"] == "failed")

@@ -164,18 +164,23 @@ def render(status: Status, width: int) -> Group:
     table = Table(box=None, pad_edge=False, width=min(width, 100))
     for name in ("target", "best so far"):
         table.add_column(name, overflow="ellipsis", no_wrap=True)
-    table.add_column("dev", justify="right")
+    table.add_column("dev x 100", justify="right")
     table.add_column("arms seen", justify="right")
     best = {one.name: one for one in status.best}
     for name in dict.fromkeys((*status.targets, *best)):
         if name in best:
             one = best[name]
-            table.add_row(name, one.what, f"{one.dev:.3f}", "" if one.seen is None else str(one.seen))
+            table.add_row(name, one.what, dev_points(one.dev), "" if one.seen is None else str(one.seen))
         else:
             table.add_row(name, "-", "-", "0")
     busy = [f"  {name} ({clock(seconds)})" for name, seconds in status.running_now[:NAMED]]
     lines = "\n".join(["running:", *busy]) if busy or not status.doing else status.doing
     return Group(head, table, Text(lines, style="dim", overflow="ellipsis", no_wrap=True))
+
+
+def dev_points(score: float) -> str:
+    """A dev score in points, as all answers show scores; in `progress.json` it is a share."""
+    return f"{100 * score:.1f}"
 
 
 def clock(seconds: float | None) -> str:

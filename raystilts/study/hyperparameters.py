@@ -178,8 +178,8 @@ class StudyHyperparameters(Hyperparameters):
     """The study's hyperparameters, and those of single tasks where they differ.
 
     Attributes:
-        tasks: Other values for single tasks, by the name of a task (as intermediate or target) or of a mixture. They
-            win over values of `from: FILE`.
+        tasks: Other values for single tasks, by the name of a task (as intermediate or target) or of a mixture that
+            the study trains. They win over values of `from: FILE`, which may be of more tasks.
         tuned_for: The encoder that a search chose them for; written by raystilts.
     """
 

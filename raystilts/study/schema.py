@@ -316,15 +316,25 @@ class Study(Model):
             UserError: the file or a value in it cannot be used; says where and what is allowed.
         """
         path = expanded(path)
-        data = read_yaml(path)
-        if not isinstance(data, dict):
-            raise UserError(f"{path}: expected a mapping with name, intermediates, targets, seeds")
-        for assignment in assignments:
-            set_key(data, assignment)
+        data = study_data(path, assignments)
         try:
             return cls.model_validate(data)
         except ValidationError as error:
             raise UserError(f"{path}: {first_problem(error, _fields_at)}") from None
+
+
+def study_data(path: Path, assignments: Sequence[str] = ()) -> dict[str, Any]:
+    """What is written in a study file, with assignments on top, before it is read as a `Study`.
+
+    Raises:
+        UserError: it is no mapping in YAML, or an assignment is none.
+    """
+    data = read_yaml(path)
+    if not isinstance(data, dict):
+        raise UserError(f"{path}: expected a mapping with name, intermediates, targets, seeds")
+    for assignment in assignments:
+        set_key(data, assignment)
+    return data
 
 
 def _check_encoders(encoder: Encoder, encoders: tuple[Encoder, ...] | None) -> None:

@@ -12,6 +12,8 @@ import pytest
 
 from raystilts.errors import UserError
 from raystilts.importing.table import Imported, Options, import_table
+from raystilts.report.html.gather import gather
+from raystilts.report.html.page import page
 from raystilts.report.text import best_table
 from raystilts.results.compaction import compact
 from raystilts.results.finals import finals_table
@@ -78,9 +80,14 @@ def test_dev_alone_stands_in_until_test_is_there(load: Import, scores: Scores, t
     assert set(scores()["split"]) == {"test"}
     [answer] = Results(tmp_path / "out").answers()
     assert " x 100 on dev, " in best_table(answer)
+    assert {arm.split for arm in answer.arms} == {"dev"}
     assert [note for note in answer.notes if "same" in note] == [
         "no test data: chosen and scored on the same dev data, so P(best) is exploratory"
     ]
+    shown = page(gather(Results(tmp_path / "out")))
+    assert "gain on dev" in shown
+    assert "scored on dev data in 1 language" in shown
+    assert not [words for words in ("gain on test", "on test data", "test score", "On test:") if words in shown]
     load(_lang(0.1), "test.csv", constants={"split": "test"})
     [answer] = Results(tmp_path / "out").answers()
     assert " x 100 on test, " in best_table(answer)

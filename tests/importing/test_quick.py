@@ -40,6 +40,11 @@ def test_who_only_reads_waits_for_no_heavy_library(load: Import, tmp_path: Path,
     assert _loaded(_HEAVY, *words, folder=tmp_path) == "[]"
 
 
+def test_a_list_of_studies_waits_for_no_tables_to_compute_with(load: Import, tmp_path: Path) -> None:
+    load("intermediate,target,seed,value\nnone,rte,1,60\nmnli,rte,1,70\n")
+    assert _loaded(("pandas",), "ls", ".", folder=tmp_path) == "[]"
+
+
 def test_an_import_loads_nothing_that_answers_questions(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("intermediate,target,seed,value\nnone,rte,1,60\nmnli,rte,1,70\n")
     names = (*_HEAVY, "raystilts.results.results", "raystilts.schedules", "raystilts.study.schema", "matplotlib")

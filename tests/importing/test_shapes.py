@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from raystilts.errors import UserError
+from raystilts.importing.delimited import _title
 from raystilts.importing.table import Imported
 from raystilts.results.reader import ResultsWarning
 from raystilts.results.results import Results
@@ -333,3 +334,102 @@ def test_no_language_in_every_run_is_told(load: Import, tmp_path: Path) -> None:
     ):  # fmt: skip
         results.answers()
     assert [answer.target for answer in results.answers(language="bam")] == ["ner"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Table 3,,,\nintermediate,target,seed,value\nnone,rte,1,60\nmnli,rte,1,70\n",
+        "Table 3: Scores, by seed\n\nintermediate,target,seed,value\nnone,rte,1,60\nmnli,rte,1,70\n",
+        "# a comment\nTable 3\nT5 small\nintermediate;target;seed;value\nnone;rte;1;60,0\nmnli;rte;1;70,0\n",
+        "Table 3,,\nscores,,\narm,rte,\nnone,60,\nmnli,70,\n",
+        ",Target\narm,rte\nnone,60\nmnli,70\n",
+    ],
+)
+def test_a_title_above_the_header_is_left_out_and_named(load: Import, scores: Scores, text: str) -> None:
+    said = load(text).said
+    assert [one for one in said if one.startswith("above the header and left out: ")]
+    assert scores()[["intermediate", "target", "value"]].values.tolist() == [["mnli", "rte", 0.7], ["none", "rte", 0.6]]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "target,value\nnone,rte,60\nmnli,rte,70\n",  # so R names columns, and no rows
+        "intermediate,target,value\nnone,rte,60\nmnli,rte,70\n",
+        ",rte\nnone,60\nmnli,70\n",
+    ],
+)
+def test_a_header_is_no_title(text: str) -> None:
+    assert _title(text, 0, (",", ";")) == ([], 0)
+
+
+def test_merged_cells_of_excel_hold_their_value_everywhere(load: Import, scores: Scores, tmp_path: Path) -> None:
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    sheet = book.active
+    for row in (["Transfer"], [], ["arm", "rte", None, "copa", None], [None, 1, 2, 1, 2], ["none", 60.5, 50, 60, 61],
+                ["mnli", 70, 55, 61, 62]):  # fmt: skip
+        sheet.append(row)
+    for place in ("A1:E1", "A3:A4", "B3:C3", "D3:E3"):
+        sheet.merge_cells(place)
+    book.save(tmp_path / "t.xlsx")
+    assert "above the header and left out: Transfer" in load(tmp_path / "t.xlsx").said
+    frame = scores()
+    assert frame.groupby(["target", "intermediate"])["value"].max().to_dict() == {
+        ("copa", "mnli"): 0.62, ("copa", "none"): 0.61, ("rte", "mnli"): 0.7, ("rte", "none"): 0.605,
+    }  # fmt: skip
+    assert sorted(frame["seed"].unique()) == [1, 2]
+
+
+def test_an_arm_merged_over_its_rows_is_not_taken_for_the_baseline(
+    load: Import, scores: Scores, tmp_path: Path
+) -> None:
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    for row in (["intermediate", "target", "seed", "acc"], ["mnli", "rte", 1, 60.5], [None, "copa", 1, 50.5]):
+        book.active.append(row)
+    book.active.merge_cells("A2:A3")
+    book.save(tmp_path / "t.xlsx")
+    load(tmp_path / "t.xlsx")
+    assert set(scores()["intermediate"]) == {"mnli"}
+
+
+LATEX = r"""
+\begin{table}\caption{Scores}
+\begin{tabular}{l|cc@{\hskip 1em}c} % 3 targets
+\toprule
+ & \multicolumn{3}{c}{\textbf{Target task}} \\ \cmidrule(lr){2-4}
+Intermediate & RTE & COPA & BoolQ \\
+\midrule
+none & 60.0 & 55.0 & -- \\
+MNLI~\citep{williams} & \textbf{70.0} & $60.0$ & 77\% \\[2pt]
+\rowcolor{gray} Social\_IQa & \underline{65.0} & 66 & 70 \\
+\bottomrule
+\end{tabular}\end{table}
+"""
+
+
+def test_a_table_of_latex(load: Import, scores: Scores) -> None:
+    load(LATEX, "paper.tex")
+    assert scores().groupby(["intermediate", "target"])["value"].max().to_dict() == {
+        ("MNLI", "BoolQ"): 0.77, ("MNLI", "COPA"): 0.6, ("MNLI", "RTE"): 0.7, ("Social_IQa", "BoolQ"): 0.7,
+        ("Social_IQa", "COPA"): 0.66, ("Social_IQa", "RTE"): 0.65, ("none", "COPA"): 0.55, ("none", "RTE"): 0.6,
+    }  # fmt: skip
+
+
+def test_latex_rows_under_one_name_and_spreads(load: Import, scores: Scores) -> None:
+    rows = (
+        r"\multirow{2}{*}{none} & RTE & 60.0$_{\pm 1.0}$ \\ & COPA & 50.0 $\pm$ 2.0 \\ \hline",
+        r"\multirow{2}{*}{MNLI} & RTE & 70.0$_{\pm 1.0}$ \\ & COPA & 51.0 $\pm$ 2.0 \\",
+    )
+    text = "\n".join([r"\begin{tabular}{llc}", r"Intermediate & Target & Accuracy \\ \hline", *rows, r"\end{tabular}"])
+    load(text, "t.tex", constants={"runs": "3"})
+    assert scores().groupby(["intermediate", "target"])["value"].mean().round(6).to_dict() == {
+        ("MNLI", "COPA"): 0.51, ("MNLI", "RTE"): 0.7, ("none", "COPA"): 0.5, ("none", "RTE"): 0.6,
+    }  # fmt: skip
+
+
+def test_a_file_of_several_latex_tables_is_refused(load: Import) -> None:
+    with pytest.raises(UserError, match="it holds 2 tables; keep one"):
+        load(LATEX + LATEX, "paper.tex")

@@ -11,8 +11,11 @@ from results.examples import ARMS, write_results
 
 from raystilts.analysis.presentation import check_plot
 from raystilts.errors import UserError
+from raystilts.report.dataset_card import SharedTable, dataset_card
 from raystilts.report.matrix import cell_text, gains_text, matrix_csv, matrix_text, plot_matrix, transfer_matrix
+from raystilts.report.text import best_table, overall_table
 from raystilts.results.answers import TargetAnswer
+from raystilts.results.over_targets import over_targets
 from raystilts.results.results import Results
 
 
@@ -88,14 +91,36 @@ def test_no_gains_is_said(tmp_path: Path) -> None:
     assert any("gain unavailable" in note for note in answer.notes)
     assert "none" not in {arm.intermediate for arm in answer.arms}
     assert "no gains: none has no finished run" in matrix_text(transfer_matrix([answer], "gain"))
-    shown = gains_text([answer], imported=False)
+    shown = gains_text([answer])
     assert shown.startswith("no gains: none has no finished run; scores instead, or --value p_best\n")
     assert shown.endswith(matrix_text(transfer_matrix([answer], "score")))
-    assert "raystilts import --baseline NAME" in " ".join(gains_text([answer], imported=True).split())
+
+
+def test_what_to_do_for_gains_is_said_everywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An import is told how to name its baseline, a study without the arm that it may have one."""
+    write_results(tmp_path, leave_out=("none",))
+    plain = Results(tmp_path).study()
+    assert plain is not None
+    arms = tuple(arm for arm in plain.intermediates if not arm.is_none)
+    for study, remedy in (
+        (None, "none has no finished run (raystilts import --baseline NAME says which intermediate is none)"),
+        (plain.model_copy(update={"intermediates": arms}), "no finished run (add none to the intermediates of the"),
+    ):
+        results = Results(tmp_path)
+        monkeypatch.setattr(Results, "study", lambda _, found=study: found)
+        answers = results.answers()
+        card = dataset_card(results, answers, [SharedTable("finals", 1)], study)
+        texts = [best_table(answers[0]), gains_text(answers), matrix_text(transfer_matrix(answers, "gain")),
+                 overall_table(over_targets(answers)), card]  # fmt: skip
+        for text in texts:
+            assert remedy in " ".join(text.split())
+        assert "scaled gain:" in texts[3]
+        assert "scaled gain\n" not in texts[3], "no empty column"
+        assert "by scaled gain" not in texts[3]
 
 
 def test_with_a_baseline_gains_are_shown(answers: list[TargetAnswer]) -> None:
-    assert gains_text(answers, imported=True) == matrix_text(transfer_matrix(answers, "gain"))
+    assert gains_text(answers) == matrix_text(transfer_matrix(answers, "gain"))
 
 
 def test_plot(answers: list[TargetAnswer], tmp_path: Path) -> None:

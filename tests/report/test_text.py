@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,9 @@ from typer.testing import CliRunner
 from raystilts.analysis.next_runs import next_runs
 from raystilts.cli.common import app
 from raystilts.ranking.advice import chance_words
+from raystilts.report.html.gather import gather
+from raystilts.report.html.page import page
+from raystilts.report.matrix import gains_text
 from raystilts.report.text import best_table, footnotes, interval, marks, verdict
 from raystilts.results.answers import TargetAnswer, arm_names
 from raystilts.results.ledger import write_attempt
@@ -95,6 +99,19 @@ def test_one_seed_tells_nothing_apart(tmp_path: Path) -> None:
     one = close(tmp_path, 0.1, seeds=1)
     assert verdict(one).endswith("not told apart with 1 seed; nothing is told apart without a second seed.")
     assert [arm.p_best for arm in one.arms] == [None] * 4
+
+
+def test_one_seed_an_arm_claims_no_certainty(tmp_path: Path) -> None:
+    """No best set at 95 %, in the table, the matrix that ends a run, and the page."""
+    answer = close(tmp_path, 0.1, seeds=1)
+    assert not answer.repeated
+    shown = page(gather(Results(tmp_path)))
+    for text in (best_table(answer), gains_text([answer]), shown):
+        told = " ".join(re.sub(r"<style.*?</style>", "", text, flags=re.DOTALL).replace("95 % interval", "").split())
+        assert "95 %" not in told
+        assert "best set" not in told
+        assert "no arm has a second seed, so there is no interval over seeds" in told
+    assert "with half the width" not in gains_text([answer])
 
 
 def test_stopped_runs_are_shown_and_not_ranked(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from raystilts.results.ledger import to_rows
 from raystilts.results.schema import (
     ROWS,
     DecisionRow,
@@ -25,7 +26,6 @@ from raystilts.results.schema import (
     parse_name,
     run_from_json,
     schema_of,
-    to_rows,
     to_table,
 )
 

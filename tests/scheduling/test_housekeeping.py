@@ -95,6 +95,15 @@ def test_a_list_says_what_is_done_and_what_runs(storage: Path, state: str) -> No
     assert shown.stdout.splitlines()[1].split()[:6] == ["first", "4", "of", "4", "cells", "ended"]
 
 
+def test_a_name_in_the_list_stays_whole(storage: Path) -> None:
+    longer = storage / ("transfer_of_long_names_" * 5)
+    (storage / "first").rename(longer)
+    lines = CliRunner().invoke(app, ["ls", str(storage)]).stdout.splitlines()
+    assert len(lines) == 4
+    assert any(line.startswith(f"{longer.name}  ") for line in lines)
+    assert lines[-1].startswith(f"{storage}: ")
+
+
 def test_only_what_no_study_needs_is_spare(storage: Path) -> None:
     found = find_spare(str(storage / "first"))
     assert {(one.kind, one.name, one.size) for one in found.spare} == {

@@ -138,7 +138,7 @@ def test_plain_lines_and_the_file(planned: Plan, tmp_path: Path) -> None:
     lines = out.getvalue().splitlines()
     assert len(lines) == 2
     assert lines[0].startswith("[1 done, 0 running, ")
-    assert lines[0].endswith(": dev 0.500")
+    assert lines[0].endswith(": dev 50.0")
     assert lines[1].endswith(": FAILED")
     found = json.loads((tmp_path / "progress.json").read_text())
     assert (found["done"], found["failed"]) == (1, 1)

@@ -135,7 +135,7 @@ def test_the_table_of_a_status_has_all_targets() -> None:
     data = {"done": 1, "best_so_far": {"xnli": {"arm": "squad", "dev": 0.5, "arms": 2}}, "targets": ["xnli", "udpos"]}
     Console(file=out, width=80).print(render(Status.from_json(data), 80))
     rows = [line.split() for line in out.getvalue().splitlines()]
-    assert ["xnli", "squad", "0.500", "2"] in rows
+    assert ["xnli", "squad", "50.0", "2"] in rows
     assert ["udpos", "-", "-", "0"] in rows
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from raystilts.errors import UserError
+from raystilts.planning.checks import unused_settings, without_unused
 from raystilts.planning.cost import results_folder
 from raystilts.planning.resolve import load_study
 from raystilts.study.schema import Study
@@ -182,7 +183,69 @@ def test_evaluation_interval(eval_steps: float, steps: int, every: int) -> None:
     assert study.evaluation.every(steps) == every
 
 
+OTHERS = GOOD + "hyperparameters: {tasks: {cldr_units: {max_steps: 3}}}\n"
+
+
+def test_settings_of_what_a_study_does_not_train_are_refused(tmp_path: Path) -> None:
+    assert refusal(tmp_path, OTHERS) == (
+        "hyperparameters.tasks.cldr_units: this study does not train 'cldr_units'; leave it out, or add it to the "
+        "intermediates or targets; did you mean 'cldr_names' or 'cldr_dates'?"
+    )
+    # Those of a task are not those of its translation.
+    other = "intermediates=[none, squad@de]"
+    assert unused_settings(read(tmp_path, GOOD, other, "hyperparameters.tasks.squad.max_steps=3")) == ["squad"]
+
+
+@pytest.mark.parametrize(
+    ("intermediates", "name"),
+    [
+        ("[none, {tasks: [mnli, squad], name: both}]", "both"),
+        ("[none, {task: mnli, tuning: lora}]", "mnli"),
+        ("[none, mnli, {sequence: [mnli, anli_plus]}]", "anli_plus"),
+        ("[none, mnli, {sequence: [mnli, squad]}]", "squad"),
+    ],
+)
+def test_settings_of_parts_of_arms_are_used(tmp_path: Path, intermediates: str, name: str) -> None:
+    text = f"name: s\nintermediates: {intermediates}\ntargets: [cldr_dates]\nseeds: [0]\n"
+    read(tmp_path, text + f"hyperparameters: {{tasks: {{{name}: {{learning_rate: 1e-4}}}}}}\n")
+
+
+def test_settings_of_a_training_are_refused_where_a_task_only_gives_its_data(tmp_path: Path) -> None:
+    text = "name: s\nintermediates: [none, {tasks: [mnli, squad], name: both}]\ntargets: [tatoeba]\nseeds: [0]\n"
+    for name in ("squad", "tatoeba"):
+        setting = "hyperparameters: {tasks: {%s: {max_length: 64, %s}}}\n"
+        read(tmp_path, text + setting % (name, "learning_rate: null"))
+        assert refusal(tmp_path, text + setting % (name, "learning_rate: 1e-4")).startswith(
+            f"hyperparameters.tasks.{name}.learning_rate: {name!r} has no training of its own in this study"
+        )
+
+
+def test_a_narrower_study_keeps_what_it_reads(tmp_path: Path) -> None:
+    """So `next` writes one that is not refused."""
+    text = (
+        "name: s\nintermediates: [none, mnli, squad, {tasks: [mnli, squad], name: both}]\ntargets: [xnli]\nseeds: [0]"
+    )
+    settings = "{mnli: {max_length: 64, learning_rate: 1e-4}, squad: {bf16: true}, xnli: {max_steps: 3}}"
+    study = read(tmp_path, f"{text}\nhyperparameters: {{tasks: {settings}}}\n")
+    tasks = without_unused(study.model_copy(update={"intermediates": study.intermediates[::3]})).hyperparameters.tasks
+    assert {name: one.model_dump(exclude_unset=True) for name, one in tasks.items()} == {
+        "mnli": {"max_length": 64}, "xnli": {"max_steps": 3}
+    }  # fmt: skip
+
+
+def test_shared_settings_may_be_of_other_studies_too(tmp_path: Path) -> None:
+    (tmp_path / "chosen.yaml").write_text(
+        "encoder: raystilts-mini\nstudy: tune\ntasks:\n  cldr_units:\n    values: {learning_rate: 3e-4}\n"
+        "    evidence: {metric: f1, score: 0.5, trials: 20}\n"
+    )
+    study = read(tmp_path, GOOD + f"hyperparameters: {{from: {tmp_path / 'chosen.yaml'}}}\n")
+    assert unused_settings(study) == ["cldr_units"]
+    # What --set drops of a study keeps its settings in the file.
+    assert unused_settings(read(tmp_path, OTHERS, "targets=[cldr_dates]")) == ["cldr_units"]
+    assert not without_unused(study).hyperparameters.tasks
+
+
 def test_study_files_that_ship_are_valid() -> None:
     folder = Path(__file__).parents[2] / "search_spaces"
-    names = [Study.from_file(path).name for path in sorted(folder.glob("*.yaml"))]
+    names = [load_study(path).name for path in sorted(folder.glob("*.yaml"))]
     assert "quickstart" in names

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from raystilts.report.html.charts import Scale, spread, tick_label, ticks
 from raystilts.report.html.gather import ReportData, leader
 from raystilts.report.html.markup import Markup, points, tag
+from raystilts.report.text import measured_on
 from raystilts.results.answers import ArmAnswer, TargetAnswer, arm_names
 
 WIDTH, HEIGHT = 360.0, 230.0
@@ -31,9 +32,9 @@ def distances_part(data: ReportData) -> Markup | None:
     if not charts:
         return None
     said = (
-        f"Gain of the likeliest best intermediate over {data.baseline} on test, over the syntactic distance of the "
-        "language from English (URIEL+, 0 to 1). A filled dot: the 95 % interval excludes zero. Languages are few and "
-        "related, so read no law off this; raystilts analyze language-similarity tests it."
+        f"Gain of the likeliest best intermediate over {data.baseline} on {measured_on(data.answers)}, over the "
+        "syntactic distance of the language from English (URIEL+, 0 to 1). A filled dot: the 95 % interval excludes "
+        "zero. Languages are few and related, so read no law off this; raystilts analyze language-similarity tests it."
     )
     return tag("div", tag("h3", "Gains and the distance from English"), tag("p", said),
                tag("div", charts, class_="panels wide"))  # fmt: skip

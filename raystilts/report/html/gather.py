@@ -15,6 +15,7 @@ from raystilts.analysis.presentation import listed
 from raystilts.errors import UserError
 from raystilts.report.completeness import completeness
 from raystilts.report.html.markup import count, interval, points, probability, score
+from raystilts.report.text import measured_on
 from raystilts.results.answers import ArmAnswer, TargetAnswer, arm_names
 from raystilts.results.over_targets import OverallAnswer, over_targets
 from raystilts.results.reader import ResultsWarning
@@ -76,6 +77,11 @@ class ReportData:
     def baseline(self) -> str:
         """What the arm `none` is called."""
         return next((answer.baseline for answer in self.answers), "none")
+
+    @property
+    def has_intervals(self) -> bool:
+        """Whether any gain has an interval; none has where no arm has a second seed."""
+        return any(arm.gain_low is not None for answer in self.answers for arm in answer.arms)
 
     @property
     def has_gains(self) -> bool:
@@ -186,7 +192,8 @@ def method(data: ReportData) -> str:
     tried += f" and {data.baseline} were" if with_none else " were" if len(names) != 1 else " was"
     many = f"{seeds[0]} to {seeds[-1]} seeds" if len(seeds) > 1 else count(seeds[0], "seed") if seeds else "no seed"
     languages = {language for answer in data.answers for language in answer.languages}
-    return f"{tried} tried with {many} each, and scored on test data in {count(len(languages), 'language')}."
+    scored = f"scored on {measured_on(data.answers)} data in {count(len(languages), 'language')}"
+    return f"{tried} tried with {many} each, and {scored}."
 
 
 def leader(answer: TargetAnswer) -> ArmAnswer | None:
@@ -217,7 +224,7 @@ def leader_sentence(answer: TargetAnswer) -> str:
         if first.gain > 0
         else " It does not gain there."
     )
-    return f"{label} is the likeliest best ({certainty}). On test: {gain_words(first)}.{doubt}{_regret(first)}"
+    return f"{label} is the likeliest best ({certainty}). On {answer.data}: {gain_words(first)}.{doubt}{_regret(first)}"
 
 
 def gain_words(arm: ArmAnswer) -> str:
@@ -251,7 +258,7 @@ def missing(data: ReportData) -> list[str]:
     """What this page cannot show, and why."""
     found = []
     if not data.has_gains:
-        found.append("No run of none: gains over it are not known; arms are still compared with one another.")
+        found.append(f"Gains over {data.baseline} are not known; arms are still compared with one another.")
     if all_exploratory(data):
         known = any(arm.p_best is not None for answer in data.answers for arm in answer.arms)
         dev = all(answer.data == "dev" for answer in data.answers)

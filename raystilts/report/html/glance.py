@@ -17,7 +17,7 @@ from raystilts.report.html.markup import (
     table,
     tag,
 )
-from raystilts.report.text import prose
+from raystilts.report.text import measured_on, prose
 from raystilts.results.answers import TargetAnswer, arm_names
 
 #: What can be said of a target, the clearest first, and what that means.
@@ -47,8 +47,9 @@ def glance(data: ReportData) -> Markup:
     known = [(counts[one], words) for one, words in STATES.items() if counts[one]]
     said = [f"{number} {'is' if number == 1 else 'are'} {words}" for number, words in known]
     sentence = f"Of {count(len(states), 'target')} {listed(said)}."
-    heads = ("target", "state", "arm to take", "P(best)", "gain on test", "95 % interval", "left")
-    numbers = ("P(best)", "gain on test", "95 % interval", "left")
+    gain = f"gain on {measured_on(data.answers)}"
+    heads = ("target", "state", "arm to take", "P(best)", gain, "95 % interval", "left")
+    numbers = heads[3:]
     head = tag("tr", [tag("th", h, scope="col", class_="number" if h in numbers else None) for h in heads])
     body = [_row(i, answer, state(answer)) for i, answer in enumerate(data.answers)]
     caption = "Every target: the likeliest best arm, its probability, what it gains, and how many arms may be the best"

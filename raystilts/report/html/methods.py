@@ -6,6 +6,7 @@ from raystilts import __version__
 from raystilts.analysis.presentation import listed
 from raystilts.report.html.gather import ReportData, encoder_name
 from raystilts.report.html.markup import Markup, count, duration, tag
+from raystilts.report.text import measured_on
 from raystilts.schedules import schedule_name
 from raystilts.study.schema import Study
 
@@ -75,16 +76,17 @@ def _fractions(study: Study) -> str:
 
 def _selection(data: ReportData) -> str:
     rules = {arm.selection for answer in data.answers for arm in answer.arms}
+    scored = f"{measured_on(data.answers)} data"
     words = {
         "en_dev": "development data in the training language alone, so transfer to other languages is zero-shot",
         "target_dev": "development data of the target languages",
-        "test": "the test data themselves, for want of development data",
+        "test": f"the {scored} themselves, for want of {'test' if scored == 'dev data' else 'development'} data",
     }
     chosen = listed([words[rule] for rule in words if rule in rules])
     schedule = data.study.schedule if data.study is not None else "full"
     adaptive = "" if schedule == "full" else f" Runs were chosen by the schedule {schedule_name(schedule)}."
     what = "gains measured" if data.has_gains else "scored"
-    return f"Arms were chosen on {chosen}, and {what} on test data.{adaptive}"
+    return f"Arms were chosen on {chosen}, and {what} on {scored}.{adaptive}"
 
 
 def _statistics(data: ReportData) -> str:
@@ -96,6 +98,8 @@ def _statistics(data: ReportData) -> str:
     if len(drawn) < len(known):
         items = f"seeds, on {listed(drawn)} also over test items" if drawn else "seeds; test items are taken as given"
     what = "Gains and probabilities" if data.has_gains else "Probabilities"
+    if not any(answer.repeated for answer in known):
+        return f"No arm has a second seed, so there is no interval over seeds (raystilts {__version__})."
     return (
         f"{what} of being the best are from {whose} with seeds as blocks and moderated variances "
         f"(raystilts {__version__}); intervals are central 95 % intervals over {items}. A set of arms not told apart "

@@ -29,7 +29,7 @@ from raystilts.report.html.markup import (
     table,
     tag,
 )
-from raystilts.report.text import choosing
+from raystilts.report.text import ONE_SEED, choosing, has_scaled_gains, measured_on
 from raystilts.results.answers import ArmAnswer, TargetAnswer, arm_names
 from raystilts.results.over_targets import ArmOverall, OverallAnswer
 
@@ -66,9 +66,11 @@ def gains_section(data: ReportData) -> Markup:
     """The heatmap of gains; of mean scores where there are no gains."""
     grid, base = arrange(data), data.baseline
     if not data.has_gains:
-        said = f"There is no run of {base} in these tables, so gains over it are not known. Mean scores are below."
+        why = next((answer.no_gains for answer in data.answers if answer.no_gains), "no arm can be compared with it")
+        said = f"Gains over {base} are not known: {why}. Mean scores are below."
         return tag("section", tag("h2", f"Gains over {base}"), tag("p", said), id="gains")
-    caption = f"Gain over {base} in points, with half the width of its 95 % interval"
+    caption = f"Gain over {base} in points"
+    caption += ", with half the width of its 95 % interval" if data.has_intervals else ""
     shown = _table(grid, caption, lambda row, column: _gain(grid, row, column), id="matrix")
     return tag(
         "section", tag("h2", f"Gains over {base}"), _reading(data), _language_choice(data), shown, _legend(),
@@ -80,9 +82,12 @@ def _reading(data: ReportData) -> Markup:
     base, chooser = data.baseline, choosing(arm for answer in data.answers for arm in answer.arms)
     apart = f", by {chooser}, so that it may disagree with the gains, which are on test" if chooser else ""
     alone = "training on the target alone" if base == "none" else f"the baseline, {base}"
+    added = f"Each cell is what training on the arm first adds to the target’s {measured_on(data.answers)} score, "
+    if not data.has_intervals:
+        return tag("p", f"{added}against {alone}. ", tag("strong", "●"), f" is {ONE_SEED}.")
     return tag(
         "p",
-        f"Each cell is what training on the arm first adds to the target’s test score, against {alone}. ",
+        f"{added}against {alone}. ",
         tag("strong", "Full colour, bold and a star"), ": the 95 % interval excludes zero. Pale: it does "
         "not. The mark below a number is the interval; its tick is zero, its scale that of the column. ",
         tag("strong", "●"), f" is not told apart from the best{apart}.",
@@ -175,7 +180,7 @@ def _legend() -> Markup:
 def probability_section(data: ReportData) -> Markup:
     """P(best) of every arm and target, with the mean score."""
     grid = arrange(data)
-    caption = "Probability of being the best of those that compete, with the mean test score"
+    caption = f"Probability of being the best of those that compete, with the mean {measured_on(data.answers)} score"
     shown = _table(grid, caption, lambda row, column: _probability(grid, row, column))
     selection = _selections(data)
     return tag("section", tag("h2", "P(best)"), tag("p", selection), shown, id="p-best")
@@ -183,13 +188,16 @@ def probability_section(data: ReportData) -> Markup:
 
 def _selections(data: ReportData) -> str:
     """Which data the probabilities rest on."""
-    words = {
-        "en_dev": "English dev data",
-        "target_dev": "dev data of the target languages",
-        "test": "test data, for want of dev data, so that they are exploratory",
-    }
+    if not any(answer.repeated for answer in data.answers):
+        return f"There is none. {ONE_SEED[0].upper()}{ONE_SEED[1:]}."
     rules: dict[str, list[str]] = {}
     for answer in data.answers:
+        lacking = "test" if answer.data == "dev" else "dev"
+        words = {
+            "en_dev": "English dev data",
+            "target_dev": "dev data of the target languages",
+            "test": f"{answer.data} data, for want of {lacking} data, so that they are exploratory",
+        }
         for rule in dict.fromkeys(arm.selection for arm in answer.arms):
             rules.setdefault(words[rule], []).append(answer.label)
     if len(rules) == 1:
@@ -300,16 +308,11 @@ def _words(found: OverallAnswer) -> str:
     rank = _named(found.by_rank, "the lowest mean rank", "have a mean rank that is not told apart from the lowest")
     if not found.by_gain:
         return f"{rank}."
-    what = "gain" if _has_gains(found) else "score"
+    what = "gain" if has_scaled_gains(found) else "score"
     if set(found.by_gain) == set(found.by_rank) and found.by_gain[0] == found.by_rank[0]:
         return f"{rank}; by {what} in units of each target the answer is the same."
     gain = _named(found.by_gain, f"the highest {what}", "are not told apart")
     return f"{rank}. By {what} in units of each target: {gain}."
-
-
-def _has_gains(found: OverallAnswer) -> bool:
-    """Whether arms have gains in units of each target; without runs of the baseline only their scores are ranked."""
-    return any(arm.scaled_gain is not None and arm.intermediate != "none" for arm in found.arms)
 
 
 def _named(names: tuple[str, ...], one: str, several: str) -> str:
@@ -317,7 +320,7 @@ def _named(names: tuple[str, ...], one: str, several: str) -> str:
 
 
 def _overall_table(found: OverallAnswer) -> Markup:
-    gains = _has_gains(found)
+    gains = has_scaled_gains(found)
     heads = ["arm", "mean rank", "95 % interval", "P(lowest)"]
     heads += ["gain, scaled", "95 % interval", "P(highest)"] if gains else ["P(highest score, scaled)"]
     head = tag("tr", [tag("th", h, scope="col", class_=None if h == "arm" else "number") for h in heads])

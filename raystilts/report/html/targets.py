@@ -136,7 +136,7 @@ def _row(arm: ArmAnswer, name: str, scale: Scale | None) -> Markup:
 
 def marks(arm: ArmAnswer) -> list[str]:
     """What else must be known of an arm, in words."""
-    found = ["best set"] if arm.in_best_set else []
+    found = ["best set"] if arm.in_best_set and arm.p_best is not None else []
     found += ["overlap"] if arm.overlap else ["does not compete"] if not arm.competes else []
     counts = ((arm.stopped, "stopped"), (arm.failed, "failed"), (arm.degenerate, "degenerate"))
     told = [f"{number} {word}" for number, word in counts if number]
@@ -215,7 +215,8 @@ def targets_section(data: ReportData) -> Markup:
 
 
 def _fold(data: ReportData, index: int, answer: TargetAnswer) -> Markup:
-    short = f"best: {listed(answer.best, 'or')}" if answer.best else "not ranked"
+    left = listed(answer.best, "or")
+    short = f"best: {left}" if answer.repeated else f"not told apart: {left}" if answer.best else "not ranked"
     summary = tag("summary", tag("h3", answer.label), " ", tag("span", short))
     languages = language_table(data, index)
     content = [
