@@ -147,8 +147,7 @@ class StageRun:
         self.started = time.monotonic()
         self.limits, self.watcher = limits, watcher
         self.holding = ExitStack()
-        #: What makes a part of the encoder train and holds what it reads; closed when the weights are scored.
-        self.trained = ExitStack()
+        self.trained = ExitStack()  # of the training's own layers and rows; closed when the weights are scored
         self.unscored = False
         self.checkpoints = open_checkpoints(folder)
         self.loaded = pretrained(encoder or describe_encoder(study.encoder))
@@ -262,17 +261,14 @@ class StageRun:
         self._give_back_tokenizer()
         progress = train(job)
         trim_memory()  # of optimiser, gradients and states between layers
-        if on_the_way and progress.step == self.steps:
-            progress.best_step = progress.step  # these weights are asked for, not the best so far
-        if not progress.best_step:
-            progress.best_step = progress.step
+        if not progress.best_step or (on_the_way and progress.step == self.steps):
+            progress.best_step = progress.step  # on the way these weights are asked for, not the best so far
         return progress
 
     def _give_back_tokenizer(self) -> None:
         """Tokenises what the training and its scores will ask for; then nothing of that is needed in memory."""
-        if self.until < 1:
-            picking_sets(self.stage, self.study, self.reader)
-        else:
+        picking_sets(self.stage, self.study, self.reader)
+        if self.until == 1:
             final_sets(self.stage, self.study, self.reader, set())
         self.loaded.words.release()
         trim_memory()
@@ -311,8 +307,7 @@ class StageRun:
         seen = features if aligner is None else [*features, aligner.features]
         used = None if masked_lm else torch.from_numpy(used_tokens(seen, (vocabulary.pad_id,)))
         adapter, table = Adapter(encoder, tuning, seed * 101 + 89), self.loaded.table
-        if not tuning.is_full and table is None:
-            used = None  # frozen rows that are in memory can be read where they are
+        used = used if tuning.is_full or table is not None else None  # frozen rows in memory are read where they are
         with adapter, compact_rows(encoder, used, table, trains=tuning.is_full):
             self.model = Model(encoder, [*heads, *domain], adapter).to(self.device)
             yield Job(
