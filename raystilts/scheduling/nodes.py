@@ -43,7 +43,7 @@ from raystilts.scheduling.preflight import check_data, splits
 from raystilts.scheduling.record import versions
 from raystilts.study.schema import Study
 from raystilts.tasks.loading import fingerprint
-from raystilts.training.data import cache_folder
+from raystilts.training.cache import cache_folder
 
 #: Seconds by which two clocks may differ: a lock on an object store counts as dead by its age.
 CLOCK_SECONDS = 10.0

@@ -27,7 +27,7 @@ from raystilts.scheduling.announce import Say, silent
 from raystilts.scheduling.cluster import ray_folder
 from raystilts.scheduling.lock import LOCAL_LOCK
 from raystilts.tasks.task import Task
-from raystilts.training.data import cache_folder
+from raystilts.training.cache import cache_folder
 
 #: Copies of an encoder's weights that a rehearsal holds at its most: kept, in use, moments, and plain beside it.
 REHEARSAL_COPIES = 6

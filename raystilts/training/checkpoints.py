@@ -28,7 +28,7 @@ from raystilts.filesystem import RemoteFolder, open_folder
 from raystilts.planning.encoders import tensor_shapes
 from raystilts.planning.keys import digest
 from raystilts.training.adapters import save_changes
-from raystilts.training.data import cache_folder
+from raystilts.training.cache import cache_folder
 from raystilts.training.encoder import Pretrained, load_weights
 from raystilts.training.model import Model
 
@@ -113,7 +113,7 @@ class Checkpoints:
             else:
                 # By the model's own names: those that it was loaded with (LayerNorm.gamma) need not open again.
                 model.encoder.save_pretrained(temporary, save_original_format=False)  # type: ignore[operator]
-                loaded.tokenizer.save_pretrained(temporary)
+                loaded.words.save(temporary)
             heads = {name: tensor.detach().cpu().contiguous() for name, tensor in model.heads.state_dict().items()}
             save_file(heads, temporary / "heads" / "model.safetensors", metadata={"format": "pt"})
             (temporary / MARKER).write_text(json.dumps(metadata), encoding="utf-8")

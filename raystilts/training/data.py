@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import uuid
 from collections.abc import Callable
@@ -21,7 +20,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from raystilts.filesystem import absolute_path
 from raystilts.planning.data import masked_lm_task
 from raystilts.planning.keys import digest
 from raystilts.planning.resolve import ResolvedTask
@@ -45,21 +43,13 @@ from raystilts.training.batches import (
     text_first,
     training_batches,
 )
+from raystilts.training.cache import cache_folder
 from raystilts.training.collate import IGNORED, features_of, joined
 from raystilts.training.encoder import Pretrained
 from raystilts.training.evaluate import EvalSet
 
 _ARRAYS = ("example", "labels")
 _RAGGED = ("input_ids", "token_type_ids", "token_labels", "char_spans")
-
-
-def cache_folder() -> Path:
-    """`RAYSTILTS_CACHE_DIR`, else `~/.cache/raystilts`.
-
-    Raises:
-        UserError: there is no home folder.
-    """
-    return absolute_path(os.environ.get("RAYSTILTS_CACHE_DIR", "~/.cache/raystilts"))
 
 
 def cached_features(key: list[object], make: Callable[[], Features]) -> Features:

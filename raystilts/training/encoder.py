@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from raystilts.tasks.encoding import Tokenizer
 from raystilts.training.adapters import apply_change, load_changes
 from raystilts.training.fast_ops import use_bidirectional_attention, use_fast_dropout, use_sync_free_attention
 from raystilts.training.memory import release_memory
+from raystilts.training.tokenizer import KeptTokenizer, TokenizerFacts
 from raystilts.training.weights import StoredTable, Weights, own_memory
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -32,6 +32,7 @@ class Pretrained:
     Attributes:
         info: The encoder as the stage at hand asks for it.
         model: The Hugging Face model, on the CPU or wherever the last stage left it.
+        words: Its tokenizer, in memory while texts are tokenised.
         weights: Its pretrained weights, never changed: in the encoder's files as far as these hold exactly them.
         lm_head: The checkpoint's masked-LM head by the names of `MaskedLMHead`, empty where it has none.
         layers: Number of layers.
@@ -44,7 +45,7 @@ class Pretrained:
 
     info: EncoderInfo
     model: nn.Module
-    tokenizer: Tokenizer
+    words: KeptTokenizer
     weights: Weights
     lm_head: dict[str, Tensor]
     layers: int
@@ -53,6 +54,11 @@ class Pretrained:
     files: tuple[tuple[str, int, int], ...] = ()
     table: StoredTable | None = None
     borrowed: bool = False
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The tokenizer, loaded now if need be."""
+        return self.words.get()
 
     @property
     def config(self) -> Any:
@@ -75,15 +81,20 @@ class Pretrained:
             )
         changes = None if checkpoint is None else load_changes(checkpoint, self.info)
         if shared and (checkpoint is None or changes is not None):
-            for name, tensor in self._tensors().items():
-                tensor.data = self.weights[name].to(device)
+            words, tensors = word_embeddings(self.model).weight, self._tensors()
+            for tensor_name, tensor in tensors.items():
+                tensor.data = self.weights[tensor_name].to(device)
             self.model.to(device)
-            self.table, self.borrowed = None, True
+            named = [name for name, tensor in tensors.items() if tensor is words and device.type == "cpu"]
+            self.table, self.borrowed = self.weights.table(named[0]) if named else None, True
         else:
             own = self.weights if checkpoint is None or changes is not None else Weights.in_folder(checkpoint)
             self.use(own, device, str(checkpoint))
+        table = word_embeddings(self.model).weight.data_ptr()
         for change in changes or ():
             apply_change(self.model, change)
+        if word_embeddings(self.model).weight.data_ptr() != table:
+            self.table = None  # it is what the change holds, and no more what the file does
         return self.model
 
     def whole(self, checkpoint: Path) -> Mapping[str, Tensor]:
@@ -184,7 +195,7 @@ def _load(info: EncoderInfo) -> Pretrained:
     logging.disable_progress_bar()
     files = _files(info)
     try:
-        tokenizer = _load_tokenizer(info)
+        kept = KeptTokenizer(info)
         release_memory()  # one of many words takes twice its own memory to load
         model = open_model(info)
     except UserError:
@@ -192,7 +203,7 @@ def _load(info: EncoderInfo) -> Pretrained:
     except Exception as error:  # each architecture has mistakes of its own in what its configuration says
         reason = first_line(error, 160)
         raise UserError(f"encoder.model_name_or_path: {info.location} does not load: {reason}") from error
-    _check_vocabulary(info, tokenizer, model)
+    _check_vocabulary(info, kept.facts, model)
     if info.bidirectional and not use_bidirectional_attention(model):
         raise UserError(
             f"encoder.attention: bidirectional: the attention of a {model.config.model_type} cannot be changed; "
@@ -205,7 +216,7 @@ def _load(info: EncoderInfo) -> Pretrained:
     return Pretrained(
         info=info,
         model=model,
-        tokenizer=tokenizer,
+        words=kept,
         weights=weights,
         lm_head=_lm_head(info),
         layers=model.config.num_hidden_layers,
@@ -213,26 +224,6 @@ def _load(info: EncoderInfo) -> Pretrained:
         positions=positions(model),
         files=files,
     )
-
-
-def _load_tokenizer(info: EncoderInfo) -> Tokenizer:
-    """The fast tokenizer, with a padding token."""
-    from transformers import AutoTokenizer
-
-    folder = Path(info.location)
-    pieces = sorted(folder.glob("*.model")) if folder.is_dir() else []
-    others = any((folder / name).exists() for name in ("tokenizer.json", "vocab.txt", "vocab.json"))
-    if pieces and not others and importlib.util.find_spec("sentencepiece") is None:
-        raise UserError(
-            f"encoder.model_name_or_path: {folder} holds a SentencePiece model, {pieces[0].name}, and no "
-            "tokenizer.json; run: pip install sentencepiece protobuf"
-        )
-    tokenizer = AutoTokenizer.from_pretrained(info.location, revision=info.revision)
-    if not tokenizer.is_fast:
-        raise UserError(f"encoder.model_name_or_path: {info.location} has no fast tokenizer (tokenizer.json)")
-    if tokenizer.pad_token_id is None:  # decoders; attention leaves padding out, whatever stands there
-        tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token or tokenizer.convert_ids_to_tokens(0)
-    return tokenizer
 
 
 def open_model(info: EncoderInfo, **more: Any) -> Any:
@@ -268,22 +259,19 @@ def open_model(info: EncoderInfo, **more: Any) -> Any:
     return model.get_encoder() if half and kind is AutoModel else model
 
 
-def _check_vocabulary(info: EncoderInfo, tokenizer: Tokenizer, model: nn.Module) -> None:
+def _check_vocabulary(info: EncoderInfo, facts: TokenizerFacts, model: nn.Module) -> None:
     """Refuses a tokenizer that knows no words, or whose ids have no embeddings.
 
     Raises:
         UserError: either.
     """
-    vocabulary = tokenizer.get_vocab()
     rows = word_embeddings(model).num_embeddings
-    largest = max(vocabulary.values(), default=-1)
-    if largest >= rows:
+    if facts.largest_id >= rows:
         raise UserError(
-            f"encoder.model_name_or_path: {info.location}: its tokenizer has ids up to {largest}, its word embeddings "
-            f"{rows} rows; take the tokenizer that the encoder was made with"
+            f"encoder.model_name_or_path: {info.location}: its tokenizer has ids up to {facts.largest_id}, its word "
+            f"embeddings {rows} rows; take the tokenizer that the encoder was made with"
         )
-    known = set(tokenizer(PROBE, add_special_tokens=False)["input_ids"]) - {tokenizer.unk_token_id}
-    if len(vocabulary) <= len(set(tokenizer.all_special_ids)) or not known:
+    if not facts.knows_words:
         raise UserError(
             f"encoder.model_name_or_path: {info.location}: its tokenizer knows no words; its vocabulary files are "
             "missing or empty"

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import LRScheduler
 
+from raystilts.memory import trim_memory
 from raystilts.study.hyperparameters import Hyperparameters
 from raystilts.tasks.encoding import Features, Longs
 from raystilts.training.alignment import Aligner, AlignmentGradient, alignment_gradients
@@ -30,6 +31,8 @@ from raystilts.training.model import CompactEmbedding, MaskedLMHead, Model, labe
 #: waste little on padding, and what layers hand on stays in the caches, also where two stages share them.
 CPU_MICRO_BATCH = 8
 CPU_MICRO_TOKENS = 384
+#: Least time between two moments at which freed memory is given back on a CPU: taking it again costs some hundredths.
+TRIM_SECONDS = 1.0
 
 
 class TrainingDiverged(RuntimeError):  # noqa: N818 (says what happened)
@@ -169,6 +172,7 @@ class _Training:
         self.pending: list[Tensor] = []
         self.saved_at = time.monotonic()
         self.pause = 0.0
+        self.trimmed_at = time.monotonic()
 
     def run(self) -> Progress:
         # A stage that failed in the middle of an update may have left its gradients on the encoder that is kept warm.
@@ -222,12 +226,19 @@ class _Training:
             total = max(1, sum(label_count(self.job.model.head(update.task_index), b) for b in batches))
             loss = torch.zeros((), device=self.device)
             for batch, alignment in zip(batches, self._alignment(update, batches), strict=True):
+                self._trim_if_due()
                 loss += self._backward(batch.to(self.device), update.task_index, total, alignment)
         except (RuntimeError, MemoryError) as error:
             if self.progress.micro_batch > 1 and is_out_of_memory(error):
                 return None  # and with it the error, whose traceback holds on to the tensors
             raise
         return loss
+
+    def _trim_if_due(self) -> None:
+        """Gives back what allocators keep of states between layers: each micro-batch has sizes of its own."""
+        if self.device.type == "cpu" and time.monotonic() - self.trimmed_at >= TRIM_SECONDS:
+            trim_memory()
+            self.trimmed_at = time.monotonic()
 
     def _backward(self, batch: Batch, task_index: int, total: int, alignment: AlignmentGradient | None) -> Tensor:
         head = self.job.model.head(task_index)

@@ -29,7 +29,7 @@ from raystilts.training.weights import StoredTable
 
 
 class CompactEmbedding(nn.Module):
-    """Stands in for an `nn.Embedding`: trains the given rows, reads all of them in eval mode.
+    """Stands in for an `nn.Embedding`: trains or reads the given rows, reads all of them in eval mode.
 
     Args:
         words: The full table; trained rows are written back into it by `publish`, or whenever the module leaves
@@ -37,16 +37,19 @@ class CompactEmbedding(nn.Module):
         used: Ids that training can meet, ascending, shape [rows].
         stored: The file that holds the table as it is, from which rows are read as they are asked for: looking at the
             table itself would bring most of it into memory.
+        trains: Whether the rows are trained; else they are only read, and the table stays as it is.
     """
 
-    def __init__(self, words: nn.Embedding, used: Tensor, stored: StoredTable | None = None) -> None:
+    def __init__(
+        self, words: nn.Embedding, used: Tensor, stored: StoredTable | None = None, trains: bool = True
+    ) -> None:
         super().__init__()
         device = words.weight.device
         self._full = [words]  # in a list: the full table is not a parameter of this module
         self._used = used.to(device)
         self._stored = stored
         rows = words.weight.detach()[self._used].clone() if stored is None else stored.rows(used)
-        self.rows = nn.Parameter(rows)
+        self.rows = nn.Parameter(rows, requires_grad=trains)
         index = torch.zeros(words.num_embeddings, dtype=torch.long, device=device)
         index[self._used] = torch.arange(len(used), device=device)
         self._index = index
@@ -56,10 +59,10 @@ class CompactEmbedding(nn.Module):
         table._parameters = {"weight": self.rows}
         table.padding_idx = int(index[padding]) if padding is not None and padding in used else None
         self._table = [table]
-        self._others = torch.empty(0, rows.shape[1])
-        self._seen = torch.full_like(index, -1)
-        self._seen[self._used] = index[self._used]
-        self._read_from: list[nn.Module] = []
+        # Rows of the file as evaluations ask for them: behind `_count` there is room for more.
+        self._others, self._count = torch.empty(0, rows.shape[1]), 0
+        self._places = torch.full_like(index, -1)
+        self._places[self._used] = index[self._used]
 
     def forward(self, ids: Tensor) -> Tensor:
         """Embeddings [..., hidden] of token ids [...]."""
@@ -72,23 +75,35 @@ class CompactEmbedding(nn.Module):
         return states
 
     def _read(self, ids: Tensor, stored: StoredTable) -> Tensor:
-        """Embeddings of trained rows, and of others as the file has them."""
-        new = torch.unique(ids[self._seen[ids] < 0])
+        """Embeddings of the rows that are held here, and of others as the file has them."""
+        new = torch.unique(ids[self._places[ids] < 0])
         if len(new):
-            self._seen[new] = len(self.rows) + len(self._others) + torch.arange(len(new))
-            self._others = torch.cat([self._others, stored.rows(new)])
-        if len(new) or not self._read_from:
-            table = copy.copy(self._full[0])
-            both = torch.cat([self.rows.detach(), self._others])
-            table._parameters = {"weight": nn.Parameter(both, requires_grad=False)}
-            table.padding_idx = None
-            self._read_from = [table]
-        states: Tensor = self._read_from[0](self._seen[ids])
+            self._places[new] = len(self.rows) + self._count + torch.arange(len(new))
+            self._keep(stored.rows(new))
+        # Only what this batch asks for is put together: a second copy of all would be as large as the first.
+        places, within = torch.unique(self._places[ids], return_inverse=True)
+        own = places < len(self.rows)
+        weight = torch.empty(len(places), self.rows.shape[1])
+        weight[own] = self.rows.detach()[places[own]]
+        weight[~own] = self._others[places[~own] - len(self.rows)]
+        table = copy.copy(self._full[0])
+        table._parameters = {"weight": nn.Parameter(weight, requires_grad=False)}
+        table.padding_idx = None
+        states: Tensor = table(within)
         return states
+
+    def _keep(self, rows: Tensor) -> None:
+        """Puts rows behind those of the file that are held already, in room that grows by half."""
+        needed = self._count + len(rows)
+        if needed > len(self._others):
+            room = torch.empty(max(needed, len(self._others) * 3 // 2), rows.shape[1])
+            room[: self._count] = self._others[: self._count]
+            self._others = room
+        self._others[self._count : needed] = rows
+        self._count = needed
 
     def train(self, mode: bool = True) -> Self:
         """Switches mode; leaving training mode publishes the trained rows, unless others are read from a file."""
-        self._read_from = []
         if not mode and self._stored is None:
             self.publish()
         return super().train(mode)
@@ -100,28 +115,33 @@ class CompactEmbedding(nn.Module):
 
 
 class compact_rows:  # noqa: N801 (a context manager, used like a function)
-    """Trains only the rows of `used` within a `with` block; the model has its own table again afterwards.
+    """Trains or reads only the rows of `used` within a `with` block; the model has its own table again afterwards.
 
     Args:
         stored: The file that holds the table as it is, if one does.
+        trains: Whether the rows are trained, or only held here so that the table need not be looked at.
     """
 
-    def __init__(self, encoder: nn.Module, used: Tensor | None, stored: StoredTable | None = None) -> None:
+    def __init__(
+        self, encoder: nn.Module, used: Tensor | None, stored: StoredTable | None = None, *, trains: bool = True
+    ) -> None:
         self._encoder = encoder
         self._used = used
         self._stored = stored
+        self._trains = trains
 
     def __enter__(self) -> None:
         if self._used is not None:
             self._words = word_embeddings(self._encoder)
-            self._compact = CompactEmbedding(self._words, self._used, self._stored)
+            self._compact = CompactEmbedding(self._words, self._used, self._stored, self._trains)
             self._encoder.set_input_embeddings(self._compact)  # type: ignore[operator]
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._used is not None:
-            self._compact.publish()
+            if self._trains:
+                self._compact.publish()
             self._encoder.set_input_embeddings(self._words)  # type: ignore[operator]
 
 

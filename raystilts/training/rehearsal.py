@@ -172,7 +172,7 @@ def _few(run: StageRun, features: Features) -> Batch:
     """The longest sequence, the shortest and some between them, padded, without labels."""
     order = np.argsort(features.input_ids.lengths, kind="stable")
     rows = np.unique(order[np.linspace(0, len(order) - 1, EXAMPLES).astype(np.int64)])
-    batch = collate(features, rows, run.loaded.tokenizer.pad_token_id).to(run.device)
+    batch = collate(features, rows, run.loaded.words.facts.pad_id).to(run.device)
     return Batch(batch.input_ids, batch.attention_mask, batch.token_type_ids, None, batch.padded)
 
 

@@ -147,6 +147,7 @@ class StageRun:
         self.started = time.monotonic()
         self.limits, self.watcher = limits, watcher
         self.holding = ExitStack()
+        self.trained = ExitStack()  # of the training's own layers and rows; closed when the weights are scored
         self.unscored = False
         self.checkpoints = open_checkpoints(folder)
         self.loaded = pretrained(encoder or describe_encoder(study.encoder))
@@ -160,7 +161,7 @@ class StageRun:
 
     def run(self) -> StageResult:
         """Trains if need be, then scores."""
-        with self.holding:
+        with self.holding, self.trained:
             return self._run()
 
     def _run(self) -> StageResult:
@@ -180,9 +181,11 @@ class StageRun:
             scores += self._score(sets, progress.best_step, final=True)
             self._score(again, progress.best_step, final=True)  # these scores are known
         except ENDED_EARLY:
+            self.trained.close()
             if trains and done is None:
                 self._save(progress, unscored=True)
             raise
+        self.trained.close()
         kept = self._finish(progress, there=done is not None)
         return self._result(progress, scores, done is None and trains, kept=kept)
 
@@ -250,19 +253,25 @@ class StageRun:
         updates = training_updates(self.stage, self.study, sets)
         on_the_way = self.stage.ends_on_the_way
         self.steps = self.stage.steps if on_the_way else len(updates)
-        with self.training(sets, updates, self._parent()) as job:
-            if on_the_way:
-                job.stop_at = self.steps
-            key = self._snapshot_key()
-            job.snapshot, job.on_snapshot = self.checkpoints.snapshot(key), lambda: self.checkpoints.push_snapshot(key)
-            trim_memory()  # of what reading and tokenising took
-            progress = train(job)
-            trim_memory()  # of optimiser, gradients and states between layers
-        if on_the_way and progress.step == self.steps:
-            progress.best_step = progress.step  # these weights are asked for, not the best so far
-        if not progress.best_step:
-            progress.best_step = progress.step
+        job = self.trained.enter_context(self.training(sets, updates, self._parent()))
+        if on_the_way:
+            job.stop_at = self.steps
+        key = self._snapshot_key()
+        job.snapshot, job.on_snapshot = self.checkpoints.snapshot(key), lambda: self.checkpoints.push_snapshot(key)
+        self._give_back_tokenizer()
+        progress = train(job)
+        trim_memory()  # of optimiser, gradients and states between layers
+        if not progress.best_step or (on_the_way and progress.step == self.steps):
+            progress.best_step = progress.step  # on the way these weights are asked for, not the best so far
         return progress
+
+    def _give_back_tokenizer(self) -> None:
+        """Tokenises what the training and its scores will ask for; then nothing of that is needed in memory."""
+        picking_sets(self.stage, self.study, self.reader)
+        if self.until == 1:
+            final_sets(self.stage, self.study, self.reader, set())
+        self.loaded.words.release()
+        trim_memory()
 
     def _snapshot_key(self) -> str:
         """By what the training in progress is kept: that of the whole, if it does not stand behind this stage's end."""
@@ -297,9 +306,9 @@ class StageRun:
         aligner = stage_aligner(self.stage, self.reader, domain, len(updates))
         seen = features if aligner is None else [*features, aligner.features]
         used = None if masked_lm else torch.from_numpy(used_tokens(seen, (vocabulary.pad_id,)))
-        adapter = Adapter(encoder, tuning, seed * 101 + 89)
-        # Embeddings that are frozen are read from the whole table.
-        with compact_rows(encoder, used if tuning.is_full else None, self.loaded.table), adapter:
+        adapter, table = Adapter(encoder, tuning, seed * 101 + 89), self.loaded.table
+        used = used if tuning.is_full or table is not None else None  # frozen rows in memory are read where they are
+        with adapter, compact_rows(encoder, used, table, trains=tuning.is_full):
             self.model = Model(encoder, [*heads, *domain], adapter).to(self.device)
             yield Job(
                 model=self.model,
@@ -320,9 +329,8 @@ class StageRun:
             self.model.changes = (*before, adapter.change)
 
     def _vocabulary(self) -> Vocabulary:
-        tokenizer = self.loaded.tokenizer
-        size = word_embeddings(self.loaded.model).num_embeddings
-        return Vocabulary(tokenizer.pad_token_id, tokenizer.mask_token_id, tuple(tokenizer.all_special_ids), size)
+        facts, size = self.loaded.words.facts, word_embeddings(self.loaded.model).num_embeddings
+        return Vocabulary(facts.pad_id, facts.mask_id, facts.special_ids, size)
 
     def _evaluate(self, step: int) -> tuple[float | None, list[dict[str, Any]]]:
         """Scores on the dev data that picks the checkpoint."""
@@ -376,7 +384,7 @@ class StageRun:
         return Readout(
             head_index=head_index,
             layer=self.study.encoder.sentence_layer(self.loaded.layers),
-            pad_id=self.loaded.tokenizer.pad_token_id,
+            pad_id=self.loaded.words.facts.pad_id,
             tokens=EVAL_TOKENS[self.device.type],
             bf16=self.hp.bf16,
             limits=self.limits,

@@ -40,7 +40,7 @@ def task_states(study: Study, names: Sequence[str], samples: int = SAMPLES) -> d
     loaded = pretrained(fetch_encoder(study.encoder))
     model = loaded.restore(None, torch.device("cpu"))
     reader = DataReader(loaded, data_folder(study))
-    pad_id = loaded.tokenizer.pad_token_id
+    pad_id = loaded.words.facts.pad_id
 
     def state(task: Task) -> NDArray[np.float64]:
         texts = reader.text_of(task, Hyperparameters(max_train_samples=samples), LENGTH).input_ids

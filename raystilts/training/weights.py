@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from raystilts.memory import drop_file_pages
 from raystilts.planning.encoders import tensor_entries
 
 #: Numbers that are read at a time.
@@ -60,9 +61,13 @@ class StoredTensor:
         if tensor.dtype is not torch.float32 or tuple(tensor.shape) != self.shape or not tensor.is_contiguous():
             return False
         flat = tensor.detach().cpu().view(-1).view(torch.int32)
-        return all(
-            torch.equal(flat[at : at + len(numbers)], numbers.view(torch.int32)) for at, numbers in self._chunks()
-        )
+        for at, numbers in self._chunks():
+            part = flat[at : at + len(numbers)]
+            if not torch.equal(part, numbers.view(torch.int32)):
+                return False
+            # A loader has mapped it from the file: what was just looked at need not stay in memory.
+            drop_file_pages(part.data_ptr(), 4 * len(numbers), self.file.fileno(), self.start + 4 * at)
+        return True
 
     def _chunks(self) -> Iterator[tuple[int, Tensor]]:
         for at in range(0, self.size, _CHUNK):
@@ -162,6 +167,10 @@ class Weights(Mapping[str, Tensor]):
     def shape(self, name: str) -> tuple[int, ...]:
         """The shape of a tensor."""
         return self._stored[name].shape if name in self._stored else tuple(self._memory[name].shape)
+
+    def table(self, name: str) -> StoredTable | None:
+        """A tensor of two dimensions in its file; None where it is in memory."""
+        return StoredTable(self._stored[name]) if name in self._stored else None
 
     def load_into(self, state: Mapping[str, Tensor], words: Tensor) -> StoredTable | None:
         """Puts all tensors into a model; the table of words is mapped where it lies in a file and the model on a CPU.

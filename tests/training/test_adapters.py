@@ -29,6 +29,7 @@ from raystilts.training.limits import StageInterrupted
 from raystilts.training.loop import Job, Progress, train
 from raystilts.training.rehearsal import compare_stage, stage_kinds
 from raystilts.training.stage import StageRun, run_stage
+from raystilts.training.weights import Weights
 
 from .examples import equal, job, study, weights
 
@@ -211,6 +212,32 @@ def test_a_stage_is_kept_as_what_it_trained_and_comes_back_bit_for_bit(
         assert equal(
             weights(plain), {n.removeprefix("encoder."): t for n, t in before.items() if "heads." not in n}, 1e-6
         )
+
+
+@pytest.mark.parametrize("name", TUNINGS)
+def test_the_table_of_words_is_read_by_the_row_and_not_looked_at(
+    tiny_encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Neither while a part of the encoder trains nor while it is scored; all numbers are those of the whole table."""
+    planned = plan(study(tiny_encoder, tuning=TUNINGS[name]))
+    stage = the(planned, "target", "none")
+    by_row = run_stage(stage, planned.study, tmp_path / "rows", encoder=planned.encoder)
+    looked: list[int] = []
+    forward = nn.Embedding.forward
+    rows = open_model(planned.encoder).get_input_embeddings().num_embeddings
+
+    def watched(self: nn.Embedding, ids: Tensor) -> Tensor:
+        looked.append(len(self.weight))
+        return forward(self, ids)
+
+    monkeypatch.setattr(nn.Embedding, "forward", watched)
+    again = run_stage(stage, planned.study, tmp_path / "again", encoder=planned.encoder)
+    assert rows not in looked
+    monkeypatch.setattr(Weights, "table", lambda self, name: None)
+    whole = run_stage(stage, planned.study, tmp_path / "whole", encoder=planned.encoder)
+    assert rows in looked
+    for one in (again, whole):
+        assert (one.scores, one.losses) == (by_row.scores, by_row.losses)
 
 
 def test_a_kept_target_does_not_need_its_intermediate_any_more(tiny_encoder: Path, tmp_path: Path) -> None:

@@ -5,7 +5,8 @@ import numpy as np
 from raystilts.study.hyperparameters import Hyperparameters
 from raystilts.tasks.encoding import Features, Ragged
 from raystilts.tasks.registry import get_task
-from raystilts.training.data import DataReader, cache_folder, cached_features, used_tokens
+from raystilts.training.cache import cache_folder
+from raystilts.training.data import DataReader, cached_features, used_tokens
 from raystilts.training.encoder import Pretrained
 
 

@@ -22,7 +22,7 @@ from raystilts.planning.stages import Plan, plan
 from raystilts.study.schema import Study
 from raystilts.tasks.task import Split
 from raystilts.training import data
-from raystilts.training.data import cache_folder
+from raystilts.training.cache import cache_folder
 from raystilts.training.encoder import load_weights
 from raystilts.training.fast_ops import use_fast_dropout, use_sync_free_attention
 from raystilts.training.loop import CPU_MICRO_BATCH, CPU_MICRO_TOKENS
