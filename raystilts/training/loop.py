@@ -31,8 +31,8 @@ from raystilts.training.model import CompactEmbedding, MaskedLMHead, Model, labe
 #: waste little on padding, and what layers hand on stays in the caches, also where two stages share them.
 CPU_MICRO_BATCH = 8
 CPU_MICRO_TOKENS = 384
-#: Least time between two moments at which freed memory is given back on a CPU: taking it again costs some hundredths.
-TRIM_SECONDS = 1.0
+#: Least time between two moments at which a CPU gets freed memory back: to take it again costs a tenth of a second.
+TRIM_SECONDS = 10.0
 
 
 class TrainingDiverged(RuntimeError):  # noqa: N818 (says what happened)
