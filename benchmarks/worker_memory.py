@@ -105,6 +105,7 @@ def measured(build: Path, study: str) -> Measured:
         if set(runs["status"]) != {"finished"}:
             raise SystemExit(f"{build}: {runs[['status', 'error']]}")
         trained = runs[runs["train_seconds"] > 0]
+        trained = trained.sort_values("target")  # rows of a ledger come in any order
         found.train = [float(t / s) for t, s in zip(trained["tokens"], trained["train_seconds"], strict=True)]
         found.evaluation = float(runs["eval_seconds"].sum())
         return found
