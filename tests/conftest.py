@@ -45,7 +45,7 @@ WITH_RAY = ("cluster", "importing", "results", "scheduling", "tracking", "test_h
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Where pytest-xdist shares tests among processes: modules that start Ray in two groups, all others as they come.
+    """Where pytest-xdist shares tests among processes: modules that start Ray all in one, all others as they come.
 
     Its `--dist loadgroup` would say the same, but version 3.8 forgets the groups with pytest 9.2.
     """
@@ -57,17 +57,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 @cache
-def with_ray() -> list[str]:
-    """Modules with tests that start Ray."""
-    root = Path(__file__).parents[1]
-    named = [path for path in root.glob("tests/**/test_*.py") if path.parent.name in WITH_RAY or path.name in WITH_RAY]
-    slow = [path for path in named if "mark.slow" in path.read_text(encoding="utf-8")]
-    return sorted(str(path.relative_to(root)) for path in slow)
-
-
 def scope_of(module: str) -> str:
-    """What runs in one process: a module, or half of those that start Ray: three at once starve each other."""
-    return f"ray {with_ray().index(module) % 2}" if module in with_ray() else module
+    """What runs in one process: a module, or all that start Ray."""
+    path = Path(__file__).parents[1] / module
+    named = path.parent.name in WITH_RAY or path.name in WITH_RAY
+    return "ray" if named and "mark.slow" in path.read_text(encoding="utf-8") else module
 
 
 @pytest.fixture(scope="module", autouse=True)
