@@ -258,14 +258,14 @@ class StageRun:
             job.stop_at = self.steps
         key = self._snapshot_key()
         job.snapshot, job.on_snapshot = self.checkpoints.snapshot(key), lambda: self.checkpoints.push_snapshot(key)
-        self._give_back_tokenizer()
+        self._tokenise_ahead()
         progress = train(job)
         trim_memory()  # of optimiser, gradients and states between layers
         if not progress.best_step or (on_the_way and progress.step == self.steps):
             progress.best_step = progress.step  # on the way these weights are asked for, not the best so far
         return progress
 
-    def _give_back_tokenizer(self) -> None:
+    def _tokenise_ahead(self) -> None:
         """Tokenises what the training and its scores will ask for; then nothing of that is needed in memory."""
         picking_sets(self.stage, self.study, self.reader)
         if self.until == 1:
