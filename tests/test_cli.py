@@ -56,7 +56,7 @@ def test_plan_for_programs(call: Call) -> None:
 def test_plan_for_people_trains_and_writes_nothing(call: Call, tmp_path: Path) -> None:
     code, out, _ = call("plan", "small.yaml", "--storage-path", "results")
     assert code == 0
-    assert "9 distinct: 2 intermediate, 4 target, 3 retrieval" in out
+    assert "9, each done once for all its cells: 2 intermediate, 4 target, 3 retrieval" in out
     assert call("run", "small.yaml", "--dry-run", "--storage-path", "results")[:2] == (0, out)
     assert [path.name for path in tmp_path.iterdir()] == ["small.yaml"]
 

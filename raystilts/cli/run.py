@@ -181,7 +181,7 @@ def _rehearse(study: Study) -> None:
     log = messages()
     ready = checked(study, None, Steps(log))
     planned = plan_stages(ready.resolved, ready.encoders)
-    tried = rehearse(planned, outstanding(planned, ready.results).left().keys(), log)
+    tried = rehearse(planned, outstanding(planned, ready.results).left().keys(), log, again=True)
     log.print(f"rehearsed: {tried} kinds of stages")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -121,3 +122,20 @@ class Recipe:
     tokens_per_example: float
     picking_tokens: int
     final_tokens: int
+
+
+def stage_kinds(stages: Iterable[Stage]) -> list[Stage]:
+    """One stage of each kind."""
+    found: dict[tuple[object, ...], Stage] = {}
+    for stage in stages:
+        if not stage.trains and stage.kind == "intermediate":
+            continue  # nothing is computed that could differ
+        found.setdefault(stage_kind(stage), stage)
+    return list(found.values())
+
+
+def stage_kind(stage: Stage) -> tuple[object, ...]:
+    """What stages of one kind have in common: heads in their order, masked LM and alignment or none, the tuning."""
+    heads, arm = tuple(one.task.type.head for one in stage.tasks), stage.trained
+    masked, aligned = (False, False) if arm is None else (arm.masked_lm is not None, arm.align is not None)
+    return stage.encoder, stage.kind, heads, masked, aligned, stage.tuning

@@ -151,22 +151,23 @@ def plan_view(summary: PlanSummary) -> Group:
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="bold")
     table.add_column()
-    saved = 1 - summary.examples / summary.examples_without_sharing if summary.examples_without_sharing else 0.0
+    alone = summary.examples_without_sharing
+    saved = 1 - summary.examples / alone if alone else 0.0
     hours = summary.cost
     if summary.encoders:
         table.add_row("encoders", ", ".join(summary.encoders))
-    table.add_row("cells", f"{summary.cells:,}")
+    table.add_row("cells", f"{summary.cells:,}: an arm on a target with a seed")
     table.add_row(
         "stages",
-        f"{summary.stages:,} distinct: {summary.intermediate_stages:,} intermediate{_made(summary)}, "
-        f"{summary.target_stages:,} target, {summary.retrieval_stages:,} retrieval",
+        f"{summary.stages:,}, each done once for all its cells: {summary.intermediate_stages:,} "
+        f"intermediate{_made(summary)}, {summary.target_stages:,} target, {summary.retrieval_stages:,} retrieval",
     )
     table.add_row("training", f"{summary.steps:,} updates, {summary.examples:,} examples")
-    table.add_row("sharing", f"saves {saved:.0%} of {summary.examples_without_sharing:,} examples (one chain a cell)")
+    table.add_row("sharing", f"saves {saved:.0%} of the {alone:,} examples of cells trained alone")
     if summary.schedule != "full":
         table.add_row("schedule", _schedule(summary))
     spared = f", {summary.spared:,} stopped or not needed" if summary.spared else ""
-    table.add_row("in ledger", f"{summary.in_ledger:,} finished{spared}; {summary.missing:,} to run")
+    table.add_row("done already", f"{summary.in_ledger:,} stages{spared}; {summary.missing:,} to run")
     table.add_row("device hours", f"{_hours(hours.hours)} ({_hours(hours.low)} to {_hours(hours.high)}; {hours.basis})")
     if hours.price is not None:
         low, high = _money(hours.low * hours.price), _money(hours.high * hours.price)

@@ -21,11 +21,12 @@ from raystilts.planning.dev_test import check_dev_is_not_test
 from raystilts.planning.encoders import EncoderInfo
 from raystilts.planning.foreign import fetch_foreign
 from raystilts.planning.resolve import ResolvedStudy
-from raystilts.planning.stage import Stage
+from raystilts.planning.stage import Stage, stage_kind, stage_kinds
 from raystilts.planning.stages import Plan
 from raystilts.scheduling.announce import Say, silent
 from raystilts.scheduling.cluster import ray_folder
 from raystilts.scheduling.lock import LOCAL_LOCK
+from raystilts.scheduling.tried import notes_of, remember
 from raystilts.tasks.task import Task
 from raystilts.training.cache import cache_folder
 
@@ -109,13 +110,20 @@ def check_data(resolved: ResolvedStudy, say: Say = silent) -> list[str]:
 def check_encoder(info: EncoderInfo) -> None:
     """Opens the encoder: its tokenizer and configuration, and the weights too where they are small.
 
+    What has opened on this machine before, by the same programs, is not opened again.
+
     Raises:
         UserError: it does not load.
     """
+    what = ("encoder", info.fingerprint)
+    if info.verified and notes_of(what) is not None:
+        return
     if info.parameters is not None and info.parameters <= TRY_PARAMETERS:
         from raystilts.training.encoder import pretrained
 
         pretrained(info)
+        if info.verified:
+            remember(what)
         return
     from transformers import AutoConfig, AutoTokenizer
 
@@ -142,7 +150,9 @@ def check_checkpoints(resolved: ResolvedStudy) -> bool:
             continue
         info = fetch_foreign(arm.intermediate.checkpoint, resolved.study.encoder, arm.place)
         fetched |= info != arm.foreign
-        if info.parameters is not None and info.parameters <= TRY_PARAMETERS:
+        what = ("checkpoint", info.fingerprint)
+        small = info.parameters is not None and info.parameters <= TRY_PARAMETERS
+        if small and not (info.verified and notes_of(what) is not None):
             from raystilts.training.encoder import foreign_weights
 
             try:
@@ -150,6 +160,8 @@ def check_checkpoints(resolved: ResolvedStudy) -> bool:
             except UserError as error:
                 said = str(error).removeprefix("encoder.model_name_or_path: ")
                 raise UserError(f"{arm.place}.checkpoint: {said}") from None
+            if info.verified:
+                remember(what)
     return fetched
 
 
@@ -204,57 +216,89 @@ def _probe(folder: Path) -> None:
         raise
 
 
-def rehearse(planned: Plan, missing: Collection[str], console: Console, say: Say = silent) -> int:
-    """Tries one stage of each kind that is to run and has not run yet; returns how many.
+def rehearse(
+    planned: Plan, missing: Collection[str], console: Console, say: Say = silent, *, again: bool = False
+) -> int:
+    """Tries one stage of each kind that is to run and has not run yet; returns how many kinds there were.
 
     Args:
         missing: Keys of the stages to run.
         say: Called with what is done.
+        again: Also what was tried on this machine before, by the same programs, and was sound.
 
     Raises:
         UserError: what must be the same is not; nothing was trained.
     """
-    from raystilts.training.rehearsal import compare_stage, stage_kind, stage_kinds
-
-    known = {stage_kind(stage) for key, stage in planned.stages.items() if key not in missing}
-    todo = [one for one in stage_kinds(planned.stages[key] for key in missing) if stage_kind(one) not in known]
-    if not todo:
-        return 0
-    largest = max(planned.encoder_of(stage).parameters or 0 for stage in todo)
-    needed, free = REHEARSAL_COPIES * 4 * largest, available_memory()
-    if free is not None and free < needed:
-        console.print(
-            f"note: not rehearsed: that takes {_amount(needed)} of memory, of which {_amount(free)} are free here; "
-            "raystilts plan --rehearse does it on another machine", highlight=False, soft_wrap=True,
-        )  # fmt: skip
-        return 0
+    todo = _kinds_to_rehearse(planned, missing)
     resources = planned.study.resources
-    device = "cuda" if resources.gpus and _has_gpu() else "cpu"
-    threads = max(1, int(resources.cpus))
+    device = "cuda" if todo and resources.gpus and _has_gpu() else "cpu"
     if device == "cpu" and (slow := slow_bfloat16(todo)) is not None:
         console.print(f"note: {slow}", highlight=False, markup=False, soft_wrap=True)
-    said: dict[str, None] = {}
-    for number, stage in enumerate(todo, start=1):
-        name = stage.target or stage.intermediate.label
-        say(f"rehearsing {name} ({stage.kind}), kind {number} of {len(todo)}")
-        try:
-            study, encoder = planned.study_of(stage), planned.encoder_of(stage)
-            notes = compare_stage(stage, study, device=device, threads=threads, encoder=encoder)
-        except UserError:
-            raise
-        except Exception as error:  # a task of the user's own may fail, and then fails alone
-            notes = [f"{name} ({stage.kind}) was not rehearsed: {type(error).__name__}: {error}"]
-        said |= dict.fromkeys(notes)
+    known = {stage.key: None if again else notes_of(_as_tried(planned, stage, device)) for stage in todo}
+    left = [stage for stage in todo if known[stage.key] is None]
+    if len(left) < len(todo):
+        say(f"rehearsed before on this machine: {len(todo) - len(left)} of {len(todo)} kinds of stages")
+    if left and (short := _too_little_memory(planned, left)) is not None:
+        console.print(f"note: {short}", highlight=False, soft_wrap=True)
+        return 0
+    said = dict.fromkeys(note for notes in known.values() for note in notes or ())
+    for number, stage in enumerate(left, start=1):
+        say(f"rehearsing {_name(stage)}, kind {number} of {len(left)}")
+        said |= dict.fromkeys(_rehearse(planned, stage, device, max(1, int(resources.cpus))))
     for note in said:
         console.print(f"note: {note}", highlight=False, markup=False, soft_wrap=True)
     return len(todo)
 
 
+def _kinds_to_rehearse(planned: Plan, missing: Collection[str]) -> list[Stage]:
+    """One stage to run of each kind of which none has run."""
+    known = {stage_kind(stage) for key, stage in planned.stages.items() if key not in missing}
+    return [one for one in stage_kinds(planned.stages[key] for key in missing) if stage_kind(one) not in known]
+
+
+def _rehearse(planned: Plan, stage: Stage, device: str, threads: int) -> list[str]:
+    """Tries a stage, and keeps that it was sound; returns what there is to say."""
+    from raystilts.training.rehearsal import compare_stage
+
+    try:
+        study, encoder = planned.study_of(stage), planned.encoder_of(stage)
+        notes = compare_stage(stage, study, device=device, threads=threads, encoder=encoder)
+    except UserError:
+        raise
+    except Exception as error:  # a task of the user's own may fail, and then fails alone
+        return [f"{_name(stage)} was not rehearsed: {type(error).__name__}: {error}"]
+    remember(_as_tried(planned, stage, device), notes)
+    return notes
+
+
+def _as_tried(planned: Plan, stage: Stage, device: str) -> tuple[str, ...]:
+    """What the outcome of a rehearsal hangs on."""
+    return "stage", planned.encoder_of(stage).fingerprint, stage.key, device, _device_name(device)
+
+
+def _name(stage: Stage) -> str:
+    return f"{stage.target or stage.intermediate.label} ({stage.kind})"
+
+
+def _too_little_memory(planned: Plan, stages: Iterable[Stage]) -> str | None:
+    """What is said where a rehearsal of the largest encoder does not fit into memory; else None."""
+    largest = max(planned.encoder_of(stage).parameters or 0 for stage in stages)
+    needed, free = REHEARSAL_COPIES * 4 * largest, available_memory()
+    if free is None or free >= needed:
+        return None
+    return (
+        f"not rehearsed: that takes {_amount(needed)} of memory, of which {_amount(free)} are free here; "
+        "raystilts plan --rehearse does it on another machine"
+    )
+
+
 def slow_bfloat16(stages: Iterable[Stage]) -> str | None:
     """What is said where stages compute in bfloat16 and this processor has no products in it; else None."""
+    if not any(stage.hyperparameters.bf16 for stage in stages):
+        return None
     from raystilts.training.fast_ops import has_bfloat16_products
 
-    if has_bfloat16_products() or not any(stage.hyperparameters.bf16 for stage in stages):
+    if has_bfloat16_products():
         return None
     return (
         "bf16: true: this processor emulates bfloat16, which takes ten times as long as float32; unless stages run "
@@ -266,6 +310,14 @@ def _has_gpu() -> bool:
     import torch
 
     return torch.cuda.is_available()
+
+
+def _device_name(device: str) -> str:
+    if device == "cpu":
+        return ""
+    import torch
+
+    return torch.cuda.get_device_name()
 
 
 def available_memory() -> int | None:

@@ -19,18 +19,19 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePath
-from typing import Any
-
-from torch import Tensor, nn
+from typing import TYPE_CHECKING, Any
 
 from raystilts.errors import StorageError, UserError
 from raystilts.filesystem import RemoteFolder, open_folder
 from raystilts.planning.encoders import tensor_shapes
 from raystilts.planning.keys import digest
-from raystilts.training.adapters import save_changes
 from raystilts.training.cache import cache_folder
-from raystilts.training.encoder import Pretrained, load_weights
-from raystilts.training.model import Model
+
+if TYPE_CHECKING:  # a driver that finds nothing to try or train needs no torch
+    from torch import Tensor, nn
+
+    from raystilts.training.encoder import Pretrained
+    from raystilts.training.model import Model
 
 #: The last file of a checkpoint, and so the sign that it is whole; it holds the training's metadata.
 MARKER = "stage.json"
@@ -104,6 +105,8 @@ class Checkpoints:
         """Writes encoder, tokenizer, heads and the training's metadata; of an encoder trained in part, that part."""
         from safetensors.torch import save_file
 
+        from raystilts.training.adapters import save_changes
+
         path = self.folder / train_key
         temporary = self.folder / f".{train_key}.{uuid.uuid4().hex}"
         (temporary / "heads").mkdir(parents=True)
@@ -124,6 +127,8 @@ class Checkpoints:
 
     def load_heads(self, path: Path, heads: nn.ModuleList) -> None:
         """Loads the heads that were trained with a checkpoint."""
+        from raystilts.training.encoder import load_weights
+
         heads.load_state_dict(load_weights(path / "heads"))
 
     def metadata(self, path: Path) -> dict[str, Any]:

@@ -10,8 +10,10 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
+if TYPE_CHECKING:
+    import torch
 
 #: Where Linux shows the counters of CPU packages; newer kernels let root alone read them.
 RAPL = Path("/sys/class/powercap")
@@ -81,6 +83,7 @@ def _gpu_counter(device: torch.device) -> Callable[[], float | None] | None:
     """Reads the millijoules that a GPU has taken since its driver was loaded; None without nvidia-ml-py, or on MIG."""
     try:
         import pynvml
+        import torch
 
         pynvml.nvmlInit()
         handle = pynvml.nvmlDeviceGetHandleByUUID(f"GPU-{torch.cuda.get_device_properties(device).uuid}")

@@ -10,7 +10,7 @@ stage's states and those of plain transformers.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -94,24 +94,6 @@ TOLERANCE = {"cpu": 1e-3, "cuda": 2e-2}
 _WORDWISE = {"token": "tagging", "span": "span QA"}
 #: The share of unknown tokens, special ones left out, above which a tokenizer does not know what it reads.
 UNKNOWN = 1 / 3
-
-
-def stage_kinds(stages: Iterable[Stage]) -> list[Stage]:
-    """One stage of each kind: the same heads in the same order, with masked LM and alignment or without, as tuned."""
-    found: dict[tuple[object, ...], Stage] = {}
-    for stage in stages:
-        if not stage.trains and stage.kind == "intermediate":
-            continue  # nothing is computed that could differ
-        found.setdefault(stage_kind(stage), stage)
-    return list(found.values())
-
-
-def stage_kind(stage: Stage) -> tuple[object, ...]:
-    """What stages of one kind have in common."""
-    heads = tuple(one.task.type.head for one in stage.tasks)
-    arm = stage.trained
-    aligned = arm is not None and arm.align is not None
-    return stage.encoder, stage.kind, heads, stage_masked_lm(stage) is not None, aligned, stage.tuning
 
 
 def compare_stage(

@@ -80,6 +80,19 @@ def test_a_reader_that_leaves_is_no_fault_of_ours(tmp_path: Path) -> None:
     assert (ended.stderr, ended.returncode) == ("", 1)
 
 
+def test_the_package_runs_as_its_script_does(tmp_path: Path) -> None:
+    commands = (["-m", "raystilts"], ["-c", "from raystilts.cli import script; script()"])
+    for arguments in (["--version"], ["best", "nowhere"]):
+        one, other = (
+            subprocess.run(
+                [sys.executable, *command, *arguments], cwd=tmp_path, capture_output=True, text=True, check=False
+            )
+            for command in commands
+        )
+        assert (one.stdout, one.stderr, one.returncode) == (other.stdout, other.stderr, other.returncode)
+    assert one.returncode == 2
+
+
 def test_what_was_to_be_done_before_is_done_too(tmp_path: Path) -> None:
     """As where a tool that was started with Python has something to write at the end."""
     code = "import atexit; atexit.register(print, 'first'); import raystilts.cli as cli; cli.app = lambda **_: None"

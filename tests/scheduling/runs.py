@@ -15,12 +15,14 @@ from pathlib import Path
 from raystilts.results.ledger import Ledger
 
 #: Ctrl-C works as in a terminal, also where the tests themselves were started by `&`, which hides it from a process.
-COMMAND = [
-    sys.executable, "-c",
+_SIGNALS = (
     "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
     "signal.signal(signal.SIGHUP, signal.SIG_DFL); "  # which `nohup` has ignored
-    "from raystilts.cli import script; script()",
-]  # fmt: skip
+)
+#: As where no tracker is installed: Tune imports them, some three seconds a run, where one callback of our own is there
+#: (findings/ray_tune_imports_trackers.sh).
+_NO_TRACKERS = "import sys; sys.modules.update(dict.fromkeys(('wandb', 'mlflow'))); "
+_SCRIPT = "from raystilts.cli import script; script()"
 
 STUDY = """
 name: small
@@ -36,9 +38,16 @@ evaluation: {eval_steps: 0.5, max_dev_samples: 16, max_test_samples: 16}
 
 
 class Run:
-    """One run of the command line in a process group of its own."""
+    """One run of the command line in a process group of its own.
 
-    def __init__(self, folder: Path, arguments: Sequence[str], *, path: Path | None = None) -> None:
+    Args:
+        path: A folder of modules that it finds.
+        trackers: Whether it finds the trackers that are installed.
+    """
+
+    def __init__(
+        self, folder: Path, arguments: Sequence[str], *, path: Path | None = None, trackers: bool = False
+    ) -> None:
         self._mark = uuid.uuid4().hex
         self._files = [(folder / f"{self._mark}.{name}").open("w+") for name in ("out", "err")]
         environment = os.environ | {
@@ -49,8 +58,9 @@ class Run:
             "PYTHONPATH": f"{path or ''}:{os.environ.get('PYTHONPATH', '')}",
         }
         environment.pop("RAYSTILTS_DATA_DIR", None)
+        program = _SIGNALS + ("" if trackers else _NO_TRACKERS) + _SCRIPT
         self.process = subprocess.Popen(
-            [*COMMAND, *arguments], cwd=folder, env=environment, start_new_session=True,
+            [sys.executable, "-c", program, *arguments], cwd=folder, env=environment, start_new_session=True,
             stdin=subprocess.DEVNULL, stdout=self._files[0], stderr=self._files[1],
         )  # fmt: skip
 

@@ -21,7 +21,7 @@ def test_a_run_with_trackers_that_is_watched(tmp_path: Path, monkeypatch: pytest
     (tmp_path / "small.yaml").write_text(STUDY)
     results = tmp_path / "out" / "small"
     arguments = ["run", "small.yaml", "--storage-path", "out", "--report-to", "wandb,mlflow,tensorboard"]
-    with Run(tmp_path, arguments) as run:
+    with Run(tmp_path, arguments, trackers=True) as run:
         while not results.is_dir():
             assert run.process.poll() is None, run.err
             time.sleep(0.1)

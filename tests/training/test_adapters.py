@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from raystilts.errors import UserError
-from raystilts.planning.stage import Stage
+from raystilts.planning.stage import Stage, stage_kinds
 from raystilts.planning.stages import Plan, plan
 from raystilts.study.adapters import Tuning
 from raystilts.training import stage as stage_module
@@ -27,7 +27,7 @@ from raystilts.training.adapters import Adapter, LowRank, load_changes, with_cha
 from raystilts.training.encoder import Pretrained, open_model
 from raystilts.training.limits import StageInterrupted
 from raystilts.training.loop import Job, Progress, train
-from raystilts.training.rehearsal import compare_stage, stage_kinds
+from raystilts.training.rehearsal import compare_stage
 from raystilts.training.stage import StageRun, run_stage
 from raystilts.training.weights import Weights
 

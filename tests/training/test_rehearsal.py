@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 
 from raystilts.errors import UserError
 from raystilts.planning import architectures
+from raystilts.planning.stage import stage_kinds
 from raystilts.planning.stages import plan
 from raystilts.training import loop
 from raystilts.training.batches import example_lengths
@@ -24,7 +25,7 @@ from raystilts.training.collate import features_of
 from raystilts.training.data import training_sets, warm_reader
 from raystilts.training.encoder import Pretrained, hidden_states
 from raystilts.training.model import CompactEmbedding, Model
-from raystilts.training.rehearsal import compare_stage, rehearse, stage_kinds, without_dropout
+from raystilts.training.rehearsal import compare_stage, rehearse, without_dropout
 from raystilts.training.stage import EVAL_TOKENS
 
 from .architectures import checkpoint
