@@ -29,13 +29,13 @@ from .trial import (
     STAGES,
     STUDY,
     WHEEL,
-    alive,
     cluster_file,
     finished,
     logs,
     outcome,
     submit,
     tables,
+    wait_for_nodes,
     wait_until,
     without_ray,
 )
@@ -68,7 +68,7 @@ class Site:
     def up(self) -> None:
         """`ray up`, until all nodes have joined."""
         on(self.laptop, f"{LAPTOP}ray up -y cluster.yaml")
-        wait_until("all nodes join", lambda: alive(self.head) == self.nodes)
+        wait_for_nodes(self.head, self.nodes)
         on(self.laptop, f"{LAPTOP}ray rsync-up cluster.yaml trial.yaml '~/trial.yaml'")
 
     def matches(self, results: str) -> None:
@@ -164,9 +164,9 @@ def test_a_worker_that_goes_and_comes_back(site: Site) -> None:
     job = submit(site.laptop, f"--storage-path {site.shared}")
     wait_until("some stages end", lambda: finished(results) >= 3)
     switch_off(lost)
-    wait_until("Ray sees that it is gone", lambda: lost.address not in alive(site.head))
+    wait_for_nodes(site.head, site.nodes - {lost.address})
     switch_on(lost, site.environment)
-    wait_until("it joins again", lambda: lost.address in alive(site.head))
+    wait_for_nodes(site.head, site.nodes)
     assert outcome(site.laptop, site.head, job) == "succeeded", logs(site.laptop, job)
     assert f"{STAGES} stages finished, 0 were there already" in logs(site.laptop, job)
     site.matches(results)

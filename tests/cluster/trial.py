@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import sys
 import time
 from collections.abc import Callable
@@ -24,13 +25,13 @@ WHEEL = "raystilts-0.1.0-py3-none-any.whl"
 #: A shell's first words on the laptop: its own environment, and Ray as the page says.
 LAPTOP = f"export PATH={sys.prefix}/bin:$PATH RAY_AUTH_MODE=token RAY_UP_enable_autoscaler_v2=0; "
 
-#: 29 stages, snapshots all the time.
+#: 29 stages; a snapshot a second, for each is 70 MB, which a bucket in the process of the tests takes its time for.
 STUDY = """
 name: trial
 intermediates: [none, cldr_names, cldr_same]
 targets: [{task: cldr_units, languages: [en, de]}, {task: cldr_match, languages: [de]}]
 seeds: [0, 1, 2, 3]
-snapshot_s: 0.2
+snapshot_s: 1
 hyperparameters: {learning_rate: 5e-4, num_train_epochs: 4, max_train_samples: 128, per_device_train_batch_size: 8}
 evaluation: {max_dev_samples: 16, max_test_samples: 16}
 """
@@ -115,15 +116,21 @@ def wait_until(what: str, true: Callable[[], bool], seconds: float = 240) -> flo
     return time.monotonic() - started
 
 
-def alive(head: Host) -> set[str]:
-    """Addresses of the nodes that Ray counts as alive."""
+def wait_for_nodes(head: Host, expected: set[str], seconds: float = 240) -> None:
+    """Waits until Ray counts these addresses, and no others, as alive: one client that asks, for each costs seconds.
+
+    Raises:
+        RuntimeError: it does not come true.
+    """
     code = (
-        'import json, ray; ray.init("auto", log_to_driver=False, logging_level="ERROR"); '
-        'print("NODES", json.dumps([n["NodeManagerAddress"] for n in ray.nodes() if n["Alive"]]))'
+        "import json, sys, time, ray; "
+        'ray.init("auto", log_to_driver=False, logging_level="ERROR"); '
+        f"expected, end = set(json.loads(sys.argv[1])), time.monotonic() + {seconds}\n"
+        'while (found := {n["NodeManagerAddress"] for n in ray.nodes() if n["Alive"]}) != expected:\n'
+        '    assert time.monotonic() < end, f"{found}, not {expected}"\n'
+        "    time.sleep(0.5)"
     )
-    done = on(head, f"python -c '{code}'", check=False).stdout
-    line = next((line for line in done.splitlines() if line.startswith("NODES ")), "NODES []")
-    return set(json.loads(line.removeprefix("NODES ")))
+    on(head, f"python -c {shlex.quote(code)} {shlex.quote(json.dumps(sorted(expected)))}", timeout=seconds + 60)
 
 
 def without_ray(host: Host) -> bool:
