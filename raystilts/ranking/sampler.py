@@ -21,6 +21,7 @@ WIDE_SHARE = 0.3  # prior share of the wide component
 WIDE_FACTOR = 4.0  # its scale, in units of t
 _MEANS, _SCALES = 33, 24
 _UNIT_MEANS = 2.2 * np.linspace(-1.0, 1.0, _MEANS)
+_CELL = (_UNIT_MEANS[1] - _UNIT_MEANS[0]) ** 2 / 12.0  # variance of a uniform on a cell of that grid
 _UNIT_SCALES = 3.0 * np.linspace(0.0, 1.0, _SCALES) ** 1.5
 _UNIT_STEPS = np.gradient(_UNIT_SCALES)
 _TINY = np.finfo(np.float64).tiny  # keeps 0 / 0 of an exact arm at t = 0 from warning
@@ -197,8 +198,9 @@ def _prior_grid(
     means = median(effects.tolist()) + unit * _UNIT_MEANS
     scales = unit * _UNIT_SCALES
     every = np.concatenate([readings.effects, exact])
-    # exact scores would be a point mass at t = 0: a millionth of the unit keeps it finite
-    variances = np.maximum(np.concatenate([sampling, np.zeros(len(exact))]), (1e-6 * unit) ** 2)[:, None]
+    # A score of less noise than the grid of m is wide would be a point mass where it meets a node: at t = 0 that node
+    # would outweigh all others. So it counts as the mean over the node's cell does.
+    variances = np.maximum(np.concatenate([sampling, np.zeros(len(exact))]), _CELL * unit**2)[:, None]
     shares = np.concatenate([readings.shares, np.ones(len(exact))])
     squares = (((every[:, None] - means) / unit) ** 2)[:, :, None]
     nodes = _MEANS * _SCALES

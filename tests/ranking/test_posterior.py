@@ -117,6 +117,38 @@ def test_deterministic_baseline_among_trained_arms() -> None:
     assert one.low < one.gain == pytest.approx(2.0, abs=0.25)
 
 
+#: Tatoeba with multilingual-e5-small: three arms as good as `none`, which has one score, and MNLI four points lower.
+TATOEBA = [[95, 95, 95.5, 96], [95.5, 95.5, 96, 95.5], [88, 94.5, 91.5, 92], [95.5, 96.5, 96, 96]]
+
+
+def test_an_exact_score_in_the_middle_draws_no_other_onto_itself() -> None:
+    """With `none` at 95.5, the median, the gain of MNLI was -0.1 [-1.3, +0.7], and is -3.1 [-5.5, -0.2]."""
+    gains = {}
+    for none in (95.2, 95.45, 95.5, 95.55, 95.8):
+        table = np.array([[none, *[np.nan] * 3], *TATOEBA]) / 100
+        gain, _, high = rank_arms(table, deterministic=[True, *[False] * 4]).gains
+        gains[none] = 100 * gain[3] + none
+        assert high[3] < 0.001
+    assert max(gains.values()) - min(gains.values()) < 0.2, "its score hardly hangs on that of none"
+
+
+def test_intervals_hold_where_an_exact_baseline_is_in_the_middle() -> None:
+    """By simulation; 3 standard errors are .025. With a point mass at the exact score it was .83."""
+    rng = np.random.default_rng(0)
+    held = []
+    while len(held) < 4 * 150:
+        spread, noise = rng.choice([0.003, 0.01, 0.03]), rng.choice([0.003, 0.006, 0.012], (5, 1))
+        effects = 0.5 + rng.normal(0, spread, 5) * np.where(rng.random(5) < 0.7, 1.0, 2.5)
+        table = effects[:, None] + rng.normal(0, 0.003, 4) + noise * rng.standard_normal((5, 4))
+        table[0] = effects[0]
+        if np.sum(table.mean(axis=1) < effects[0]) != 2:
+            continue
+        _, low, high = rank_arms(table, deterministic=[True, *[False] * 4], stream=str(len(held))).gains
+        true = effects - effects[0]
+        held += [*((low <= true) & (true <= high))[1:]]
+    assert 0.93 < np.mean(held) < 0.99
+
+
 def test_one_seed_says_that_nothing_is_told_apart() -> None:
     answer = rank_arms([[0.1], [0.4], [0.3]])
     assert not answer.determined
