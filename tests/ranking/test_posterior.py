@@ -135,7 +135,7 @@ def test_an_exact_score_in_the_middle_draws_no_other_onto_itself() -> None:
 def test_intervals_hold_where_an_exact_baseline_is_in_the_middle() -> None:
     """By simulation; 3 standard errors are .025. With a point mass at the exact score it was .83."""
     rng = np.random.default_rng(0)
-    held = []
+    held: list[bool] = []
     while len(held) < 4 * 150:
         spread, noise = rng.choice([0.003, 0.01, 0.03]), rng.choice([0.003, 0.006, 0.012], (5, 1))
         effects = 0.5 + rng.normal(0, spread, 5) * np.where(rng.random(5) < 0.7, 1.0, 2.5)
