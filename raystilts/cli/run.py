@@ -176,7 +176,7 @@ def _rehearse(study: Study) -> None:
     from raystilts.scheduling.announce import Steps
     from raystilts.scheduling.driver import checked
     from raystilts.scheduling.outstanding import outstanding
-    from raystilts.scheduling.preflight import rehearse
+    from raystilts.scheduling.rehearse import rehearse
 
     log = messages()
     ready = checked(study, None, Steps(log))

@@ -39,12 +39,11 @@ from raystilts.scheduling.fit import fit
 from raystilts.scheduling.lock import HeldLock, driver_lock
 from raystilts.scheduling.nodes import announce
 from raystilts.scheduling.preflight import (
-    check_checkpoints,
     check_data,
-    check_encoder,
     check_places,
     check_storage,
 )
+from raystilts.scheduling.rehearse import check_checkpoints, check_encoder
 from raystilts.scheduling.status import note_not_begun, note_preparing
 from raystilts.scheduling.stopping import SNAPSHOT_SECONDS, StopRequest, stoppable, tell_workers
 from raystilts.study.intermediate import Intermediate

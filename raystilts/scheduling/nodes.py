@@ -6,6 +6,7 @@ first stage), and what differs is told as one table of faults and remedies.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import socket
@@ -16,6 +17,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -38,7 +40,7 @@ from raystilts.scheduling.node_encoders import (
     planned_checkpoints,
 )
 from raystilts.scheduling.preflight import check_data, splits
-from raystilts.scheduling.tried import code_digest, versions
+from raystilts.scheduling.record import versions
 from raystilts.study.schema import Study
 from raystilts.tasks.loading import fingerprint
 from raystilts.training.cache import cache_folder
@@ -211,6 +213,16 @@ def data_digest(resolved: ResolvedStudy) -> str:
             if source is not None:
                 found.append([name, split, one, fingerprint(source, one, resolved.data.folder).value])
     return digest(found)
+
+
+@cache
+def code_digest() -> str:
+    """Hash of the package's own source files."""
+    root = Path(__file__).parents[1]
+    found = hashlib.sha256()
+    for path in sorted(root.rglob("*.py")):
+        found.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return found.hexdigest()[:32]
 
 
 def announce(resolved: ResolvedStudy, results: str, kinds: Sequence[Kind], planned: Plan) -> Expected:

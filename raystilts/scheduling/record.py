@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import json
 import math
+import platform
 import socket
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +29,6 @@ from raystilts.results.schema import DecisionRow, RunRow, ScoreRow
 from raystilts.schedules import Schedule, schedule_name
 from raystilts.scheduling.graph import StageGraph
 from raystilts.scheduling.schedule import Decision, Strata
-from raystilts.scheduling.tried import versions
 from raystilts.study.schema import Study
 from raystilts.tasks.check import constant_score
 from raystilts.training.checkpoints import Checkpoints
@@ -39,6 +41,14 @@ SHORTEST = 20
 WORKER_RESTARTS = 2
 #: Why a stage counts as failed where its worker could not say so.
 WORKER_DIED, PARENT_FAILED, TIMEOUT = "worker_died", "parent_failed", "timeout"
+_PACKAGES = ("raystilts", "torch", "transformers", "tokenizers", "datasets", "ray", "numpy", "babel")
+
+
+@cache
+def versions() -> str:
+    """Versions of what results can depend on, as JSON."""
+    found = {name: version(name) for name in _PACKAGES}
+    return json.dumps(found | {"python": platform.python_version()}, sort_keys=True)
 
 
 @dataclass(frozen=True, slots=True)

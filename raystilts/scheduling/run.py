@@ -19,8 +19,8 @@ from raystilts.scheduling.cluster import set_ray_environment
 from raystilts.scheduling.driver import Driver, Job, checked, driving
 from raystilts.scheduling.graph import StageGraph
 from raystilts.scheduling.outstanding import adopt, only_intermediates, outstanding, promising_first, turns_of
-from raystilts.scheduling.preflight import rehearse
 from raystilts.scheduling.record import record_not_run, record_outcome
+from raystilts.scheduling.rehearse import rehearse
 from raystilts.scheduling.schedule import known_curves
 from raystilts.study.schema import Study
 

@@ -25,13 +25,13 @@ WHEEL = "raystilts-0.1.0-py3-none-any.whl"
 #: A shell's first words on the laptop: its own environment, and Ray as the page says.
 LAPTOP = f"export PATH={sys.prefix}/bin:$PATH RAY_AUTH_MODE=token RAY_UP_enable_autoscaler_v2=0; "
 
-#: 29 stages; few snapshots, for each is 70 MB, which a bucket in the process of the tests takes its time for.
+#: 29 stages, snapshots all the time.
 STUDY = """
 name: trial
 intermediates: [none, cldr_names, cldr_same]
 targets: [{task: cldr_units, languages: [en, de]}, {task: cldr_match, languages: [de]}]
 seeds: [0, 1, 2, 3]
-snapshot_s: 4
+snapshot_s: 0.2
 hyperparameters: {learning_rate: 5e-4, num_train_epochs: 4, max_train_samples: 128, per_device_train_batch_size: 8}
 evaluation: {max_dev_samples: 16, max_test_samples: 16}
 """

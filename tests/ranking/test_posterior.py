@@ -133,7 +133,7 @@ def test_an_exact_score_in_the_middle_draws_no_other_onto_itself() -> None:
 
 
 def test_intervals_hold_where_an_exact_baseline_is_in_the_middle() -> None:
-    """By simulation; 3 standard errors are .025. With a point mass at the exact score it was .83."""
+    """By simulation; 3 standard errors are .025. With a point mass at the exact score it was .85."""
     rng = np.random.default_rng(0)
     held: list[bool] = []
     while len(held) < 4 * 150:

@@ -19,7 +19,7 @@ _SIGNALS = (
     "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
     "signal.signal(signal.SIGHUP, signal.SIG_DFL); "  # which `nohup` has ignored
 )
-#: As where no tracker is installed: Tune imports them, some three seconds a run, where one callback of our own is there
+#: As where no tracker is installed: Tune imports them in each run, where one callback of our own is there
 #: (findings/ray_tune_imports_trackers.sh).
 _NO_TRACKERS = "import sys; sys.modules.update(dict.fromkeys(('wandb', 'mlflow'))); "
 _SCRIPT = "from raystilts.cli import script; script()"

@@ -180,8 +180,7 @@ class TestProcesses:
     def test_a_study_on_s3(self, folder: Path, bucket: str, calm: pd.DataFrame) -> None:
         """Killed on the way, so that its lock, its snapshots and its checkpoints are found again."""
         results = f"{bucket}/small"
-        # A snapshot is 70 MB, which a store in this process takes its time for: one a second, not one an update.
-        arguments = ["run", "small.yaml", "--storage-path", bucket, "--set", "keep=needed", "--set", "snapshot_s=1"]
+        arguments = ["run", "small.yaml", "--storage-path", bucket, "--set", "keep=needed"]
         with Run(folder, arguments) as one:
             one.until(results, 1)
         assert REMOTE_LOCK in open_folder(results).names(""), "that of a driver that is no more"

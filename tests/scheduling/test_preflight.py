@@ -16,7 +16,8 @@ from raystilts.errors import StorageError, UserError
 from raystilts.planning.encoders import EMBEDDED, describe_encoder
 from raystilts.planning.resolve import resolve
 from raystilts.planning.stages import plan
-from raystilts.scheduling.preflight import check_data, check_encoder, check_storage, slow_bfloat16, splits
+from raystilts.scheduling.preflight import check_data, check_storage, splits
+from raystilts.scheduling.rehearse import check_encoder, slow_bfloat16
 from raystilts.study.encoder import Encoder
 from raystilts.study.schema import Study
 from raystilts.training import fast_ops

@@ -12,9 +12,8 @@ from rich.console import Console
 from raystilts.errors import UserError
 from raystilts.planning.encoders import EMBEDDED, describe_encoder
 from raystilts.planning.stages import Plan, plan
-from raystilts.scheduling import tried
-from raystilts.scheduling.preflight import check_encoder, rehearse
-from raystilts.scheduling.tried import notes_of, remember
+from raystilts.scheduling import rehearse as trying
+from raystilts.scheduling.rehearse import check_encoder, notes_of, rehearse, remember
 from raystilts.study.encoder import Encoder
 from raystilts.training import encoder as opening
 from raystilts.training import rehearsal
@@ -66,7 +65,7 @@ def test_notes_come_back_as_they_were(cache: Path) -> None:
 
 def test_other_programs_try_again(monkeypatch: pytest.MonkeyPatch) -> None:
     remember(("stage", "a"))
-    monkeypatch.setattr(tried, "code_digest", lambda: "other")
+    monkeypatch.setattr(trying, "code_digest", lambda: "other")
     assert notes_of(("stage", "a")) is None
 
 
