@@ -1,10 +1,14 @@
 """A study of many small stages in two builds of raystilts: wall time, and whose processor time it is.
 
     python benchmarks/small_stages.py STUDY.yaml --base FOLDER [--rounds 1] [--set 'seeds=[0]']
+    python benchmarks/small_stages.py STUDY.yaml --alone
 
 Both builds run the same study by `raystilts run`, in turns and each in a fresh folder; FOLDER holds the other build
 (`git worktree add FOLDER COMMIT`). Prints wall time, processor time of the driver, the workers and Ray's own processes,
 stages, and whether both found the same scores to the bit.
+
+`--alone` runs the targets without an intermediate in this process, warm and on one thread, and prints beside their time
+what their matrix products alone take at the rate of large ones: nothing that leaves results as they are is faster.
 """
 
 from __future__ import annotations
@@ -22,9 +26,15 @@ from pathlib import Path
 from statistics import median
 
 import pandas as pd
+import torch
 from machine import machine_line
+from matrix_rate import matrix_rate
+from torch.utils.flop_counter import FlopCounterMode
 
+from raystilts import Study, plan
+from raystilts.planning.resolve import load_study
 from raystilts.results.results import Results
+from raystilts.training.stage import run_stage
 
 TICKS = os.sysconf("SC_CLK_TCK")
 KINDS = ("driver", "workers", "Ray")
@@ -87,6 +97,24 @@ def measured(build: Path, study: Path, changes: list[str]) -> Measured:
         return Measured(wall, cpu, len(read.runs()), scores.sort_values(order).reset_index(drop=True))
 
 
+def alone(study: Study) -> None:
+    """Prints how long targets take in this process, and how long their matrix products would."""
+    torch.set_num_threads(1)
+    rate = matrix_rate(torch.device("cpu"), bf16=False)
+    stages = [stage for stage in plan(study).of_kind("target") if stage.parent is None]
+    print(f"{machine_line(1)}\nmatrix products: {rate / 1e9:.0f} GFLOP/s\n")
+    print("|target|a warm stage|its products at that rate|share|\n|---|---|---|---|")
+    for stage in stages:
+        with tempfile.TemporaryDirectory() as folder, FlopCounterMode(display=False) as counter:
+            run_stage(stage, study, folder)
+        with tempfile.TemporaryDirectory() as folder:
+            begin = time.process_time()
+            run_stage(stage, study, folder)
+            seconds = time.process_time() - begin
+        least = counter.get_total_flops() / rate
+        print(f"|{stage.tasks[0].task.name}|{seconds:.2f} s|{least:.2f} s|{least / seconds:.0%}|")
+
+
 def main() -> None:
     """Prints the comparison."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -94,7 +122,11 @@ def main() -> None:
     parser.add_argument("--base", type=Path, help="folder of another build")
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--set", action="append", default=[], dest="changes", metavar="KEY=VALUE")
+    parser.add_argument("--alone", action="store_true", help="time stages in this process")
     asked = parser.parse_args()
+    if asked.alone:
+        alone(load_study(asked.study, (*asked.changes, "seeds=[0]")))
+        return
     builds = {"this build": Path(__file__).resolve().parents[1]} | ({"base": asked.base} if asked.base else {})
     found: dict[str, list[Measured]] = {name: [] for name in builds}
     for _ in range(asked.rounds):

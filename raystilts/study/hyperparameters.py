@@ -90,6 +90,7 @@ class Overrides(Model):
     class_weight: Literal["balanced"] | None = None
     early_stopping_patience: int | None = Field(None, ge=1)
     early_stopping_threshold: float | None = Field(None, ge=0, le=1)
+    padding_free: bool | None = None
 
     _retired = model_validator(mode="before")(_refuse_retired)
 
@@ -125,6 +126,8 @@ class Hyperparameters(Model):
         early_stopping_patience: Evaluations in a row without a better dev score after which a training ends, as
             `EarlyStoppingCallback`; null for none.
         early_stopping_threshold: By how much a dev score must be better to count for `early_stopping_patience`.
+        padding_free: Batches go through the encoder without their padding, up to rounding with the same result; for
+            encoders with plain attention and batches of unlike lengths.
     """
 
     learning_rate: float = Field(2e-5, gt=0, le=LARGEST)
@@ -151,6 +154,7 @@ class Hyperparameters(Model):
     class_weight: Literal["balanced"] | None = Field(None, exclude_if=lambda value: value is None)
     early_stopping_patience: int | None = Field(None, ge=1, exclude_if=lambda value: value is None)
     early_stopping_threshold: float = Field(0.0, ge=0, le=1, exclude_if=lambda value: value == 0)
+    padding_free: bool = Field(False, exclude_if=lambda value: not value)
 
     _retired = model_validator(mode="before")(_refuse_retired)
 

@@ -78,6 +78,7 @@ class Batch:
         labels: Sequence and choice heads [examples]; span head [features, 2]; token and masked-LM heads [features,
             longest] with -100 where there is nothing to predict; None without labels.
         padded: Whether there may be padding, which the host knows and a device would have to be asked.
+        lengths: Tokens of each feature, on the host, [features]; None where nobody has counted them.
     """
 
     input_ids: Tensor
@@ -85,6 +86,7 @@ class Batch:
     token_type_ids: Tensor | None
     labels: Tensor | None
     padded: bool = True
+    lengths: Longs | None = None
 
     def to(self, device: torch.device) -> Batch:
         """The same batch on a device. To a GPU it goes from pinned memory, so that nobody waits for the copy."""
@@ -92,7 +94,7 @@ class Batch:
         if device.type == "cuda":
             tensors = [t if t is None or t.is_cuda else t.pin_memory() for t in tensors]
         moved = [None if t is None else t.to(device, non_blocking=True) for t in tensors]
-        return Batch(cast(Tensor, moved[0]), cast(Tensor, moved[1]), moved[2], moved[3], self.padded)
+        return Batch(cast(Tensor, moved[0]), cast(Tensor, moved[1]), moved[2], moved[3], self.padded, self.lengths)
 
 
 def features_of(features: Features, examples: Longs) -> Longs:
@@ -136,6 +138,7 @@ def collate(features: Features, rows: Longs, pad_id: int, *, multiple: int = 1) 
         None if types is None else torch.from_numpy(types),
         _labels(features, rows, multiple),
         padded=bool(lengths.min() < input_ids.shape[1]),
+        lengths=lengths,
     )
 
 

@@ -363,6 +363,12 @@ def word_embeddings(model: nn.Module) -> nn.Embedding:
     return words
 
 
+def has_token_types(model: nn.Module) -> bool:
+    """Whether the first and the second text of a pair are told apart by embeddings."""
+    config: Any = model.config
+    return getattr(config, "type_vocab_size", 0) > 1
+
+
 def hidden_states(
     model: nn.Module, input_ids: Tensor, mask: Tensor | None, types: Tensor | None, layer: int | None
 ) -> Tensor:
@@ -372,7 +378,7 @@ def hidden_states(
         mask: 1 for tokens, [features, length]; None where all are.
     """
     inputs: dict[str, Any] = {"input_ids": input_ids, "attention_mask": mask}
-    if types is not None and getattr(model.config, "type_vocab_size", 0) > 1:
+    if types is not None and has_token_types(model):
         inputs["token_type_ids"] = types
     if layer is None:
         states: Tensor = model(**inputs).last_hidden_state

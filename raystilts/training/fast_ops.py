@@ -5,7 +5,7 @@ processors otherwise, and quickly): a tenth to a sixth of a training there. Here
 numbers, and the masks are the same on all processors: other ones than torch's, of the same distribution, and they
 follow `torch.manual_seed` as its own do.
 
-Attention. No question to the device about padding, and on a CPU the dropout above.
+Attention. No question to the device about padding, on a CPU the dropout above, and packed batches (`packing.py`).
 
 bfloat16. An encoder in bfloat16 for the time of a forward pass; on a CPU its linear layers are in the order in which
 oneDNN reads their weights.
@@ -20,6 +20,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from raystilts.training.packing import Packing, nested_attention, takes_packed_batches
 
 #: Values of the 16 bits that decide over one number.
 _VALUES = 2**16
@@ -94,6 +96,7 @@ def _attend(
     attention_mask: Tensor | None,
     dropout: float = 0.0,
     scaling: float | None = None,
+    packing: Packing | None = None,
     **given: Any,
 ) -> tuple[Tensor, None]:
     """What transformers does for "sdpa"; plain attention with dropout on a CPU draws that quickly.
@@ -102,6 +105,8 @@ def _attend(
     """
     from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
+    if packing is not None:
+        return _attend_packed(packing, module, query, key, value, dropout, scaling, given)
     if dropout == 0 or query.device.type != "cpu" or not _is_plain_attention(module, query, key, attention_mask, given):
         states: tuple[Tensor, None] = sdpa_attention_forward(
             module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **given
@@ -116,6 +121,26 @@ def _attend(
             scores = scores.masked_fill(~attention_mask, torch.finfo(torch.float32).min)
         mixed = _mixed(scores.softmax(-1), value.float(), round(dropout * _VALUES))
     return mixed.to(value.dtype).transpose(1, 2).contiguous(), None
+
+
+def _attend_packed(
+    packing: Packing,
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    dropout: float,
+    scaling: float | None,
+    given: dict[str, Any],
+) -> tuple[Tensor, None]:
+    """Attention within the sequences of a packed batch: on a GPU by flash kernels, else padded for attention alone."""
+    window = given.get("sliding_window")
+    if query.is_cuda and window is None and query.shape == key.shape:
+        return nested_attention(packing, query, key, value, dropout, scaling), None
+    q, k, v = (packing.unpack(one[0].transpose(0, 1)).transpose(1, 2) for one in (query, key, value))
+    seen, given = packing.seen(window), given | {"is_causal": False}
+    states, _ = _attend(module, q, k, v, seen, dropout=dropout, scaling=scaling, **given)
+    return packing.pack(states)[None], None
 
 
 def _mixed(weights: Tensor, values: Tensor, dropped: int) -> Tensor:
@@ -168,6 +193,13 @@ def use_bidirectional_attention(model: Any) -> bool:
     AttentionMaskInterface.register(BIDIRECTIONAL, _mask_both_ways)
     model.set_attn_implementation(BIDIRECTIONAL)
     return True
+
+
+def can_leave_padding_out(model: Any) -> bool:
+    """Whether an encoder takes packed batches; a decoder's direction is not theirs."""
+    one_way = any(getattr(part, "is_causal", False) for part in model.modules())
+    told = (BIDIRECTIONAL,) if one_way else (ATTENTION, BIDIRECTIONAL)
+    return takes_packed_batches(model, told)
 
 
 def _mask_both_ways(*, attention_mask: Tensor | None = None, **given: Any) -> Any:

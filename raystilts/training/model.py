@@ -19,12 +19,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from raystilts.errors import UserError
 from raystilts.tasks.task import Task
 from raystilts.tasks.types.base import Head as HeadName
 from raystilts.training.adapters import Adapter, Change
 from raystilts.training.collate import IGNORED, Batch
-from raystilts.training.encoder import Pretrained, hidden_states, word_embeddings
-from raystilts.training.fast_ops import FastDropout
+from raystilts.training.encoder import Pretrained, has_token_types, hidden_states, word_embeddings
+from raystilts.training.fast_ops import FastDropout, can_leave_padding_out
+from raystilts.training.packing import packed_states
 from raystilts.training.weights import StoredTable
 
 
@@ -302,17 +304,32 @@ class Model(nn.Module):
         encoder: The Hugging Face model.
         heads: In the order of the mixture; others that train with them come last.
         adapter: What trains of the encoder, where that is a part of it.
+        padding_free: Whether batches go through the encoder without their padding.
+
+    Raises:
+        UserError: the encoder needs padding, and is not to have any.
 
     Attributes:
         changes: What has been trained of the pretrained encoder, in its order; None where all of it was.
     """
 
-    def __init__(self, encoder: nn.Module, heads: Sequence[nn.Module], adapter: Adapter | None = None) -> None:
+    def __init__(
+        self,
+        encoder: nn.Module,
+        heads: Sequence[nn.Module],
+        adapter: Adapter | None = None,
+        *,
+        padding_free: bool = False,
+    ) -> None:
         super().__init__()
+        if padding_free and not can_leave_padding_out(encoder):
+            raise UserError(
+                f"hyperparameters.padding_free: a {encoder.config.model_type} needs its padding; leave it out"  # type: ignore[union-attr]
+            )
         self.encoder = encoder
         self.heads = nn.ModuleList(heads)
         self.changes: tuple[Change, ...] | None = None
-        self._adapter = adapter
+        self._adapter, self._padding_free = adapter, padding_free
 
     def train(self, mode: bool = True) -> Self:
         """Switches mode; an adapter is part of the encoder's weights wherever it does not train."""
@@ -323,6 +340,9 @@ class Model(nn.Module):
     def states(self, batch: Batch, layer: int | None = None) -> Tensor:
         """Token states [features, length, hidden]."""
         mask = batch.attention_mask if batch.padded else None
+        if self._padding_free and batch.padded and batch.lengths is not None:
+            types = batch.token_type_ids if has_token_types(self.encoder) else None
+            return packed_states(self.encoder, batch.input_ids, types, batch.lengths, layer)
         return hidden_states(self.encoder, batch.input_ids, mask, batch.token_type_ids, layer)
 
     def head(self, index: int) -> Head:

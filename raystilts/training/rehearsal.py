@@ -12,6 +12,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,7 @@ def rehearse(stage: Stage, study: Study, *, device: str, threads: int = 1, encod
     with tempfile.TemporaryDirectory(prefix="raystilts-rehearsal-") as folder:
         run = StageRun(stage, study, folder, torch.device(device), threads, encoder, 1.0)
         if stage.kind == "retrieval":
-            _evaluate(run, Model(run.loaded.restore(None, run.device), []).to(run.device))
+            _evaluate(run, _bare(run))
             return
         sets = training_sets(stage, study, run.reader)
         size = run.hp.per_device_train_batch_size
@@ -115,7 +116,7 @@ def compare_stage(
         where = f"{stage.target or stage.intermediate.label} ({stage.kind})"
         scored = first_sets(stage, study, run.reader)
         if stage.kind == "retrieval":
-            run.model = Model(run.loaded.restore(None, run.device), []).to(run.device)
+            run.model = _bare(run)
             features = [one.features for _, one in scored]
         else:
             sets = training_sets(stage, study, run.reader)
@@ -139,6 +140,12 @@ def compare_stage(
         return _notes(run, stage)
 
 
+def _bare(run: StageRun) -> Model:
+    """The pretrained encoder without a head."""
+    encoder = run.loaded.restore(None, run.device)
+    return Model(encoder, [], padding_free=run.hp.padding_free).to(run.device)
+
+
 def _notes(run: StageRun, stage: Stage) -> list[str]:
     notes, info = tokenizer_notes(run.loaded), run.loaded.info
     if stage_masked_lm(stage) is not None and not run.loaded.lm_head:
@@ -155,7 +162,7 @@ def _few(run: StageRun, features: Features) -> Batch:
     order = np.argsort(features.input_ids.lengths, kind="stable")
     rows = np.unique(order[np.linspace(0, len(order) - 1, EXAMPLES).astype(np.int64)])
     batch = collate(features, rows, run.loaded.words.facts.pad_id).to(run.device)
-    return Batch(batch.input_ids, batch.attention_mask, batch.token_type_ids, None, batch.padded)
+    return replace(batch, labels=None)
 
 
 def _same(run: StageRun, found: Tensor, expected: Tensor, mask: Tensor, where: str, what: str) -> None:

@@ -216,7 +216,7 @@ class StageRun:
             if self.stage.kind == "retrieval"
             else [*stage_heads(self.stage, self.loaded), *domain_heads(self.stage, self.loaded)]
         )
-        self.model = Model(encoder, heads).to(self.device)
+        self.model = Model(encoder, heads, padding_free=self.hp.padding_free).to(self.device)
         if done is None:
             return Progress()
         self.checkpoints.load_heads(done, self.model.heads)
@@ -309,7 +309,8 @@ class StageRun:
         adapter, table = Adapter(encoder, tuning, seed * 101 + 89), self.loaded.table
         used = used if tuning.is_full or table is not None else None  # frozen rows in memory are read where they are
         with adapter, compact_rows(encoder, used, table, trains=tuning.is_full):
-            self.model = Model(encoder, [*heads, *domain], adapter).to(self.device)
+            model = Model(encoder, [*heads, *domain], adapter, padding_free=self.hp.padding_free)
+            self.model = model.to(self.device)
             yield Job(
                 model=self.model,
                 features=features,
