@@ -119,14 +119,16 @@ class Watch(TrainerCallback):  # type: ignore[misc]
 
 
 def arguments(
-    hp: Hyperparameters, device: torch.device, *, micro: int, updates: int, order: str, log_every: int
-) -> TrainingArguments:
+    hp: Hyperparameters, device: torch.device, *, micro: int, updates: int, order: str, log_every: int,
+    compiled: bool = False,
+) -> TrainingArguments:  # fmt: skip
     """Trainer's settings: the hyperparameters, and all that makes it fast.
 
     Args:
         micro: Examples a forward pass; gradients are accumulated to the same effective batch.
         order: `train_sampling_strategy`.
         log_every: Updates between two losses, each of which waits for the device.
+        compiled: Whether torch compiles the model.
     """
     cuda = device.type == "cuda"
     return TrainingArguments(
@@ -145,6 +147,7 @@ def arguments(
         bf16=hp.bf16,
         tf32=True if cuda else None,
         optim="adamw_torch_fused",
+        torch_compile=compiled,
         use_cpu=not cuda,
         dataloader_num_workers=2 if cuda else 0,
         dataloader_persistent_workers=cuda,

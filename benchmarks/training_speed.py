@@ -4,10 +4,12 @@
     python benchmarks/training_speed.py --shape xlm-roberta-large --device cuda --updates 60
 
 Both sides train the same encoder on the same rows with the same effective batch, AdamW (fused), clipping, warm-up and
-dropout, and take turns. Trainer pads dynamically and groups by length; it runs once with the whole batch in one forward
-pass and once with micro-batches, and the faster of the two counts. Its time is that of its loop alone; ours is all of
-`train`. Losses are shown twice: the mean over the timed updates (different order and dropout), and the largest
-difference of a single update when both are given the same batches without dropout in float32.
+dropout, and take turns. Trainer pads dynamically; it runs with the whole batch in one forward pass and with
+micro-batches, with each setting of `--trainer`, and the fastest counts. Its time is that of its loop alone; ours is all
+of `train`. `--padding-free` adds a row for ours without padding. A classifier reads the first token of each row, so
+that `DataCollatorWithFlattening`, which joins rows, has no row here. Losses are shown twice: the mean over the timed
+updates (different order and dropout), and the largest difference of a single update when both are given the same
+batches without dropout in float32.
 
 Without `--encoder` the weights are random, in the shape of a published encoder, and so are the tokens, with lengths
 as sentence pairs have them (lognormal, median 34).
@@ -54,12 +56,12 @@ class Workload:
     """What both sides train: an encoder with a head, and rows.
 
     Attributes:
-        make: A fresh Hugging Face classifier; its base model is the encoder.
+        make: A fresh Hugging Face classifier with an attention by its name; its base model is the encoder.
     """
 
     encoder: nn.Module
     weights: Mapping[str, Tensor]
-    make: Callable[[], nn.Module]
+    make: Callable[[str], nn.Module]
     features: Features
     pad_id: int
     vocabulary: int
@@ -78,11 +80,16 @@ def from_folder(folder: str, task: str, rows: int) -> Workload:
     loaded = pretrained(describe_encoder(Encoder(model_name_or_path=folder)))
     data = Path(os.environ["RAYSTILTS_DATA_DIR"]) if "RAYSTILTS_DATA_DIR" in os.environ else None
     features = DataReader(loaded, data).training(get_task(task), Hyperparameters(max_train_samples=rows))
-    options = {"num_labels": CLASSES, "attn_implementation": "sdpa", "dtype": torch.float32}
+
+    def make(attention: str) -> nn.Module:
+        options = {"num_labels": CLASSES, "attn_implementation": attention, "dtype": torch.float32}
+        found: nn.Module = AutoModelForSequenceClassification.from_pretrained(loaded.info.location, **options)
+        return found
+
     return Workload(
         loaded.model,
         loaded.weights,
-        lambda: AutoModelForSequenceClassification.from_pretrained(loaded.info.location, **options),
+        make,
         features,
         loaded.tokenizer.pad_token_id,
         len(loaded.tokenizer),
@@ -111,7 +118,13 @@ def from_shape(shape: str, rows: int) -> Workload:
     labels = rng.integers(0, CLASSES, rows)
     features = Features(Ragged(ids, offsets), np.arange(rows), rows, labels=labels)
     weights = {name: tensor.detach().clone() for name, tensor in encoder.state_dict().items()}
-    return Workload(encoder, weights, lambda: XLMRobertaForSequenceClassification(config), features, 1, vocabulary)
+
+    def make(attention: str) -> nn.Module:
+        own = deepcopy(config)
+        own._attn_implementation = attention
+        return XLMRobertaForSequenceClassification(own)
+
+    return Workload(encoder, weights, make, features, 1, vocabulary)
 
 
 def our_head(work: Workload) -> SequenceHead:
@@ -138,7 +151,7 @@ def ours(work: Workload, hp: Hyperparameters, device: torch.device, dropout: boo
     updates = [Update(0, one) for one in batches(work, hp)]
     used = torch.from_numpy(used_tokens([work.features], (work.pad_id,)))
     with compact_rows(work.encoder, used):
-        model = Model(work.encoder, [our_head(work)]).to(device)
+        model = Model(work.encoder, [our_head(work)], padding_free=hp.padding_free).to(device)
         job = Job(
             model=model,
             features=[work.features],
@@ -156,12 +169,38 @@ def ours(work: Workload, hp: Hyperparameters, device: torch.device, dropout: boo
     return taken, losses
 
 
-def theirs(work: Workload, hp: Hyperparameters, device: torch.device, micro: int) -> tuple[Timing, list[float]]:
-    """Seconds and mean loss of one pass with Trainer."""
-    model, watch = classifier(work), Watch(device)
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """How Trainer runs: examples a forward pass, order of examples, attention, and whether it compiles the model."""
+
+    micro: int
+    order: str = "group_by_length"
+    attention: str = "sdpa"
+    compiled: bool = False
+
+    def __str__(self) -> str:
+        changed = [self.order] * (self.order != "group_by_length") + [self.attention] * (self.attention != "sdpa")
+        return " ".join([f"{self.micro} a pass", *changed, *["torch_compile"] * self.compiled])
+
+
+#: Changes of Trainer's settings by the names of `--trainer`.
+SETTINGS: dict[str, dict[str, Any]] = {
+    "sdpa": {},
+    "flash": {"attention": "flash_attention_2"},
+    "compile": {"compiled": True},
+    "batch_rebalance": {"order": "batch_rebalance"},
+}
+
+
+def theirs(work: Workload, hp: Hyperparameters, device: torch.device, setting: Setting) -> tuple[Timing, list[float]]:
+    """Seconds and mean loss of one pass with Trainer; what it compiles was compiled in a pass before."""
     rows = Rows(work.features, range(work.features.num_examples))
     updates = -(-len(rows) // hp.batch)
-    args = arguments(hp, device, micro=micro, updates=updates, order="group_by_length", log_every=updates)
+    args = arguments(
+        hp, device, micro=setting.micro, updates=updates, order=setting.order, log_every=updates,
+        compiled=setting.compiled,
+    )  # fmt: skip
+    model, watch = classifier(work, setting.attention), Watch(device)
     trainer(model, args, rows, work.pad_id, watch).train()
     del model
     gc.collect()  # a Trainer refers to itself: without this its optimiser stays in memory
@@ -181,9 +220,9 @@ def largest_difference(work: Workload, hp: Hyperparameters, device: torch.device
     return max(abs(a - b) for a, b in zip(own, watch.losses, strict=True))
 
 
-def classifier(work: Workload) -> nn.Module:
+def classifier(work: Workload, attention: str = "sdpa") -> nn.Module:
     """The Hugging Face model with the same weights."""
-    model = work.make()
+    model = work.make(attention)
     base: Any = model.base_model
     base.load_state_dict(work.weights, strict=False)
     copy_head(our_head(work), model)
@@ -206,29 +245,45 @@ class no_dropout:  # noqa: N801 (a context manager, used like a function)
             layer.p = p
 
 
-def compare(work: Workload, hp: Hyperparameters, device: torch.device, micros: list[int], rounds: int) -> None:
+def compare(
+    work: Workload, hp: Hyperparameters, device: torch.device, settings: list[Setting], rounds: int, free: bool
+) -> None:
     """Prints one precision's rows."""
     tokens = float(example_lengths(work.features).sum())
-    own: list[Timing] = []
-    other: dict[int, list[Timing]] = {micro: [] for micro in micros}
+    kinds = {"raystilts": hp}
+    if free:
+        kinds["raystilts padding_free"] = hp.model_copy(update={"padding_free": True})
+    own: dict[str, list[Timing]] = {kind: [] for kind in kinds}
+    other: dict[Setting, list[Timing]] = {setting: [] for setting in settings}
     losses: dict[str, float] = {}
-    ours(work, hp, device)
+    for kind in kinds:
+        ours(work, kinds[kind], device)
+    for setting in settings:
+        if setting.compiled:
+            theirs(work, hp, device, setting)
     for _ in range(rounds):
-        taken, found = ours(work, hp, device)
-        own.append(taken)
-        losses["raystilts"] = mean(found)
-        for micro in micros:
-            taken, found = theirs(work, hp, device, micro)
-            other[micro].append(taken)
-            losses[f"Trainer, {micro} a pass"] = mean(found)
-    best = min(micros, key=lambda micro: median(t.wall for t in other[micro]))
+        for kind, used in kinds.items():
+            taken, found = ours(work, used, device)
+            own[kind].append(taken)
+            losses[kind] = mean(found)
+        for setting in settings:
+            taken, found = theirs(work, hp, device, setting)
+            other[setting].append(taken)
+            losses[f"Trainer, {setting}"] = mean(found)
+    best = min(settings, key=lambda one: median(t.wall for t in other[one]))
     name = f"{'bf16' if hp.bf16 else 'fp32'}, {device.type}, batch {hp.batch}"
-    for micro in micros:
-        mark = " (best)" if micro == best else ""
-        print(speed_rows(f"{name}; Trainer {micro} a pass{mark}", device, tokens, own, other[micro]), flush=True)
+    for setting in settings:
+        mark = " (best)" if setting == best else ""
+        row = f"{name}; Trainer {setting}{mark}"
+        print(speed_rows(row, device, tokens, own["raystilts"], other[setting]), flush=True)
+    if free:
+        row = f"{name}; padding_free; Trainer {best} (best)"
+        print(speed_rows(row, device, tokens, own["raystilts padding_free"], other[best]), flush=True)
     print(f"\n{name}: mean loss " + ", ".join(f"{who} {loss:.4f}" for who, loss in losses.items()))
     flops = 3 * forward_flops(work.encoder.config, example_lengths(work.features))
-    print(f"{name}: {matrix_share(flops, median(t.wall for t in own), device, bf16=hp.bf16)}")
+    for kind, taken_by in own.items():
+        share = matrix_share(flops, median(t.wall for t in taken_by), device, bf16=hp.bf16)
+        print(f"{name}: {kind}: {share}")
 
 
 def main() -> None:
@@ -240,6 +295,8 @@ def main() -> None:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--micro", type=int, nargs="+", default=None, help="Trainer's examples a pass")
+    parser.add_argument("--trainer", nargs="+", choices=sorted(SETTINGS), default=["sdpa"])
+    parser.add_argument("--padding-free", action="store_true", help="ours without padding too")
     parser.add_argument("--updates", type=int, default=8)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--precision", nargs="+", choices=("fp32", "bf16"), default=["fp32", "bf16"])
@@ -251,12 +308,13 @@ def main() -> None:
     rows = asked.updates * asked.batch
     work = from_folder(asked.encoder, asked.task, rows) if asked.encoder else from_shape(asked.shape, rows)
     micros = asked.micro or ([asked.batch] if device.type == "cuda" else [asked.batch, 8])
+    settings = [Setting(micro, **SETTINGS[name]) for name in asked.trainer for micro in micros]
     print(machine_line(asked.threads))
     print(f"{asked.encoder or asked.shape}; {asked.updates} updates, {asked.rounds} rounds, mean length "
           f"{example_lengths(work.features).mean():.1f}\n\n{HEADER}")  # fmt: skip
     for precision in asked.precision:
         hp = Hyperparameters(bf16=precision == "bf16", per_device_train_batch_size=asked.batch)
-        compare(work, hp, device, micros, asked.rounds)
+        compare(work, hp, device, settings, asked.rounds, asked.padding_free)
     if device.type != "cuda":
         print(empty_row("bf16, cuda"))
     print(f"largest difference of an update's loss, same batches, fp32, no dropout: "

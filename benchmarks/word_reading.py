@@ -52,6 +52,7 @@ def scores(asked: argparse.Namespace, task: str, languages: list[str], seed: int
                 "num_train_epochs": asked.epochs,
                 "per_device_train_batch_size": 16,
                 "load_best_model_at_end": False,
+                "bf16": asked.bf16,
             },
             "evaluation": {"eval_steps": 1.0e6, "max_dev_samples": 10, "max_test_samples": asked.test},
         }
@@ -65,7 +66,7 @@ def scores(asked: argparse.Namespace, task: str, languages: list[str], seed: int
 
 def kept(asked: argparse.Namespace, task: str, languages: list[str], seed: int) -> dict[str, float]:
     """The same, from the file where this training has been done before."""
-    setting = [asked.encoder, languages, asked.train, asked.test, asked.epochs, asked.learning_rate]
+    setting = [asked.encoder, languages, asked.train, asked.test, asked.epochs, asked.learning_rate, asked.bf16]
     if asked.keep is not None and asked.keep.exists():
         for line in asked.keep.read_text().splitlines():
             one = json.loads(line)
@@ -89,6 +90,7 @@ def main() -> None:
     parser.add_argument("--test", type=int, default=None, help="test sentences a language; default all")
     parser.add_argument("--epochs", type=float, default=3.0)
     parser.add_argument("--learning-rate", type=float, default=5e-5)
+    parser.add_argument("--bf16", action="store_true")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--keep", type=Path, default=None, help="a file of the scores of each training")
     asked = parser.parse_args()

@@ -40,20 +40,30 @@ SPECIALS = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
 
 
 #: Folders whose slow tests start Ray, and modules of other folders.
+RAY = "ray"
 WITH_RAY = ("cluster", "importing", "results", "scheduling", "tracking", "test_hub_start.py", "test_tutorial.py")
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Where pytest-xdist shares tests among processes: modules that start Ray all in one, all others as they come.
+    """Where pytest-xdist shares tests among processes: modules that start Ray all in the first, others as they come.
 
     Its `--dist loadgroup` would say the same, but version 3.8 forgets the groups with pytest 9.2.
     """
     from xdist.scheduler import LoadScopeScheduling
 
-    scheduling = LoadScopeScheduling(config, log)
-    scheduling._split_scope = lambda nodeid: scope_of(nodeid.partition("::")[0])
-    return scheduling
+    class RayFirst(LoadScopeScheduling):  # type: ignore[misc]
+        """What takes longest begins first, and in a process of which `.ci/run` knows the settings."""
+
+        def _split_scope(self, nodeid: str) -> str:
+            return scope_of(nodeid.partition("::")[0])
+
+        def _assign_work_unit(self, node: Any) -> None:
+            if RAY in self.workqueue:
+                self.workqueue.move_to_end(RAY, last=False)
+            super()._assign_work_unit(node)
+
+    return RayFirst(config, log)
 
 
 @cache
@@ -61,7 +71,7 @@ def scope_of(module: str) -> str:
     """What runs in one process: a module, or all that start Ray."""
     path = Path(__file__).parents[1] / module
     named = path.parent.name in WITH_RAY or path.name in WITH_RAY
-    return "ray" if named and "mark.slow" in path.read_text(encoding="utf-8") else module
+    return RAY if named and "mark.slow" in path.read_text(encoding="utf-8") else module
 
 
 @pytest.fixture(scope="module", autouse=True)
