@@ -73,7 +73,9 @@ class KnownItems:
         self._stages, self._counts = stages, counts
         self._of_stage: dict[tuple[str, str, str], ItemSet] = {}
         self._of_run: dict[tuple[str, str, int | None, str], ItemSet] = {}
+        self._targets: set[tuple[str, str]] = set()
         for one in sets:
+            self._targets.add((one.target, one.language))
             if one.stage:
                 self._of_stage[one.stage, one.target, one.language] = one
             else:
@@ -100,6 +102,8 @@ class KnownItems:
 
     def table(self, stratum: Stratum, language: str) -> FloatArray | None:
         """``[arms, seeds, items]``, nan for runs without scores of these items; None where fewer than two arms have."""
+        if (stratum.target, language) not in self._targets:
+            return None
         stages = self._stages.get((stratum.target, stratum.target_fraction), {})
         found: dict[tuple[int, int], ItemSet] = {}
         for row, column in zip(*np.nonzero(np.isfinite(stratum.scores)), strict=True):
