@@ -122,7 +122,8 @@ def from_shape(shape: str, rows: int) -> Workload:
     def make(attention: str) -> nn.Module:
         own = deepcopy(config)
         own._attn_implementation = attention
-        return XLMRobertaForSequenceClassification(own)
+        found: nn.Module = XLMRobertaForSequenceClassification(own)
+        return found
 
     return Workload(encoder, weights, make, features, 1, vocabulary)
 

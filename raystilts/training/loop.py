@@ -225,9 +225,12 @@ class _Training:
             batches = self._micro_batches(update)
             total = max(1, sum(label_count(self.job.model.head(update.task_index), b) for b in batches))
             loss = torch.zeros((), device=self.device)
-            for batch, alignment in zip(batches, self._alignment(update, batches), strict=True):
-                self._trim_if_due()
-                loss += self._backward(batch.to(self.device), update.task_index, total, alignment)
+            alignments = self._alignment(update, batches)
+            # Weights are cast once for all micro-batches, not for each: torch keeps casts while a context is open.
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.hp.bf16):
+                for batch, alignment in zip(batches, alignments, strict=True):
+                    self._trim_if_due()
+                    loss += self._backward(batch.to(self.device), update.task_index, total, alignment)
         except (RuntimeError, MemoryError) as error:
             if self.progress.micro_batch > 1 and is_out_of_memory(error):
                 return None  # and with it the error, whose traceback holds on to the tensors
@@ -247,10 +250,11 @@ class _Training:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.hp.bf16):
             states = self.job.model.states(batch)
             scores = head(states, batch)
-        loss = head.loss(scores, batch) / total
-        whole = loss if alignment is None else loss + alignment.loss(states, batch)
-        whole.backward()  # type: ignore[no-untyped-call]
-        return loss.detach()
+        with torch.autocast(self.device.type, enabled=False):
+            loss = head.loss(scores, batch) / total
+            whole = loss if alignment is None else loss + alignment.loss(states, batch)
+            whole.backward()  # type: ignore[no-untyped-call]
+            return loss.detach()
 
     def _alignment(self, update: Update, batches: list[Batch]) -> list[AlignmentGradient] | list[None]:
         """What alignment asks of each micro-batch; nothing of masked LM, and nothing where there is none."""

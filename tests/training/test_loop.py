@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from raystilts.training import loop
 from raystilts.training.checkpoints import load_snapshot
@@ -121,6 +122,29 @@ def test_gradients_ask_the_device_nothing(tiny: Pretrained, monkeypatch: pytest.
         assert loss is not None
         assert loss.is_meta
         assert nn.utils.clip_grad_norm_(run.named.values(), 1.0).is_meta
+
+
+class Casts(TorchDispatchMode):
+    """Counts casts of weights to bfloat16."""
+
+    def __init__(self, weights: list[torch.Tensor]) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.places, self.found = {one.data_ptr() for one in weights}, 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is torch.ops.aten._to_copy.default and args[0].data_ptr() in self.places:
+            self.found += kwargs.get("dtype") is torch.bfloat16
+        return func(*args, **(kwargs or {}))
+
+
+def test_weights_are_cast_once_an_update(tiny: Pretrained) -> None:
+    """Not once a micro-batch, of which there are several; the loss stays in float32."""
+    one = job(tiny, "cldr_names", 2, bf16=True, per_device_train_batch_size=16)
+    linear = [part.weight for part in tiny.model.modules() if isinstance(part, nn.Linear)]
+    with Casts(linear) as casts:
+        done = train(one)
+    assert done.micro_batch < 16
+    assert casts.found == 2 * len(linear)
 
 
 def test_a_loss_that_is_no_number_ends_the_training(tiny: Pretrained) -> None:
