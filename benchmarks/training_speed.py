@@ -6,7 +6,7 @@
 Both sides train the same encoder on the same rows with the same effective batch, AdamW (fused), clipping, warm-up and
 dropout, and take turns. Trainer pads dynamically; it runs with the whole batch in one forward pass and with
 micro-batches, with each setting of `--trainer`, and the fastest counts. Its time is that of its loop alone; ours is all
-of `train`. `--padding-free` adds a row for ours without padding. A classifier reads the first token of each row, so
+of `train`. `--switches` adds rows for ours with a switch. A classifier reads the first token of each row, so
 that `DataCollatorWithFlattening`, which joins rows, has no row here. Losses are shown twice: the mean over the timed
 updates (different order and dropout), and the largest difference of a single update when both are given the same
 batches without dropout in float32.
@@ -152,7 +152,8 @@ def ours(work: Workload, hp: Hyperparameters, device: torch.device, dropout: boo
     updates = [Update(0, one) for one in batches(work, hp)]
     used = torch.from_numpy(used_tokens([work.features], (work.pad_id,)))
     with compact_rows(work.encoder, used):
-        model = Model(work.encoder, [our_head(work)], padding_free=hp.padding_free).to(device)
+        heads = [our_head(work)]
+        model = Model(work.encoder, heads, padding_free=hp.padding_free, compiled=hp.torch_compile).to(device)
         job = Job(
             model=model,
             features=[work.features],
@@ -247,13 +248,11 @@ class no_dropout:  # noqa: N801 (a context manager, used like a function)
 
 
 def compare(
-    work: Workload, hp: Hyperparameters, device: torch.device, settings: list[Setting], rounds: int, free: bool
+    work: Workload, hp: Hyperparameters, device: torch.device, settings: list[Setting], rounds: int, switches: list[str]
 ) -> None:
     """Prints one precision's rows."""
     tokens = float(example_lengths(work.features).sum())
-    kinds = {"raystilts": hp}
-    if free:
-        kinds["raystilts padding_free"] = hp.model_copy(update={"padding_free": True})
+    kinds = {"raystilts": hp} | {name: hp.model_copy(update={name: True}) for name in switches}
     own: dict[str, list[Timing]] = {kind: [] for kind in kinds}
     other: dict[Setting, list[Timing]] = {setting: [] for setting in settings}
     losses: dict[str, float] = {}
@@ -277,9 +276,9 @@ def compare(
         mark = " (best)" if setting == best else ""
         row = f"{name}; Trainer {setting}{mark}"
         print(speed_rows(row, device, tokens, own["raystilts"], other[setting]), flush=True)
-    if free:
-        row = f"{name}; padding_free; Trainer {best} (best)"
-        print(speed_rows(row, device, tokens, own["raystilts padding_free"], other[best]), flush=True)
+    for switch in switches:
+        row = f"{name}; {switch}; Trainer {best} (best)"
+        print(speed_rows(row, device, tokens, own[switch], other[best]), flush=True)
     print(f"\n{name}: mean loss " + ", ".join(f"{who} {loss:.4f}" for who, loss in losses.items()))
     flops = 3 * forward_flops(work.encoder.config, example_lengths(work.features))
     for kind, taken_by in own.items():
@@ -297,7 +296,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--micro", type=int, nargs="+", default=None, help="Trainer's examples a pass")
     parser.add_argument("--trainer", nargs="+", choices=sorted(SETTINGS), default=["sdpa"])
-    parser.add_argument("--padding-free", action="store_true", help="ours without padding too")
+    parser.add_argument("--switches", nargs="+", choices=("padding_free", "torch_compile"), default=[])
     parser.add_argument("--updates", type=int, default=8)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--precision", nargs="+", choices=("fp32", "bf16"), default=["fp32", "bf16"])
@@ -315,7 +314,7 @@ def main() -> None:
           f"{example_lengths(work.features).mean():.1f}\n\n{HEADER}")  # fmt: skip
     for precision in asked.precision:
         hp = Hyperparameters(bf16=precision == "bf16", per_device_train_batch_size=asked.batch)
-        compare(work, hp, device, settings, asked.rounds, asked.padding_free)
+        compare(work, hp, device, settings, asked.rounds, asked.switches)
     if device.type != "cuda":
         print(empty_row("bf16, cuda"))
     print(f"largest difference of an update's loss, same batches, fp32, no dropout: "

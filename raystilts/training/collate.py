@@ -79,6 +79,7 @@ class Batch:
             longest] with -100 where there is nothing to predict; None without labels.
         padded: Whether there may be padding, which the host knows and a device would have to be asked.
         lengths: Tokens of each feature, on the host, [features]; None where nobody has counted them.
+        masked: Masked LM: places of the tokens to predict in the flat batch, [masked]; else None.
     """
 
     input_ids: Tensor
@@ -87,14 +88,16 @@ class Batch:
     labels: Tensor | None
     padded: bool = True
     lengths: Longs | None = None
+    masked: Tensor | None = None
 
     def to(self, device: torch.device) -> Batch:
         """The same batch on a device. To a GPU it goes from pinned memory, so that nobody waits for the copy."""
-        tensors = [self.input_ids, self.attention_mask, self.token_type_ids, self.labels]
+        tensors = [self.input_ids, self.attention_mask, self.token_type_ids, self.labels, self.masked]
         if device.type == "cuda":
             tensors = [t if t is None or t.is_cuda else t.pin_memory() for t in tensors]
         moved = [None if t is None else t.to(device, non_blocking=True) for t in tensors]
-        return Batch(cast(Tensor, moved[0]), cast(Tensor, moved[1]), moved[2], moved[3], self.padded, self.lengths)
+        ids, mask = cast(Tensor, moved[0]), cast(Tensor, moved[1])
+        return Batch(ids, mask, moved[2], moved[3], self.padded, self.lengths, moved[4])
 
 
 def features_of(features: Features, examples: Longs) -> Longs:
@@ -189,4 +192,4 @@ def mask_tokens(batch: Batch, vocabulary: int, mask_id: int, special: Tensor, ge
     inputs = torch.where(chosen & (kind < 0.8), torch.full_like(batch.input_ids, mask_id), batch.input_ids)
     inputs = torch.where(chosen & (kind >= 0.9), noise, inputs)
     labels = torch.where(chosen, batch.input_ids, torch.full_like(batch.input_ids, IGNORED))
-    return replace(batch, input_ids=inputs, labels=labels)
+    return replace(batch, input_ids=inputs, labels=labels, masked=chosen.flatten().nonzero().flatten())

@@ -24,6 +24,7 @@ from raystilts.tasks.task import Task
 from raystilts.tasks.types.base import Head as HeadName
 from raystilts.training.adapters import Adapter, Change
 from raystilts.training.collate import IGNORED, Batch
+from raystilts.training.compiling import CompiledLayers
 from raystilts.training.encoder import Pretrained, has_token_types, hidden_states, word_embeddings
 from raystilts.training.fast_ops import FastDropout, can_leave_padding_out
 from raystilts.training.packing import packed_states
@@ -280,13 +281,15 @@ class MaskedLMHead(Head):
         self._words = [words]  # tied: a parameter of the encoder, not of the head
 
     def forward(self, states: Tensor, batch: Batch) -> Tensor:
-        if batch.labels is not None:
-            states = states[batch.labels != IGNORED]
+        if batch.masked is not None:
+            states = states.flatten(0, 1).index_select(0, batch.masked)
         return functional.linear(self.layer_norm(functional.gelu(self.dense(states))), self._words[0].weight, self.bias)
 
     def loss(self, scores: Tensor, batch: Batch) -> Tensor:
         assert batch.labels is not None
-        return functional.cross_entropy(scores.float(), batch.labels[batch.labels != IGNORED], reduction="sum")
+        assert batch.masked is not None
+        labels = batch.labels.flatten().index_select(0, batch.masked)
+        return functional.cross_entropy(scores.float(), labels, reduction="sum")
 
 
 def label_count(head: Head, batch: Batch) -> int:
@@ -305,9 +308,10 @@ class Model(nn.Module):
         heads: In the order of the mixture; others that train with them come last.
         adapter: What trains of the encoder, where that is a part of it.
         padding_free: Whether batches go through the encoder without their padding.
+        compiled: Whether its layers are compiled while it trains.
 
     Raises:
-        UserError: the encoder needs padding, and is not to have any.
+        UserError: the encoder needs padding, and is not to have any, or its layers cannot be compiled.
 
     Attributes:
         changes: What has been trained of the pretrained encoder, in its order; None where all of it was.
@@ -320,6 +324,7 @@ class Model(nn.Module):
         adapter: Adapter | None = None,
         *,
         padding_free: bool = False,
+        compiled: bool = False,
     ) -> None:
         super().__init__()
         if padding_free and not can_leave_padding_out(encoder):
@@ -330,11 +335,14 @@ class Model(nn.Module):
         self.heads = nn.ModuleList(heads)
         self.changes: tuple[Change, ...] | None = None
         self._adapter, self._padding_free = adapter, padding_free
+        self._compiled = CompiledLayers(encoder) if compiled else None
 
     def train(self, mode: bool = True) -> Self:
-        """Switches mode; an adapter is part of the encoder's weights wherever it does not train."""
+        """Switches mode; wherever it does not train, an adapter is part of the weights, and nothing is compiled."""
         if self._adapter is not None:
             self._adapter.switch(mode)
+        if self._compiled is not None:
+            self._compiled.switch(mode)
         return super().train(mode)
 
     def states(self, batch: Batch, layer: int | None = None) -> Tensor:

@@ -77,6 +77,8 @@ def test_masking_rates() -> None:
     batch, out = masked(0)
     assert out.labels is not None
     chosen = out.labels != IGNORED
+    assert out.masked is not None
+    assert torch.equal(out.masked, chosen.flatten().nonzero().flatten())
     assert torch.equal(out.labels[chosen], batch.input_ids[chosen])
     assert torch.equal(out.input_ids[~chosen], batch.input_ids[~chosen])
     assert not chosen[:, 0].any()

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import copy
+import dataclasses
 import math
 
 import pytest
@@ -123,10 +125,15 @@ def test_masked_lm_scores_masked_tokens_only(width: int) -> None:
     head = MaskedLMHead(8, words, 1e-5)
     labels = torch.full((4, 5), IGNORED)
     labels[1, 2], labels[3, 0], labels[3, 4] = 10, 0, 4
-    one = batch(labels)
+    one = dataclasses.replace(batch(labels), masked=torch.tensor([7, 15, 19]))
     scores = head(STATES, one)
     assert scores.shape == (3, 11)
+    assert torch.allclose(scores, head(STATES, batch(labels))[labels != IGNORED], atol=1e-6)
     assert label_count(head, one) == 3
+    away = dataclasses.replace(one.to(torch.device("meta")), padded=False)
+    found = copy.deepcopy(head).to("meta")
+    found._words = [copy.deepcopy(words).to("meta")]
+    assert found.loss(found(STATES.to("meta"), away), away).is_meta, "a GPU is asked nothing"
     head.loss(scores, one).backward()  # type: ignore[no-untyped-call]
     assert words.weight.grad is not None
     assert "weight" not in dict(head.named_parameters())
