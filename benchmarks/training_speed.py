@@ -153,7 +153,7 @@ def ours(work: Workload, hp: Hyperparameters, device: torch.device, dropout: boo
     used = torch.from_numpy(used_tokens([work.features], (work.pad_id,)))
     with compact_rows(work.encoder, used):
         heads = [our_head(work)]
-        model = Model(work.encoder, heads, padding_free=hp.padding_free, compiled=hp.torch_compile).to(device)
+        model = Model(work.encoder, heads, padding_free=hp.padding_free).to(device)
         job = Job(
             model=model,
             features=[work.features],
@@ -296,7 +296,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--micro", type=int, nargs="+", default=None, help="Trainer's examples a pass")
     parser.add_argument("--trainer", nargs="+", choices=sorted(SETTINGS), default=["sdpa"])
-    parser.add_argument("--switches", nargs="+", choices=("padding_free", "torch_compile"), default=[])
+    parser.add_argument("--switches", nargs="+", choices=("padding_free",), default=[])
     parser.add_argument("--updates", type=int, default=8)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--precision", nargs="+", choices=("fp32", "bf16"), default=["fp32", "bf16"])

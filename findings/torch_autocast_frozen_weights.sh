@@ -23,7 +23,7 @@ trap 'rm -rf "$folder"' EXIT
 python3 -m venv "$folder/env"
 "$folder/env/bin/pip" install --quiet --disable-pip-version-check torch==2.13.0 numpy==2.4.6
 
-"$folder/env/bin/python" - 2>/dev/null <<'PYTHON'
+"$folder/env/bin/python" - <<'PYTHON'
 import sys
 
 import torch

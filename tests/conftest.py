@@ -46,21 +46,22 @@ WITH_RAY = ("cluster", "importing", "results", "scheduling", "tracking", "test_h
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Where pytest-xdist shares tests among processes: modules that start Ray all in the first, others as they come.
+    """Where pytest-xdist shares tests among processes: modules that start Ray all in one, others where there is room.
 
     Its `--dist loadgroup` would say the same, but version 3.8 forgets the groups with pytest 9.2.
     """
     from xdist.scheduler import LoadScopeScheduling
 
     class RayFirst(LoadScopeScheduling):  # type: ignore[misc]
-        """What takes longest begins first, and in a process of which `.ci/run` knows the settings."""
+        """What takes longest begins first, in the first process, of which `.ci/run` knows the settings."""
 
         def _split_scope(self, nodeid: str) -> str:
             return scope_of(nodeid.partition("::")[0])
 
         def _assign_work_unit(self, node: Any) -> None:
+            first = min(self.nodes, key=lambda one: int(one.gateway.id.removeprefix("gw")))
             if RAY in self.workqueue:
-                self.workqueue.move_to_end(RAY, last=False)
+                self.workqueue.move_to_end(RAY, last=node is not first)
             super()._assign_work_unit(node)
 
     return RayFirst(config, log)

@@ -135,7 +135,7 @@ def stage_kinds(stages: Iterable[Stage]) -> list[Stage]:
 
 
 def stage_kind(stage: Stage) -> tuple[object, ...]:
-    """What stages of one kind have in common: heads in their order, masked LM and alignment or none, the tuning."""
+    """What stages of one kind have in common: heads in order, masked LM and alignment or none, tuning, padding."""
     heads, arm = tuple(one.task.type.head for one in stage.tasks), stage.trained
     masked, aligned = (False, False) if arm is None else (arm.masked_lm is not None, arm.align is not None)
-    return stage.encoder, stage.kind, heads, masked, aligned, stage.tuning
+    return stage.encoder, stage.kind, heads, masked, aligned, stage.tuning, stage.hyperparameters.padding_free

@@ -153,7 +153,8 @@ def _rehearse(planned: Plan, stage: Stage, device: str, threads: int) -> list[st
 
 def _as_tried(planned: Plan, stage: Stage, device: str) -> tuple[str, ...]:
     """What the outcome of a rehearsal hangs on."""
-    return "stage", planned.encoder_of(stage).fingerprint, stage.key, device, _device_name(device)
+    packed = ("padding_free",) if stage.hyperparameters.padding_free else ()  # no part of a retrieval stage's key
+    return "stage", planned.encoder_of(stage).fingerprint, stage.key, device, _device_name(device), *packed
 
 
 def _name(stage: Stage) -> str:

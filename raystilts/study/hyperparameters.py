@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -41,7 +41,7 @@ REFUSED = {
     ("dataloader_", "remove_unused", "length_column", "past_index"): "data is read and tokenised by the task's type",
     ("fsdp", "deepspeed", "ddp_", "local_rank", "accelerator", "parallelism", "use_cpu", "no_cuda", "use_mps",
      "full_determinism", "average_tokens", "tpu", "xpu"): "a stage trains on one device; resources says on which",
-    ("gradient_checkpointing", "activation_checkpointing", "auto_find_batch", "torch_empty", "torch_compile_", "tf32",
+    ("gradient_checkpointing", "activation_checkpointing", "auto_find_batch", "torch_empty", "torch_compile", "tf32",
      "use_liger", "liger_", "jit_mode", "half_precision", "use_cache"): "raystilts looks after memory and speed",
     ("optim", "lr_scheduler_kwargs", "neftune"): "it is not offered: the optimiser is AdamW (Trainer's default)",
 }  # fmt: skip
@@ -91,7 +91,6 @@ class Overrides(Model):
     early_stopping_patience: int | None = Field(None, ge=1)
     early_stopping_threshold: float | None = Field(None, ge=0, le=1)
     padding_free: bool | None = None
-    torch_compile: bool | None = None
 
     _retired = model_validator(mode="before")(_refuse_retired)
 
@@ -127,10 +126,8 @@ class Hyperparameters(Model):
         early_stopping_patience: Evaluations in a row without a better dev score after which a training ends, as
             `EarlyStoppingCallback`; null for none.
         early_stopping_threshold: By how much a dev score must be better to count for `early_stopping_patience`.
-        padding_free: Batches go through the encoder without their padding, up to rounding with the same result; for
-            encoders with plain attention and batches of unlike lengths.
-        torch_compile: Layers are compiled while they train, up to rounding with the same result. For GPUs; on a CPU it
-            is slower.
+        padding_free: Batches go through the encoder without their padding. The result is the same up to rounding and
+            to which numbers dropout drops; for encoders with plain attention, on a GPU.
     """
 
     learning_rate: float = Field(2e-5, gt=0, le=LARGEST)
@@ -158,15 +155,8 @@ class Hyperparameters(Model):
     early_stopping_patience: int | None = Field(None, ge=1, exclude_if=lambda value: value is None)
     early_stopping_threshold: float = Field(0.0, ge=0, le=1, exclude_if=lambda value: value == 0)
     padding_free: bool = Field(False, exclude_if=lambda value: not value)
-    torch_compile: bool = Field(False, exclude_if=lambda value: not value)
 
     _retired = model_validator(mode="before")(_refuse_retired)
-
-    @model_validator(mode="after")
-    def _one_of_both(self) -> Self:
-        if self.padding_free and self.torch_compile:
-            raise ValueError("padding_free and torch_compile do not go together; give one of them")
-        return self
 
     def examples(self, rows: int) -> int:
         """Examples that a training set of so many rows gives at fraction 1."""

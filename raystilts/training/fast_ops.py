@@ -123,6 +123,11 @@ def _attend(
     return mixed.to(value.dtype).transpose(1, 2).contiguous(), None
 
 
+def _reads_nested(query: Tensor) -> bool:
+    """Whether the device has kernels that read nested tensors as they are."""
+    return query.is_cuda
+
+
 def _attend_packed(
     packing: Packing,
     module: nn.Module,
@@ -135,7 +140,7 @@ def _attend_packed(
 ) -> tuple[Tensor, None]:
     """Attention within the sequences of a packed batch: on a GPU by flash kernels, else padded for attention alone."""
     window = given.get("sliding_window")
-    if query.is_cuda and window is None and query.shape == key.shape:
+    if _reads_nested(query) and window is None and query.shape == key.shape:
         return nested_attention(packing, query, key, value, dropout, scaling), None
     q, k, v = (packing.unpack(one[0].transpose(0, 1)).transpose(1, 2) for one in (query, key, value))
     seen, given = packing.seen(window), given | {"is_causal": False}
@@ -196,8 +201,10 @@ def use_bidirectional_attention(model: Any) -> bool:
 
 
 def can_leave_padding_out(model: Any) -> bool:
-    """Whether an encoder takes packed batches; a decoder's direction is not theirs."""
+    """Whether an encoder takes packed batches. A decoder's direction is not theirs, nor what ESM counts a sequence."""
     one_way = any(getattr(part, "is_causal", False) for part in model.modules())
+    if getattr(model.config, "token_dropout", False):  # scales by the share of masked tokens in the sequence
+        return False
     told = (BIDIRECTIONAL,) if one_way else (ATTENTION, BIDIRECTIONAL)
     return takes_packed_batches(model, told)
 

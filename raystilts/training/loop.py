@@ -244,12 +244,12 @@ class _Training:
             self.trimmed_at = time.monotonic()
 
     def _backward(self, batch: Batch, task_index: int, total: int, alignment: AlignmentGradient | None) -> Tensor:
+        """The loss of a micro-batch; called within autocast, which ends for losses and for the way back."""
         head = self.job.model.head(task_index)
         if alignment is not None:
             torch.manual_seed(alignment.seed)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.hp.bf16):
-            states = self.job.model.states(batch)
-            scores = head(states, batch)
+        states = self.job.model.states(batch)
+        scores = head(states, batch)
         with torch.autocast(self.device.type, enabled=False):
             loss = head.loss(scores, batch) / total
             whole = loss if alignment is None else loss + alignment.loss(states, batch)

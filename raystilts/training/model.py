@@ -24,7 +24,6 @@ from raystilts.tasks.task import Task
 from raystilts.tasks.types.base import Head as HeadName
 from raystilts.training.adapters import Adapter, Change
 from raystilts.training.collate import IGNORED, Batch
-from raystilts.training.compiling import CompiledLayers
 from raystilts.training.encoder import Pretrained, has_token_types, hidden_states, word_embeddings
 from raystilts.training.fast_ops import FastDropout, can_leave_padding_out
 from raystilts.training.packing import packed_states
@@ -308,10 +307,9 @@ class Model(nn.Module):
         heads: In the order of the mixture; others that train with them come last.
         adapter: What trains of the encoder, where that is a part of it.
         padding_free: Whether batches go through the encoder without their padding.
-        compiled: Whether its layers are compiled while it trains.
 
     Raises:
-        UserError: the encoder needs padding, and is not to have any, or its layers cannot be compiled.
+        UserError: the encoder needs padding, and is not to have any.
 
     Attributes:
         changes: What has been trained of the pretrained encoder, in its order; None where all of it was.
@@ -324,7 +322,6 @@ class Model(nn.Module):
         adapter: Adapter | None = None,
         *,
         padding_free: bool = False,
-        compiled: bool = False,
     ) -> None:
         super().__init__()
         if padding_free and not can_leave_padding_out(encoder):
@@ -335,14 +332,11 @@ class Model(nn.Module):
         self.heads = nn.ModuleList(heads)
         self.changes: tuple[Change, ...] | None = None
         self._adapter, self._padding_free = adapter, padding_free
-        self._compiled = CompiledLayers(encoder) if compiled else None
 
     def train(self, mode: bool = True) -> Self:
-        """Switches mode; wherever it does not train, an adapter is part of the weights, and nothing is compiled."""
+        """Switches mode; an adapter is part of the encoder's weights wherever it does not train."""
         if self._adapter is not None:
             self._adapter.switch(mode)
-        if self._compiled is not None:
-            self._compiled.switch(mode)
         return super().train(mode)
 
     def states(self, batch: Batch, layer: int | None = None) -> Tensor:

@@ -23,7 +23,6 @@ from raystilts.training.adapters import Adapter, load_changes
 from raystilts.training.alignment import Aligner, DomainHead
 from raystilts.training.batches import Update, aligned_batches
 from raystilts.training.checkpoints import open_checkpoints
-from raystilts.training.compiling import plain_afterwards
 from raystilts.training.data import (
     DataReader,
     IndexedSets,
@@ -308,9 +307,9 @@ class StageRun:
         used = None if masked_lm else torch.from_numpy(used_tokens(seen, (vocabulary.pad_id,)))
         adapter, table = Adapter(encoder, tuning, seed * 101 + 89), self.loaded.table
         used = used if tuning.is_full or table is not None else None  # frozen rows in memory are read where they are
-        with adapter, compact_rows(encoder, used, table, trains=tuning.is_full), plain_afterwards(encoder):
-            switches = {"padding_free": self.hp.padding_free, "compiled": self.hp.torch_compile}
-            self.model = Model(encoder, [*heads, *domain], adapter, **switches).to(self.device)
+        with adapter, compact_rows(encoder, used, table, trains=tuning.is_full):
+            model = Model(encoder, [*heads, *domain], adapter, padding_free=self.hp.padding_free)
+            self.model = model.to(self.device)
             yield Job(
                 model=self.model,
                 features=features,

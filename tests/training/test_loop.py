@@ -12,6 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from raystilts.training import loop
 from raystilts.training.checkpoints import load_snapshot
+from raystilts.training.collate import Batch
 from raystilts.training.encoder import Pretrained
 from raystilts.training.limits import Limits, StageInterrupted
 from raystilts.training.loop import Job, Progress, TrainingDiverged, train
@@ -137,13 +138,22 @@ class Casts(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-def test_weights_are_cast_once_an_update(tiny: Pretrained) -> None:
-    """Not once a micro-batch, of which there are several; the loss stays in float32."""
+def test_weights_are_cast_once_an_update(tiny: Pretrained, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not once a micro-batch, of which there are several; the loss is taken outside of it."""
     one = job(tiny, "cldr_names", 2, bf16=True, per_device_train_batch_size=16)
+    head, own = one.model.head(0), one.model.head(0).loss
+    within: list[bool] = []
+
+    def loss(scores: torch.Tensor, batch: Batch) -> torch.Tensor:
+        within.append(torch.is_autocast_enabled("cpu"))
+        return own(scores, batch)
+
+    monkeypatch.setattr(head, "loss", loss)
     linear = [part.weight for part in tiny.model.modules() if isinstance(part, nn.Linear)]
     with Casts(linear) as casts:
         done = train(one)
-    assert done.micro_batch < 16
+    assert len(within) > done.step == 2, "several micro-batches an update"
+    assert not any(within)
     assert casts.found == 2 * len(linear)
 
 
