@@ -12,6 +12,7 @@ import json
 import os
 import re
 import threading
+import time
 import warnings
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -40,6 +41,8 @@ COMPACTED = "compacted"
 TABLES: tuple[Table, ...] = ("runs", "scores", "decisions")
 _NAME = re.compile(r"manifest-(\d{8,})\.json")
 _TRIES = 10
+#: Seconds for which a reading is tried again at least, where a busy machine is slower than what deletes files.
+_PATIENCE = 3.0
 _READERS = 16
 T = TypeVar("T")
 C = TypeVar("C", dict[str, Any], list[Any])
@@ -183,7 +186,9 @@ def _ours(folder: Folder, table: Table, names: list[str], manifest: Manifest) ->
 
 def retrying(read: Callable[[], T]) -> T:
     """Calls `read` again while files vanish under it."""
-    for _ in range(_TRIES):
+    name, tries, end = "", 0, time.monotonic() + _PATIENCE
+    while tries < _TRIES or time.monotonic() < end:
+        tries += 1
         try:
             return read()
         except VanishedError as error:

@@ -3,7 +3,11 @@ from __future__ import annotations
 import multiprocessing
 from pathlib import Path
 
-from raystilts.results.reader import connect
+import pytest
+
+from raystilts.errors import StorageError
+from raystilts.results import reader
+from raystilts.results.reader import VanishedError, connect, retrying
 from raystilts.results.results import Results
 
 from .rows import write_grid
@@ -29,3 +33,21 @@ def test_questions_in_a_forked_process(tmp_path: Path) -> None:
     still_there = child.is_alive()
     child.kill()
     assert (still_there, child.exitcode) == (False, 0)
+
+
+def test_a_reading_is_tried_again_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine may be slower than a compaction that deletes files, more than ten times."""
+    calls: list[int] = []
+
+    def read(least: int) -> int:
+        calls.append(1)
+        if len(calls) < least:
+            raise VanishedError("part")
+        return len(calls)
+
+    assert retrying(lambda: read(20)) == 20
+    monkeypatch.setattr(reader, "_PATIENCE", 0.0)
+    calls.clear()
+    with pytest.raises(StorageError, match="part was listed but cannot be found"):
+        retrying(lambda: read(1000))
+    assert len(calls) == 10
