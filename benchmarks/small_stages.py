@@ -8,7 +8,7 @@ Both builds run the same study by `raystilts run`, in turns and each in a fresh 
 stages, and whether both found the same scores to the bit.
 
 `--alone` runs the targets without an intermediate in this process, warm and on one thread, and prints beside their time
-what their matrix products alone take at the rate of large ones: nothing that leaves results as they are is faster.
+what their matrix products alone would take at the rate of large ones.
 """
 
 from __future__ import annotations

@@ -12,10 +12,12 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import tempfile
 from pathlib import Path
 from statistics import mean, stdev
 
+import pyarrow.parquet as pq
 from machine import machine_line
 from transformers import AutoTokenizer
 
@@ -82,6 +84,23 @@ def kept(asked: argparse.Namespace, task: str, languages: list[str], seed: int) 
     return found
 
 
+def stand_in(folder: Path, task: str, languages: list[str]) -> None:
+    """Writes a data folder in which nine tenths of dev data, each sentence once, are test data where there is none."""
+    data = Path(os.environ["RAYSTILTS_DATA_DIR"]) / task
+    for language in languages:
+        own, new = data / language, folder / task / language
+        if not (own / "validation.parquet").exists():
+            continue
+        shutil.copytree(own, new)
+        if not (own / "test.parquet").exists():
+            rows = pq.read_table(own / "validation.parquet")
+            first = {tuple(words): i for i, words in reversed(list(enumerate(rows.column("tokens").to_pylist())))}
+            rows = rows.take(sorted(first.values()))
+            middle = rows.num_rows * 9 // 10
+            pq.write_table(rows.slice(0, middle), new / "test.parquet")
+            pq.write_table(rows.slice(middle), new / "validation.parquet")
+
+
 def count(folder: str, task: str, languages: list[str]) -> None:
     """Prints how often the first sub-word of a word of test data is the bare mark of a space; nothing is trained."""
     tokenizer = AutoTokenizer.from_pretrained(folder)
@@ -106,6 +125,7 @@ def main() -> None:
     parser.add_argument("--languages", nargs="+", default=list(LANGUAGES), help="those of a task that has them")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3, 4])
     parser.add_argument("--count", action="store_true", help="only count bare first sub-words")
+    parser.add_argument("--stand-in", type=Path, help="only write such a data folder, for languages without test data")
     parser.add_argument("--train", type=int, default=None, help="training sentences; default all")
     parser.add_argument("--test", type=int, default=None, help="test sentences a language; default all")
     parser.add_argument("--epochs", type=float, default=3.0)
@@ -114,6 +134,10 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--keep", type=Path, default=None, help="a file of the scores of each training")
     asked = parser.parse_args()
+    if asked.stand_in is not None:
+        for name in asked.tasks:
+            stand_in(asked.stand_in, name, asked.languages)
+        return
     if asked.count:
         for name in asked.tasks:
             count(asked.encoder, name, [one for one in asked.languages if one in get_task(name).languages])
