@@ -8,13 +8,14 @@ A file that disappears while it is read was compacted in the meantime, and the r
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from functools import cache
@@ -161,7 +162,7 @@ def take_snapshot(folder: Folder, known: Manifest | None = None) -> Snapshot:
     Args:
         known: The manifest seen last, which is not read again if it is still current.
     """
-    for _ in range(_TRIES):
+    for _ in _attempts():
         manifest = load_manifest(folder, known)
         raw = {table: folder.names(table) for table in TABLES}
         compacted = set(folder.names(COMPACTED))
@@ -184,11 +185,19 @@ def _ours(folder: Folder, table: Table, names: list[str], manifest: Manifest) ->
     return [n for n in names if n not in consumed and n not in foreign]
 
 
+def _attempts() -> Iterator[int]:
+    """As often as a reading is begun anew while files change under it."""
+    end = time.monotonic() + _PATIENCE
+    for number in itertools.count():
+        if number >= _TRIES and time.monotonic() >= end:
+            return
+        yield number
+
+
 def retrying(read: Callable[[], T]) -> T:
     """Calls `read` again while files vanish under it."""
-    name, tries, end = "", 0, time.monotonic() + _PATIENCE
-    while tries < _TRIES or time.monotonic() < end:
-        tries += 1
+    name = ""
+    for _ in _attempts():
         try:
             return read()
         except VanishedError as error:
