@@ -39,8 +39,9 @@ WORDS = ("▁the", "▁a", "▁of", "▁in", "▁is", "▁and", "ing", "ed", "er
 SPECIALS = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
 
 
-#: Folders whose slow tests start Ray, and modules of other folders.
+#: What all tests that start Ray are, where processes share tests.
 RAY = "ray"
+#: Folders whose slow tests start Ray, and modules of other folders.
 WITH_RAY = ("cluster", "importing", "results", "scheduling", "tracking", "test_hub_start.py", "test_tutorial.py")
 
 

@@ -153,8 +153,8 @@ def _rehearse(planned: Plan, stage: Stage, device: str, threads: int) -> list[st
 
 def _as_tried(planned: Plan, stage: Stage, device: str) -> tuple[str, ...]:
     """What the outcome of a rehearsal hangs on."""
-    packed = ("padding_free",) if stage.hyperparameters.padding_free else ()  # no part of a retrieval stage's key
-    return "stage", planned.encoder_of(stage).fingerprint, stage.key, device, _device_name(device), *packed
+    padding_free = str(stage.hyperparameters.padding_free)  # which is no part of a retrieval stage's key
+    return "stage", planned.encoder_of(stage).fingerprint, stage.key, padding_free, device, _device_name(device)
 
 
 def _name(stage: Stage) -> str:

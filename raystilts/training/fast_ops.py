@@ -13,6 +13,7 @@ oneDNN reads their weights.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -21,7 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from raystilts.training.packing import Packing, nested_attention, takes_packed_batches
+from raystilts.training.packing import Packing, nested_attention
 
 #: Values of the 16 bits that decide over one number.
 _VALUES = 2**16
@@ -201,12 +202,18 @@ def use_bidirectional_attention(model: Any) -> bool:
 
 
 def can_leave_padding_out(model: Any) -> bool:
-    """Whether an encoder takes packed batches. A decoder's direction is not theirs, nor what ESM counts a sequence."""
+    """Whether an encoder takes packed batches: positions, and where sequences end, which it hands on to its attention.
+
+    A decoder's direction is not theirs, nor what ESM counts a sequence. Whether states are the same a rehearsal sees.
+    """
     one_way = any(getattr(part, "is_causal", False) for part in model.modules())
     if getattr(model.config, "token_dropout", False):  # scales by the share of masked tokens in the sequence
         return False
     told = (BIDIRECTIONAL,) if one_way else (ATTENTION, BIDIRECTIONAL)
-    return takes_packed_batches(model, told)
+    taken = inspect.signature(model.forward).parameters.values()
+    hands_on = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in taken)
+    takes_positions = any(one.name == "position_ids" for one in taken)
+    return hands_on and takes_positions and model.config._attn_implementation in told
 
 
 def _mask_both_ways(*, attention_mask: Tensor | None = None, **given: Any) -> Any:

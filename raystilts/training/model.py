@@ -13,7 +13,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Literal, Self, cast
+from typing import Any, Literal, Self, cast
 
 import torch
 from torch import Tensor, nn
@@ -26,7 +26,7 @@ from raystilts.training.adapters import Adapter, Change
 from raystilts.training.collate import IGNORED, Batch
 from raystilts.training.encoder import Pretrained, has_token_types, hidden_states, word_embeddings
 from raystilts.training.fast_ops import FastDropout, can_leave_padding_out
-from raystilts.training.packing import packed_states
+from raystilts.training.packing import first_position, packed_states
 from raystilts.training.weights import StoredTable
 
 
@@ -325,13 +325,13 @@ class Model(nn.Module):
     ) -> None:
         super().__init__()
         if padding_free and not can_leave_padding_out(encoder):
-            raise UserError(
-                f"hyperparameters.padding_free: a {encoder.config.model_type} needs its padding; leave it out"  # type: ignore[union-attr]
-            )
+            config: Any = encoder.config
+            raise UserError(f"hyperparameters.padding_free: a {config.model_type} needs its padding; leave it out")
         self.encoder = encoder
         self.heads = nn.ModuleList(heads)
         self.changes: tuple[Change, ...] | None = None
-        self._adapter, self._padding_free = adapter, padding_free
+        self._adapter = adapter
+        self._first_position = first_position(encoder) if padding_free else None
 
     def train(self, mode: bool = True) -> Self:
         """Switches mode; an adapter is part of the encoder's weights wherever it does not train."""
@@ -342,9 +342,9 @@ class Model(nn.Module):
     def states(self, batch: Batch, layer: int | None = None) -> Tensor:
         """Token states [features, length, hidden]."""
         mask = batch.attention_mask if batch.padded else None
-        if self._padding_free and batch.padded and batch.lengths is not None:
+        if self._first_position is not None and batch.padded and batch.lengths is not None:
             types = batch.token_type_ids if has_token_types(self.encoder) else None
-            return packed_states(self.encoder, batch.input_ids, types, batch.lengths, layer)
+            return packed_states(self.encoder, batch.input_ids, types, batch.lengths, layer, self._first_position)
         return hidden_states(self.encoder, batch.input_ids, mask, batch.token_type_ids, layer)
 
     def head(self, index: int) -> Head:

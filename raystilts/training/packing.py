@@ -7,8 +7,6 @@ padded batch up to rounding; dropout draws other numbers.
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -98,22 +96,23 @@ def nested_attention(
 
 
 def packed_states(
-    encoder: Any, ids: Tensor, types: Tensor | None, lengths: Longs, layer: int | None
+    encoder: Any, ids: Tensor, types: Tensor | None, lengths: Longs, layer: int | None, first: int
 ) -> Tensor:
     """Token states [features, width, hidden] of a padded batch, computed without its padding and zero there.
 
     Args:
-        encoder: One that `takes_packed_batches`.
+        encoder: One that can leave padding out (`fast_ops.can_leave_padding_out`).
         ids: [features, width].
         types: [features, width], or None.
         lengths: Tokens of each sequence, [features].
         layer: Hidden state to give (0 = embeddings); None for the last.
+        first: The encoder's `first_position`.
     """
     packing = Packing.of(lengths, ids.shape[1], ids.device)
     windows = "sliding_attention" in (getattr(encoder.config, "layer_types", None) or ())
     given: dict[str, Any] = {
         "input_ids": packing.pack(ids)[None],
-        "position_ids": (packing.positions + first_position(encoder))[None],
+        "position_ids": (packing.positions + first)[None],
         # Without the names transformers makes a mask of all tokens with one another.
         "attention_mask": {"full_attention": None, "sliding_attention": None} if windows else None,
         "packing": packing,
@@ -132,16 +131,3 @@ def first_position(encoder: nn.Module) -> int:
             return 0 if module.padding_idx is None else module.padding_idx + 1
     return 0
 
-
-def takes_packed_batches(encoder: Any, attentions: Collection[str]) -> bool:
-    """Whether an encoder can be given positions and hands on to its attention where sequences end; no decoder.
-
-    That it computes the same then is for a rehearsal to see.
-
-    Args:
-        attentions: Names of the attentions that can be told.
-    """
-    taken = inspect.signature(encoder.forward).parameters.values()
-    hands_on = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in taken)
-    is_told = hands_on and encoder.config._attn_implementation in attentions
-    return is_told and any(one.name == "position_ids" for one in taken)

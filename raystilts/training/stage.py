@@ -143,7 +143,8 @@ class StageRun:
         watcher: Watcher | None = None,
     ) -> None:
         self.stage, self.study, self.device, self.threads = stage, study, device, threads
-        self.until, self.started = until, time.monotonic()
+        self.until = until
+        self.started = time.monotonic()
         self.limits, self.watcher = limits, watcher
         self.holding = ExitStack()
         self.trained = ExitStack()  # of the training's own layers and rows; closed when the weights are scored

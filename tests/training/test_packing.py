@@ -28,7 +28,7 @@ from raystilts.training.fast_ops import (
 )
 from raystilts.training.loop import train
 from raystilts.training.model import Model
-from raystilts.training.packing import Packing, nested_attention, packed_states
+from raystilts.training.packing import Packing, first_position, nested_attention, packed_states
 from raystilts.training.rehearsal import compare_stage, without_dropout
 from raystilts.training.result import StageResult
 from raystilts.training.stage import run_stage
@@ -103,7 +103,8 @@ def test_a_decoder_made_bidirectional_takes_them() -> None:
     ids, mask = batch()
     with torch.no_grad():
         expected = hidden_states(model, ids, mask, None, None)[mask.bool()]
-        assert torch.allclose(packed_states(model, ids, None, LENGTHS, None)[mask.bool()], expected, atol=1e-5)
+        found = packed_states(model, ids, None, LENGTHS, None, first_position(model))[mask.bool()]
+    assert torch.allclose(found, expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -114,7 +115,7 @@ def test_encoders_on_nested_tensors(monkeypatch: pytest.MonkeyPatch, dtype: torc
     ids, mask = batch()
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=dtype is torch.bfloat16):
         expected = hidden_states(model, ids, mask, None, None)[mask.bool()]
-        found = packed_states(model, ids, None, LENGTHS, None)[mask.bool()]
+        found = packed_states(model, ids, None, LENGTHS, None, first_position(model))[mask.bool()]
     assert torch.allclose(found, expected, atol=1e-5 if dtype is torch.float32 else 0.1)
 
 
@@ -131,7 +132,7 @@ def test_encoders_that_take_them_give_the_same_states(name: str) -> None:
     for layer in (None, 1):
         with torch.no_grad():
             expected = hidden_states(model, ids, mask, types, layer)
-            found = packed_states(model, ids, types, LENGTHS, layer)
+            found = packed_states(model, ids, types, LENGTHS, layer, first_position(model))
         assert float(expected[mask.bool()].std()) > 0.1
         assert torch.allclose(found[mask.bool()], expected[mask.bool()], atol=1e-5)
         assert not found[~mask.bool()].any()
@@ -147,7 +148,7 @@ def test_gradients_are_the_same(name: str) -> None:
         for packed in (False, True):
             model.zero_grad()
             if packed:
-                states = packed_states(model, ids, None, LENGTHS, None)
+                states = packed_states(model, ids, None, LENGTHS, None, first_position(model))
             else:
                 states = hidden_states(model, ids, mask, None, None)
             loss = (states @ aim)[mask.bool()].square().sum()
@@ -187,17 +188,17 @@ def test_a_pass_asks_the_device_nothing() -> None:
     """On a device without data, where any question fails."""
     model = copy.deepcopy(quick("XLM-R")).to("meta").train()
     ids, _ = batch()
-    assert packed_states(model, ids.to("meta"), None, LENGTHS, None).shape == (*ids.shape, 16)
+    assert packed_states(model, ids.to("meta"), None, LENGTHS, None, first_position(model)).shape == (*ids.shape, 16)
 
 
 def test_dropout_is_drawn_where_there_are_tokens() -> None:
     model = quick("BERT").train()
     ids, mask = batch()
     torch.manual_seed(0)
-    one, other = (packed_states(model, ids, None, LENGTHS, None) for _ in range(2))
+    one, other = (packed_states(model, ids, None, LENGTHS, None, first_position(model)) for _ in range(2))
     assert not torch.equal(one[mask.bool()], other[mask.bool()])
     torch.manual_seed(0)
-    assert torch.equal(packed_states(model, ids, None, LENGTHS, None), one)
+    assert torch.equal(packed_states(model, ids, None, LENGTHS, None, first_position(model)), one)
 
 
 @pytest.mark.parametrize(
