@@ -14,7 +14,8 @@ from rich.console import Console
 from raystilts.errors import UserError
 from raystilts.planning.stage import Kind, Stage
 from raystilts.planning.stages import Plan
-from raystilts.scheduling.nodes import Expected, NodeReport, check_nodes, last_line, node_report
+from raystilts.scheduling.node_report import check_nodes, last_line, node_report
+from raystilts.scheduling.nodes import Expected, NodeReport
 from raystilts.study.resources import Resources, StageResources
 from raystilts.study.schema import Study
 

@@ -40,7 +40,7 @@ class ProgressView(tune.Callback):  # type: ignore[misc]
         self.state: State = "running"
         self._shown = self._filed = 0.0
         self._lined = time.monotonic()
-        self._silent: set[str] = set()
+        self._warned: set[str] = set()
 
     def __getstate__(self) -> dict[str, Any]:
         """Tune pickles its callbacks for a restore that never comes (the ledger is what a restart reads)."""
@@ -88,12 +88,18 @@ class ProgressView(tune.Callback):  # type: ignore[misc]
         self._shown = now
         self.say(f"[{self.status().head}] {what}: {'FAILED' if failed else outcome}")
 
-    def warn_of_trackers(self, result: Mapping[str, Any]) -> None:
-        """Says once of each tracker that has failed in a worker."""
-        for name, reason in (result.get("trackers") or {}).items():
-            if name not in self._silent:
-                self._silent.add(name)
-                self.say(f"warning: report_to: {name} no longer gets all runs of this study: {reason}")
+    def warn(self, result: Mapping[str, Any]) -> None:
+        """Says once of each tracker that has failed in a worker, and of each reason for which GPUs are not shared."""
+        said = {
+            name: f"report_to: {name} no longer gets all runs of this study: {reason}"
+            for name, reason in (result.get("trackers") or {}).items()
+        }
+        if (reason := result.get("not_shared")) is not None:
+            said[reason] = f"resources.share: mps: stages take turns on the GPUs of {reason}"
+        for what, line in said.items():
+            if what not in self._warned:
+                self._warned.add(what)
+                self.say(f"warning: {line}")
 
     def _json(self) -> dict[str, Any]:
         return signed(self.state) | self.tally.as_json()
@@ -127,7 +133,7 @@ class GridProgress(ProgressView):
         self.say(f"{what}: its worker died (killed, or out of memory); it goes on from its last snapshot")
 
     def _end(self, key: str, result: Mapping[str, Any], until: float = 1.0) -> None:
-        self.warn_of_trackers(result)
+        self.warn(result)
         if result.get("status") not in ("finished", "paused") and self.state == "stopped":
             self.tally.running.pop(key, None)  # it is left to the next run
             return
@@ -146,7 +152,7 @@ class SearchProgress(ProgressView):
 
     def ended(self, work: Work, result: Mapping[str, Any]) -> None:
         """A piece of work has ended."""
-        self.warn_of_trackers(result)
+        self.warn(result)
         self.tally.end(work, result)
         score = result.get("score")
         share = "" if result["status"] != "paused" else f" at {work.until:g}"

@@ -15,18 +15,20 @@ from ray import tune
 
 from raystilts.errors import StorageError, UserError
 from raystilts.filesystem import is_disk_full
-from raystilts.planning.stage import Stage
+from raystilts.planning.stage import Kind, Stage
 from raystilts.planning.stages import Plan
 from raystilts.ranking.degenerate import is_broken
 from raystilts.results.items import write_items
 from raystilts.results.ledger import write_attempt
 from raystilts.results.stratum import CHANCE
 from raystilts.scheduling.fault_table import fault_table
-from raystilts.scheduling.nodes import Expected, faults, node_report
+from raystilts.scheduling.mps import join_mps
+from raystilts.scheduling.node_report import node_report
+from raystilts.scheduling.nodes import Expected, faults
 from raystilts.scheduling.preflight import check_room
 from raystilts.scheduling.record import TIMEOUT, Attempt, too_long
 from raystilts.scheduling.stopping import asks_to_stop
-from raystilts.study.resources import StageResources
+from raystilts.study.resources import Resources, StageResources
 from raystilts.tuning.trials import Unit, trial_stages, trial_study
 
 #: What to do when a disk is full.
@@ -63,10 +65,11 @@ class StageTrainable(tune.Trainable):  # type: ignore[misc]
         """Takes the stage named by the config."""
         from raystilts.planning.resolve import load_task_files
 
-        self.warm = False
+        self.warm, self.not_shared = False, None
         self.assignment, self.unfit = on_this_node(assignment)
         if self.unfit is None:
             load_task_files(assignment.plan.study)
+            self.not_shared = share_gpu(assignment.plan.study.resources, config["kind"])
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Takes another stage in the same process."""
@@ -81,7 +84,7 @@ class StageTrainable(tune.Trainable):  # type: ignore[misc]
             check_room(assignment.results)
             outcome = run_and_record(stage, assignment, self.config["until"])
             self.keep_what_is_warm()
-            return {"done": True, **outcome}
+            return {"done": True, "not_shared": self.not_shared, **outcome}
         except StorageError as error:
             return {"done": True, "status": "storage", "error": str(error)}
         except ImportError as error:  # those of a stage's own work are its failure, and in its row
@@ -116,6 +119,17 @@ class TrialTrainable(StageTrainable):
         return stages[self.config["stage"]], replace(self.assignment, plan=own)
 
 
+def share_gpu(resources: Resources, kind: Kind) -> str | None:
+    """Has this process compute beside others on its GPU, where the study says so; what keeps it from that, if anything.
+
+    Stages of a process take the same of a GPU, so that the kind of the first one speaks for all.
+    """
+    if resources.share == "time" or not resources.of(kind).shares_gpu:
+        return None
+    why = join_mps()
+    return None if why is None else f"{socket.gethostname()}: {why}"
+
+
 def on_this_node(assignment: Assignment) -> tuple[Assignment, str | None]:
     """An assignment with the encoder as it lies on this node, and what keeps the node from taking part, if anything.
 
@@ -145,12 +159,14 @@ def run_and_record(stage: Stage, assignment: Assignment, until: float = 1.0) -> 
     from raystilts.training.energy import Meter
     from raystilts.training.limits import StageInterrupted
     from raystilts.training.loop import TrainingDiverged
-    from raystilts.training.memory import is_out_of_memory, release_memory
+    from raystilts.training.memory import is_out_of_memory, limit_gpu_memory, release_memory
     from raystilts.training.stage import run_stage
 
     study, encoder = assignment.plan.study_of(stage), assignment.plan.encoder_of(stage)
     resources = study.resources.of(stage.kind)
     device = "cuda" if resources.gpus > 0 and torch.cuda.is_available() else "cpu"
+    if device == "cuda" and study.resources.limit_gpu_memory:
+        limit_gpu_memory(resources.gpus)
     attempt = Attempt(
         stage=stage,
         study=study,

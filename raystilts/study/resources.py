@@ -22,18 +22,29 @@ class StageResources(Model):
     gpus: Annotated[float, Field(ge=0)] = 0
     gpu_memory_gb: Annotated[float, Field(gt=0)] | None = None
 
+    @property
+    def shares_gpu(self) -> bool:
+        """Whether others may use its GPU at the same time."""
+        return 0 < self.gpus < 1
+
 
 class Resources(StageResources):
     """What a stage takes, and kinds of stages that take something else.
 
     Attributes:
         auto: Pick the share of a GPU when the study runs, from measured memory.
+        share: How stages that share a GPU use it. `time`: they take turns. `mps`: they compute side by side, through
+            NVIDIA's Multi-Process Service, which the run starts and ends on each node that has it.
+        limit_gpu_memory: Keep each stage to its share of a GPU's memory, so that one that needs more takes smaller
+            micro-batches, and not the others' memory.
         by_kind: Other resources for one kind of stage.
         price_per_gpu_hour: What a whole GPU costs an hour, in any currency.
         price_per_cpu_hour: What a core costs an hour. Where a machine's price is of both, give the GPU's alone.
     """
 
     auto: bool = False
+    share: Literal["time", "mps"] = "time"
+    limit_gpu_memory: bool = True
     price_per_gpu_hour: Annotated[float, Field(ge=0, le=1e6)] | None = None
     price_per_cpu_hour: Annotated[float, Field(ge=0, le=1e6)] | None = None
     by_kind: dict[Literal["intermediate", "target", "retrieval"], StageResources] = Field(default_factory=dict)
@@ -51,6 +62,9 @@ class Resources(StageResources):
     def _one_of_both(self) -> Self:
         if self.auto and self.gpus:
             raise ValueError(f"auto picks the share of a GPU; leave gpus out, or auto (given: gpus {self.gpus:g})")
+        every: list[StageResources] = [self, *self.by_kind.values()]
+        if self.share == "mps" and not self.auto and not any(one.shares_gpu for one in every):
+            raise ValueError("share: mps is for stages that share a GPU; give gpus: 0.5 or auto: true, or no share")
         return self
 
     def of(self, kind: Literal["intermediate", "target", "retrieval"]) -> StageResources:

@@ -30,6 +30,24 @@ _SIGNS = (
 )
 
 
+#: Bytes that CUDA and its libraries take of a GPU in each process, beside torch's tensors.
+CONTEXT_BYTES = 7 * 10**8
+
+
+def memory_fraction(share: float, total: int) -> float:
+    """The part of a GPU's `total` bytes that torch may hold in a process that has a share of it; 1 for all of it."""
+    return 1.0 if share >= 1 else max(0.5 * share, share - CONTEXT_BYTES / total)
+
+
+def limit_gpu_memory(share: float) -> None:
+    """Keeps this process to its share of its GPU: beyond it torch says that memory has run out.
+
+    Ray counts shares and enforces none.
+    """
+    total = torch.cuda.get_device_properties(0).total_memory
+    torch.cuda.set_per_process_memory_fraction(memory_fraction(share, total), 0)
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error says that the device (or the host) has no memory left."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):

@@ -14,6 +14,7 @@ from raystilts.planning.resolve import resolve
 from raystilts.planning.stages import plan
 from raystilts.scheduling.fault_table import Fault, fault_table
 from raystilts.scheduling.node_encoders import local_encoder
+from raystilts.scheduling.node_report import look, node_report
 from raystilts.scheduling.nodes import (
     CLOCK_SECONDS,
     RUN_FILE,
@@ -24,9 +25,7 @@ from raystilts.scheduling.nodes import (
     clock_fault,
     data_digest,
     faults,
-    look,
     node_disk_bytes,
-    node_report,
 )
 from raystilts.study.encoder import Encoder
 
@@ -69,7 +68,7 @@ def test_a_home_folder_that_another_machine_has_not(expected: Expected, tmp_path
 
 
 def test_a_folder_of_the_same_name(expected: Expected, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("raystilts.scheduling.nodes.VISIBLE_SECONDS", 0.0)
+    monkeypatch.setattr("raystilts.scheduling.node_report.VISIBLE_SECONDS", 0.0)
     other = replace(expected, run="another")
     (found,) = faults(other, look(other))
     assert (found.what, found.found.endswith("not the folder that the driver writes to")) == ("storage", True)

@@ -14,7 +14,7 @@ import ray
 import torch
 
 from raystilts.scheduling.cluster import ALLOCATOR
-from raystilts.training.memory import is_out_of_memory, release_memory
+from raystilts.training.memory import CONTEXT_BYTES, is_out_of_memory, memory_fraction, release_memory
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="limits of address space as Linux knows them")
 JEMALLOC = Path(ray.__file__).with_name("core") / "libjemalloc.so"
@@ -33,6 +33,20 @@ JEMALLOC = Path(ray.__file__).with_name("core") / "libjemalloc.so"
 )
 def test_what_out_of_memory_looks_like(error: Exception, expected: bool) -> None:
     assert is_out_of_memory(error) is expected
+
+
+@pytest.mark.parametrize(
+    ("share", "gb", "fraction"),
+    [(1.0, 24, 1.0), (2.0, 24, 1.0), (0.5, 70, 0.49), (0.25, 70, 0.24), (0.125, 7, 0.0625)],
+)
+def test_the_part_of_a_gpu_that_a_stage_may_hold(share: float, gb: int, fraction: float) -> None:
+    assert memory_fraction(share, gb * 10**9) == pytest.approx(fraction)
+
+
+@pytest.mark.parametrize("total", [8 * 10**9, 24 * 10**9, 141 * 10**9])
+@pytest.mark.parametrize("many", [2, 3, 4])
+def test_stages_that_share_a_gpu_fit_on_it(many: int, total: int) -> None:
+    assert many * (memory_fraction(1 / many, total) * total + CONTEXT_BYTES) <= total * (1 + 1e-9)
 
 
 def test_giving_back_more_than_there_is() -> None:

@@ -1,0 +1,173 @@
+"""MPS without a GPU: NVIDIA's control program is played by a script that keeps to its commands and exit codes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from raystilts.scheduling.mps import CONTROL
+from raystilts.scheduling.node_report import mps_notes
+from raystilts.scheduling.nodes import NodeReport
+from raystilts.scheduling.trainable import share_gpu
+from raystilts.study.resources import Resources
+
+#: `-f` answers on a socket until it is told to quit; without an argument it sends the lines it reads, and fails where
+#: no daemon listens. It writes down what it was started with.
+PROGRAM = f"""#!{sys.executable}
+import os, socket, sys
+from pathlib import Path
+folder = Path(os.environ.get("CUDA_MPS_PIPE_DIRECTORY", os.environ["NO_PIPES"]))
+with open(os.environ["CONTROL_LOG"], "a") as log:
+    print(*sys.argv[1:], os.environ.get("CUDA_VISIBLE_DEVICES", "all"), file=log)
+control = socket.socket(socket.AF_UNIX)
+if sys.argv[1:] == ["-f"]:
+    if os.environ.get("CONTROL_FAILS"):
+        sys.exit("Failed to start the control daemon")
+    control.bind(str(folder / "control"))
+    control.listen()
+    said = b""
+    while said != b"quit":
+        other, _ = control.accept()
+        said = other.recv(100).strip()
+        other.close()
+    (folder / "control").unlink()
+else:
+    try:
+        control.connect(str(folder / "control"))
+    except OSError:
+        sys.exit("Cannot find MPS control daemon process")
+    control.sendall(sys.stdin.read().encode())
+"""
+#: A process that uses a GPU: says how joining went, and stays.
+CLIENT = """
+import os, sys, time
+from raystilts.scheduling.mps import join_mps
+print(join_mps(), os.environ.get("CUDA_MPS_PIPE_DIRECTORY"), flush=True)
+time.sleep(600)
+"""
+Start = Callable[[], "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What the control program was started with; it is on the path, and temporary files are the test's."""
+    program = tmp_path / "bin" / CONTROL
+    program.parent.mkdir()
+    program.write_text(PROGRAM)
+    program.chmod(0o755)
+    (tmp_path / "t").mkdir()
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "t"))
+    monkeypatch.setenv("NO_PIPES", str(tmp_path / "none"))
+    monkeypatch.setenv("CONTROL_LOG", str(tmp_path / "log"))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    monkeypatch.delenv("CUDA_MPS_PIPE_DIRECTORY", raising=False)
+    return tmp_path / "log"
+
+
+@pytest.fixture
+def start(log: Path) -> Iterator[Start]:
+    """Starts clients; all end with the test."""
+    clients = []
+
+    def client() -> subprocess.Popen[str]:
+        clients.append(subprocess.Popen([sys.executable, "-c", CLIENT], stdout=subprocess.PIPE, text=True))
+        return clients[-1]
+
+    yield client
+    for one in clients:
+        one.kill()
+        one.wait()
+
+
+def _pipes(tmp_path: Path) -> Path:
+    return tmp_path / "t" / f"raystilts-mps-{os.getuid()}"
+
+
+def _said(client: subprocess.Popen[str]) -> str:
+    assert client.stdout is not None
+    return client.stdout.readline().strip()
+
+
+def _wait_for(gone: Callable[[], bool]) -> None:
+    end = time.monotonic() + 30
+    while not gone():
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+def test_one_daemon_for_all_stages_of_a_node(tmp_path: Path, start: Start, log: Path) -> None:
+    pipes = _pipes(tmp_path)
+    clients = [start() for _ in range(3)]
+    assert [_said(one) for one in clients] == [f"None {pipes}"] * 3
+    assert pipes.stat().st_mode & 0o777 == 0o700
+    assert [line for line in log.read_text().splitlines() if line.startswith("-f")] == ["-f all"], "sees every GPU"
+    for one in clients[:2]:
+        one.send_signal(signal.SIGKILL)
+        one.wait()
+    time.sleep(2)
+    assert (pipes / "control").exists(), "one stage still uses it"
+    clients[2].send_signal(signal.SIGKILL)
+    _wait_for(lambda: not (pipes / "control").exists())
+    later = start()
+    assert _said(later) == f"None {pipes}"
+    assert log.read_text().count("-f") == 2, "the next run has a daemon of its own"
+
+
+def test_a_daemon_of_the_user_is_left_alone(
+    tmp_path: Path, start: Start, log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = tmp_path / "own"
+    own.mkdir()
+    monkeypatch.setenv("CUDA_MPS_PIPE_DIRECTORY", str(own))
+    daemon = subprocess.Popen([CONTROL, "-f"])
+    try:
+        _wait_for((own / "control").exists)
+        client = start()
+        assert _said(client) == f"None {own}"
+        client.kill()
+        client.wait()
+        time.sleep(2)
+        assert (own / "control").exists()
+        assert not _pipes(tmp_path).exists()
+        assert log.read_text().count("-f") == 1
+    finally:
+        daemon.kill()
+        daemon.wait()
+
+
+def test_why_there_is_none(tmp_path: Path, start: Start, log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CONTROL_FAILS", "1")
+    client = start()
+    assert _said(client) == f"{CONTROL} does not start: Failed to start the control daemon None"
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent))
+    assert _said(start()) == f"{CONTROL} is not there None"
+
+
+def test_a_folder_of_somebody_else(tmp_path: Path, start: Start, log: Path) -> None:
+    _pipes(tmp_path).mkdir(mode=0o755)
+    assert _said(start()) == f"{CONTROL}: {_pipes(tmp_path)} is not this user's own; remove it None"
+
+
+def test_which_stages_join(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent))
+    half = Resources(gpus=0.5, share="mps")
+    assert share_gpu(half, "target") == f"{socket.gethostname()}: {CONTROL} is not there"
+    assert share_gpu(Resources(gpus=0.5), "target") is None
+    assert share_gpu(half.model_copy(update={"by_kind": {"target": Resources(gpus=1)}}), "target") is None
+    assert share_gpu(Resources(gpus=1), "intermediate") is None
+
+
+def test_nodes_that_cannot_are_named() -> None:
+    reports = [NodeReport("run", "one", "", ""), NodeReport("run", "two", "", "", lacks_mps=True)]
+    assert mps_notes(reports) == [
+        "note: resources.share: mps: two has no nvidia-cuda-mps-control; stages take turns on its GPUs"
+    ]
