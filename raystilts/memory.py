@@ -1,4 +1,4 @@
-"""How a process gives memory that it has freed back to the system."""
+"""What CUDA takes of memory, and how a process gives what it has freed back to the system."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ import mmap
 import os
 import sys
 from pathlib import Path
+
+#: Bytes that CUDA and its libraries take of a GPU in each process, beside torch's tensors.
+CONTEXT_BYTES = 7 * 10**8
 
 
 def trim_memory() -> None:

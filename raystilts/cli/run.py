@@ -187,7 +187,7 @@ def _rehearse(study: Study) -> None:
 
 def _print_advice(study: Study) -> None:
     """Says on standard error what the schedule loses where it asks for less than is safe."""
-    from raystilts.planning.checks import advice
+    from raystilts.planning.schedule_advice import advice
 
     for line in advice(study.schedule, len(study.seeds)):
         messages().print(f"note: {line}", soft_wrap=True)

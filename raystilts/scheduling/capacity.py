@@ -12,6 +12,7 @@ from typing import Any
 from rich.console import Console
 
 from raystilts.errors import UserError
+from raystilts.memory import CONTEXT_BYTES
 from raystilts.planning.stage import Kind, Stage
 from raystilts.planning.stages import Plan
 from raystilts.scheduling.node_report import check_nodes, last_line, node_report
@@ -199,8 +200,8 @@ class Footprint:
 
     @property
     def needed(self) -> int:
-        """What a process is to have."""
-        return round(SLACK * self.peak) + self.context
+        """What a process is to have; a stage is kept to what is left of its share without `CONTEXT_BYTES`."""
+        return round(SLACK * self.peak) + max(self.context, CONTEXT_BYTES)
 
 
 def share_of(needed: int, total: int) -> float:

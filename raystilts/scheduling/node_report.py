@@ -8,7 +8,6 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -21,7 +20,6 @@ from raystilts.errors import StorageError, UserError, first_line
 from raystilts.filesystem import open_folder
 from raystilts.planning.resolve import resolve
 from raystilts.scheduling.fault_table import Fault, fault_table
-from raystilts.scheduling.mps import CONTROL, has_mps
 from raystilts.scheduling.node_encoders import check_checkpoints_here, local_encoder, locations
 from raystilts.scheduling.nodes import (
     RUN_FILE,
@@ -66,18 +64,7 @@ def check_nodes(expected: Expected, console: Console) -> list[NodeReport]:
     if wrong:
         text = f"{len(wrong)} of {len(nodes)} nodes cannot take part; nothing was trained.\n{fault_table(wrong)}"
         raise (StorageError if all(f.what == "disk" for _, found in wrong for f in found) else UserError)(text)
-    for line in mps_notes(reports):
-        console.print(line, highlight=False)
     return reports
-
-
-def mps_notes(reports: Sequence[NodeReport]) -> list[str]:
-    """What is said of nodes that cannot share GPUs by MPS."""
-    return [
-        f"note: resources.share: mps: {report.host} has no {CONTROL}; stages take turns on its GPUs"
-        for report in reports
-        if report.lacks_mps
-    ]
 
 
 def _ask(node: str, expected: Expected) -> tuple[float, Any]:
@@ -190,8 +177,7 @@ def _gpus(expected: Expected) -> dict[str, Any]:
         return {}
     mine = ray.get_runtime_context().get_node_id()
     counted = next((node["Resources"].get("GPU", 0.0) for node in ray.nodes() if node["NodeID"] == mine), 0.0)
-    lacks_mps = bool(counted) and expected.study.resources.share == "mps" and not has_mps()
-    return {"counted_gpus": counted, "gpus": seen_gpus() if counted else (), "lacks_mps": lacks_mps}
+    return {"counted_gpus": counted, "gpus": seen_gpus() if counted else ()}
 
 
 def seen_gpus() -> tuple[tuple[str, int], ...]:

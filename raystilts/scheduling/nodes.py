@@ -79,7 +79,6 @@ class NodeReport:
         disk_free: Bytes free for copies and tokenised data.
         counted_gpus: GPUs that Ray counts here.
         gpus: Name and bytes of each GPU that torch sees.
-        lacks_mps: Whether stages are to share its GPUs by MPS, which it does not have.
     """
 
     run: str
@@ -99,7 +98,6 @@ class NodeReport:
     counted_gpus: float = 0
     gpus: tuple[tuple[str, int], ...] = ()
     locations: Mapping[str, str] = field(default_factory=dict)
-    lacks_mps: bool = False
 
 
 def faults(expected: Expected, report: NodeReport) -> list[Fault]:

@@ -95,7 +95,7 @@ class ProgressView(tune.Callback):  # type: ignore[misc]
             for name, reason in (result.get("trackers") or {}).items()
         }
         if (reason := result.get("not_shared")) is not None:
-            said[reason] = f"resources.share: mps: stages take turns on the GPUs of {reason}"
+            said[reason] = f"resources.share: mps: stages take turns on a GPU: {reason}"
         for what, line in said.items():
             if what not in self._warned:
                 self._warned.add(what)

@@ -22,7 +22,7 @@ from raystilts.results.items import write_items
 from raystilts.results.ledger import write_attempt
 from raystilts.results.stratum import CHANCE
 from raystilts.scheduling.fault_table import fault_table
-from raystilts.scheduling.mps import join_mps
+from raystilts.scheduling.mps import has_joined, join_mps
 from raystilts.scheduling.node_report import node_report
 from raystilts.scheduling.nodes import Expected, faults
 from raystilts.scheduling.preflight import check_room
@@ -159,14 +159,12 @@ def run_and_record(stage: Stage, assignment: Assignment, until: float = 1.0) -> 
     from raystilts.training.energy import Meter
     from raystilts.training.limits import StageInterrupted
     from raystilts.training.loop import TrainingDiverged
-    from raystilts.training.memory import is_out_of_memory, limit_gpu_memory, release_memory
+    from raystilts.training.memory import limit_gpu_memory, release_memory
     from raystilts.training.stage import run_stage
 
     study, encoder = assignment.plan.study_of(stage), assignment.plan.encoder_of(stage)
     resources = study.resources.of(stage.kind)
     device = "cuda" if resources.gpus > 0 and torch.cuda.is_available() else "cpu"
-    if device == "cuda" and study.resources.limit_gpu_memory:
-        limit_gpu_memory(resources.gpus)
     attempt = Attempt(
         stage=stage,
         study=study,
@@ -177,7 +175,12 @@ def run_and_record(stage: Stage, assignment: Assignment, until: float = 1.0) -> 
         meter=Meter(torch.device(device), resources.gpus, resources.cpus),
     )
     reporter = reporter_of(stage, study, assignment.results, assignment.trackers)
+    limited = device == "cuda" and resources.shares_gpu and study.resources.limit_gpu_memory
     try:
+        if limited:
+            limit_gpu_memory(resources.gpus)
+        if device == "cpu" and has_joined():
+            raise RuntimeError("CUDA sees no GPU through MPS; give share: time under resources")
         result = run_stage(
             stage,
             study,
@@ -204,7 +207,7 @@ def run_and_record(stage: Stage, assignment: Assignment, until: float = 1.0) -> 
         if is_disk_full(error):
             raise StorageError(f"{assignment.checkpoints}: no space left; {FREE_SOME}") from None
         # Whatever a model, tokenizer or task does wrong ends this stage alone, with its trace in the ledger.
-        row = attempt.failed("oom" if is_out_of_memory(error) else "error", traceback.format_exc())
+        row = attempt.failed(*failure_of(error, resources.gpus if limited else None))
     else:
         row, scores = attempt.finished(result)
         write_items(assignment.results, stage.key, result.items)
@@ -224,6 +227,22 @@ def run_and_record(stage: Stage, assignment: Assignment, until: float = 1.0) -> 
     logger.warning("stage %s failed: %s", stage.key, row.error)
     write_attempt(assignment.results, row, [])
     return {"status": "failed", "error": row.error, "seconds": row.seconds, "trackers": reporter.end("failed")}
+
+
+def failure_of(error: Exception, share: float | None) -> tuple[str, str]:
+    """The reason and the trace of a failure; where memory ran out, what to do as well.
+
+    Args:
+        share: The share of a GPU's memory that the stage was kept to; None where it was not.
+    """
+    from raystilts.training.memory import is_out_of_memory
+
+    if not is_out_of_memory(error):
+        return "error", traceback.format_exc()
+    more = "" if share is None else (
+        f" (kept to its share of the GPU's memory, gpus: {share:g}: give more, or limit_gpu_memory: false)"
+    )  # fmt: skip
+    return "oom", f"{traceback.format_exc().rstrip()}{more}"
 
 
 def device_share(resources: StageResources) -> float:

@@ -64,7 +64,10 @@ class Resources(StageResources):
             raise ValueError(f"auto picks the share of a GPU; leave gpus out, or auto (given: gpus {self.gpus:g})")
         every: list[StageResources] = [self, *self.by_kind.values()]
         if self.share == "mps" and not self.auto and not any(one.shares_gpu for one in every):
-            raise ValueError("share: mps is for stages that share a GPU; give gpus: 0.5 or auto: true, or no share")
+            raise ValueError(
+                f"share: mps is for stages that share a GPU (given: gpus {self.gpus:g}); give gpus: 0.5, auto: true, "
+                "or share: time"
+            )
         return self
 
     def of(self, kind: Literal["intermediate", "target", "retrieval"]) -> StageResources:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from raystilts.memory import trim_memory
+from raystilts.memory import CONTEXT_BYTES, trim_memory
 
 
 def device_name(device: torch.device) -> str:
@@ -30,22 +30,18 @@ _SIGNS = (
 )
 
 
-#: Bytes that CUDA and its libraries take of a GPU in each process, beside torch's tensors.
-CONTEXT_BYTES = 7 * 10**8
-
-
-def memory_fraction(share: float, total: int) -> float:
-    """The part of a GPU's `total` bytes that torch may hold in a process that has a share of it; 1 for all of it."""
-    return 1.0 if share >= 1 else max(0.5 * share, share - CONTEXT_BYTES / total)
+def memory_limit(share: float, total: int) -> int:
+    """The bytes that torch may hold in a process that has a share of a GPU of `total` bytes: at least half of it."""
+    return round(max(0.5 * share * total, share * total - CONTEXT_BYTES))
 
 
 def limit_gpu_memory(share: float) -> None:
-    """Keeps this process to its share of its GPU: beyond it torch says that memory has run out.
+    """Keeps this process to its share of its GPU, which Ray counts and does not enforce.
 
-    Ray counts shares and enforces none.
+    Beyond it torch says that memory has run out.
     """
     total = torch.cuda.get_device_properties(0).total_memory
-    torch.cuda.set_per_process_memory_fraction(memory_fraction(share, total), 0)
+    torch.cuda.set_per_process_memory_fraction(memory_limit(share, total) / total, 0)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from raystilts.planning.checks import advice
+from raystilts.planning.schedule_advice import advice
 from raystilts.schedules import Schedule
 from raystilts.schedules.asha import Asha
 from raystilts.schedules.race import Race

@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import os
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,9 @@ from raystilts.scheduling.capacity import (
 )
 from raystilts.scheduling.cluster import set_ray_environment
 from raystilts.scheduling.nodes import announce
+from raystilts.scheduling.trainable import failure_of
 from raystilts.study.resources import Resources
+from raystilts.training.memory import memory_limit
 
 from .examples import study
 from .runs import STUDY, run
@@ -57,9 +60,17 @@ def test_all_that_share_a_gpu_fit(needed: int, total: int) -> None:
     assert many == 1 or many * needed <= total
 
 
+@given(st.integers(0, 10**11), st.integers(0, 3 * 10**9), st.integers(10**9, 2 * 10**11))
+def test_a_stage_may_hold_what_auto_has_measured(peak: int, context: int, total: int) -> None:
+    footprint = Footprint(peak, context, total)
+    share = share_of(footprint.needed, total)
+    assert share == 1 or memory_limit(share, total) >= peak
+
+
 def test_what_a_process_needs() -> None:
     footprint = Footprint(peak=6_000_000_000, context=500_000_000, total=24 * GB)
-    assert footprint.needed == 7_700_000_000
+    assert footprint.needed == 7_900_000_000
+    assert replace(footprint, context=900_000_000).needed == 8_100_000_000
     assert share_of(footprint.needed, footprint.total) == 0.3333
     assert share_line(0.25, 4_100_000_000, 24 * GB) == ("resources: auto: 0.25 of a GPU a stage (peak 4.1 of 24.0 GB)")
     assert cpu_line(1, 2) == "resources: auto: 1 CPU a stage, 2 at a time (no GPU found)"
@@ -141,3 +152,21 @@ def measured_with_a_pretended_gpu(folder: Path) -> tuple[Footprint | None, str]:
         return measured(stages, Resources(gpus=1), expected, Capacity(()), console), shown.getvalue()
     finally:
         ray.shutdown()
+
+
+def test_a_stage_that_its_share_is_too_small_for_says_what_to_do() -> None:
+    try:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+    except torch.OutOfMemoryError as error:
+        kind, text = failure_of(error, 0.25)
+        assert (kind, failure_of(error, None)[1].splitlines()[-1]) == (
+            "oom", "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB.",
+        )  # fmt: skip
+    assert text.splitlines()[-1] == (
+        "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB. "
+        "(kept to its share of the GPU's memory, gpus: 0.25: give more, or limit_gpu_memory: false)"
+    )
+    try:
+        raise ValueError("odd")
+    except ValueError as error:
+        assert failure_of(error, 0.25)[1].splitlines()[-1] == "ValueError: odd"

@@ -107,7 +107,7 @@ def test_assignments_come_last(tmp_path: Path) -> None:
         ("resources=automatic", "resources: 'automatic' is neither auto nor a mapping, such as {cpus: 4, gpus: 0.5}"),
         ("resources.gpus=auto", "resources: to have the share of a GPU picked, give auto: true and leave gpus out"),
         ("resources={auto: true, gpus: 0.5}", "resources: auto picks the share of a GPU; leave gpus out, or auto"),
-        ("resources={share: mps}", "resources: share: mps is for stages that share a GPU; give gpus: 0.5 or"),
+        ("resources={share: mps}", "resources: share: mps is for stages that share a GPU (given: gpus 0); give"),
         ("resources={share: mps, gpus: 1}", "resources: share: mps is for stages that share a GPU"),
         ("resources={share: both, gpus: 0.5}", "resources.share: Input should be 'time' or 'mps' (given: 'both')"),
         ("task_files=[nope.py]", "task file: 'nope.py' is not a Python file; give a .py file"),

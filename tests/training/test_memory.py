@@ -13,8 +13,9 @@ import pytest
 import ray
 import torch
 
+from raystilts.memory import CONTEXT_BYTES
 from raystilts.scheduling.cluster import ALLOCATOR
-from raystilts.training.memory import CONTEXT_BYTES, is_out_of_memory, memory_fraction, release_memory
+from raystilts.training.memory import is_out_of_memory, memory_limit, release_memory
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="limits of address space as Linux knows them")
 JEMALLOC = Path(ray.__file__).with_name("core") / "libjemalloc.so"
@@ -36,17 +37,16 @@ def test_what_out_of_memory_looks_like(error: Exception, expected: bool) -> None
 
 
 @pytest.mark.parametrize(
-    ("share", "gb", "fraction"),
-    [(1.0, 24, 1.0), (2.0, 24, 1.0), (0.5, 70, 0.49), (0.25, 70, 0.24), (0.125, 7, 0.0625)],
+    ("share", "gb", "limit"), [(0.5, 70, 34.3), (0.25, 70, 16.8), (0.125, 8, 0.5), (0.3333, 24, 7.2992)]
 )
-def test_the_part_of_a_gpu_that_a_stage_may_hold(share: float, gb: int, fraction: float) -> None:
-    assert memory_fraction(share, gb * 10**9) == pytest.approx(fraction)
+def test_what_a_stage_may_hold_of_a_gpu(share: float, gb: int, limit: float) -> None:
+    assert memory_limit(share, gb * 10**9) == round(limit * 10**9)
 
 
 @pytest.mark.parametrize("total", [8 * 10**9, 24 * 10**9, 141 * 10**9])
 @pytest.mark.parametrize("many", [2, 3, 4])
 def test_stages_that_share_a_gpu_fit_on_it(many: int, total: int) -> None:
-    assert many * (memory_fraction(1 / many, total) * total + CONTEXT_BYTES) <= total * (1 + 1e-9)
+    assert many * (memory_limit(1 / many, total) + CONTEXT_BYTES) <= total + many
 
 
 def test_giving_back_more_than_there_is() -> None:
