@@ -237,12 +237,14 @@ def failure_of(error: Exception, share: float | None) -> tuple[str, str]:
     """
     from raystilts.training.memory import is_out_of_memory
 
+    trace = "".join(traceback.format_exception(error)).rstrip()
     if not is_out_of_memory(error):
-        return "error", traceback.format_exc()
-    more = "" if share is None else (
-        f" (kept to its share of the GPU's memory, gpus: {share:g}: give more, or limit_gpu_memory: false)"
-    )  # fmt: skip
-    return "oom", f"{traceback.format_exc().rstrip()}{more}"
+        return "error", trace
+    if share is None:
+        return "oom", trace
+    return "oom", (
+        f"{trace} (kept to its share of the GPU's memory, gpus: {share:g}: give more, or limit_gpu_memory: false)"
+    )
 
 
 def device_share(resources: StageResources) -> float:
