@@ -35,7 +35,7 @@ def read_delimited(path: Path, said: list[str]) -> pd.DataFrame:
     text = _decode(data)
     if "\x00" in text[:10_000]:
         raise ValueError("it holds binary data")
-    return read_text(_of_markdown(text), said)
+    return read_text(_of_markdown(text, said), said)
 
 
 def read_text(text: str, said: list[str], separators: Sequence[str] = _SEPARATORS) -> pd.DataFrame:
@@ -87,14 +87,23 @@ def _decode(data: bytes) -> str:
         return data.decode("cp1252", errors="replace")
 
 
-def _of_markdown(text: str) -> str:
-    """A table of Markdown as one with bars between its columns; other texts as they are."""
-    if not text.lstrip().startswith("|"):
+def _of_markdown(text: str, said: list[str]) -> str:
+    """A table of Markdown as one with bars between its columns; other texts as they are.
+
+    Raises:
+        ValueError: It holds several.
+    """
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    rules = [i for i, line in enumerate(lines) if line.startswith("|") and re.fullmatch(r"[|:\s-]*-[|:\s-]*", line)]
+    rules = [i for i in rules if i and lines[i - 1].startswith("|") and i - 1 not in rules]
+    if not rules:
         return text
-    lines = [line.strip() for line in text.splitlines()]
-    rows = [line for line in lines if line]
-    if len(rows) < 2 or not all(line.startswith("|") for line in rows) or not re.fullmatch(r"[|:\s-]+", rows[1]):
-        return text
+    if len(rules) > 1:
+        raise ValueError(f"it holds {len(rules)} tables of Markdown; put each into a file of its own")
+    start = rules[0] - 1
+    rows = [*itertools.takewhile(lambda line: line.startswith("|"), lines[start:])]
+    if len(rows) < len(lines):
+        said.append(f"{len(lines) - len(rows)} line(s) of text around the table left out")
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in (rows[0], *rows[2:])]
     if cells[0][0].lower() in ("task", "tasks"):  # so lm-eval prints: a task once, then a line for each of its metrics
         for above, row in itertools.pairwise(cells):
@@ -119,6 +128,9 @@ def _title(text: str, skip: int, separators: Sequence[str]) -> tuple[list[str], 
     commas), or only says what the names are ("Target" above the names of targets).
     """
     lines = [*itertools.islice(_each(text), skip, skip + _HEAD)]
+    whole = _separator(text, skip, separators)
+    if whole != "," and len({len(row) for row in csv.reader(filter(str.strip, lines), delimiter=whole)}) == 1:
+        separators = (whole,)  # decimal commas cut the lines below the header as evenly
     for above in range(1, min(_TITLES + 3, len(lines))):  # and blank lines
         separator = _separator(text, skip + above, separators)
         rows = list(csv.reader([line for line in lines[above:] if line.strip()], delimiter=separator))

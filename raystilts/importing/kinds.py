@@ -147,6 +147,7 @@ _STATS = {
     "count": "runs", "runs": "runs", "n_runs": "runs", "num_seeds": "runs", "n_seeds": "runs",
 }  # fmt: skip
 _SEED = re.compile(r"(?:random[ _-]?)?(?:seed|run|trial|rep|repeat|s|r|fold)?[ _#=-]*(\d+)")
+_HYPERPARAMETER = re.compile(r"(?:^|_)(?:lr|learning_rate|batch_size|epochs|weight_decay|warmup)(?:_|$)")
 _LANGUAGE = re.compile(r"[a-z]{2,3}(?:[-_](?:[A-Z]{2}|[A-Z][a-z]{3}))?")
 
 
@@ -172,6 +173,11 @@ def direction(metric: str) -> Direction | None:
 def is_setting(name: str) -> bool:
     """Whether a column of numbers tells how a run was set or how much it had: lr, batch_size, n_train; no score."""
     return direction(name) == "cost" or bool(re.match(r"(n|num|number|count)(_of)?[ _-]", name.strip().lower()))
+
+
+def is_hyperparameter(name: str) -> bool:
+    """Whether a column of numbers tells how a training was set, so that rows with other numbers are other arms."""
+    return bool(_HYPERPARAMETER.search("_".join(words(name))))
 
 
 def is_rate(metric: str) -> bool:
@@ -241,7 +247,8 @@ def kind_of(names: Iterable[str]) -> Kind | None:
         return None
     if all(stat_of(text) for text in texts):
         return "stat"
-    if len(texts) > 1 and all(seed_of(text) is not None for text in texts):
+    runs = [text for text in texts if not is_summary(text)]
+    if len(runs) > 1 and all(seed_of(text) is not None for text in runs):
         return "seed"
     if all(text.strip().lower() in _SPLITS for text in texts):
         return "split"

@@ -10,7 +10,16 @@ import pandas as pd
 
 from raystilts.errors import UserError, did_you_mean
 from raystilts.importing.columns import Columns, find_columns
-from raystilts.importing.kinds import SHEET, direction, is_setting, kind_of, seed_of, stat_of
+from raystilts.importing.kinds import (
+    SHEET,
+    direction,
+    is_hyperparameter,
+    is_setting,
+    is_summary,
+    kind_of,
+    seed_of,
+    stat_of,
+)
 from raystilts.importing.names import BASELINES
 from raystilts.importing.numbers import numeric_share
 from raystilts.importing.reading import COLUMN, PLACES, ROW, Reading
@@ -20,6 +29,10 @@ ACROSS = ("target", "intermediate", "language", "metric", "seed", "split")
 _KIND_COLUMN = {"stat": "\x00stat", "fraction": "intermediate_fraction"}
 _CORNER = re.compile(r"(.+?)\s*(?:\\|/|↓|→|->|\|)\s*(.+)")
 _NO_NAME = re.compile(r"(Unnamed: \d+(_level_\d+)?|level_\d+|index|)")
+#: What a column beside those of scores may hold.
+_LABELS = ("intermediate", "target", "seed", "language", "split", "step", "encoder")
+#: Names of columns of values that may also be the mean over the columns beside them.
+_MEANS = ("mean", "mean_score", "avg_score")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +66,9 @@ def as_long(reading: Reading, told: dict[str, str], constants: dict[str, str], a
     told = {**reading.told, **told}
     reading = _with_stat_rows(reading, told, constants)
     columns = find_columns(reading.columns, told, constants, _prose(reading))
+    if _is_mean_of_others(reading, columns):
+        told = {"value": "", **told}
+        columns = find_columns(reading.columns, told, constants, _prose(reading))
     if across is None and ("value" in columns.of):
         return Melted(reading, columns)
     candidates = _scores(reading, columns)
@@ -71,13 +87,22 @@ def _prose(reading: Reading) -> set[str]:
     return found
 
 
+def _is_mean_of_others(reading: Reading, columns: Columns) -> bool:
+    """Whether the column that was taken for the value is the mean over columns of scores beside it."""
+    if "_".join(columns.guessed.get("value", "").lower().split()) not in _MEANS:
+        return False
+    names = [name for name in columns.unused if numeric_share(reading.frame[name]) >= 0.5 and not is_setting(name)]
+    return bool(names) and (bool(columns.missing) or kind_of(names) in ("language", "metric", "seed", "split"))
+
+
 def _scores(reading: Reading, columns: Columns) -> list[str]:
     """Columns of numbers that hold nothing else; only those of metrics where each row is one run already."""
     found = [name for name in columns.unused if numeric_share(reading.frame[name]) >= 0.5]
     if [name for name in columns.missing if name != "value"] or kind_of(found) not in (None, "metric"):
-        # Beside targets, settings are no targets; beside metrics, they are left out as such.
-        return found if kind_of(found) == "metric" else [name for name in found if not is_setting(name)] or found
-    return [name for name in found if direction(name)]
+        # Beside targets, settings are no targets; beside metrics, what a run took is left out as no score.
+        other = is_hyperparameter if kind_of(found) == "metric" else is_setting
+        return [name for name in found if not other(name)] or found
+    return [name for name in found if direction(name) and not is_hyperparameter(name)]
 
 
 def _melt(
@@ -93,12 +118,20 @@ def _melt(
     tasks = parts_of(candidates, "target" in missing) if across in (None, "metric") else {}
     stats = {} if tasks else _stat_columns(candidates)
     names = list(stats or candidates)
+    spreads: list[str] = []
+    if (across or kind_of(names)) == "seed":  # of the runs, which are there themselves
+        averages = [name for name in names if is_summary(name)]
+        spreads = [columns.of[one] for one in ("std", "stderr") if one in columns.of]
+        candidates = [name for name in candidates if name not in averages]
+        names = [name for name in names if name not in averages]
+        if left := [*averages, *spreads]:
+            said.append(f"of the runs beside them, and left out: {', '.join(left)}")
     labels = [name for name in columns.unused if name not in candidates]
     kind, rows = _sides(frame, missing, labels, names, across or ("metric" if tasks else kind_of(names)))
     said_of = _said_of(tasks)
     for name in said_of:
         rows.pop(name, None)
-    held = [name for name in reading.columns if name not in candidates]
+    held = [name for name in reading.columns if name not in (*candidates, *spreads)]
     if kind in columns.of and kind != "metric":
         held = [name for name in held if name != columns.of[kind]]
     long = _stacked(frame, held, candidates, kind, stats)
@@ -118,7 +151,7 @@ def _melt(
         {ours: theirs for ours, theirs in columns.of.items() if theirs in held}
         | rows
         | {name: name for name in made if name not in held or name == kind}
-        | {ours: theirs for ours, theirs in told.items() if not theirs or theirs in long.columns}
+        | {ours: theirs for ours, theirs in told.items() if theirs in long.columns or not (theirs or ours in made)}
     )
     found = find_columns(melted.columns, told, constants, _prose(reading))
     guessed = {ours: theirs for ours, theirs in columns.guessed.items() if found.of.get(ours) == theirs}
@@ -228,11 +261,16 @@ def _flattened(frame: pd.DataFrame, told: dict[str, str], constants: dict[str, s
     tuples = _filled([tuple(str(part) for part in column) for column in body.columns])
     body.columns = pd.Index(range(len(tuples)))
     scored = [i for i in range(len(tuples)) if numeric_share(body[i]) >= 0.5 and not _is_label(tuples[i])]
-    held = [i for i in range(len(tuples)) if i not in scored]
+    averages = [i for i in scored if _is_average_of_others(tuples[i])]
+    scored = [i for i in scored if i not in averages]
+    held = [i for i in range(len(tuples)) if i not in (*scored, *averages)]
     label_names = {i: next((part for part in reversed(tuples[i]) if not _NO_NAME.fullmatch(part)), f"level_{i}")
                    for i in held}  # fmt: skip
     base = body[held].rename(columns=label_names).assign(**places)
-    levels = [list(dict.fromkeys(tuples[i][depth] for i in scored)) for depth in range(len(tuples[0]))]
+    levels = [
+        [part for part in dict.fromkeys(tuples[i][depth] for i in scored) if not _NO_NAME.fullmatch(part)]
+        for depth in range(len(tuples[0]))
+    ]
     there = find_columns(list(label_names.values()), {k: v for k, v in told.items() if v in label_names.values()}, {})
     missing = [name for name in ("intermediate", "target") if name not in there.of and name not in constants]
     free = [name for name in label_names.values() if name not in there.of.values()]
@@ -243,12 +281,15 @@ def _flattened(frame: pd.DataFrame, told: dict[str, str], constants: dict[str, s
     for i in scored:
         part = base.copy(deep=False)
         for name, text in zip(names, tuples[i], strict=True):
-            part[name] = text
+            part[name] = None if _NO_NAME.fullmatch(text) else text
         part["value"] = body[i]
         part[COLUMN] = " ".join(tuples[i])
         parts.append(part)
     long = pd.concat(parts, ignore_index=True) if parts else base
     said = [f"lines of header taken for {', '.join(name.replace(chr(0), '') for name in names)}"]
+    if averages:
+        left = ", ".join(" ".join(part for part in tuples[i] if not _NO_NAME.fullmatch(part)) for i in averages)
+        said.append(f"averages left out: {left}")
     if row_side:
         long = long.rename(columns={free[0]: row_side})
         said.append(f"column {free[0]!r} taken for {row_side}")
@@ -335,22 +376,29 @@ def _filled(tuples: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
 
 
 def _is_label(column: tuple[str, ...]) -> bool:
-    return all(_NO_NAME.fullmatch(part) for part in column[1:]) and (
-        bool(_NO_NAME.fullmatch(column[0])) or bool(find_columns([column[0]], {}, {}).of)
-    )
+    above = bool(_NO_NAME.fullmatch(column[0])) or bool(find_columns([column[0]], {}, {}).of)
+    named = any(one in _LABELS for one in find_columns([column[-1]], {}, {}).of)
+    return above and (named or all(_NO_NAME.fullmatch(part) for part in column[1:]))
+
+
+def _is_average_of_others(column: tuple[str, ...]) -> bool:
+    """Whether a column is the mean over others: it says so in one line of header, and nothing in another."""
+    return any(map(is_summary, column)) and any(_NO_NAME.fullmatch(part) for part in column)
 
 
 def _level_names(
     levels: list[list[str]], told: dict[str, str], constants: dict[str, str], start: int, taken: Sequence[str] = ()
 ) -> list[str]:
-    """Our name for each level, by what its values are; tasks in the order intermediate, target."""
+    """Our name for each level, by what its values are; tasks: intermediate, then target, or as the baseline tells."""
+    with_baseline = [bool({value.strip().lower() for value in values} & BASELINES) for values in levels]
     free = [name for name in ("intermediate", "target") if name not in constants and name not in taken]
     names: list[str] = []
-    for values in levels:
+    for depth, values in enumerate(levels):
         kind = kind_of(values)
         if kind is None:
-            kind = "intermediate" if len(free) > 1 and {v.lower() for v in values} & BASELINES else None
-            name = kind or (free[0] if free else "hyperparameters")
+            name = free[0] if free else "hyperparameters"
+            if len(free) > 1:
+                name = "target" if any(with_baseline[depth + 1 :]) and not with_baseline[depth] else "intermediate"
         else:
             name = _KIND_COLUMN.get(kind, kind)
         names.append(name if name not in (*names, *taken) else f"{name}_{len(names)}")

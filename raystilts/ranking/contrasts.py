@@ -140,14 +140,14 @@ class Contrasts:
 def _block(table: FloatArray, fixed: BoolArray) -> _Block:
     """Least squares of one target.
 
-    Where one arm alone has seeds, a seed's shift and the residual are one thing, and count as residual.
+    Where no two arms share a seed, a seed's shift and the residual are one thing, and count as residual.
     """
     fit = decompose(table, deterministic=fixed)
     arms, seeds = table.shape
     seen = ~np.isnan(table) & ~fixed[:, None]
     arm_of, seed_of = np.nonzero(seen)
     cells = arm_of * seeds + seed_of
-    alone = len(np.unique(arm_of)) <= 1
+    alone = len(np.unique(arm_of)) <= 1 or not fit.paired
     design = np.zeros((len(cells), arms + seeds))
     design[np.arange(len(cells)), arm_of] = 1.0
     if not alone:

@@ -47,6 +47,8 @@ class Decomposition:
         part_seeds: Seeds of each part.
         covariance: ``[arms, arms]``, covariance of `effects` in units of `variance` (within a
             part, up to a constant); 0 for absent and deterministic arms.
+        paired: Whether some seed is shared by two arms. If none is, a seed's shift and the residual are one thing and
+            count as residual, and all arms are one part.
     """
 
     effects: FloatArray
@@ -61,6 +63,7 @@ class Decomposition:
     parts: IntArray
     part_seeds: tuple[int, ...]
     covariance: FloatArray
+    paired: bool = True
 
     @property
     def present(self) -> BoolArray:
@@ -140,11 +143,12 @@ def decompose(scores: npt.ArrayLike, *, deterministic: Mask | None = None) -> De
     used = np.flatnonzero(seen[free].any(axis=0))
     block = seen[np.ix_(free, used)]
     values = np.where(block, table[np.ix_(free, used)] - centre, 0.0)
-    labels, seed_labels = _parts(block)
-    arm_effects, seeds, inverse = _least_squares(values, block, labels, seed_labels)
+    paired = not _share_nothing(block)
+    labels, seed_labels = _parts(block) if paired else (np.zeros(len(free), np.int64), np.zeros(len(used), np.int64))
+    arm_effects, seeds, inverse = (_least_squares if paired else _plain_means)(values, block, labels, seed_labels)
     part_seeds = np.bincount(seed_labels, minlength=labels.max(initial=-1) + 1)
     part_arms = np.bincount(labels, minlength=len(part_seeds))
-    df = int(block.sum()) - len(free) - len(used) + len(part_seeds)
+    df = int(block.sum()) - len(free) - ((len(used) - len(part_seeds)) if paired else 0)
     squares = np.zeros(len(table))
     squares[free] = (np.where(block, values - arm_effects[:, None] - seeds, 0.0) ** 2).sum(axis=1)
     variance = float(squares.sum()) / df if df > 0 else np.nan
@@ -168,6 +172,7 @@ def decompose(scores: npt.ArrayLike, *, deterministic: Mask | None = None) -> De
         parts=parts,
         part_seeds=tuple(int(n) for n in part_seeds),
         covariance=covariance,
+        paired=paired,
     )
 
 
@@ -224,6 +229,19 @@ def _parts(block: BoolArray) -> tuple[IntArray, IntArray]:
                 reached = wider
             found[reached] = found.max() + 1
     return found, found[block.argmax(axis=0)]
+
+
+def _share_nothing(block: BoolArray) -> bool:
+    """Whether there are several arms, no two of which share a seed, and repeated runs of some."""
+    return len(block) > 1 and bool((block.sum(axis=0) <= 1).all() and (block.sum(axis=1) > 1).any())
+
+
+def _plain_means(
+    values: FloatArray, block: BoolArray, labels: IntArray, seed_labels: IntArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """As `_least_squares`, of seeds that shift nothing."""
+    counts = block.sum(axis=1)
+    return values.sum(axis=1) / counts, np.zeros(block.shape[1]), np.diag(1.0 / counts)
 
 
 def _least_squares(

@@ -143,6 +143,8 @@ def _weighted(
     """
     values = np.where(seen, start, 0.0)
     residuals, df = values, float(freedom.sum())
+    if not (seen.sum(axis=0) > 1).any():  # no seed tells of two arms, and none has a shift
+        return np.where(seen, start, np.nan), _robust_variance(residuals[seen], df)
     for _ in range(_SWEEPS):
         unit = _robust_variance(residuals[seen], df)
         squares = (residuals**2).sum(axis=1)

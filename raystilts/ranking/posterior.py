@@ -39,6 +39,7 @@ NO_REPEATS = "no repeated seeds: the seed variance is unknown, so no interval an
 NO_BASELINE = "none has no finished run: gain unavailable"
 NO_RUNS = "no arm has a finished run"
 NOT_LEARNT = "not learnt at this size: no arm can be called better than another"
+UNPAIRED = "the arms share no seed: what a seed does to its run counts as chance"
 SPLIT = "some arms share no seed: their differences include the variance between seeds"
 
 
@@ -311,6 +312,8 @@ def _notes(fit: Decomposition) -> tuple[str, ...]:
     notes = [] if fit.present[0] else [NO_BASELINE]
     if not fit.estimable:
         notes.append(NO_REPEATS)
+    elif not fit.paired:
+        notes.append(UNPAIRED)
     elif fit.split and fit.seed_df > 0:
         notes.append(SPLIT)
     return tuple(notes)
