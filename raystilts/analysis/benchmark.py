@@ -202,7 +202,7 @@ def _notes(suite: Suite, answers: dict[str, TargetAnswer], study: Study | None) 
         notes.append(f"at most {limit} test rows a language were scored, so these are not the benchmark's full scores")
     blind = [answer.target for answer in members if any(arm.selection == "test" for arm in answer.arms)]
     if blind:
-        notes.append(f"{', '.join(blind)}: no dev data, so the best arm is chosen and scored on the same test data")
+        notes.append(f"{', '.join(blind)}: no dev data choose: the best arm is chosen and scored on the same test data")
     if any(arm.overlap for answer in members for arm in answer.arms):
         notes.append("(...) the arm trains on a target's own training data; see `raystilts best` for which")
     notes += [note for answer in members for note in answer.notes if note.startswith("the encoder has seen")]

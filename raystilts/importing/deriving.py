@@ -114,6 +114,7 @@ def _create_facts(connection: duckdb.DuckDBPyConnection, *, once: bool, kept: bo
     """
     key = ", ".join(f'"{name}"' for name in KEY)
     one = f"select {key}, value, examples, failed, drawn from given"
+    # Equal but for rounding, however many sources have them: `merging.refuse_two_values` lets no others in.
     most = "max(value) as value, max(examples) as examples, bool_or(failed) as failed, bool_or(drawn) as drawn"
     grouped = f"select {key}, {most} from given group by all"
     # In a table of its own: read off the same rows within the view, it would hold all of them in memory.

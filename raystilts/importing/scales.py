@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping
 from typing import Literal
 
@@ -14,6 +15,12 @@ from raystilts.importing.reading import COLUMN, FILE, ROW
 Scale = Literal["auto", "percent", "fraction"]
 #: A fraction may exceed 1 by rounding.
 _ROUNDING = 1e-3
+#: Above this a score is surely in percent, and far from those that may be either.
+_SURELY = 5.0
+#: Rates that may exceed 1: what was inserted counts too.
+_ABOVE_ONE = frozenset(("wer", "cer", "ter"))
+_GROUPS = {"seed_name": "seed", FILE: "file"}
+_APART = "Give --scale percent if all are; else mend the file, or import the fractions apart, with --scale fraction"
 #: Words of columns that mark gains over the baseline among scores.
 _SCORES = ("value", "score", "absolute", "raw", "result", "abs")
 _GAINS = ("delta", "gain", "difference", "diff", "improvement")
@@ -26,32 +33,46 @@ def where_of(row: pd.Series) -> str:
 
 
 def to_fractions(rows: pd.DataFrame, scale: Scale, signed: Collection[str], said: list[str]) -> pd.DataFrame:
-    """`value` (and `std` and `stderr`) as fractions of 1, by metric and target.
+    """`value` (and `std` and `stderr`) as fractions of 1, by metric and target; errors as one minus themselves.
+
+    A cell with a percent sign is in percent, whatever `scale` says of the others.
+
+    Args:
+        rows: Also with the columns percent (a cell has a percent sign), turned (see `by_direction`) and added_to (see
+            `absolute`), as far as they are there; the last two are dropped.
 
     Raises:
         UserError: A score can be neither, or a target has both.
     """
     keys = [rows["metric"].astype(str), rows["target"].astype(str)]
+    signs, turned = _marked(rows, "percent"), _marked(rows, "turned")
     values = rows["value"]
-    largest = values.abs().groupby(keys).max()
-    percents = rows["percent"].groupby(keys).any() if "percent" in rows.columns else largest * 0 > 0
-    percent = percents | ((largest > 1.0 + _ROUNDING) if scale == "auto" else (largest >= 0) & (scale == "percent"))
-    if scale == "fraction":
-        percent &= False
-    flags = (
-        pd.Series(pd.MultiIndex.from_arrays(keys).map(percent.to_dict()), index=rows.index).fillna(False).astype(bool)
-    )
     if scale == "auto":
-        _check_mixed(rows, flags & ~rows.get("percent", flags & False).astype(bool), keys)
+        flags = signs | (values.abs().mask(signs).groupby(keys).transform("max") > 1.0 + _ROUNDING)
+        _check_signs(rows, signs, flags, keys)
+        _check_differences(rows)
+        _check_mixed(rows, signs, flags, keys)
+        _check_rates(rows[turned], signs[turned], flags[turned])
+    else:
+        flags = signs | (scale == "percent")
+        if scale == "fraction" and signs.any():
+            said.append(f"{int(signs.sum())} values with a percent sign are in percent all the same")
     _check_range(rows, flags, scale, signed)
+    by_target = flags.groupby(keys)
+    _say_scales(by_target.all() if scale == "fraction" else by_target.any(), scale, said)
     rows = rows.assign(value=values.where(~flags, values / 100.0))
     over = (rows["value"].abs() > 1.0) & (rows["value"].abs() <= 1.0 + _ROUNDING)
     rows["value"] = rows["value"].mask(over, rows["value"].clip(-1.0, 1.0))
     for name in ("std", "stderr"):
         if name in rows.columns:
             rows[name] = rows[name].where(~flags, rows[name] / 100.0)
-    _say_scales(percent, scale, said)
-    return rows
+            _check_spread(rows, name)
+    rows["value"] = rows["value"].mask(turned, 1.0 - rows["value"])
+    return rows.drop(columns=["turned", "added_to"], errors="ignore")
+
+
+def _marked(rows: pd.DataFrame, name: str) -> pd.Series[bool]:
+    return rows[name].astype(bool) if name in rows.columns else pd.Series(False, index=rows.index)
 
 
 def _say_scales(percent: pd.Series[bool], scale: Scale, said: list[str]) -> None:
@@ -74,22 +95,128 @@ def _few(names: Collection[str]) -> str:
     return ", ".join(list(names)[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
-def _check_mixed(rows: pd.DataFrame, flags: pd.Series[bool], keys: list[pd.Series]) -> None:
-    """A target with scores in percent and in fractions: those up to 1, times 100, are among the others."""
-    values = rows["value"].abs()
-    small = flags & (values <= 1.0) & (values > 0.0)
-    if not small.any():
+def _name(row: pd.Series) -> str:
+    """A metric as the file calls it."""
+    return str(row["metric"]).removeprefix("1-") if row.get("turned", False) else str(row["metric"])
+
+
+def _check_signs(rows: pd.DataFrame, signs: pd.Series[bool], flags: pd.Series[bool], keys: list[pd.Series]) -> None:
+    """Cells without a percent sign and up to 1, in a target with percent signs: percents or fractions."""
+    odd = signs.groupby(keys).transform("any") & ~flags & (rows["value"].abs() > 0.0)
+    if odd.any():
+        first = rows[odd].iloc[0]
+        raise UserError(
+            f"{where_of(first)}: {_name(first)} {first['value']:g} of {first['target']} has no percent sign, others of "
+            f"{first['target']} have ({int(odd.sum())} such rows); give --scale fraction if it is a fraction, "
+            "--scale percent if it is in percent"
+        )
+
+
+def _check_differences(rows: pd.DataFrame) -> None:
+    """Differences in percent from baselines that are fractions."""
+    if "added_to" not in rows.columns:
         return
+    base = rows["added_to"]
+    odd = (base.abs() <= 1.0) & (base != 0.0)
+    odd &= ((rows["value"] - base).abs() > 1.0) | (rows["value"].abs() > 1.0 + _ROUNDING)
+    if odd.any():
+        first = rows[odd].iloc[0]
+        raise UserError(
+            f"{where_of(first)}: {_name(first)} of {first['target']} is {first['value'] - first['added_to']:g} more "
+            f"than the baseline's {first['added_to']:g} ({int(odd.sum())} such rows). Give --scale percent if both "
+            "are in percent; else write both as fractions"
+        )
+
+
+def _check_mixed(rows: pd.DataFrame, signs: pd.Series[bool], flags: pd.Series[bool], keys: list[pd.Series]) -> None:
+    """A target with scores in percent and in fractions."""
+    values = rows["value"].abs()
     big = values.where(flags & (values > 1.0))
     low, high = big.groupby(keys).transform("min"), big.groupby(keys).transform("max")
+    small = flags & ~signs & (values <= 1.0) & (values > 0.0) & (high >= _SURELY)
+    if not small.any():
+        return
+    for name in ("split", "language"):
+        _check_group(rows, small, high, keys, name)
+    small &= low >= _SURELY  # where percents come near 1, small ones are percents too
+    # Single scores that, times 100, are among the others; those far from them may be of runs that learned nothing.
     amid = small & (values * 100.0 >= 0.7 * low) & (values * 100.0 <= 1.3 * high) & (values > 0.05)
-    amid &= low >= 5.0  # where percents come near 1, small ones are percents too
     if amid.any():
         targets = rows.loc[amid, "target"].astype(str).unique()
         first = rows[amid].iloc[0]
         raise UserError(
-            f"{where_of(first)}: {first['metric']} {first['value']:g} of {_few(targets)} looks like a fraction among "
-            f"percents; say --scale percent if it is one ({int(amid.sum())} such rows), or mend the file"
+            f"{where_of(first)}: {_name(first)} {first['value']:g} of {_few(targets)} looks like a fraction among "
+            f"percents; say --scale percent if it is in percent ({int(amid.sum())} such rows), or mend the file"
+        )
+    for name in ("intermediate", "encoder", "hyperparameters", "seed_name", FILE):
+        if name in rows.columns:
+            _check_group(rows, small, high, keys, name)
+
+
+def _check_group(
+    rows: pd.DataFrame, small: pd.Series[bool], high: pd.Series[float], keys: list[pd.Series], name: str
+) -> None:
+    """A split, a language... of a target of which no score is above 1, where others are surely in percent."""
+    low = small & (rows["value"].abs().groupby([*keys, rows[name].astype(str)]).transform("max") <= 1.0)
+    if not low.any():
+        return
+    odd = rows[low]
+    first = odd.iloc[0]
+    for one in ("metric", "target", name):
+        odd = odd[odd[one].astype(str) == str(first[one])]
+    raise UserError(
+        f"{where_of(first)}: {_name(first)} of {first['target']} is {_values(odd)} for "
+        f"{_GROUPS.get(name, name)} {first[name]} and up to {high[low].iloc[0]:g} for others: percent or fractions? "
+        f"{_APART}"
+    )
+
+
+def _check_rates(rows: pd.DataFrame, signs: pd.Series[bool], flags: pd.Series[bool]) -> None:
+    """Rates of errors in which small values say nothing: 0.5 beside 20 may be 0.5 % or a half.
+
+    A target up to 1 is in fractions beside targets in percent only if these would have such values in percent.
+    """
+    if not len(rows):
+        return
+    keys = [rows["metric"].astype(str), rows["target"].astype(str)]
+    values = rows["value"]
+    for name in rows["metric"].astype(str).unique():
+        if set(words(name)) & _ABOVE_ONE:
+            plain = values.where(~signs & (rows["metric"] == name) & (values > 0.0)).groupby(keys)
+            least, most = plain.transform("min"), plain.transform("max")
+            odd = (least <= 1.0) & (most > 1.0 + _ROUNDING) & (most < _SURELY)
+            _refuse_rates(rows[odd], "around 1", "Give --scale percent or --scale fraction")
+    medians, percent = values.groupby(keys).median(), flags.groupby(keys).any()
+    fractions: dict[tuple[str, str], float] = medians[~percent & (medians > 0.0)].to_dict()  # type: ignore[assignment]
+    for (name, target), median in fractions.items():
+        others = medians[percent & (medians.index.get_level_values(0) == name)]
+        if len(others) and not others.min() / 2.0 <= 100.0 * median <= others.max() * 2.0:
+            mine = rows[(keys[0] == name) & (keys[1] == target)]
+            _refuse_rates(mine, f"and that of {_few(others.index.get_level_values(1))} in percent", _APART)
+
+
+def _refuse_rates(rows: pd.DataFrame, why: str, todo: str) -> None:
+    if len(rows):
+        first = rows.iloc[0]
+        mine = rows[(rows["metric"] == first["metric"]) & (rows["target"] == first["target"])]
+        raise UserError(
+            f"{where_of(first)}: {_name(first)} of {first['target']} is {_values(mine)}, {why}: percent or fractions? "
+            f"{todo}"
+        )
+
+
+def _values(rows: pd.DataFrame) -> str:
+    return _few([f"{value:g}" for value in rows["value"].dropna().unique()])
+
+
+def _check_spread(rows: pd.DataFrame, name: str) -> None:
+    """Runs from 0 to 1 have at most a standard deviation of 0.71 (two runs, 0 and 1); from -1 twice that."""
+    wrong = (rows[name] > (0.7072 if (rows["value"] >= 0.0).all() else 1.4143)) & (rows["runs"] > 1)
+    if wrong.any():
+        first = rows[wrong].iloc[0]
+        raise UserError(
+            f"{where_of(first)}: no runs can have {_name(first)} {first['value']:g} with {name} {first[name]:g}, as "
+            f"fractions of 1 ({int(wrong.sum())} such rows). Write both in percent, or both as fractions"
         )
 
 
@@ -108,7 +235,7 @@ def _check_range(rows: pd.DataFrame, flags: pd.Series[bool], scale: Scale, signe
         elif scale == "auto":
             hint = f"a metric where lower is better is told by --lower {first['metric']}; {hint}"
         raise UserError(
-            f"{where_of(first)}: {first['metric']} {first['value']:g} is no score between {below:g} and {top:g} "
+            f"{where_of(first)}: {_name(first)} {first['value']:g} is no score between {below:g} and {top:g} "
             f"({int(wrong.sum())} such rows of {_few(rows.loc[wrong, 'target'].astype(str).unique())}). Leave rows out "
             f"with --where COLUMN=VALUE; {hint}"
         )
@@ -118,6 +245,9 @@ def by_direction(
     rows: pd.DataFrame, lower: Collection[str], higher: Collection[str], wanted: Collection[str], said: list[str]
 ) -> pd.DataFrame:
     """Only metrics that are better when higher: rates of errors turned over, losses and costs left out.
+
+    Rates have their new names here, and are marked in a column turned; their values are turned over by `to_fractions`,
+    which knows whether they are in percent.
 
     Args:
         lower: Metrics that the user says are better when lower; likewise `higher`.
@@ -132,14 +262,13 @@ def by_direction(
             if name not in names:
                 raise UserError(f"{option} {name}: not in the table; {did_you_mean(name, names)}")
     away: dict[str, list[str]] = {"lower is better": [], "no score": []}
+    turned = pd.Series(False, index=rows.index)
     for name in names:
         way = "higher" if name in higher else "lower" if name in lower else direction(name)
         if way == "lower" and (is_rate(name) or name in lower) and _is_share(rows, name):
             mine = rows["metric"] == name
-            whole = 100.0 if rows.loc[mine, "value"].max() > 1.0 + _ROUNDING else 1.0
-            rows = rows.assign(
-                value=rows["value"].mask(mine, whole - rows["value"]), metric=rows["metric"].mask(mine, f"1-{name}")
-            )
+            turned |= mine
+            rows = rows.assign(metric=rows["metric"].mask(mine, f"1-{name}"))
             said.append(f"{name}: lower is better, turned into 1-{name} (--higher {name} says otherwise)")
         elif way == "lower":
             away["lower is better"].append(name)
@@ -155,7 +284,7 @@ def by_direction(
         if metrics:
             said.append(f"left out ({why}): {', '.join(metrics)} (--higher NAME says otherwise)")
     gone = [name for metrics in away.values() for name in metrics]
-    kept = rows[~rows["metric"].isin(gone)]
+    kept = rows.assign(turned=turned)[~rows["metric"].isin(gone)]
     if not len(kept):
         raise UserError(f"no metric where higher is better, only {', '.join(gone)}; give --higher NAME if one is")
     return kept
@@ -178,7 +307,7 @@ def marked_gains(rows: pd.DataFrame, frame: pd.DataFrame, unused: Collection[str
 
 
 def absolute(rows: pd.DataFrame, frame: pd.DataFrame, differences: Mapping[str, str], said: list[str]) -> pd.DataFrame:
-    """Adds the baseline's score to rows that hold a difference from it.
+    """Adds the baseline's score to rows that hold a difference from it, and tells it in a column added_to.
 
     Args:
         rows: Columns intermediate, target, language, split, metric and value; index as in `frame`.
@@ -186,7 +315,7 @@ def absolute(rows: pd.DataFrame, frame: pd.DataFrame, differences: Mapping[str, 
         differences: Column to value.
 
     Raises:
-        UserError: There is no such row, or no baseline for one.
+        UserError: There is no such row, no baseline for one, or its metric is better when lower.
     """
     place = ["target", "language", "split", "metric"]
     for name, value in differences.items():
@@ -197,6 +326,12 @@ def absolute(rows: pd.DataFrame, frame: pd.DataFrame, differences: Mapping[str, 
         if not chosen.any():
             found = sorted(set(frame[name].astype(str)))
             raise UserError(f"--difference {name}={value}: no row has it; {did_you_mean(value, found)}")
+        if (over := chosen & _marked(rows, "turned")).any():
+            first = rows[over].iloc[0]
+            raise UserError(
+                f"--difference {name}={value}: {where_of(first)}: {_name(first)} is better when lower, so that a "
+                "difference may mean either way; give scores instead, or leave such rows out with --where COLUMN=VALUE"
+            )
         base = rows[(rows["intermediate"] == "none") & ~chosen].groupby(place)["value"].mean().rename("base")
         added = rows.join(base, on=place)["base"]
         lost = chosen & added.isna() & rows["value"].notna()
@@ -206,7 +341,10 @@ def absolute(rows: pd.DataFrame, frame: pd.DataFrame, differences: Mapping[str, 
                 f"--difference {name}={value}: there is no baseline of target {target} to add it to; leave such rows "
                 f"out with --where 'COLUMN!={target}'"
             )
-        rows = rows.assign(value=rows["value"].where(~chosen, rows["value"] + added))
+        known = rows["added_to"] if "added_to" in rows.columns else added * math.nan
+        rows = rows.assign(
+            value=rows["value"].where(~chosen, rows["value"] + added), added_to=known.where(~chosen, added)
+        )
         said.append(f"{int(chosen.sum())} differences added to the baseline of the same target")
     return rows
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, cast
 
@@ -30,8 +30,11 @@ _ROW_GROUP = 65_536
 _TYPES = {
     "intermediate_fraction": pa.float64(), "target_fraction": pa.float64(), "seed": pa.int64(), "step": pa.int64(),
     "value": pa.float64(), "examples": pa.int64(), "failed": pa.bool_(), "drawn": pa.bool_(), "row": pa.int64(),
+    "baseline_fraction": pa.float64(),
 }  # fmt: skip
-_NAMES = (*KEY, "value", "examples", "failed", "drawn", "source", "file", "row", "place")
+#: What a row of `none` was called before it stood for the baseline: another import may say that it does not.
+_NAMED = ("baseline", "baseline_fraction")
+_NAMES = (*KEY, "value", "examples", "failed", "drawn", "source", "file", "row", "place", *_NAMED)
 SCHEMA = pa.schema([pa.field(name, _TYPES.get(name, pa.string())) for name in _NAMES])
 
 
@@ -46,6 +49,8 @@ class Source:
         where: The rows that were asked for.
         command: How it was called, for the record.
         time: When it was last changed, in ISO format.
+        baseline: The intermediate that this import said stands for none; empty where it said nothing, None where that
+            is not known (of folders of an older version).
     """
 
     path: str
@@ -54,6 +59,7 @@ class Source:
     where: str
     command: str
     time: str
+    baseline: str | None = None
 
     @property
     def key(self) -> str:
@@ -72,7 +78,7 @@ class Settings:
 
     Attributes:
         metrics: Main metrics, those named last first.
-        baselines: Names that stand for none.
+        baselines: Names that stand for none by the imports that are there.
         same_name: Whether spellings are merged.
     """
 
@@ -80,13 +86,9 @@ class Settings:
     baselines: tuple[str, ...] = ()
     same_name: bool = False
 
-    def also(self, metrics: Sequence[str], baseline: str | None, same_name: bool) -> Settings:
-        """With what one more import says."""
-        return Settings(
-            tuple(dict.fromkeys([*metrics, *self.metrics])),
-            tuple(dict.fromkeys([*self.baselines, *([baseline] if baseline and baseline != "none" else [])])),
-            self.same_name or same_name,
-        )
+    def also(self, metrics: Sequence[str], baselines: Sequence[str], same_name: bool) -> Settings:
+        """With what one more import says, after which `baselines` stand for none."""
+        return Settings(tuple(dict.fromkeys([*metrics, *self.metrics])), tuple(baselines), self.same_name or same_name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,28 @@ class State:
     rows: pa.Table
     sources: Mapping[str, Source] = field(default_factory=dict)
     settings: Settings = Settings()
+
+    def superseded(self, source: Source, *, replace: bool = False) -> set[str]:
+        """Keys of sources that go when one is read: the same bytes read before; with `replace` all of the same path."""
+        return {key for key in self.of_file(source) if replace or self.sources[key].digest == source.digest}
+
+    def of_file(self, source: Source) -> set[str]:
+        """Keys of the earlier imports of the same file, be its bytes the same or its place."""
+        return {
+            key for key, one in self.sources.items()
+            if one.where == source.where and (one.digest == source.digest or one.path == source.path)
+        }  # fmt: skip
+
+    def baselines(self, without: Collection[str] = ()) -> list[str]:
+        """Names that stand for none by the imports that are there, but for some sources.
+
+        Who gave those of a folder of an older version is not known: they hold as long as a source of it is there.
+        """
+        left = [one for key, one in self.sources.items() if key not in without]
+        known = {one.baseline for one in self.sources.values()}
+        older = [name for name in self.settings.baselines if name not in known]
+        names = [*(older if any(one.baseline is None for one in left) else []), *(one.baseline for one in left)]
+        return list(dict.fromkeys(name for name in names if name))
 
 
 def to_rows(frame: Any, source: Source) -> pa.Table:
@@ -138,7 +162,10 @@ def load_state(folder: Folder, manifest: Manifest) -> State:
         said = meta["settings"]
         settings = Settings(tuple(said["metrics"]), tuple(said["baselines"]), bool(said["same_name"]))
         sources = {key: Source(**values) for key, values in meta["sources"].items()}
-        return State(table.cast(SCHEMA), sources, settings)
+        for name in _NAMED:
+            if name not in table.column_names:  # written by an older version
+                table = table.append_column(SCHEMA.field(name), pa.nulls(table.num_rows, SCHEMA.field(name).type))
+        return State(table.select(SCHEMA.names).cast(SCHEMA), sources, settings)
     if not manifest.parts["runs"]:
         return State(SCHEMA.empty_table())
     return _of_ledger(folder, manifest)
@@ -174,7 +201,8 @@ def _of_ledger(folder: Folder, manifest: Manifest) -> State:
                 qualify row_number() over (partition by stage order by attempt desc) = 1
             )
             select {cell}, s.split, s.language, s.metric, s.step, s.value, s.examples, false as failed, false as drawn,
-                md5(r.source) as source, split_part(r.source, ',', 1) as file, 0 as row, '' as place, r.source as text
+                md5(r.source) as source, split_part(r.source, ',', 1) as file, 0 as row, '' as place,
+                null::varchar as baseline, null::double as baseline_fraction, r.source as text
             from scores s join newest r on s.stage = r.stage and s.attempt = r.attempt
             """
         ).to_arrow_table()
@@ -190,14 +218,23 @@ def _of_ledger(folder: Folder, manifest: Manifest) -> State:
 
 
 def renamed(state: State, names: Mapping[str, Mapping[str, str]]) -> State:
-    """With other spellings, by column."""
+    """With other spellings, by column; those of intermediates hold for names that stand for none too."""
     import pyarrow.compute as pc
 
-    rows = state.rows
-    for column, changes in names.items():
+    rows, arms, metrics = state.rows, names.get("intermediate", {}), names.get("metric", {})
+    for column, changes in {**names, "baseline": arms}.items():
         if changes and rows.num_rows:
             old = rows[column].combine_chunks()
             places = pc.index_in(old, pa.array(list(changes), pa.string()))
             new = pc.if_else(pc.is_valid(places), pc.take(pa.array(list(changes.values()), pa.string()), places), old)
             rows = rows.set_column(rows.schema.get_field_index(column), SCHEMA.field(column), new)
-    return replace(state, rows=rows)
+    settings = replace(
+        state.settings,
+        metrics=tuple(dict.fromkeys(metrics.get(name, name) for name in state.settings.metrics)),
+        baselines=tuple(dict.fromkeys(arms.get(name, name) for name in state.settings.baselines)),
+    )
+    sources = {
+        key: replace(one, baseline=arms.get(one.baseline, one.baseline)) if one.baseline else one
+        for key, one in state.sources.items()
+    }
+    return State(rows, sources, settings)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from raystilts.errors import UserError, did_you_mean
 from raystilts.filesystem import open_folder
@@ -18,8 +20,15 @@ from raystilts.importing.deriving import derive
 from raystilts.importing.files import read_file
 from raystilts.importing.items import write_items
 from raystilts.importing.kinds import without_split
-from raystilts.importing.merging import Merged, merge
-from raystilts.importing.names import same_names, with_baseline, without_summaries
+from raystilts.importing.merging import Merged, merge, refuse_two_values, with_one_baseline
+from raystilts.importing.names import (
+    in_one_spelling,
+    same_names,
+    taken_for,
+    with_baseline,
+    with_english,
+    without_summaries,
+)
 from raystilts.importing.numbers import is_missing
 from raystilts.importing.reading import Reading
 from raystilts.importing.scales import Scale, absolute, by_direction, marked_gains, to_fractions
@@ -30,6 +39,7 @@ from raystilts.importing.wide import as_long
 from raystilts.importing.writing import update
 from raystilts.results.baseline import NONE, write_baseline
 from raystilts.results.stand_ins import write_stand_ins
+from raystilts.tasks.languages import english_names
 
 _NAMED = ("intermediate", "target", "language", "metric")
 
@@ -127,7 +137,8 @@ def import_table(table: str | Path, results: str | Path, options: Options | None
     def change(old: State) -> tuple[State, bool]:
         reading = read(path, options)  # here, so that it is gone before the ledger's rows are made
         source = _source(path, reading, options)
-        known = understood(reading, options, old.settings)
+        others = old.baselines(without=old.of_file(source))
+        known = understood(reading, options, replace(old.settings, baselines=tuple(others)))
         merged, said = _merged(old, known, source, options)
         outcome.append((merged, [*known.said, *said], len(known.rows), reading.items, source))
         return merged.state, merged.changed
@@ -136,8 +147,7 @@ def import_table(table: str | Path, results: str | Path, options: Options | None
     merged, said, number, examples, source = outcome[-1]
     # Tables that were measured against different ones have no common name for it.
     named = merged.state.settings.baselines
-    if named:
-        write_baseline(folder, named[0] if len(named) == 1 else NONE)
+    write_baseline(folder, named[0] if len(named) == 1 else NONE)
     write_stand_ins(folder, derived.stand_ins)
     items = write_items(folder, examples, source) if examples is not None else 0
     return Imported(
@@ -200,9 +210,12 @@ def _checked_scores(
     rows = arranged(reading, columns, said)
     rows = without_summaries(rows, options.metrics, said)
     rows = with_splits(rows, "split" in columns.of or "split" in columns.constants, said)
+    rows = with_english(rows, said)
+    spelt = _spellings(rows, options, settings)
+    rows = in_one_spelling(rows, spelt, said)
     there = set(rows["metric"])
     lower, higher, wanted, signed = (
-        [name if name in there else without_split(name)[0] for name in names]
+        [_metric(name, spelt, there) for name in names]
         for names in (options.lower, options.higher, options.metrics, options.signed)
     )
     rows = by_direction(rows, lower, higher, wanted, said)
@@ -210,13 +223,36 @@ def _checked_scores(
         known = sorted(set(rows["metric"]))
         if name not in known:
             raise UserError(f"--metric {name}: not in the table; {did_you_mean(name, known)}")
-    rows = with_baseline(rows, options.baseline, settings.baselines, said)
+    arms = spelt.get("intermediate", {})
+    given = None if options.baseline is None else arms.get(options.baseline, options.baseline)
+    rows = with_baseline(rows, given, [arms.get(name, name) for name in settings.baselines], said)
     gains = options.differences or marked_gains(rows, reading.frame, columns.unused)
     rows = absolute(rows, reading.frame, gains, said)
     rows = to_fractions(rows, options.scale, signed, said)
     rows = as_runs(rows, said)
     rows = with_seeds(rows, options.repeats, _differing(reading.frame, rows, columns), said)
-    return without_duplicates(rows, reading.frame, columns, options.repeats, said)
+    try:
+        return without_duplicates(rows, reading.frame, columns, options.repeats, said)
+    except UserError as error:
+        made = [sentence for column, changes in spelt.items() for sentence in taken_for(column, changes)]
+        raise UserError(f"{error} (--same-name: {'; '.join(made[:3])})" if made else str(error)) from None
+
+
+def _spellings(rows: pd.DataFrame, options: Options, settings: Settings) -> dict[str, dict[str, str]]:
+    """The names of a table that another spelling takes the place of: before its runs are counted and compared."""
+    if not (options.same_name or settings.same_name):
+        return {}
+    names = {name: [str(value) for value in rows[name].dropna().unique()] for name in _NAMED}
+    names["intermediate"] += settings.baselines
+    return same_names(names)
+
+
+def _metric(name: str, spelt: Mapping[str, Mapping[str, str]], there: Collection[str]) -> str:
+    """A metric as the rows have it, by the name that the user gave."""
+    changes = spelt.get("metric", {})
+    found = changes.get(name, name)
+    plain = without_split(name)[0]
+    return found if found in there else changes.get(plain, plain)
 
 
 def _differing(frame: pd.DataFrame, rows: pd.DataFrame, columns: Columns) -> list[str]:
@@ -232,33 +268,62 @@ def _differing(frame: pd.DataFrame, rows: pd.DataFrame, columns: Columns) -> lis
 
 def _merged(old: State, known: Understood, source: Source, options: Options) -> tuple[Merged, list[str]]:
     """The new state, and what was concluded of the two together."""
+    before, said = old.settings, list[str]()
     metrics = [name for given in options.metrics for name in (given, without_split(given)[0])]
-    settings = old.settings.also(metrics, options.baseline, options.same_name)
-    new = State(to_rows(known.rows, source), {source.key: source}, settings)
-    names = {
-        name: sorted({*old.rows[name].unique().to_pylist(), *new.rows[name].unique().to_pylist()}) for name in _NAMED
-    }
-    changes, said = same_names(names), []
-    if settings.same_name:
-        old, new = renamed(old, changes), renamed(new, changes)
-        said += [f"{name} {old_name!r} taken for {now!r}" for name, ones in changes.items()
-                 for old_name, now in ones.items()]  # fmt: skip
-    else:
-        said += [f"{name} {old_name!r} and {now!r} differ only in case or white space: two {name}s (--same-name: one)"
-                 for name, ones in changes.items() for old_name, now in ones.items()]  # fmt: skip
-    if settings.baselines:
-        old = renamed(old, {"intermediate": dict.fromkeys(settings.baselines, "none")})
-    changed = settings != old.settings
-    merged = merge(State(old.rows, old.sources, settings), new.rows, source, replace=options.replace)
+    old, baselines = _told_again(old, source, said)
+    new = State(to_rows(known.rows, source), {source.key: source}, before.also(metrics, baselines, options.same_name))
+    old, new, renamed_rows = _with_same_names(old, new, said)
+    source, settings = new.sources[source.key], new.settings
+    gone = old.superseded(source, replace=options.replace)
+    there = {key: one for key, one in old.sources.items() if key not in gone} | {source.key: source}
+    left, away = old.rows, old.rows.slice(0, 0)
+    if gone:
+        goes = pc.is_in(old.rows["source"], pa.array(sorted(gone), pa.string()))
+        left, away = old.rows.filter(pc.invert(goes)), old.rows.filter(goes)
+    left, own = with_one_baseline(left, new.rows, there, settings.baselines, said)
+    rows = pa.concat_tables([left, away])
+    merged = merge(State(rows, old.sources, settings), own, source, replace=options.replace)
+    if len(merged.state.sources) > 1 and (settings.same_name or settings.baselines or renamed_rows):
+        refuse_two_values(merged.state.rows)
     if merged.kept:
         said.append(
             f"{merged.kept} scores of an earlier version of this file are no longer in it: kept (--replace: gone)"
         )
     if "none" not in merged.state.rows["intermediate"].unique().to_pylist():
         said.append("no runs without an intermediate task: no gains (--baseline NAME says which intermediate is none)")
-    if changed and not merged.changed:
-        merged = Merged(merged.state, merged.new, merged.equal, merged.replaced, merged.gone, merged.kept, True)
-    return merged, said
+    return replace(merged, changed=merged.changed or renamed_rows or settings != before), said
+
+
+def _told_again(old: State, source: Source, said: list[str]) -> tuple[State, list[str]]:
+    """What was said of a file before gives way to what is said now: the state, and the names that stand for none."""
+    earlier = old.of_file(source)
+    baselines = old.baselines(without=earlier)
+    baselines += [source.baseline] if source.baseline and source.baseline not in baselines else []
+    for name in dict.fromkeys(old.sources[key].baseline for key in earlier):
+        if name and name != source.baseline:
+            said.append(f"--baseline {name}, which an earlier import of this file gave, no longer holds for it")
+    sources = {
+        key: replace(one, baseline=source.baseline) if key in earlier else one for key, one in old.sources.items()
+    }
+    return replace(old, sources=sources), baselines
+
+
+def _with_same_names(old: State, new: State, said: list[str]) -> tuple[State, State, bool]:
+    """Both with English as `en`, and with one spelling of each name where that is asked for; whether rows changed."""
+    languages = english_names(str(name) for name in old.rows["language"].unique().to_pylist())
+    old = renamed(old, {"language": dict.fromkeys(languages, "en")})  # imported by an older version
+    names = {
+        name: sorted({*old.rows[name].unique().to_pylist(), *new.rows[name].unique().to_pylist()}) for name in _NAMED
+    }
+    told = {*old.rows["baseline"].unique().to_pylist(), *new.rows["baseline"].unique().to_pylist()} - {None}
+    names["intermediate"] = sorted({*names["intermediate"], *new.settings.baselines, *told})
+    changes = same_names(names)
+    if not new.settings.same_name:
+        said += [f"{name} {other!r} and {now!r} differ only in case or white space: two {name}s (--same-name: one)"
+                 for name, ones in changes.items() for other, now in ones.items()]  # fmt: skip
+        return old, new, bool(languages)
+    said += [sentence for name, ones in changes.items() for sentence in taken_for(name, ones)]
+    return renamed(old, changes), renamed(new, changes), bool(languages) or any(changes.values())
 
 
 def _source(path: Path, reading: Reading, options: Options) -> Source:
@@ -270,7 +335,8 @@ def _source(path: Path, reading: Reading, options: Options) -> Source:
         newest = max(newest, int(file.stat().st_mtime))
     where = "&".join(sorted(f"{name}={value}" for name, value in options.where))
     changed = datetime.fromtimestamp(newest, UTC).isoformat()
-    return Source(str(path.resolve()), path.name, digest.hexdigest(), where, options.command, changed)
+    baseline = "" if options.baseline in (None, "none") else options.baseline
+    return Source(str(path.resolve()), path.name, digest.hexdigest(), where, options.command, changed, baseline)
 
 
 def _where(frame: pd.DataFrame, where: Sequence[tuple[str, str]], names: Sequence[object]) -> pd.DataFrame:

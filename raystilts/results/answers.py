@@ -17,7 +17,7 @@ from raystilts.results.baseline import NONE, without_runs
 from raystilts.results.ceiling import Ceiling, find_ceiling
 from raystilts.results.collapsed import collapsed_note
 from raystilts.results.item_noise import ItemLuck, KnownItems
-from raystilts.results.notes import GAINS_ALONE, TOGETHER, Selection, answer_notes, parsed, shared_notes
+from raystilts.results.notes import GAINS_ALONE, TOGETHER, Selection, answer_notes, parsed, shared_notes, unused_dev
 from raystilts.results.stratum import Arm, Stratum, rank_stratum, scores_of, was_run
 from raystilts.results.task_facts import KnownTasks
 
@@ -189,6 +189,7 @@ class Question:
 
     Attributes:
         stand_ins: Targets whose dev scores stand in for test scores, see `results.stand_ins`.
+        dev_languages: Languages of dev scores that cannot choose, by target and fraction.
     """
 
     target: str | None
@@ -200,6 +201,7 @@ class Question:
     tasks: KnownTasks
     baseline: str = NONE
     stand_ins: frozenset[str] = frozenset()
+    dev_languages: Mapping[tuple[str, float | None], Sequence[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,7 +282,8 @@ def answer_target(
         arms = [replace(arm, posterior="study") for arm in arms]
         arms += _not_run(arms, together, best)
     arms.sort(key=lambda a: (not a.competes, -(a.p_best or 0.0), -(a.mean or 0.0), a.intermediate))
-    notes = answer_notes(test, gains, chosen, selection, overlap, asked.include_overlap, asked.study, data)
+    unused = _unused_dev(test, rule, asked)
+    notes = answer_notes(test, gains, chosen, selection, overlap, asked.include_overlap, asked.study, data, unused)
     notes = (*notes, *_collapsed(test, gains, eligible, asked, dev is None))
     if dev is not None and together is None:
         names = [arm_label(*arm[:2], asked.baseline) for arm in dev.arms]
@@ -327,6 +330,16 @@ def _collapsed(
     names = [arm_label(*arm[:2], asked.baseline) for arm in test.arms]
     shown = ["the gain"] * test.has_baseline + ["P(best)"] * chooses
     return collapsed_note(scores_of(test, asked.language), gains, names, eligible, " and ".join(shown))
+
+
+def _unused_dev(test: Stratum, rule: Selection, asked: Question) -> str:
+    """Why the dev scores that there are do not choose; empty where there are none."""
+    languages = asked.dev_languages.get((test.target, test.target_fraction), ())
+    if rule == "en_dev":
+        wanted = asked.tasks.train_language(test.target)
+        taken = "" if asked.tasks.get(test.target) else "taken to be "
+        return unused_dev(languages, wanted, f"the training language is {taken}{wanted}")
+    return unused_dev(languages, asked.language, f"the answer is in {asked.language}")
 
 
 def _other_choice(test: Stratum, selection: Selection, asked: Question) -> str:

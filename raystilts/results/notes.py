@@ -39,13 +39,20 @@ def answer_notes(
     include_overlap: bool,
     study: Study | None,
     data: str = "test",
+    unused: str = "",
 ) -> tuple[str, ...]:
-    """The notes of one stratum, one sentence each; `data` says what stands for the test data."""
+    """The notes of one stratum, one sentence each.
+
+    Args:
+        data: What stands for the test data.
+        unused: Why dev data do not choose where there are some.
+    """
     notes = [] if not chosen.learnt else list(dict.fromkeys([*gains.notes, *chosen.notes]))
     if selection == "test" and chosen.learnt:
         exploratory = ", so P(best) is exploratory" if chosen.determined else ""
-        missing = "test" if data == "dev" else "dev"
-        notes.append(f"no {missing} data: chosen and scored on the same {data} data{exploratory}")
+        why = unused or f"no {'test' if data == 'dev' else 'dev'} data"
+        mark = ";" if unused else ":"
+        notes.append(f"{why}{mark} chosen and scored on the same {data} data{exploratory}")
     if any(overlap):
         shared = ", ".join(dict.fromkeys(a.intermediate for a, o in zip(test.arms, overlap, strict=True) if o))
         rule = "competes all the same" if include_overlap else "is left out of best (--include-overlap lets it in)"
@@ -73,6 +80,24 @@ def answer_notes(
         one = "is one checkpoint" if len(elsewhere) == 1 else "are one checkpoint each"
         notes.append(f"{', '.join(elsewhere)} {one} for all seeds: no seed variance of its own training is in its runs")
     return tuple(notes)
+
+
+def unused_dev(languages: Sequence[str], wanted: str | None, other: str) -> str:
+    """Why dev data in these languages do not choose; empty where there are none.
+
+    Args:
+        wanted: The language of those that would choose; None for the mean over languages.
+        other: Why data in others do not.
+    """
+    if not languages:
+        return ""
+    shown = ", ".join(languages[:5]) + (f" and {len(languages) - 5} more" if len(languages) > 5 else "")
+    why = other
+    if wanted in languages:
+        shown, why = str(wanted), "no run has a score there that counts"
+    elif wanted is None:
+        why = "no language is in every run"
+    return f"dev data in {shown} do not choose: {why}"
 
 
 def _elsewhere(test: Stratum, study: Study | None) -> list[str]:

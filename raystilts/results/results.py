@@ -29,6 +29,7 @@ from raystilts.results.stratum import Arm, Final, Place, Stratum, build_stratum
 from raystilts.results.study_file import read_study
 from raystilts.results.tables import in_view
 from raystilts.results.task_facts import KnownTasks, read_tasks
+from raystilts.tasks.languages import other_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -324,7 +325,8 @@ class Results:
         compared = compared_fraction(intermediate_fraction, tests.values(), study)
         asked = Question(target, language, compared, include_overlap, strict, study, read_tasks(self.folder, study),
                          self.baseline, read_stand_ins(self.folder))  # fmt: skip
-        devs, rule = self._choosing(every, asked if least is None else replace(asked, target=None))
+        devs, rule, unused = self._choosing(every, asked if least is None else replace(asked, target=None))
+        asked = replace(asked, dev_languages=unused)
         joint = {} if least is None else self._together(every, devs, rule, asked, least)
         items = self.known_items(target)
         return [answer_target(test, devs.get(key), rule, asked, joint.get(key), items) for key, test in tests.items()]
@@ -380,19 +382,36 @@ class Results:
         rows = self.known(split=split)[["target", "target_fraction"]].drop_duplicates().itertuples(index=False)
         return {(name, None if share != share else share) for name, share in rows if target in (None, name)}
 
-    def _choosing(self, tests: dict[Key, Stratum], asked: Question) -> tuple[dict[Key, Stratum], Selection]:
-        """The dev scores that choose the arm, for the strata that have any."""
+    def _choosing(
+        self, tests: dict[Key, Stratum], asked: Question
+    ) -> tuple[dict[Key, Stratum], Selection, dict[Key, list[str]]]:
+        """The dev scores that choose the arm, for the strata that have any; languages of those that cannot."""
         rule: Selection = asked.study.selection if asked.study else "en_dev"
-        if rule == "target_dev":
-            return self._scored("dev", asked.target, asked.language), rule
         wanted = {key: asked.tasks.train_language(key[0]) for key in tests}
+        if rule == "target_dev":
+            found = self._scored("dev", asked.target, asked.language)
+        else:
+            found = self._dev_scores(wanted, asked.target)
+        if tests.keys() <= found.keys():
+            return found, rule, {}
+        there: dict[Key, list[str]] = {}
+        for split, name, share, language, *_ in self._tables.lists(queries.ITEM_COUNTS, target=asked.target):
+            if split == "dev" and (name, share) in tests and (name, share) not in found:
+                there.setdefault((name, share), []).append(language)
+        if rule == "en_dev":  # tables from elsewhere may have another name for it
+            names = {key: other_name(wanted[key], mine) for key, mine in there.items() if wanted[key] not in mine}
+            found |= self._dev_scores({key: name for key, name in names.items() if name}, asked.target)
+        return found, rule, {key: sorted(mine) for key, mine in there.items() if key not in found}
+
+    def _dev_scores(self, wanted: dict[Key, str], target: str | None) -> dict[Key, Stratum]:
+        """The dev scores of strata, each in a language of its own."""
         found: dict[Key, Stratum] = {}
         for language in sorted(set(wanted.values())):
-            for stratum in self.strata("dev", language, target=asked.target):
+            for stratum in self.strata("dev", language, target=target):
                 key = (stratum.target, stratum.target_fraction)
                 if wanted.get(key) == language and np.isfinite(stratum.scores).any():
                     found[key] = stratum
-        return found, rule
+        return found
 
     def _check(self, tests: dict[Key, Stratum], target: str | None, language: str | None) -> None:
         """Says what is wrong with a question that has no answer."""
@@ -408,7 +427,9 @@ class Results:
         rows = rows if target is None else rows[rows["target"] == target]
         languages = sorted({str(name) for names in rows["languages"] for name in names})
         where = "in these results" if target is None else f"in the results of {target}"
-        raise UserError(f"--language {language}: not {where}; {did_you_mean(str(language), languages)}")
+        there = other_name(str(language), languages)
+        hint = f"there it is {there!r}" if there else did_you_mean(str(language), languages)
+        raise UserError(f"--language {language}: not {where}; {hint}")
 
 
 def _finals(rows: Iterable[Any]) -> list[Final]:

@@ -6,10 +6,12 @@ and leaves rows in order.
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import inspect
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import pyarrow as pa
@@ -334,7 +336,7 @@ def register_converter(function: Converter) -> str:
     """
     name = getattr(function, "__name__", "")
     try:
-        code = inspect.getsource(function)
+        code = _code_of(function)
     except (OSError, TypeError):
         raise UserError(f"converter: {function!r} is no function of a file; define it in the task file") from None
     if name in CONVERTERS and _OWN.get(name) != code:
@@ -344,6 +346,38 @@ def register_converter(function: Converter) -> str:
             raise UserError(f"converter: {name!r} is in two task files, and not the same; rename one")
     CONVERTERS[name], _OWN[name] = function, code
     return name
+
+
+def _code_of(function: Converter) -> str:
+    """The source of a function and of what it uses of its file: helpers and constants, and what these use.
+
+    Raises:
+        OSError, TypeError: It has none.
+    """
+    own = inspect.getsource(function)
+    text = Path(inspect.getsourcefile(function) or "").read_text(encoding="utf-8")
+    statements: dict[str, list[ast.stmt]] = {}
+    for one in ast.parse(text).body:
+        for name in _bound(one):
+            statements.setdefault(name, []).append(one)
+    itself = statements.get(function.__name__, [])
+    found, todo = dict.fromkeys(itself), [*itself]
+    while todo:
+        used = {part.id for part in ast.walk(todo.pop()) if isinstance(part, ast.Name)}
+        new = [one for name in sorted(used) for one in statements.get(name, []) if one not in found]
+        found |= dict.fromkeys(new)
+        todo += new
+    others = sorted((one for one in found if one not in itself), key=lambda one: one.lineno)
+    return "\n".join([own, *(ast.get_source_segment(text, one) or "" for one in others)])
+
+
+def _bound(statement: ast.stmt) -> set[str]:
+    """The names that a statement of a file defines; imports are of other files."""
+    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        return {statement.name}
+    if isinstance(statement, ast.Import | ast.ImportFrom):
+        return set()
+    return {part.id for part in ast.walk(statement) if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)}
 
 
 def converter_identity(name: str) -> str:

@@ -56,9 +56,10 @@ def _reader(path: Path) -> Callable[[Path, int | None], pa.Table] | None:
 def _parquet(path: Path, limit: int | None) -> pa.Table:
     import pyarrow.parquet as pq  # here: names of tasks are asked for without it
 
+    source: Any = path if path.suffix != ".gz" else pa.BufferReader(gzip.decompress(path.read_bytes()))
     if limit is None:
-        return pq.read_table(path, partitioning=None)
-    batches, rows, file = [], 0, pq.ParquetFile(path)
+        return pq.read_table(source, partitioning=None)
+    batches, rows, file = [], 0, pq.ParquetFile(source)
     for batch in file.iter_batches(batch_size=min(limit, 8192)):
         batches.append(batch)
         rows += batch.num_rows
@@ -141,6 +142,8 @@ def _column(name: str, values: list[Any]) -> pa.Array:
         kinds = {type(value).__name__: i for i, value in reversed(list(enumerate(values))) if value is not None}
         shown = ", ".join(f"{kind} (row {row})" for kind, row in sorted(kinds.items(), key=lambda item: item[1]))
         raise UserError(f"column {name!r} holds different types: {shown}; write one type in every row") from None
+    except OverflowError:
+        raise UserError(f"column {name!r} holds a whole number of more than 64 bits; write it as a text") from None
 
 
 def _conll(path: Path, limit: int | None) -> pa.Table:
@@ -196,7 +199,8 @@ def _sentences(path: Path, *, numbered: bool = False) -> Iterator[list[tuple[int
 
 
 def _fields(line: str) -> list[str]:
-    return line.split("\t") if "\t" in line else line.split()
+    # By spaces alone: a word may hold others, as French and German numbers do.
+    return line.split("\t") if "\t" in line else [part for part in line.split(" ") if part]
 
 
 def _head(block: list[tuple[int, str]]) -> int:

@@ -41,8 +41,9 @@ def has_split(data_dir: Path, source: Source, language: str) -> bool:
 
 def has_data_set(data_dir: Path, source: Source) -> bool:
     """Whether a folder has the data set that a split is of, if not the split itself."""
-    place = source.dataset if source.files is None else str(Path(source.files).parent)
-    return any((base / place.partition("/{")[0]).is_dir() for base in data_dirs(data_dir))
+    # Of files with a language or a split in their names the folder that all of them are in.
+    place = source.dataset if source.files is None else source.files.partition("{")[0].rpartition("/")[0]
+    return any((base / place).is_dir() for base in data_dirs(data_dir))
 
 
 def split_files(data_dir: Path, source: Source, language: str) -> list[Path]:
@@ -58,6 +59,12 @@ def split_files(data_dir: Path, source: Source, language: str) -> list[Path]:
             if len(found) == len(paths):
                 return found
     first = source.split.split("+")[0]
+    if source.files is not None:
+        named = " or ".join(str(_stem(base, source, language, first)) for base in data_dirs(data_dir))
+        raise UserError(
+            f"{named}: no such file, which files={source.files!r} names for {language}, {first}. Put it there, mend "
+            "files, or set data_dir or RAYSTILTS_DATA_DIR to the folder that has it"
+        )
     wanted = " or ".join(f"{_stem(base, source, language, first)}.parquet" for base in data_dirs(data_dir))
     raise UserError(
         f"{wanted}: no such file ({_near(data_dir, source, language)}). Put the data there as "

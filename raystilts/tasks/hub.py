@@ -154,7 +154,7 @@ def card_configs(card: str) -> dict[str, dict[str, list[str]]]:
             entry = entry if isinstance(entry, dict) else {"split": "train", "path": entry}
             paths = entry.get("path", [])
             paths = paths if isinstance(paths, list) else [paths]
-            splits[str(entry.get("split", "train"))] = [base + path for path in paths]
+            splits.setdefault(str(entry.get("split", "train")), []).extend(base + path for path in paths)
     return found
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from functools import cache
 
 from raystilts.errors import UserError
 
@@ -52,6 +54,10 @@ _RETIRED = {
     "prs": "fa", "swh": "sw", "swa": "sw", "arb": "ar", "ara": "ar", "als": "sq", "ory": "or", "aka": "tw", "ak": "tw",
 } | {flores.split("_")[0]: code for code, (flores, _) in _ENTRIES.items() if len(code) == 2}  # fmt: skip
 
+#: A language with a region or another script: `en-US`, `zh_Hant`. Of regions in lower case only some that are no
+#: languages too: `en-ca` may be English with Catalan.
+_VARIETY = re.compile(r"([a-z]{2,3})[-_]([A-Z]{2}|[A-Z][a-z]{3}|[0-9]{3}|us|gb|au|nz)")
+
 
 def language_name(code: str) -> str:
     """The English name of a language, as Universal Dependencies spell it; the code itself if
@@ -73,6 +79,52 @@ def flores_code(code: str) -> str:
 def iso3_code(code: str) -> str:
     """The ISO 639-3 code of the individual language, as ``deu``; the code itself if unknown."""
     return flores_code(code).split("_")[0]
+
+
+@cache
+def _codes_of_names() -> dict[str, str]:
+    """Names in lower case, codes of ISO 639-3 and with the script of FLORES-200, to ours."""
+    found: dict[str, str] = {}
+    for code, (flores, name) in _ENTRIES.items():
+        iso3, script = flores.split("_")
+        found |= dict.fromkeys((code, name.casefold(), iso3), code)
+        found |= {f"{one}{mark}{script}": code for one in (code, iso3) for mark in "-_"}
+    return found
+
+
+def code_of(name: str) -> tuple[str, str]:
+    """Our code of a language by a name or code of it, and the region or other script that it names; "" where neither.
+
+    Names are known in any case, codes as they are written, those of English in any case: `English`, `eng`, `eng_Latn`
+    and `EN` are ``("en", "")``, `en-US` is ``("en", "US")``.
+    """
+    text, known = name.strip(), _codes_of_names()
+    code = known.get(text) or known.get(text.casefold(), "")
+    if code and (text in known or code == "en" or text.casefold() == language_name(code).casefold()):
+        return code, ""
+    found = _VARIETY.fullmatch(text)
+    if found and found[1] in known:
+        return known[found[1]], found[2].upper() if len(found[2]) == 2 else found[2]
+    return "", ""
+
+
+def other_name(language: str, names: Iterable[str]) -> str:
+    """The one of some names that is another name of a language; empty where none is, or several are."""
+    code = code_of(language)[0] or language
+    found = {name: code_of(name)[1] for name in names if name != language and code_of(name)[0] == code}
+    plain = [name for name, variety in found.items() if not variety] or list(found)
+    return plain[0] if len(plain) == 1 else ""
+
+
+def english_names(names: Iterable[str]) -> list[str]:
+    """Those names of languages that are English and not written `en`.
+
+    Varieties such as `en-US` are among them only where they are of one region and nothing else is English: two of them
+    are two languages.
+    """
+    found = {name: code_of(name)[1] for name in names if code_of(name)[0] == "en"}
+    one = len(set(found.values())) == 1
+    return [name for name, region in found.items() if name != "en" and (one or not region)]
 
 
 def check_language(value: object) -> str:

@@ -5,6 +5,8 @@ One rule serves everybody: what `raystilts tasks check` tells, a study refuses b
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -59,6 +61,8 @@ def field(rows: pa.Table, path: str) -> pa.Array:
     Raises:
         UserError: If there is no such column.
     """
+    import pyarrow.compute as pc
+
     name, *fields = path.split(".")
     if name not in rows.column_names:
         raise UserError(f"column {name!r} is missing; {did_you_mean(name, rows.column_names)}")
@@ -68,10 +72,10 @@ def field(rows: pa.Table, path: str) -> pa.Array:
         if not pa.types.is_struct(inner) or inner.get_field_index(part) < 0:
             raise UserError(f"column {path!r}: {array.type} has no field {part!r}")
         if pa.types.is_list(array.type):
-            values = array.values.field(part)
+            values = pc.struct_field(array.values, part)
             array = pa.ListArray.from_arrays(array.offsets, values, mask=array.is_null() if array.null_count else None)
         else:
-            array = array.field(part)
+            array = pc.struct_field(array, part)  # null where the struct is
     return array
 
 
@@ -145,7 +149,7 @@ def label_table(names: Sequence[str], others: Sequence[str] = ()) -> dict[str, i
     """What a label column may hold, as text, and the class that it means.
 
     Names win. An index (0, 1, ...) is understood only where no name is a number: the class "1" of "1" to "5" is the
-    first one, and a 0 there is a mistake.
+    first one, and a 0 there is a mistake. Names such as "1.0" are also found as the numbers that they are.
 
     Args:
         names: The names of the classes.
@@ -154,11 +158,18 @@ def label_table(names: Sequence[str], others: Sequence[str] = ()) -> dict[str, i
     table: dict[str, int] = {}
     if not any(_is_number(name) for name in names):
         table |= {str(i): i for i in range(len(names))}
+    for group in (others, names):
+        table |= {_as_number(name): i for i, name in enumerate(group) if _is_number(name)}
     return table | {name: i for group in (others, names) for i, name in enumerate(group)}
 
 
 def _is_number(name: str) -> bool:
-    return name.removeprefix("-").isdecimal()
+    return name.removeprefix("-").isdecimal() or re.fullmatch(r"-?[0-9]+\.[0-9]+", name) is not None
+
+
+def _as_number(name: str) -> str:
+    """A name that is a number as `label_text` has that number: "1.0" as 1, "0.50" as 0.5."""
+    return name if name.removeprefix("-").isdecimal() else label_text(float(name)) or name
 
 
 def versioned(names: Sequence[str]) -> int:
@@ -166,7 +177,7 @@ def versioned(names: Sequence[str]) -> int:
 
     There an index was once read as another class than the one of that name.
     """
-    return 1 if all(name == str(i) for i, name in enumerate(names) if _is_number(name)) else 2
+    return 1 if all(_as_number(name) == str(i) for i, name in enumerate(names) if _is_number(name)) else 2
 
 
 def allowed_labels(names: Sequence[str]) -> str:
@@ -177,9 +188,11 @@ def allowed_labels(names: Sequence[str]) -> str:
 
 def label_text(value: Any) -> str | None:
     """A label as `label_table` has it: whole numbers without a fraction; None for what can be no label."""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)  # a column of integers that some program read as floats
-    return str(value) if isinstance(value, (int, str)) and not isinstance(value, bool) else None
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            return None
+        value = int(value) if value.is_integer() else value  # integers that some program read as floats
+    return str(value) if isinstance(value, (int, str, float)) else None
 
 
 def index_labels(values: list[Any], table: dict[str, int], what: str, allowed: str) -> list[int]:
@@ -201,7 +214,9 @@ def index_labels(values: list[Any], table: dict[str, int], what: str, allowed: s
 
 def _hashable(value: Any) -> Any:
     """The value, kept apart from those that only hash alike: 1 and True, and whatever has no hash."""
-    return f"\0{value!r}" if isinstance(value, (bool, list, dict)) else value
+    if isinstance(value, bool):
+        return str(value)
+    return f"\0{value!r}" if isinstance(value, (list, dict)) else value
 
 
 def label_faults(values: Sequence[Any], table: dict[str, int], allowed: str, what: str = "label") -> list[Fault]:

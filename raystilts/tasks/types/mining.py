@@ -13,9 +13,13 @@ from raystilts.metrics import mining
 from raystilts.tasks.encoding import Features, Floats, Outputs, Tokenizer, encode_texts
 from raystilts.tasks.splits import fixed_sample
 from raystilts.tasks.types.base import Head, TaskType
-from raystilts.tasks.types.columns import Fault, column, faults, shown
+from raystilts.tasks.types.columns import Fault, column, faults, field, shown
+from raystilts.tasks.types.retrieval import kind_faults
 
 _Pair = tuple[str, str]
+
+#: What a row may be.
+_SIDES = ("source", "target", "pair")
 
 
 class Mining(TaskType):
@@ -120,6 +124,9 @@ class Mining(TaskType):
 
     def check(self, rows: pa.Table, language: str) -> list[Fault]:
         """Missing and blank sentences, ids that stand twice, pairs of sentences that are not there, no pairs at all."""
+        unusable = self._kind_faults(rows)
+        if unusable:  # the rest would only follow from it: pairs whose sentences are not seen
+            return unusable
         sides, ids = column(rows, "side"), column(rows, "id")
         sentences = column(rows, "sentence")
         known: set[tuple[str, str]] = set()
@@ -147,6 +154,20 @@ class Mining(TaskType):
         )  # fmt: skip
         none = Fault("no pairs", allowed="at least one, or nothing can be scored")
         return found if "pair" in sides else [*found, none]
+
+    def _kind_faults(self, rows: pa.Table) -> list[Fault]:
+        """Rows that are neither a sentence nor a pair, sentences that are no text, ids that cannot be compared."""
+        sides = column(rows, "side")
+        odd = [i for i, side in enumerate(sides) if side not in _SIDES]
+        # Each would be left out without a word: rows are picked by the exact word.
+        allowed = ", ".join(f"'{side}'" for side in _SIDES)
+        found = faults("unknown 'side'", odd, found=lambda row: shown(sides[row]), allowed=allowed)
+        found += kind_faults(rows, ("sentence",))
+        for name in ("id", "source_id", "target_id"):
+            kind = field(rows, name).type
+            if pa.types.is_nested(kind):
+                found.append(Fault(f"column {name!r} holds {kind}", allowed="one id a row"))
+        return found
 
 
 def _side(rows: pa.Table, side: str) -> pa.Table:

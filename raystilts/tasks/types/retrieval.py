@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar, Literal, cast
 
 import numpy as np
 import pyarrow as pa
 from pydantic import Field
 
+from raystilts.errors import UserError
 from raystilts.metrics import retrieval
 from raystilts.tasks.encoding import Features, Floats, Outputs, Tokenizer, encode_texts
 from raystilts.tasks.splits import fixed_sample
 from raystilts.tasks.types.base import Head, TaskType
-from raystilts.tasks.types.columns import Fault, column, faults, shown, text_faults
+from raystilts.tasks.types.columns import Fault, column, faults, field, shown, text_faults
 
 
 class Retrieval(TaskType):
@@ -136,19 +137,21 @@ class AnswerRetrieval(TaskType):
         vectors = [cast(Floats, output) for output in outputs]
         pool = np.concatenate([v[f.num_queries :] for v, f in zip(vectors, features, strict=True)])
         right: dict[str, list[int]] = {}
-        keys = [keys for table in rows for keys in column(_candidates(table), "keys")]
+        keys = [own for table in rows for own in _keys(table)]
         for at, own in enumerate(keys):
             for key in own:
                 right.setdefault(key, []).append(at)
+        asked = [column(_questions(table), "key") for table in rows]
+        _require_one_kind((key for own in asked for key in own), right)
         found = []
-        for own_vectors, one, table in zip(vectors, features, rows, strict=True):
-            wanted = [right.get(key, []) for key in column(_questions(table), "key")]
+        for own_vectors, one, names in zip(vectors, features, asked, strict=True):
+            wanted = [right.get(key, []) for key in names]
             found.append(retrieval.places(own_vectors[: one.num_queries], pool, wanted) if wanted else [])
         return cast(list[list[Any]], found)
 
     def gold(self, rows: pa.Table) -> list[Any]:
         """The first places, as many as a question has candidates in these rows, and at least one."""
-        right = Counter(key for keys in column(_candidates(rows), "keys") for key in keys)
+        right = Counter(key for keys in _keys(rows) for key in keys)
         return [list(range(1, max(1, right[key]) + 1)) for key in column(_questions(rows), "key")]
 
     def score(self, predictions: list[Any], rows: pa.Table, language: str) -> dict[str, float]:
@@ -171,7 +174,9 @@ class AnswerRetrieval(TaskType):
         names, keys = column(rows, "key"), column(rows, "keys")
         wanted = {names[i] for i in np.flatnonzero(keep)}
         keep |= np.array([own is not None and not wanted.isdisjoint(own) for own in keys])
-        others = np.flatnonzero(np.array([own is not None for own in keys]) & ~keep)
+        texts = column(rows, "candidate")
+        listed = [own is not None or text is not None for own, text in zip(keys, texts, strict=True)]
+        others = np.flatnonzero(np.array(listed) & ~keep)
         keep[others[fixed_sample(len(others), round(limit / len(asked) * len(others)))]] = True
         return rows.filter(pa.array(keep))
 
@@ -180,17 +185,69 @@ class AnswerRetrieval(TaskType):
         return int(_questions(rows).num_rows)
 
     def check(self, rows: pa.Table, language: str) -> list[Fault]:
-        """Empty texts, questions without a key, rows that are neither a question nor a candidate."""
+        """Keys that are no list, empty texts, questions without a key, rows that are neither question nor candidate."""
+        unusable = kind_faults(rows, ("question", "candidate")) + self._key_faults(rows)
+        if unusable:
+            return unusable
         both = list(zip(*(column(rows, name) for name in self.columns()), strict=True))
         neither = [i for i, (q, _, c, _) in enumerate(both) if (q is None) == (c is None)]
         blank = [i for i, (q, _, c, _) in enumerate(both) if not (q or c or "").strip()]
-        keyless = [i for i, (q, key, _, _) in enumerate(both) if q is not None and not key]
+        keyless = [i for i, (q, key, _, _) in enumerate(both) if q is not None and key in (None, "")]
         of = {True: "neither of them", False: "both"}
         what, allowed = "neither a question nor a candidate", "one of the two"
         found = faults(what, neither, found=lambda row: of[both[row][0] is None], allowed=allowed)
         found += faults("empty text", blank, fatal=False)
         allowed = "what names the candidates that answer it"
         return found + faults("question without a key", keyless, found=lambda row: shown(both[row][1]), allowed=allowed)
+
+    def _key_faults(self, rows: pa.Table) -> list[Fault]:
+        """Keys that cannot be looked up: a text would be read letter by letter, and 1 is not "1"."""
+        key, keys = field(rows, "key").type, field(rows, "keys").type
+        if pa.types.is_null(keys):
+            inner = keys
+        elif pa.types.is_list(keys) or pa.types.is_large_list(keys) or pa.types.is_fixed_size_list(keys):
+            inner = keys.value_type
+        else:
+            allowed = 'a list for each candidate, as ["k1"]; [] or null where it answers no question'
+            remedy = "CSV and TSV have no lists: write JSON Lines or Parquet" if pa.types.is_string(keys) else ""
+            return [Fault(f"column 'keys' holds {keys}", allowed=allowed, remedy=remedy)]
+        if pa.types.is_nested(key):
+            return [Fault(f"column 'key' holds {key}", allowed="one key for each question")]
+        if pa.types.is_nested(inner):
+            return [Fault(f"column 'keys' holds {keys}", allowed='a list of keys, as ["k1"]')]
+        if not pa.types.is_null(key) and not pa.types.is_null(inner) and _is_text(key) != _is_text(inner):
+            what = f"column 'keys' holds lists of {inner}, and 'key' holds {key}"
+            return [Fault(what, allowed="keys of one type, or no question finds its candidates")]
+        return []
+
+
+def kind_faults(rows: pa.Table, names: Iterable[str]) -> list[Fault]:
+    """Faults of columns of texts that may be null in some rows: no texts at all, or not in UTF-8."""
+    import pyarrow.compute as pc
+
+    found: list[Fault] = []
+    for name in names:
+        array = field(rows, name)
+        if pa.types.is_null(array.type):
+            continue
+        if _is_text(array.type):  # a null is no fault here: whose texts those are is the caller's to say
+            array = pc.fill_null(array, "-")
+        found += [fault for fault in text_faults(pa.table({name: array}), (name,)) if fault.fatal]
+    return found
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def _require_one_kind(asked: Iterable[Any], answered: Iterable[Any]) -> None:
+    """Refuses questions and candidates, of several files, of which some have texts as keys and some numbers."""
+    wanted, there = ({isinstance(key, str) for key in keys if key is not None} for keys in (asked, answered))
+    if there and not wanted <= there:
+        raise UserError(
+            "the keys of questions and candidates are texts in one file and numbers in another; allowed: one type in "
+            "all of them. Write 'key' and 'keys' alike, as \"1\" and [\"1\"]"
+        )
 
 
 def _encoded(tokenizer: Tokenizer, queries: list[str], candidates: list[str], max_length: int) -> Features:
@@ -216,3 +273,8 @@ def _candidates(rows: pa.Table) -> pa.Table:
     import pyarrow.compute as pc
 
     return rows.filter(pc.is_valid(rows["candidate"]))
+
+
+def _keys(rows: pa.Table) -> list[list[Any]]:
+    """The keys of each candidate, each once; none where it answers no question."""
+    return [list(dict.fromkeys(own or ())) for own in column(_candidates(rows), "keys")]
