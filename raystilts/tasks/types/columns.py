@@ -93,11 +93,31 @@ def text_faults(rows: pa.Table, names: Iterable[str]) -> list[Fault]:
     return found
 
 
+def kind_faults(rows: pa.Table, names: Iterable[str]) -> list[Fault]:
+    """Faults of columns of texts that may be null in some rows: no texts at all, or not in UTF-8."""
+    import pyarrow.compute as pc
+
+    found: list[Fault] = []
+    for name in names:
+        array = field(rows, name)
+        if pa.types.is_null(array.type):
+            continue
+        if is_text(array.type):  # a null is no fault here: whose texts those are is the caller's to say
+            array = pc.fill_null(array, "-")
+        found += [fault for fault in text_faults(pa.table({name: array}), (name,)) if fault.fatal]
+    return found
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Whether a column is of texts."""
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
 def _no_texts(array: pa.Array, name: str) -> list[Fault]:
     """Whether a column is no text, or not in UTF-8."""
     if pa.types.is_null(array.type):
         return _missing(array, f"no text in {name!r}")
-    if not pa.types.is_string(array.type) and not pa.types.is_large_string(array.type):
+    if not is_text(array.type):
         return [Fault(f"column {name!r} holds {array.type}", allowed="text (string)")]
     bad = _not_utf8(array)
     allowed = "text in UTF-8; write the file again"

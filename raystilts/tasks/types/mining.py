@@ -13,8 +13,7 @@ from raystilts.metrics import mining
 from raystilts.tasks.encoding import Features, Floats, Outputs, Tokenizer, encode_texts
 from raystilts.tasks.splits import fixed_sample
 from raystilts.tasks.types.base import Head, TaskType
-from raystilts.tasks.types.columns import Fault, column, faults, field, shown
-from raystilts.tasks.types.retrieval import kind_faults
+from raystilts.tasks.types.columns import Fault, column, faults, field, kind_faults, shown
 
 _Pair = tuple[str, str]
 

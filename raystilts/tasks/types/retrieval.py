@@ -15,7 +15,7 @@ from raystilts.metrics import retrieval
 from raystilts.tasks.encoding import Features, Floats, Outputs, Tokenizer, encode_texts
 from raystilts.tasks.splits import fixed_sample
 from raystilts.tasks.types.base import Head, TaskType
-from raystilts.tasks.types.columns import Fault, column, faults, field, shown, text_faults
+from raystilts.tasks.types.columns import Fault, column, faults, field, is_text, kind_faults, shown, text_faults
 
 
 class Retrieval(TaskType):
@@ -215,29 +215,10 @@ class AnswerRetrieval(TaskType):
             return [Fault(f"column 'key' holds {key}", allowed="one key for each question")]
         if pa.types.is_nested(inner):
             return [Fault(f"column 'keys' holds {keys}", allowed='a list of keys, as ["k1"]')]
-        if not pa.types.is_null(key) and not pa.types.is_null(inner) and _is_text(key) != _is_text(inner):
+        if not pa.types.is_null(key) and not pa.types.is_null(inner) and is_text(key) != is_text(inner):
             what = f"column 'keys' holds lists of {inner}, and 'key' holds {key}"
             return [Fault(what, allowed="keys of one type, or no question finds its candidates")]
         return []
-
-
-def kind_faults(rows: pa.Table, names: Iterable[str]) -> list[Fault]:
-    """Faults of columns of texts that may be null in some rows: no texts at all, or not in UTF-8."""
-    import pyarrow.compute as pc
-
-    found: list[Fault] = []
-    for name in names:
-        array = field(rows, name)
-        if pa.types.is_null(array.type):
-            continue
-        if _is_text(array.type):  # a null is no fault here: whose texts those are is the caller's to say
-            array = pc.fill_null(array, "-")
-        found += [fault for fault in text_faults(pa.table({name: array}), (name,)) if fault.fatal]
-    return found
-
-
-def _is_text(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 def _require_one_kind(asked: Iterable[Any], answered: Iterable[Any]) -> None:

@@ -11,7 +11,6 @@ import numpy as np
 import pyarrow as pa
 from pydantic import Field
 
-from raystilts.errors import UserError
 from raystilts.metrics import mlqa, squad
 from raystilts.tasks.encoding import (
     Features,
@@ -34,6 +33,7 @@ from raystilts.tasks.encoding import (
     tokenise,
     uses_token_types,
 )
+from raystilts.tasks.types.answer_column import answer_faults, in_lists
 from raystilts.tasks.types.base import Head, TaskType
 from raystilts.tasks.types.columns import Fault, column, faults, field, shown, text_faults
 
@@ -320,28 +320,12 @@ class SpanQA(TaskType):
         return mlqa.normalize_answer(answer, language)
 
     def normal(self, rows: pa.Table) -> pa.Table:
-        """Answers as a struct of two lists of texts and whole numbers.
-
-        They may come as a list of structs, one answer a row, or null where there is none; and starts as floats, which
-        pandas makes of whole numbers.
-        """
+        """Answers as a struct of two lists of texts and whole numbers; see `answer_column`."""
         answers = field(rows, self.answers)
-        inner = answers.type.value_type if pa.types.is_list(answers.type) else answers.type
-        named = pa.types.is_struct(inner) and not {"text", "answer_start"} - {one.name for one in inner}
-        if not named and not pa.types.is_null(inner):
-            raise UserError(
-                f"column {self.answers!r} holds {answers.type}; allowed: a struct of the lists text and answer_start"
-            )
-        text, start = _kinds(answers.type)
-        if _in_form(answers) and not pa.types.is_floating(start):
+        found = in_lists(answers, self.answers)
+        if found is answers:
             return rows
-        table = list(map(_as_lists, answers.to_pylist()))
-        if pa.types.is_floating(start) and all(_is_whole(one) for answer in table for one in answer["answer_start"]):
-            start = pa.int64()
-            for answer in table:
-                answer["answer_start"] = [None if one is None else int(one) for one in answer["answer_start"]]
-        kind = pa.struct([("text", pa.list_(text)), ("answer_start", pa.list_(start))])
-        return rows.set_column(rows.schema.get_field_index(self.answers), self.answers, pa.array(table, kind))
+        return rows.set_column(rows.schema.get_field_index(self.answers), self.answers, found)
 
     def check(self, rows: pa.Table, language: str) -> list[Fault]:
         """Missing and blank texts, rows without an answer, answers that are not where they are said to be."""
@@ -349,7 +333,7 @@ class SpanQA(TaskType):
         found = text_faults(rows, (self.question,))
         # Where answers need no span, a context may be blank; a null or a number is no text there either.
         found += [fault for fault in text_faults(rows, (self.context,)) if fault.fatal or not self.spanless]
-        found += self._kind_faults(rows)
+        found += answer_faults(rows, self.answers)
         if any(fault.fatal for fault in found):
             return found
         missing, wrong = [], []
@@ -365,24 +349,6 @@ class SpanQA(TaskType):
         hint = "text == context[start:start + len(text)]; a source's converter answers_in_place moves them"
         place = "answer not at its place"
         return found + faults(place, wrong, found=lambda row: self._lost(contexts[row], answers[row]), allowed=hint)
-
-    def _kind_faults(self, rows: pa.Table) -> list[Fault]:
-        """Answers that are no texts, and starts that are no whole numbers."""
-        text, start = _kinds(field(rows, self.answers).type)
-        found = []
-        if not pa.types.is_null(text) and not pa.types.is_string(text) and not pa.types.is_large_string(text):
-            found.append(Fault(f"column '{self.answers}.text' holds {text}", allowed="a list of texts (string)"))
-        name = f"{self.answers}.answer_start"
-        if pa.types.is_floating(start):
-            starts = column(rows, name)
-            wrong = [i for i, own in enumerate(starts) if not all(map(_is_whole, own))]
-            what, allowed = f"no whole number in {name!r}", "the place of the answer's first character, from 0"
-            found += faults(what, wrong, found=lambda row: shown(starts[row]), allowed=allowed)
-        elif not pa.types.is_null(start) and not pa.types.is_integer(start):
-            remedy = "Write numbers without quotes, such as [9]" if pa.types.is_string(start) else ""
-            what = f"column {name!r} holds {start}"
-            found.append(Fault(what, allowed="a list of whole numbers (integer)", remedy=remedy))
-        return found
 
     def _lost(self, context: str, answer: dict[str, list[Any]]) -> str:
         """The first answer of a row that is not where it is said to be, and what is there."""
@@ -406,38 +372,6 @@ class SpanQA(TaskType):
             return bool(context[start : start + len(said)] == said)
 
         return holds
-
-
-def _kinds(kind: pa.DataType) -> tuple[pa.DataType, pa.DataType]:
-    """What the texts and the starts of a column of answers are, in any of the forms that it may have."""
-    if pa.types.is_null(kind):
-        return pa.string(), pa.int32()
-    inner = kind.value_type if pa.types.is_list(kind) else kind
-    found = [inner.field(name).type for name in ("text", "answer_start")]
-    if pa.types.is_struct(kind):
-        found = [one.value_type if pa.types.is_list(one) else one for one in found]
-    return found[0], found[1]
-
-
-def _in_form(answers: pa.Array) -> bool:
-    """Whether answers are a struct of two lists in every row, none of them null."""
-    if not pa.types.is_struct(answers.type) or answers.null_count:
-        return False
-    parts = [answers.field(name) for name in ("text", "answer_start")]
-    return all(pa.types.is_list(part.type) and not part.null_count for part in parts)
-
-
-def _as_lists(answer: Any) -> dict[str, list[Any]]:
-    """The texts and the starts of one row's answers; empty where it has none."""
-    if isinstance(answer, list):
-        return {name: [(one or {}).get(name) for one in answer] for name in ("text", "answer_start")}
-    given = {name: (answer or {}).get(name) for name in ("text", "answer_start")}
-    return {name: one if isinstance(one, list) else [] if one is None else [one] for name, one in given.items()}
-
-
-def _is_whole(start: float | None) -> bool:
-    """Whether a start can be a place; null is left to the rule that every text needs its own."""
-    return start is None or float(start).is_integer()
 
 
 class _Windows:
