@@ -18,6 +18,8 @@ import pyarrow as pa
 
 from raystilts.errors import UserError, did_you_mean
 from raystilts.tasks.languages import language_name
+from raystilts.tasks.types.answer_column import in_lists
+from raystilts.tasks.types.columns import field
 
 #: Takes a table and the language that it is for.
 Converter: TypeAlias = Callable[[pa.Table, str], pa.Table]
@@ -44,7 +46,8 @@ def answers_in_place(rows: pa.Table, language: str) -> pa.Table:
     if "moved" in rows.column_names:
         return rows
     answers, moved = [], []
-    for context, answer in zip(rows["context"].to_pylist(), rows["answers"].to_pylist(), strict=True):
+    given_answers = in_lists(field(rows, "answers"), "answers").to_pylist()
+    for context, answer in zip(rows["context"].to_pylist(), given_answers, strict=True):
         said, given = answer["text"], answer["answer_start"]
         starts = [_nearest(context or "", text, start) for text, start in zip(said, given, strict=True)]
         moved.append(sum(one != start for one, start in zip(starts, given, strict=True)))
@@ -54,9 +57,9 @@ def answers_in_place(rows: pa.Table, language: str) -> pa.Table:
     return changed.append_column("moved", pa.array(moved, pa.int32()))
 
 
-def _nearest(context: str, said: str, start: int) -> int:
+def _nearest(context: str, said: str, start: int | None) -> int | None:
     """Where a text stands in a context, nearest to `start`; `start` itself where it stands nowhere."""
-    if start < 0 or not said or context[start : start + len(said)] == said:
+    if start is None or start < 0 or not said or context[start : start + len(said)] == said:
         return start
     before, after = context.rfind(said, 0, start + len(said)), context.find(said, start)
     places = [place for place in (before, after) if place >= 0]

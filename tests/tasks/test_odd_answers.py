@@ -12,7 +12,7 @@ import pytest
 
 from raystilts.errors import UserError
 from raystilts.tasks.check import check_task
-from raystilts.tasks.converters import bucc_sides
+from raystilts.tasks.converters import CONVERTERS, bucc_sides
 from raystilts.tasks.source import Source
 from raystilts.tasks.task import AnyType, Task
 from raystilts.tasks.types.mining import Mining
@@ -56,6 +56,13 @@ def refused(kind: AnyType, folder: Path, path: Path) -> str:
     assert check_task(task(kind), folder).faults[0] == f"test en: {error.value}"
     assert str(error.value).startswith(f"{path}: ")
     return str(error.value).removeprefix(f"{path}: ")
+
+
+def test_answers_are_moved_in_any_of_their_forms() -> None:
+    rows = pa.table({"context": ["a b", "a b", "a b"], "answers": [None, {"text": "b", "answer_start": 1.0}, None]})
+    found = CONVERTERS["answers_in_place"](rows, "en")
+    assert found["answers"].to_pylist() == [NONE, {"text": ["b"], "answer_start": [2]}, NONE]
+    assert found["moved"].to_pylist() == [0, 1, 0]
 
 
 NULLS: dict[str, Any] = {
