@@ -101,7 +101,10 @@ class Capacity:
         gpus = max((one.gpus for one in known), default=0)
         over = [f"--set resources.gpus={gpus:g}"] if wanted.gpus > gpus else []
         over += [f"--set resources.cpus={max(1, cpus):g}"] if wanted.cpus > cpus else []
-        remedy = f"try {' '.join(over) or '--set resources.gpus=0'}"
+        over = over or ["--set resources.gpus=0"]
+        if "--set resources.gpus=0" in over and isinstance(wanted, Resources) and wanted.share == "mps":
+            over.append("--set resources.share=time")
+        remedy = f"try {' '.join(over)}"
         asked, most = f"{wanted.cpus:g} CPUs and {wanted.gpus:g} GPUs", f"{cpus:g} CPUs and {gpus:g} GPUs"
         if wanted.gpus and wanted.gpu_memory_gb:
             asked += f" of {wanted.gpu_memory_gb:g} GB"

@@ -45,7 +45,9 @@ def test_gpus_that_no_node_type_has() -> None:
         UserError, match=r"^resources: each target stage asks for 1 CPUs and 1 GPUs, but no machine has"
     ) as e:
         Capacity((HEAD,)).slots(of(gpus=1), ["target"])
-    assert "than 4 CPUs and 0 GPUs; try --set resources.gpus=0" in str(e.value)
+    assert str(e.value).endswith("than 4 CPUs and 0 GPUs; try --set resources.gpus=0")
+    with pytest.raises(UserError, match=r"try --set resources.gpus=0 --set resources.share=time$"):
+        Capacity((HEAD,)).slots(Resources(gpus=0.5, share="mps"), ["target"])
     with pytest.raises(UserError, match=r"can start: small \(8 CPUs, 1 GPUs\), large \(32 CPUs, 4 GPUs\)$"):
         Capacity((HEAD,), (SMALL, LARGE)).slots(of(gpus=8), ["target"])
     with pytest.raises(UserError, match=r"1 GPUs of 80 GB, but .* \(A10G: 24 GB, L40S: 48 GB\); "):
