@@ -147,7 +147,7 @@ def _with_gain(one: Shift, strata: Sequence[Stratum], study: Study, overlaps: Ov
     for stratum in sorted(mine, key=lambda s: -(s.target_fraction or 1.0))[:1]:
         wanted = (plain.get(one.intermediate), study.compared_fraction)
         for i, arm in enumerate(stratum.arms):
-            own, none = stratum.scores[i], stratum.scores[0]
+            own, none = stratum.scores[i], stratum.scores[stratum.baseline_of(i)]
             known = np.isfinite(own).any() and np.isfinite(none).any()
             if (arm.intermediate, arm.intermediate_fraction) == wanted and known:
                 return replace(one, gain=float(np.nanmean(own) - np.nanmean(none)))

@@ -80,15 +80,15 @@ def language_gains(stratum: Stratum, overlaps: Overlaps, fraction: float | None 
         _gain(stratum, fits[name], row, name, overlaps)
         for row in rows
         for name in names
-        if fits[name].present[row] and fits[name].present[0]
+        if fits[name].present[row] and fits[name].present[stratum.baseline_of(row)]
     ]
     return _as_family(found, {name: fits[name] for name in names}, stratum)
 
 
 def _gain(stratum: Stratum, fit: Decomposition, row: int, language: str | None, overlaps: Overlaps) -> LanguageGain:
-    arm = stratum.arms[row]
-    gain = float(fit.effects[row] - fit.effects[0])
-    half, p = _error(fit, row, gain)
+    arm, base = stratum.arms[row], stratum.baseline_of(row)
+    gain = float(fit.effects[row] - fit.effects[base])
+    half, p = _error(fit, row, base, gain)
     seen = np.isfinite(table_of(stratum, language))
     return LanguageGain(
         target=stratum.target,
@@ -107,16 +107,18 @@ def _gain(stratum: Stratum, fit: Decomposition, row: int, language: str | None, 
         p=p,
         p_holm=None,
         runs=int(fit.counts[row]),
-        shared_seeds=int((seen[row] & seen[0]).sum()),
+        shared_seeds=int((seen[row] & seen[base]).sum()),
         overlap=overlaps(arm.intermediate, stratum.target),
     )
 
 
-def _error(fit: Decomposition, row: int, gain: float, level: float = 0.95) -> tuple[float | None, float | None]:
-    """Half the width of the gain's interval, and its p-value; None where nothing is repeated."""
-    if fit.df <= 0 and not (fit.deterministic[row] and fit.deterministic[0]):
+def _error(
+    fit: Decomposition, row: int, base: int, gain: float, level: float = 0.95
+) -> tuple[float | None, float | None]:
+    """Half the width of the gain's interval over a row, and its p-value; None where nothing is repeated."""
+    if fit.df <= 0 and not (fit.deterministic[row] and fit.deterministic[base]):
         return None, None
-    variance, df = gain_variance(fit, row)
+    variance, df = gain_variance(fit, row, base)
     if variance == 0.0:
         return 0.0, 1.0 if gain == 0.0 else 0.0
     from scipy.stats import t as student  # here: loading it is slow
@@ -133,7 +135,7 @@ def _as_family(
     for one in found:
         if _is_member(one, len(fits)):
             row = stratum.arms.index(Arm(one.intermediate, one.intermediate_fraction, one.hyperparameters))
-            half, _ = _error(fits[one.language], row, one.gain, 1.0 - 0.05 / len(members))
+            half, _ = _error(fits[one.language], row, stratum.baseline_of(row), one.gain, 1.0 - 0.05 / len(members))
             assert half is not None
             one = replace(one, joint_low=one.gain - half, joint_high=one.gain + half, p_holm=float(next(adjusted)))
         answers.append(one)

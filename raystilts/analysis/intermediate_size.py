@@ -97,12 +97,13 @@ def size_curves(
 def _curves(
     stratum: Stratum, language: str | None, fit: Decomposition, size_of: SizeOf, overlaps: Overlaps
 ) -> list[SizeCurve]:
-    if not fit.present[0]:
-        return []
     found = []
     for (name, _), rows in rows_by_intermediate(stratum, fit.present).items():
+        base = stratum.baseline_of(rows[0])
+        if not fit.present[base]:
+            continue
         sizes = np.array([size_of(name, stratum.arms[row].intermediate_fraction or 1.0) for row in rows])
-        found.append(_curve(stratum, language, fit, name, rows, sizes, overlaps(name, stratum.target)))
+        found.append(_curve(stratum, language, fit, name, rows, base, sizes, overlaps(name, stratum.target)))
     return found
 
 
@@ -112,14 +113,15 @@ def _curve(
     fit: Decomposition,
     name: str,
     rows: list[int],
+    none: int,
     sizes: FloatArray,
     overlap: bool,
 ) -> SizeCurve:
-    gains = fit.effects[rows] - fit.effects[0]
+    gains = fit.effects[rows] - fit.effects[none]
     means = SizeMeans(sizes, gains, fit.counts[rows].astype(float), fit.variance, fit.df)
-    base = fit.variances[0] + (fit.shift_variances[rows[0]] + fit.shift_variances[0] if fit.split else 0.0)
+    base = fit.variances[none] + (fit.shift_variances[rows[0]] + fit.shift_variances[none] if fit.split else 0.0)
     half = student_half(float(base), fit.df)
-    points = tuple(_point(fit, row, size) for row, size in zip(rows, sizes, strict=True))
+    points = tuple(_point(fit, row, none, size) for row, size in zip(rows, sizes, strict=True))
     judged = judge_curve(means)
     shown = judged.law if judged.refused is None else None
     return SizeCurve(
@@ -141,11 +143,11 @@ def _curve(
     )
 
 
-def _point(fit: Decomposition, row: int, size: float) -> SizePoint:
-    gain, runs = float(fit.effects[row] - fit.effects[0]), int(fit.counts[row])
+def _point(fit: Decomposition, row: int, none: int, size: float) -> SizePoint:
+    gain, runs = float(fit.effects[row] - fit.effects[none]), int(fit.counts[row])
     if fit.df <= 0:
         return SizePoint(float(size), gain, None, None, runs)
-    variance, df = gain_variance(fit, row)
+    variance, df = gain_variance(fit, row, none)
     half = student_half(variance, df)
     return SizePoint(float(size), gain, gain - half, gain + half, runs)
 

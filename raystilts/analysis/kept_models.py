@@ -14,6 +14,7 @@ from raystilts.errors import UserError, did_you_mean
 from raystilts.planning.cost import CHECKPOINTS
 from raystilts.planning.encoders import describe_encoder
 from raystilts.results.answers import ArmAnswer
+from raystilts.results.notes import parsed
 from raystilts.results.results import Results
 from raystilts.results.task_facts import TaskFacts
 from raystilts.study.arms import Arms
@@ -92,11 +93,10 @@ def choose_model(
     rows = _finished(results, study, target)
     arms = list(dict.fromkeys(row["intermediate"] for row in rows))
     answers = [one for one in results.answers(target) if (one.target_fraction or 1.0) == _fraction(rows[0])]
-    ranked = {arm.intermediate: arm for one in answers[:1] for arm in reversed(one.arms)}
+    ranked = [arm for one in answers[:1] for arm in one.arms]
     chosen = []
     if intermediate is None:
-        order = [arm.intermediate for one in answers[:1] for arm in one.arms if arm.competes]
-        order = [arm for arm in order if arm in arms]
+        order = [arm.intermediate for arm in ranked if arm.competes and _of_arm(rows, arm)]
         intermediate = order[0] if order else arms[0]
         if len(arms) > 1:
             chosen.append("the arm that the study ranks first")
@@ -104,6 +104,10 @@ def choose_model(
         hint = did_you_mean(intermediate, arms)
         raise UserError(f"--intermediate {intermediate}: no finished run of it on {target}; {hint}")
     mine = [row for row in rows if row["intermediate"] == intermediate]
+    known = next((arm for arm in ranked if arm.intermediate == intermediate and _of_arm(mine, arm)), None)
+    if known is not None and len(_of_arm(mine, known)) < len(mine):
+        mine = _of_arm(mine, known)
+        chosen.append("the hyperparameters that it ranks first")
     row = _of_seed(results, study, mine, seed, best)
     if best and len(mine) > 1:
         chosen.append("the seed that is best on dev data")
@@ -111,7 +115,16 @@ def choose_model(
     facts = {name: found for name in names if (found := results.tasks().get(name)) is not None}
     scores = sorted(_scores(results, row), key=lambda one: (one.split != "test", one.language))
     return ChosenModel(study, target, intermediate, row["seed"], " and ".join(chosen), row, facts, tuple(scores),
-                       ranked.get(intermediate))  # fmt: skip
+                       known)  # fmt: skip
+
+
+def _of_arm(rows: list[dict[str, Any]], arm: ArmAnswer) -> list[dict[str, Any]]:
+    """The runs of an arm, with its own hyperparameters."""
+    return [
+        row
+        for row in rows
+        if row["intermediate"] == arm.intermediate and dict(parsed(row["hyperparameters"])) == arm.hyperparameters
+    ]
 
 
 def _finished(results: Results, study: Study, target: str) -> list[dict[str, Any]]:
@@ -137,12 +150,14 @@ def _fraction(row: dict[str, Any]) -> float:
 def _of_seed(
     results: Results, study: Study, rows: list[dict[str, Any]], seed: int | None, best: bool
 ) -> dict[str, Any]:
-    """The run of one seed; of several settings of one seed the one that was run last."""
+    """The run of one seed; of several of one seed the one that was run last."""
     latest = {row["seed"]: row for row in sorted(rows, key=lambda row: row["ended_at"])}
     if len(latest) == 1 and (seed is None or seed in latest):
         return next(iter(latest.values()))
     seeds = ", ".join(map(str, sorted(latest, key=str)))
     if seed is not None:
+        if None in latest:
+            raise UserError(f"--seed {seed}: no seed changes this model; leave --seed out")
         if seed not in latest:
             raise UserError(f"--seed {seed}: no finished run with it; there are {seeds}")
         return latest[seed]

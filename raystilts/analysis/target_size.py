@@ -166,10 +166,13 @@ def _level(stratum: Stratum, language: str | None, size: float) -> _Level:
 
 
 def _row(level: _Level, name: str, part: float | None) -> int | None:
-    for row, arm in enumerate(level.stratum.arms):
-        if (arm.intermediate, arm.intermediate_fraction) == (name, part) and level.fit.present[row]:
-            return row
-    return None
+    """An arm's row; of several settings the one that ``none``, arm 0, has too."""
+    rows = [
+        row
+        for row, arm in enumerate(level.stratum.arms)
+        if (arm.intermediate, arm.intermediate_fraction) == (name, part) and level.fit.present[row]
+    ]
+    return min(rows, key=lambda row: level.stratum.baseline_of(row) != 0, default=None)
 
 
 def _curve(

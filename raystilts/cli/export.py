@@ -30,7 +30,7 @@ def export(
     The study must have kept it (keep_targets: best or all). A target of the retrieval kind gives a folder for
     sentence-transformers.
 
-    Example: raystilts export ~/raystilts_results/quickstart --target cldr_seasons --best -o seasons
+    Example: raystilts export ~/raystilts_results/quickstart --target cldr_date_match --best -o dates
     """
     if best and seed is not None:
         raise UserError("--seed and --best exclude each other; drop one of them")

@@ -69,6 +69,7 @@ class Posterior:
         items: ``[arms]``, variance of each score by its items; None where items are taken as given.
         lost: ``[arms, seeds]``, probability that a run has collapsed and says nothing of its arm (`noise`); None where
             it is not known.
+        base: ``[arms]``, the row that each arm's gain is over; None for row 0.
     """
 
     draws: FloatArray
@@ -79,6 +80,7 @@ class Posterior:
     learnt: bool = True
     items: FloatArray | None = None
     lost: FloatArray | None = None
+    base: IntArray | None = None
 
     @property
     def determined(self) -> bool:
@@ -262,14 +264,15 @@ def _undetermined(answer: Posterior) -> Choice:
 
 def _gains(answer: Posterior) -> tuple[FloatArray, FloatArray, FloatArray]:
     fit, draws = answer.fit, answer.draws
+    base = np.zeros(len(fit.effects), np.int64) if answer.base is None else answer.base
     if not answer.determined:
         unknown = np.full(len(fit.effects), np.nan)
-        return fit.effects - fit.effects[0] if answer.learnt else unknown, unknown, unknown
+        return fit.effects - fit.effects[base] if answer.learnt else unknown, unknown, unknown
     gain, low, high = (np.full(len(draws), np.nan) for _ in range(3))
     if fit.present[0]:
         present = np.flatnonzero(fit.present)
         gains = draws[present]
-        gains -= draws[0]
+        gains -= draws[base[present]]
         gain[present] = gains.mean(axis=1)
         low[present], high[present] = interval(gains, GAIN_MASS)
         for group in answer.tied:

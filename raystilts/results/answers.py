@@ -291,6 +291,8 @@ def answer_target(
     for one, answer in ((luck_of_choice, chosen), (luck, gains)):
         if one is not None and answer.determined:  # elsewhere there is no interval that it could be in
             notes = (*notes, (replace(one, split=data) if one is luck else one).note())
+    if gains.base is not None and gains.determined and gains.base.any():
+        notes = (*notes, f"several settings of {asked.baseline}: each gain is over {asked.baseline} with the arm's own")
     if together is not None:
         notes = (TOGETHER, *(GAINS_ALONE if note == NO_REPEATS else note for note in notes), *together.notes)
     no_gains = "" if gains.fit.present[0] else without_runs(asked.baseline, asked.study)
@@ -304,7 +306,7 @@ def answer_target(
         languages=(asked.language,) if asked.language else test.languages,
         metric=test.metric or "",
         arms=tuple(arms),
-        best=tuple(arm_label(*choice_arms[i][:2], asked.baseline) for i in best),
+        best=tuple(arm_label(*choice_arms[i][:2], asked.baseline) for i in _in_order(best, choice_arms, arms)),
         notes=(*(f"{no_gains}: gain unavailable" if one == NO_BASELINE else one for one in notes), *shared, *extra),
         strict=asked.strict,
         choice=chosen,
@@ -349,6 +351,14 @@ def _other_choice(test: Stratum, selection: Selection, asked: Question) -> str:
         return ""
     others = {*test.languages} & {*facts.dev_languages} - {asked.tasks.train_language(test.target)}
     return "selection: target_dev" if others else ""
+
+
+def _in_order(best: Sequence[int], choice_arms: Sequence[Arm], arms: Sequence[ArmAnswer]) -> list[int]:
+    """The best set in the order of the arms of the answer, so that of arms that tie all answers name the same one."""
+    place: dict[tuple[str, float | None], int] = {}
+    for at, arm in enumerate(arms):
+        place.setdefault((arm.intermediate, arm.intermediate_fraction), at)
+    return sorted(best, key=lambda row: place.get(choice_arms[row][:2], len(arms)))
 
 
 def _luck(items: Mapping[str, KnownItems] | None, stratum: Stratum, language: str | None) -> ItemLuck | None:

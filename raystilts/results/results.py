@@ -254,6 +254,8 @@ class Results:
     def study(self) -> Study | None:
         """The study that the folder was last run with, None for tables from elsewhere; see `read_study`.
 
+        With the arms, targets and seeds that earlier runs of its name asked for.
+
         Of one encoder's results the part of the study that is of it.
 
         Raises:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -101,6 +101,14 @@ class Stratum:
     at_chance: int = 0
     learnt: bool = True
     by_language: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 0, 0)))
+
+    def baseline_of(self, row: int) -> int:
+        """The row of ``none`` that an arm is compared with: run with the arm's own hyperparameters, else arm 0."""
+        wanted = self.arms[row].hyperparameters
+        for other, arm in enumerate(self.arms):
+            if arm.intermediate == "none" and arm.hyperparameters == wanted and np.isfinite(self.scores[other]).any():
+                return other
+        return 0
 
     @property
     def has_baseline(self) -> bool:
@@ -222,9 +230,17 @@ def rank_stratum(
             only=[language], learnt=learnt,
         )  # fmt: skip
         if language in found.by_language:
-            return with_items(found.by_language[language], items, f"{stream} items")
+            return _over_own(with_items(found.by_language[language], items, f"{stream} items"), stratum)
     scores = scores_of(stratum, language)
-    return rank_arms(scores, deterministic=fixed, eligible=eligible, stream=stream, learnt=learnt, items=items)
+    answer = rank_arms(scores, deterministic=fixed, eligible=eligible, stream=stream, learnt=learnt, items=items)
+    return _over_own(answer, stratum)
+
+
+def _over_own(answer: Posterior, stratum: Stratum) -> Posterior:
+    """The posterior with each arm's gain over ``none`` as it was run with the arm's own hyperparameters."""
+    if sum(arm.intermediate == "none" for arm in stratum.arms) < 2:
+        return answer
+    return replace(answer, base=np.array([stratum.baseline_of(row) for row in range(len(stratum.arms))]))
 
 
 def scores_of(stratum: Stratum, language: str | None) -> FloatArray:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -18,12 +18,14 @@ from raystilts.planning.cost import CHECKPOINTS
 from raystilts.planning.stage import Stage
 from raystilts.planning.stages import Plan
 from raystilts.results.ledger import Ledger
+from raystilts.results.schema import RunRow
 from raystilts.results.study_file import read_study
 
 if TYPE_CHECKING:
     from raystilts.training.checkpoints import Checkpoints  # which loads torch: who lists studies waits for it
 
 CLAIMS_FILE = "weights.json"
+_KINDS = frozenset(("intermediate", "target", "retrieval"))
 #: Seconds for which the others' claims are taken as they were read.
 FRESH_SECONDS = 10.0
 
@@ -43,29 +45,41 @@ def wanted_weights(planned: Plan) -> set[str]:
     return {stage.train_key for stage in (*planned.of_kind("intermediate"), *targets)}
 
 
-def claims_of(folder: Folder) -> set[str]:
-    """The train keys that a study claims.
+def claims_of(folder: Folder, rows: Callable[[], Iterable[RunRow]] | None = None) -> set[str]:
+    """The train keys that a study claims: what its last run wants, and all of a kind of which it keeps everything.
 
-    Without its file (an older version wrote the folder), or where that cannot be read, they are those of all its runs
-    that its `keep` and `keep_targets` do not give up: weights are rather kept too long than lost.
+    Its last run may have been of a part of it (fewer seeds, what `next` has written), and weights that earlier runs
+    trained stay all the same. Without its file (an older version wrote the folder), or where that cannot be read, the
+    claims are those of all its runs that its settings do not give up: weights are rather kept too long than lost.
+
+    Args:
+        rows: Its ledger's rows; read from the folder by default.
     """
+    claimed: set[str] = set()
     try:
-        return set(json.loads(folder.read(CLAIMS_FILE))["train_keys"])
-    except (ValueError, KeyError, TypeError):
-        given_up: set[str] = set()
+        claimed = set(json.loads(folder.read(CLAIMS_FILE))["train_keys"])
+        kinds = {kind for kind, keep in _kept(folder).items() if keep == "all"}
     except StorageError:
         return set()
     except FileNotFoundError:
-        try:
-            study = read_study(folder)
-        except (UserError, StorageError):
-            study = None
-        kept = {} if study is None else {"intermediate": study.keep, "target": study.keep_targets}
-        given_up = {kind for kind, keep in kept.items() if keep == "none"}
+        kinds = {*_KINDS} - {kind for kind, keep in _kept(folder).items() if keep == "none"}
+    except (ValueError, KeyError, TypeError):
+        kinds = {*_KINDS}
+    if not kinds:
+        return claimed
     try:
-        return {row.train_key for row in Ledger(folder).rows() if row.kind not in given_up}
+        return claimed | {row.train_key for row in (rows or Ledger(folder).rows)() if row.kind in kinds}
     except (StorageError, OSError, ValueError):
-        return set()
+        return claimed
+
+
+def _kept(folder: Folder) -> dict[str, str]:
+    """What a study keeps of the weights of each kind of stage; empty where it cannot be read."""
+    try:
+        study = read_study(folder)
+    except (UserError, StorageError):
+        return {}
+    return {} if study is None else {"intermediate": study.keep, "target": study.keep_targets}
 
 
 def unfinished_of(folder: Folder) -> set[str] | None:

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import Literal
 
-from raystilts.errors import StorageError, UserError
+from raystilts.errors import UserError
 from raystilts.filesystem import open_folder
 from raystilts.planning.cost import CHECKPOINTS
-from raystilts.results.study_file import read_study
 from raystilts.scheduling.lock import driver_lock
 from raystilts.scheduling.storage import Storage, StoredStudy, read_storage
 from raystilts.training.checkpoints import LEFTOVER_SECONDS, TRAIN_KEY, is_temporary, open_checkpoints
-
-_KEPT = {"intermediate": "keep", "target": "keep_targets"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,15 +72,8 @@ def find_spare(results: str) -> Cleaning:
 
 
 def needed_by(study: StoredStudy) -> set[str]:
-    """The train keys that a study claims, may go on with, or keeps all of by its settings, whichever run made them."""
-    found = study.claims | (study.unfinished or set())
-    asked = None
-    with suppress(UserError, StorageError):
-        asked = read_study(study.folder)
-    if asked is not None:
-        kept = {kind for kind, setting in _KEPT.items() if getattr(asked, setting) == "all"}
-        found |= {row.train_key for row in study.rows if row.kind in kept}
-    return found
+    """The train keys that a study claims, or may go on with."""
+    return study.claims | (study.unfinished or set())
 
 
 def _trains(study: StoredStudy) -> bool:

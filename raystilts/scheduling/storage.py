@@ -101,7 +101,7 @@ class StoredStudy:
     @cached_property
     def claims(self) -> set[str]:
         """Train keys of the weights that it claims."""
-        return claims_of(self.folder)
+        return claims_of(self.folder, lambda: self.rows)
 
     @cached_property
     def unfinished(self) -> set[str] | None:

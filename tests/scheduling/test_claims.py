@@ -92,3 +92,16 @@ def test_a_study_without_a_file_that_keeps_nothing_claims_nothing(tmp_path: Path
     (folder / CLAIMS_FILE).unlink()
     end(*second)
     assert there(*first) == [False]
+
+
+@pytest.mark.parametrize("keep", ["none", "needed"])
+def test_what_earlier_runs_of_a_study_have_kept_stays(tmp_path: Path, keep: str) -> None:
+    """Its last run was of a part of it, and claims that part alone."""
+    first, second = begin(tmp_path, "first", keep="all"), begin(tmp_path, "second", keep=keep)
+    write_study(first[1].results, resolve(first[0].study))
+    for stage in first[0].of_kind("intermediate"):
+        row = run_row(stage.key, kind="intermediate", target=None, target_fraction=None, train_key=stage.train_key)
+        write_attempt(Path(first[1].results), row, [])
+    first[1].claim((), ())
+    end(*second)
+    assert there(*first) == [True]
