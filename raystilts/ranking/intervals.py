@@ -143,7 +143,7 @@ def decompose(scores: npt.ArrayLike, *, deterministic: Mask | None = None) -> De
     used = np.flatnonzero(seen[free].any(axis=0))
     block = seen[np.ix_(free, used)]
     values = np.where(block, table[np.ix_(free, used)] - centre, 0.0)
-    paired = not _share_nothing(block)
+    paired = not _share_nothing(block, exact=bool((fixed & (counts > 0)).any()))
     labels, seed_labels = _parts(block) if paired else (np.zeros(len(free), np.int64), np.zeros(len(used), np.int64))
     arm_effects, seeds, inverse = (_least_squares if paired else _plain_means)(values, block, labels, seed_labels)
     part_seeds = np.bincount(seed_labels, minlength=labels.max(initial=-1) + 1)
@@ -231,9 +231,13 @@ def _parts(block: BoolArray) -> tuple[IntArray, IntArray]:
     return found, found[block.argmax(axis=0)]
 
 
-def _share_nothing(block: BoolArray) -> bool:
-    """Whether there are several arms, no two of which share a seed, and repeated runs of some."""
-    return len(block) > 1 and bool((block.sum(axis=0) <= 1).all() and (block.sum(axis=1) > 1).any())
+def _share_nothing(block: BoolArray, exact: bool) -> bool:
+    """Whether there are several arms, no two of which share a seed, and repeated runs of some.
+
+    Args:
+        exact: Whether there are arms beside them whose scores depend on no seed.
+    """
+    return len(block) + exact > 1 and bool((block.sum(axis=0) <= 1).all() and (block.sum(axis=1) > 1).any())
 
 
 def _plain_means(

@@ -69,10 +69,11 @@ class Checkpoints:
             found = self.find(train_key)
             if found is None:
                 break
-            links = _beside(found, "held")
+            links, folder = _beside(found, "held"), _number_of(found)
             try:
                 held = links if _link_all(found, links) else found
-                if (held / MARKER).is_file():
+                # One removed and published again meanwhile is another folder, whose files may not all have been listed.
+                if folder is not None and (held / MARKER).is_file() and _number_of(found) == folder:
                     yield held
                     return
             finally:
@@ -239,6 +240,14 @@ def publish_folder(temporary: Path, folder: Path, *, keep_whole: bool = False) -
         raise StorageError(f"{folder}: others keep writing there; run the same command again")
     for old in replaced:
         shutil.rmtree(old, ignore_errors=True)
+
+
+def _number_of(folder: Path) -> int | None:
+    """What the file system knows a folder by, whatever its name; None where it is gone."""
+    try:
+        return folder.stat().st_ino
+    except FileNotFoundError:
+        return None
 
 
 def _link_all(folder: Path, links: Path) -> bool:

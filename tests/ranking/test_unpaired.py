@@ -71,3 +71,15 @@ def test_arms_of_one_run_each_stay_unknown() -> None:
     assert rank_arms(apart(NONE[:1], MNLI[:1])).notes == (NO_REPEATS,)
     assert decompose(apart(NONE)).paired, "one arm has nothing to be compared with"
     assert decompose(np.stack([NONE[:3], MNLI])).paired
+
+
+def test_one_arm_beside_a_baseline_that_no_seed_changes() -> None:
+    table = np.stack([np.full(3, 0.603), MNLI])
+    fit = decompose(table, deterministic=[True, False])
+    assert fit.df == 2
+    assert fit.variance == pytest.approx(MNLI.var(ddof=1))
+    assert gain_variance(fit, 1) == pytest.approx((MNLI.var(ddof=1) / 3, 2.0))
+    found = rank_arms(table, deterministic=[True, False])
+    assert found.notes == (UNPAIRED,)
+    assert found.best_set == (1,)
+    assert found.gains[1][1] > 0.08
