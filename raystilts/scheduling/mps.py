@@ -65,9 +65,14 @@ def join_mps() -> str | None:
     if shutil.which(CONTROL) is None:
         return f"{CONTROL} is not on PATH"
     try:
-        if _answers(dict(os.environ)):
-            return None if _sees_gpu(dict(os.environ)) else "CUDA sees no GPU through the MPS that was there before"
         folder = _folder()
+        if _answers(dict(os.environ)):
+            if _sees_gpu(dict(os.environ)):
+                return None
+            # CUDA looks for a daemon wherever it is told to: here is none.
+            (folder / "none").mkdir(exist_ok=True)
+            os.environ[PIPES] = str(folder / "none")
+            return "CUDA sees no GPU through the MPS that was there before"
         _hold(folder)
         error = _joined(folder)
     except (OSError, subprocess.SubprocessError) as failure:

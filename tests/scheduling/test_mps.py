@@ -138,8 +138,11 @@ def test_a_daemon_of_the_user_is_left_alone(
         client.wait()
         time.sleep(2)
         assert (own / "control").exists()
-        assert not _pipes(tmp_path).exists()
+        assert not (_pipes(tmp_path) / "control").exists()
         assert log.read_text().count("-f") == 1
+        monkeypatch.setenv("SEES_GPU", "raise SystemExit(807)")
+        reason = "CUDA sees no GPU through the MPS that was there before"
+        assert _said(start()) == f"{reason} {_pipes(tmp_path) / 'none'} False", "else torch would see no GPU at all"
     finally:
         daemon.kill()
         daemon.wait()
