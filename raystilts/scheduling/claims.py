@@ -73,6 +73,14 @@ def claims_of(folder: Folder, rows: Callable[[], Iterable[RunRow]] | None = None
         return claimed
 
 
+def _told(folder: Folder) -> bytes | None:
+    """What a study's file of claims holds; None where it cannot be read."""
+    try:
+        return folder.read(CLAIMS_FILE)
+    except (OSError, StorageError):
+        return None
+
+
 def _kept(folder: Folder) -> dict[str, str]:
     """What a study keeps of the weights of each kind of stage; empty where it cannot be read."""
     try:
@@ -112,6 +120,7 @@ class Claims:
     own: set[str] = field(default_factory=set)
     unfinished: set[str] = field(default_factory=set)
     _others: set[str] = field(default_factory=set)
+    _known: dict[str, tuple[bytes | None, set[str]]] = field(default_factory=dict)
     _read_at: float = float("-inf")
 
     def claim(self, train_keys: Iterable[str], unfinished: Iterable[str]) -> None:
@@ -134,7 +143,11 @@ class Claims:
     def _of_others(self) -> set[str]:
         if time.monotonic() - self._read_at > FRESH_SECONDS:
             self._others = set()
-            for _, folder in neighbours(self.results):
-                self._others |= claims_of(folder)
+            for name, folder in neighbours(self.results):
+                told = _told(folder)
+                # A run writes its claims anew, and what it trains is among them: its ledger need not be read again.
+                if told is None or self._known.get(name, (None, set()))[0] != told:
+                    self._known[name] = told, claims_of(folder)
+                self._others |= self._known[name][1]
             self._read_at = time.monotonic()
         return self._others

@@ -20,16 +20,6 @@ def device_name(device: torch.device) -> str:
     return "cpu"
 
 
-#: What allocators say where they raise a plain RuntimeError: the CPU's, cuBLAS and the CUDA runtime.
-_SIGNS = (
-    "DefaultCPUAllocator: can't allocate memory",
-    "DefaultCPUAllocator: not enough memory",
-    "CUBLAS_STATUS_ALLOC_FAILED",
-    "CUDA error: out of memory",
-    "could not allocate memory",
-)
-
-
 def memory_limit(share: float, total: int) -> int:
     """The bytes that torch may hold in a process that has a share of a GPU of `total` bytes: at least half of it."""
     return round(max(0.5 * share * total, share * total - CONTEXT_BYTES))
@@ -42,6 +32,16 @@ def limit_gpu_memory(share: float) -> None:
     """
     total = torch.cuda.get_device_properties(0).total_memory
     torch.cuda.set_per_process_memory_fraction(memory_limit(share, total) / total, 0)
+
+
+#: What allocators say where they raise a plain RuntimeError: the CPU's, cuBLAS and the CUDA runtime.
+_SIGNS = (
+    "DefaultCPUAllocator: can't allocate memory",
+    "DefaultCPUAllocator: not enough memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDA error: out of memory",
+    "could not allocate memory",
+)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

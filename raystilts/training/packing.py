@@ -130,4 +130,3 @@ def first_position(encoder: nn.Module) -> int:
         if isinstance(module, nn.Embedding) and name.endswith("position_embeddings"):
             return 0 if module.padding_idx is None else module.padding_idx + 1
     return 0
-
